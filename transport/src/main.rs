@@ -1,0 +1,2 @@
+//! authepy
+fn main() {}
