@@ -1,0 +1,337 @@
+//! The actix skin of a shard: its thread, its inbox, and how lanes ask each other.
+//!
+//! ```text
+//!   lane 0                                             lane 1
+//!   ask(route) ── own shard? ── yes ──▶ call           ShardActor ◀── flume(64 batches) ◀─┐
+//!        │ no                                             │ batch in, batch out           │
+//!        └─▶ outbox[1] ── end of the turn, one batch ─────┼───────────────────────────────┘
+//!   pending[ticket] ◀── flume(answers) ◀──────────────────┘
+//! ```
+//!
+//! This is the only file that names actix. A shard is reached from its own thread only, so a `RefCell`
+//! suffices and is never held across an await. A full inbox refuses the whole batch at once; nobody
+//! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
+//! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
+//!
+//! A panic inside a shard is a bug whose damage is unknown: the shard answers `NotReady` from then on
+//! and reports itself through [`Readiness`], by which the process ends.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use actix::{Actor, Arbiter, AsyncContext, Context, StreamHandler};
+
+use crate::clock::{Clock, Now};
+use crate::entropy::Entropy;
+use crate::limits::{BATCH_ASKS, INBOX_BATCHES, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
+use crate::request::{Command, Outcome, Refusal};
+use crate::route::{Route, StartKeys};
+use crate::shard::{Settings, Shard};
+
+mod pending;
+pub use pending::Answer;
+use pending::PendingAsks;
+
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// Questions from one lane, or from outside the lanes, to one shard.
+struct Asks {
+    /// The lane that waits for the answers; `None` for those who only tell.
+    from: Option<usize>,
+    list: Vec<(u32, Command)>,
+}
+
+type Answers = Vec<(u32, Outcome)>;
+
+/// The ways into every lane. Immutable and shared.
+struct Doors {
+    asks: Vec<flume::Sender<Asks>>,
+    answers: Vec<flume::Sender<Answers>>,
+}
+
+/// False once any shard has failed.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Whether every shard answers.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Randomness a lane may own.
+pub type LaneEntropy = Box<dyn Entropy + Send>;
+
+/// What a lane needs to start; made on one thread, carried to another.
+pub struct Seat {
+    index: usize,
+    shard: Shard,
+    keys: StartKeys,
+    entropy: LaneEntropy,
+    clock: Clock,
+    asks: flume::Receiver<Asks>,
+    answers: flume::Receiver<Answers>,
+    doors: Arc<Doors>,
+    readiness: Readiness,
+}
+
+/// Tells shards things from outside the lanes (the delivery runtime). May wait; lanes never do.
+#[derive(Clone)]
+pub struct Teller(Arc<Doors>);
+
+impl Teller {
+    /// Sends a command whose outcome nobody awaits. Waits for room.
+    pub async fn tell(&self, route: Route, command: Command) {
+        let door = &self.0.asks[route.shard(self.0.asks.len())];
+        // An error means that the lane has ended, and its codes with it.
+        let _ended = door.send_async(Asks { from: None, list: vec![(0, command)] }).await;
+    }
+}
+
+/// Prepares one seat per lane. `entropy` is called once for each.
+pub fn seats(
+    lanes: usize,
+    settings: &Settings,
+    keys: &StartKeys,
+    clock: Clock,
+    mut entropy: impl FnMut() -> LaneEntropy,
+) -> (Vec<Seat>, Teller, Readiness) {
+    let (ask_doors, asks): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_BATCHES)).unzip();
+    let (answer_doors, answers): (Vec<_>, Vec<_>) =
+        (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
+    let doors = Arc::new(Doors { asks: ask_doors, answers: answer_doors });
+    let readiness = Readiness(Arc::new(AtomicBool::new(true)));
+    let seats = asks.into_iter().zip(answers).enumerate().map(|(index, (asks, answers))| Seat {
+        index,
+        shard: Shard::new(keys.clone(), settings.clone()),
+        keys: keys.clone(),
+        entropy: entropy(),
+        clock,
+        asks,
+        answers,
+        doors: doors.clone(),
+        readiness: readiness.clone(),
+    });
+    (seats.collect(), Teller(doors.clone()), readiness)
+}
+
+/// Runs `main` on this thread as the system the lanes belong to.
+pub fn run<T>(main: impl Future<Output = T>) -> T {
+    actix::System::new().block_on(main)
+}
+
+/// A running lane's thread.
+pub struct LaneThread(Arbiter);
+
+impl LaneThread {
+    /// Ends the lane; whatever it still held is dropped.
+    pub fn stop(self) {
+        self.0.stop();
+        let _panicked_thread_is_gone_too = self.0.join();
+    }
+}
+
+impl Seat {
+    /// Starts the lane's thread, its shard's actor, and `body` on it.
+    pub fn start<B, F>(self, body: B) -> LaneThread
+    where
+        B: FnOnce(Lane) -> F + Send + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        let arbiter = Arbiter::new();
+        arbiter.spawn_fn(move || {
+            let (asks, answers) = (self.asks.clone(), self.answers.clone());
+            let lane = Lane::new(self);
+            ShardActor::create(|context| {
+                context.add_stream(asks.into_stream());
+                context.add_stream(answers.into_stream());
+                ShardActor { lane: lane.clone() }
+            });
+            actix::spawn(lane.clone().flush_each_turn());
+            actix::spawn(body(lane));
+        });
+        LaneThread(arbiter)
+    }
+}
+
+/// One lane's hold on its own shard, and its way to the others. Lives and dies on its thread.
+#[derive(Clone)]
+pub struct Lane(Rc<Inner>);
+
+struct Inner {
+    index: usize,
+    /// This lane's shard; reached by direct call from this thread only.
+    shard: RefCell<Shard>,
+    entropy: RefCell<LaneEntropy>,
+    keys: StartKeys,
+    clock: Clock,
+    doors: Arc<Doors>,
+    /// Asks that leave at the end of this turn, per target lane.
+    outboxes: RefCell<Vec<Vec<(u32, Command)>>>,
+    flusher: Cell<Option<Waker>>,
+    pending: Rc<RefCell<PendingAsks>>,
+    failed: Cell<bool>,
+    readiness: Readiness,
+}
+
+impl Lane {
+    fn new(seat: Seat) -> Self {
+        let lanes = seat.doors.asks.len();
+        Self(Rc::new(Inner {
+            index: seat.index,
+            shard: RefCell::new(seat.shard),
+            entropy: RefCell::new(seat.entropy),
+            keys: seat.keys,
+            clock: seat.clock,
+            doors: seat.doors,
+            outboxes: RefCell::new((0..lanes).map(|_| Vec::new()).collect()),
+            flusher: Cell::new(None),
+            pending: Rc::default(),
+            failed: Cell::new(false),
+            readiness: seat.readiness,
+        }))
+    }
+
+    /// This lane's number.
+    pub fn index(&self) -> usize {
+        self.0.index
+    }
+
+    /// The keys of this process life.
+    pub fn keys(&self) -> &StartKeys {
+        &self.0.keys
+    }
+
+    /// Reads the clocks.
+    pub fn now(&self) -> Now {
+        (self.0.clock)()
+    }
+
+    /// Runs `draw` with this lane's randomness.
+    pub fn with_entropy<T>(&self, draw: impl FnOnce(&mut LaneEntropy) -> T) -> T {
+        draw(&mut self.0.entropy.borrow_mut())
+    }
+
+    /// Live verifications and inbox records of this lane's shard.
+    pub fn population(&self) -> (usize, usize) {
+        let shard = self.0.shard.borrow();
+        (shard.live(), shard.inboxes())
+    }
+
+    /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
+    pub fn ask(&self, route: Route, command: Command) -> Answer {
+        let target = route.shard(self.0.doors.asks.len());
+        if target == self.0.index {
+            return Answer::ready(self.decide(command));
+        }
+        let Some(ticket) = self.0.pending.borrow_mut().open() else {
+            return Answer::ready(overloaded());
+        };
+        let full = {
+            let mut outboxes = self.0.outboxes.borrow_mut();
+            outboxes[target].push((ticket, command));
+            outboxes[target].len() >= BATCH_ASKS
+        };
+        if full {
+            self.flush(target);
+        } else if let Some(flusher) = self.0.flusher.take() {
+            flusher.wake();
+        }
+        Answer::waiting(self.0.pending.clone(), ticket)
+    }
+
+    fn decide(&self, command: Command) -> Outcome {
+        if self.0.failed.get() {
+            return Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
+        }
+        let now = self.now();
+        let decision = catch_unwind(AssertUnwindSafe(|| {
+            let mut entropy = self.0.entropy.borrow_mut();
+            self.0.shard.borrow_mut().handle(now, command, &mut *entropy)
+        }));
+        decision.unwrap_or_else(|_| {
+            self.0.failed.set(true);
+            self.0.readiness.0.store(false, Ordering::Relaxed);
+            Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER })
+        })
+    }
+
+    /// Sends every outbox once per turn of the lane: the waker puts this task behind those that run now.
+    async fn flush_each_turn(self) {
+        poll_fn(|context| {
+            for target in 0..self.0.doors.asks.len() {
+                self.flush(target);
+            }
+            self.0.flusher.set(Some(context.waker().clone()));
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+
+    fn flush(&self, target: usize) {
+        let list = std::mem::take(&mut self.0.outboxes.borrow_mut()[target]);
+        if list.is_empty() {
+            return;
+        }
+        let batch = Asks { from: Some(self.0.index), list };
+        if let Err(refused) = self.0.doors.asks[target].try_send(batch) {
+            let mut pending = self.0.pending.borrow_mut();
+            for (ticket, _) in refused.into_inner().list {
+                pending.settle(ticket, overloaded());
+            }
+        }
+    }
+}
+
+fn overloaded() -> Outcome {
+    Outcome::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
+}
+
+struct ShardActor {
+    lane: Lane,
+}
+
+impl Actor for ShardActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(SWEEP_EVERY, |actor, context| actor.sweep(context));
+    }
+}
+
+impl ShardActor {
+    /// Sweeps a bounded number of records; the rest after whoever waits has been served.
+    fn sweep(&mut self, context: &mut Context<Self>) {
+        let now = self.lane.now().at;
+        if !self.lane.0.failed.get() && self.lane.0.shard.borrow_mut().sweep(now) {
+            context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
+        }
+    }
+}
+
+impl StreamHandler<Asks> for ShardActor {
+    fn handle(&mut self, asks: Asks, _: &mut Self::Context) {
+        let answers: Answers =
+            asks.list.into_iter().map(|(ticket, command)| (ticket, self.lane.decide(command))).collect();
+        if let Some(from) = asks.from {
+            // Never full (see the module's doc); an ended lane has nobody left to answer.
+            let _ended = self.lane.0.doors.answers[from].try_send(answers);
+        }
+    }
+}
+
+impl StreamHandler<Answers> for ShardActor {
+    fn handle(&mut self, answers: Answers, _: &mut Self::Context) {
+        let mut pending = self.lane.0.pending.borrow_mut();
+        for (ticket, outcome) in answers {
+            pending.settle(ticket, outcome);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Asks under way to other lanes: a slab of places, each waiting for one outcome.
+//!
+//! A ticket is used again only after its answer came, so a late answer can't reach a stranger.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::limits::PENDING_ASKS_PER_LANE;
+use crate::request::Outcome;
+
+enum Place {
+    Free,
+    Waiting(Option<Waker>),
+    Done(Outcome),
+    /// The asker went away; the answer frees the place.
+    Abandoned,
+}
+
+/// The asks one lane waits for. Owned by the lane.
+#[derive(Default)]
+pub(super) struct PendingAsks {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+impl PendingAsks {
+    /// A ticket for one more ask; `None` at the bound.
+    pub(super) fn open(&mut self) -> Option<u32> {
+        if let Some(ticket) = self.free.pop() {
+            self.places[ticket as usize] = Place::Waiting(None);
+            return Some(ticket);
+        }
+        (self.places.len() < PENDING_ASKS_PER_LANE).then(|| {
+            self.places.push(Place::Waiting(None));
+            (self.places.len() - 1) as u32
+        })
+    }
+
+    pub(super) fn settle(&mut self, ticket: u32, outcome: Outcome) {
+        let Some(place) = self.places.get_mut(ticket as usize) else { return };
+        match std::mem::replace(place, Place::Done(outcome)) {
+            Place::Waiting(Some(waker)) => waker.wake(),
+            Place::Waiting(None) => {}
+            Place::Abandoned | Place::Free | Place::Done(_) => self.release(ticket),
+        }
+    }
+
+    fn release(&mut self, ticket: u32) {
+        self.places[ticket as usize] = Place::Free;
+        self.free.push(ticket);
+    }
+
+    fn poll(&mut self, ticket: u32, waker: &Waker) -> Poll<Outcome> {
+        let place = &mut self.places[ticket as usize];
+        match std::mem::replace(place, Place::Waiting(Some(waker.clone()))) {
+            Place::Done(outcome) => {
+                self.release(ticket);
+                Poll::Ready(outcome)
+            }
+            _ => Poll::Pending,
+        }
+    }
+
+    fn abandon(&mut self, ticket: u32) {
+        match self.places[ticket as usize] {
+            Place::Done(_) => self.release(ticket),
+            _ => self.places[ticket as usize] = Place::Abandoned,
+        }
+    }
+}
+
+/// The future of one ask. Holds its outcome at once if the shard was this lane's own.
+pub struct Answer(State);
+
+enum State {
+    Ready(Option<Outcome>),
+    Waiting(Rc<RefCell<PendingAsks>>, u32),
+}
+
+impl Answer {
+    pub(super) fn ready(outcome: Outcome) -> Self {
+        Self(State::Ready(Some(outcome)))
+    }
+
+    pub(super) fn waiting(pending: Rc<RefCell<PendingAsks>>, ticket: u32) -> Self {
+        Self(State::Waiting(pending, ticket))
+    }
+}
+
+impl Future for Answer {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let answered = match &mut self.0 {
+            State::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            State::Waiting(pending, ticket) => pending.borrow_mut().poll(*ticket, context.waker()),
+        };
+        if answered.is_ready() {
+            self.0 = State::Ready(None);
+        }
+        answered
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let State::Waiting(pending, ticket) = &self.0 {
+            pending.borrow_mut().abandon(*ticket);
+        }
+    }
+}

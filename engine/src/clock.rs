@@ -1,0 +1,61 @@
+//! Time as an argument. The engine never asks what time it is: whoever calls it says so.
+//!
+//! Lifetimes, windows and bans run on [`Moment`], which only ever grows; a wall clock that jumps can
+//! neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people and for
+//! receipts, and no decision reads it.
+
+use std::time::Duration;
+
+/// A point on the monotonic clock, in milliseconds since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The moment `millis` milliseconds after the start.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the start.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `span` later; saturates instead of wrapping.
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The present, as told by the caller: one reading of both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic reading; every decision uses this one.
+    pub at: Moment,
+    /// Milliseconds since the Unix epoch; only ever printed or signed.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// The wall time of a later moment, in milliseconds since the Unix epoch.
+    pub fn unix_ms_at(&self, moment: Moment) -> u64 {
+        self.unix_ms.saturating_add(millis(moment.since(self.at)))
+    }
+}
+
+/// Reads both clocks. The engine is handed one and calls it once per batch.
+pub type Clock = fn() -> Now;
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole seconds, rounded up: what a `Retry-After` may promise without lying.
+pub fn whole_seconds_up(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}

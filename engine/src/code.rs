@@ -1,0 +1,171 @@
+//! The digits a person types: drawing, reading, and comparing them.
+//!
+//! A code exists in clear between its drawing and the mail, and again while a check is on the stack.
+//! In between there is only a [`CodeMac`], whose key is half in the server and half in the caller's id.
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::entropy::{Entropy, below};
+use crate::id::VerificationId;
+use crate::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN};
+use crate::route::{Digest128, StartKeys};
+
+/// Six to ten ASCII digits. Wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Code {
+    digits: [u8; CODE_DIGITS_MAX as usize],
+    length: u8,
+}
+
+impl Code {
+    /// Draws a uniform code of `length` digits.
+    pub fn draw(length: u8, entropy: &mut impl Entropy) -> Self {
+        let mut value = below(entropy, 10u64.pow(u32::from(length)));
+        let mut code = Self { digits: [b'0'; CODE_DIGITS_MAX as usize], length };
+        for place in code.digits[..usize::from(length)].iter_mut().rev() {
+            *place = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+        code
+    }
+
+    /// The code of every test key: zeros.
+    pub fn zeros(length: u8) -> Self {
+        Self { digits: [b'0'; CODE_DIGITS_MAX as usize], length }
+    }
+
+    /// Reads what a person typed: white space and dashes fall away, decimal digits of any script are
+    /// folded. `None` for anything else, or for a number of digits no code has.
+    pub fn read(typed: &str) -> Option<Self> {
+        let mut code = Self { digits: [0; CODE_DIGITS_MAX as usize], length: 0 };
+        for character in typed.chars() {
+            if character.is_whitespace() || is_dash(character) {
+                continue;
+            }
+            let digit = decimal_digit(character)?;
+            *code.digits.get_mut(usize::from(code.length))? = b'0' + digit;
+            code.length += 1;
+        }
+        (code.length >= CODE_DIGITS_MIN).then_some(code)
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    /// How many digits.
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.digits[..usize::from(self.length)]
+    }
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Code(..)")
+    }
+}
+
+/// All that the server keeps of a code.
+#[derive(Clone, Debug, Default, Zeroize, ZeroizeOnDrop)]
+pub struct CodeMac(Digest128);
+
+impl CodeMac {
+    /// The MAC of `code` for the verification `id`; it fits no other.
+    pub fn of(keys: &StartKeys, id: &VerificationId, code: &Code) -> Self {
+        Self(id.code_mac(keys, code.bytes()))
+    }
+
+    /// Whether both are of the same code, in a time that does not depend on the answer.
+    pub fn matches(&self, other: &CodeMac) -> bool {
+        self.0.0.ct_eq(&other.0.0).into()
+    }
+}
+
+/// Dashes as keyboards and mail programs write them (Unicode `Pd`, plus the minus sign).
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' | '\u{58a}')
+}
+
+/// First code point of each run of ten decimal digits: all of Unicode 14's `Nd`, in order.
+const ZEROS: [u32; 66] = [
+    0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50,
+    0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40,
+    0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066,
+    0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950,
+    0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6,
+    0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
+];
+
+fn decimal_digit(c: char) -> Option<u8> {
+    let point = u32::from(c);
+    let run = ZEROS.partition_point(|&zero| zero <= point).checked_sub(1)?;
+    u8::try_from(point - ZEROS[run]).ok().filter(|&digit| digit < 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::IdSecret;
+    use crate::route::Route;
+    use crate::testing::Seeded;
+
+    #[test]
+    fn what_a_person_types_is_read_as_meant() {
+        for typed in
+            ["482913", " 482-913 ", "4 8 2 9 1 3", "４８２９１３", "٤٨٢٩١٣", "482\u{2013}913\n", "४८२९१३"]
+        {
+            assert_eq!(Code::read(typed).unwrap().as_str(), "482913", "{typed}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_not_a_code() {
+        let long = "1".repeat(1_000_000);
+        for typed in [
+            "",
+            "12345",
+            "12345678901",
+            "+123456",
+            "1e5000",
+            "12345a",
+            "123456\0",
+            "１２３",
+            &long,
+            "½23456",
+            "①23456",
+        ] {
+            assert!(Code::read(typed).is_none(), "{}", &typed[..typed.len().min(20)]);
+        }
+    }
+
+    #[test]
+    fn every_code_has_its_length_and_leading_zeros_count() {
+        let mut entropy = Seeded::new(5);
+        for length in CODE_DIGITS_MIN..=CODE_DIGITS_MAX {
+            for _ in 0..200 {
+                let code = Code::draw(length, &mut entropy);
+                assert_eq!(code.as_str().len(), usize::from(length));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mac_fits_its_own_code_id_and_start_only() {
+        let mut entropy = Seeded::new(6);
+        let (keys, other_keys) = (StartKeys::draw(&mut entropy), StartKeys::draw(&mut entropy));
+        let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), Route(1));
+        let other_id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), Route(1));
+        let (code, other_code) = (Code::read("123456").unwrap(), Code::read("123457").unwrap());
+        let mac = CodeMac::of(&keys, &id, &code);
+        assert!(mac.matches(&CodeMac::of(&keys, &id, &code)));
+        assert!(!mac.matches(&CodeMac::of(&keys, &id, &other_code)));
+        assert!(!mac.matches(&CodeMac::of(&keys, &other_id, &code)));
+        assert!(!mac.matches(&CodeMac::of(&other_keys, &id, &code)));
+    }
+}

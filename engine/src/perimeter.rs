@@ -1,0 +1,2 @@
+//! stub
+pub mod api_key;

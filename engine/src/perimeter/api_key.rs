@@ -1,0 +1,9 @@
+//! stub
+/// m
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// l
+    Live,
+    /// t
+    Test,
+}

@@ -1,0 +1,312 @@
+//! The border's vocabulary: what may be asked of a shard, and what it answers.
+//!
+//! A [`Command`] carries everything the decision needs, an [`Outcome`] everything the answer needs.
+//! Neither holds an address: inboxes travel as fingerprints.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::code::Code;
+use crate::id::{IdSecret, VerificationId};
+use crate::perimeter::api_key::Mode;
+use crate::route::{Digest128, Fingerprint, Route, StartKeys};
+
+/// A tenant, as the store numbers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectId(pub u32);
+
+/// To whom a verification belongs: any key of the project and mode may use it, no other may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The tenant.
+    pub project: ProjectId,
+    /// Test keys see only what test keys issued.
+    pub mode: Mode,
+}
+
+/// One question to one shard.
+#[derive(Debug)]
+pub enum Command {
+    /// Open a verification and draw its first code.
+    Issue(Issue),
+    /// Count a try, compare it, purge on success.
+    Check(Check),
+    /// Draw another code for a verification that exists.
+    Resend(Resend),
+    /// Purge a verification. Also right for an unknown one.
+    Cancel(Slot),
+    /// Tell how a verification stands.
+    Status(Slot),
+    /// A mail hand-over ended.
+    HandOver(HandOver),
+    /// Claim an idempotency key.
+    Reserve(Reserve),
+    /// Store or release a claimed idempotency key.
+    Settle(Settle),
+    /// Mark a receipt as introspected.
+    Spend(Spend),
+}
+
+/// Names a verification and says who asks; where it lives is worked out once.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// The id its holder presented.
+    pub id: VerificationId,
+    /// What the server knows the id by.
+    pub digest: Digest128,
+    /// The shard it lives on.
+    pub route: Route,
+    /// The caller's project and mode.
+    pub owner: Owner,
+}
+
+impl Slot {
+    /// Works out where `id` lives.
+    pub fn locate(keys: &StartKeys, id: VerificationId, owner: Owner) -> Self {
+        let (digest, route) = id.locate(keys);
+        Self { id, digest, route, owner }
+    }
+}
+
+/// See [`Command::Issue`].
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// The inbox (canonical recipient); its route says which shard.
+    pub inbox: Fingerprint,
+    /// The address exactly as typed, digested.
+    pub address: Digest128,
+    /// Who asks.
+    pub owner: Owner,
+    /// Secret half of the id to be.
+    pub secret: IdSecret,
+    /// Digits of the code; `None` for the configured number.
+    pub code_length: Option<u8>,
+    /// Life of the verification; `None` for the configured one.
+    pub lifetime: Option<Duration>,
+    /// Digest of the nonce that every check must repeat.
+    pub nonce: Option<Digest128>,
+    /// What the code is for; ends up in the receipt.
+    pub purpose: Box<str>,
+    /// The caller's own notes, as canonical JSON; ends up in the status.
+    pub metadata: Option<Box<str>>,
+}
+
+/// See [`Command::Check`].
+#[derive(Debug)]
+pub struct Check {
+    /// Which verification.
+    pub slot: Slot,
+    /// The digits presented.
+    pub code: Code,
+    /// The exact address, if the caller wants it confirmed.
+    pub address: Option<Digest128>,
+    /// Digest of the nonce, if the caller sent one.
+    pub nonce: Option<Digest128>,
+}
+
+/// See [`Command::Resend`].
+#[derive(Clone, Debug)]
+pub struct Resend {
+    /// Which verification.
+    pub slot: Slot,
+    /// The exact address; the server kept no copy, only this digest.
+    pub address: Digest128,
+}
+
+/// See [`Command::HandOver`].
+#[derive(Clone, Debug)]
+pub struct HandOver {
+    /// Digest of the id whose code was mailed.
+    pub id: Digest128,
+    /// The mail's number within its verification, from 1.
+    pub send: u8,
+    /// Whether a relay took it (or may have).
+    pub accepted: bool,
+}
+
+/// See [`Command::Reserve`].
+#[derive(Clone, Debug)]
+pub struct Reserve {
+    /// Digest of caller and idempotency key; its route says which shard.
+    pub key: Digest128,
+    /// Digest of the route and the canonical body.
+    pub body: Digest128,
+    /// The longest the record may live.
+    pub lifetime: Duration,
+}
+
+/// See [`Command::Settle`].
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// The key claimed before.
+    pub key: Digest128,
+    /// What to answer to a repetition; `None` releases the key, so that a refused request may be tried
+    /// again under it.
+    pub first: Option<First>,
+}
+
+/// See [`Command::Spend`].
+#[derive(Clone, Debug)]
+pub struct Spend {
+    /// Digest of the receipt's `jti`; its route says which shard.
+    pub receipt: Digest128,
+    /// When the receipt expires by itself and may be forgotten.
+    pub lifetime: Duration,
+}
+
+/// What a shard answers.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A verification exists and this code is to be mailed.
+    Issued(Issued),
+    /// A further code is to be mailed.
+    Resent(Issued),
+    /// The code was right; the slot is gone.
+    Approved(Approved),
+    /// The code was wrong; so many tries are left (at least one).
+    Incorrect {
+        /// Tries left.
+        attempts_remaining: u8,
+    },
+    /// The code was wrong and was the last try; the slot is gone.
+    Exhausted,
+    /// The slot is gone, or never was.
+    Cancelled,
+    /// How a verification stands.
+    Status(Standing, Option<Box<str>>),
+    /// Noted; nothing to say.
+    Noted,
+    /// The idempotency key is claimed; the salt makes the id.
+    Reserved {
+        /// Salt for [`IdSecret::derive`].
+        salt: Digest128,
+    },
+    /// The same request was answered before.
+    Repeated {
+        /// What was answered.
+        first: First,
+        /// The salt of the first request.
+        salt: Digest128,
+    },
+    /// Whether this was the receipt's first introspection.
+    Spent {
+        /// True once per receipt.
+        first: bool,
+    },
+    /// No.
+    Refused(Refusal),
+}
+
+/// The public facts of a live verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What the code is for.
+    pub purpose: Box<str>,
+    /// Digits of the code.
+    pub code_length: u8,
+    /// When the facts were read.
+    pub at: Moment,
+    /// The wall time of `at`, in Unix milliseconds.
+    pub unix_ms: u64,
+    /// When the verification ends.
+    pub expires: Moment,
+    /// When a resend will be possible.
+    pub resend_at: Moment,
+    /// Mails left.
+    pub sends_remaining: u8,
+    /// Tries left.
+    pub attempts_remaining: u8,
+}
+
+/// An accepted issue or resend.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The id, for the caller alone.
+    pub id: VerificationId,
+    /// The code, for the mail alone.
+    pub code: Code,
+    /// The mail's number within its verification, from 1.
+    pub send: u8,
+    /// The facts for the answer.
+    pub standing: Standing,
+}
+
+/// A right code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// What the code was for.
+    pub purpose: Box<str>,
+    /// Wall time of the approval, in Unix milliseconds.
+    pub unix_ms: u64,
+}
+
+/// What an idempotency record remembers of the first answer: enough to make it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// An issue or a resend.
+    Issued(Standing, Route),
+    /// A right code.
+    Approved(Approved),
+    /// A wrong code.
+    Incorrect {
+        /// Tries that were left.
+        attempts_remaining: u8,
+    },
+    /// The last wrong code.
+    Exhausted,
+}
+
+/// Whose limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// Mails per inbox.
+    Recipient,
+    /// Requests per peer.
+    Peer,
+    /// Requests per API key.
+    Key,
+    /// Mails per verification, or too soon after the last.
+    Resend,
+}
+
+/// Why not. Each says what was seen; the transport turns it into an answer in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Unknown, expired, cancelled, consumed, or somebody else's.
+    VerificationNotFound,
+    /// The address is not the one the code was sent to.
+    RecipientMismatch,
+    /// The nonce is missing or not the one given at issue.
+    NonceMismatch,
+    /// Another number of digits than the code has.
+    MalformedCode,
+    /// A window or a count is used up.
+    RateLimited {
+        /// Whose.
+        policy: Policy,
+        /// Waiting this long is enough.
+        retry_after: Duration,
+    },
+    /// No room: a full inbox, a full table.
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The mail can't be promised now.
+    DeliveryUnavailable {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The first request under this idempotency key still runs.
+    IdempotencyInProgress {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The idempotency key came with another request before.
+    IdempotencyKeyReused,
+    /// The shard can't answer: it failed and waits for its process to end.
+    NotReady {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}

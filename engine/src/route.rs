@@ -1,0 +1,139 @@
+//! Who owns what: keyed hashing of inboxes, ids and idempotency keys onto shards.
+//!
+//! Every hash here is keyed with [`StartKeys`], drawn at process start and never stored, so nobody can
+//! aim at a shard from outside (A68), two runs spread the same inbox differently, and a fingerprint in
+//! a memory image says nothing about the address without the key beside it.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::entropy::Entropy;
+use crate::perimeter::api_key::Mode;
+
+/// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so that
+/// it still means the same after the number of shards changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Route(pub(crate) u16);
+
+impl Route {
+    /// The shard's index among `shards`.
+    pub fn shard(self, shards: usize) -> usize {
+        (usize::from(self.0) * shards) >> 16
+    }
+}
+
+/// A keyed 128-bit digest. What it is of, its alias says.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Zeroize)]
+pub struct Digest128(pub(crate) [u8; 16]);
+
+impl std::fmt::Debug for Digest128 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest128(..)")
+    }
+}
+
+impl Digest128 {
+    /// The shard that owns what this is the digest of.
+    pub fn route(&self) -> Route {
+        Route(u16::from_be_bytes([self.0[0], self.0[1]]))
+    }
+
+    /// Bits for an in-shard table; skips the two bytes that chose the shard.
+    pub(crate) fn table_bits(&self) -> u64 {
+        let mut bits = [0; 8];
+        bits.copy_from_slice(&self.0[8..]);
+        u64::from_le_bytes(bits)
+    }
+}
+
+/// Keyed digest of a canonical recipient: the name of an inbox.
+pub type Fingerprint = Digest128;
+
+/// The secrets of one process life. Half of what protects a code; the other half is in the caller's id.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct StartKeys {
+    inbox: [u8; 32],
+    pub(crate) id: [u8; 32],
+    pub(crate) code: [u8; 32],
+    scope: [u8; 32],
+}
+
+impl std::fmt::Debug for StartKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StartKeys(..)")
+    }
+}
+
+impl StartKeys {
+    /// Draws fresh keys.
+    pub fn draw(entropy: &mut impl Entropy) -> Self {
+        let mut keys = Self { inbox: [0; 32], id: [0; 32], code: [0; 32], scope: [0; 32] };
+        for key in [&mut keys.inbox, &mut keys.id, &mut keys.code, &mut keys.scope] {
+            entropy.fill(key);
+        }
+        keys
+    }
+
+    /// Names the inbox of a canonical recipient. Test and live keys never share one.
+    pub fn fingerprint(&self, canonical: &str, mode: Mode) -> Fingerprint {
+        let kind: &[u8] = match mode {
+            Mode::Live => b"live",
+            Mode::Test => b"test",
+        };
+        self.digest(&self.inbox, &[kind, canonical.as_bytes()])
+    }
+
+    /// Digest of an address exactly as typed, to tell whether a later request means the same one.
+    pub fn exact_address(&self, exact: &str) -> Digest128 {
+        self.digest(&self.inbox, &[b"exact", exact.as_bytes()])
+    }
+
+    /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
+    /// recognised again. `kind` keeps the uses apart.
+    pub fn scoped(&self, kind: &str, parts: &[&[u8]]) -> Digest128 {
+        let mut mac = hmac(&self.scope);
+        absorb(&mut mac, kind.as_bytes());
+        for part in parts {
+            absorb(&mut mac, part);
+        }
+        truncate(mac)
+    }
+
+    fn digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> Digest128 {
+        let mut mac = hmac(key);
+        for part in parts {
+            absorb(&mut mac, part);
+        }
+        truncate(mac)
+    }
+
+    /// SHA-256 over the id key and an id's secret: one block, so length extension has no room.
+    pub(crate) fn id_hash(&self, secret: &[u8; 16]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.id);
+        hash.update(secret);
+        hash.finalize().into()
+    }
+}
+
+/// HMAC-SHA-256 under a key of at most one block.
+pub(crate) fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    // A key of at most one block can't be refused, and a longer one is hashed first (RFC 2104, 2).
+    #[allow(clippy::expect_used)]
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+/// Length-prefixed, so that no two lists of parts read the same.
+fn absorb(mac: &mut Hmac<Sha256>, part: &[u8]) {
+    mac.update(&(part.len() as u64).to_le_bytes());
+    mac.update(part);
+}
+
+pub(crate) fn truncate(mac: Hmac<Sha256>) -> Digest128 {
+    let mut full: [u8; 32] = mac.finalize().into_bytes().into();
+    let mut short = [0; 16];
+    short.copy_from_slice(&full[..16]);
+    full.zeroize();
+    Digest128(short)
+}

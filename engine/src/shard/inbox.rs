@@ -1,0 +1,219 @@
+//! The record of one inbox: its live verifications and the window of mails it received.
+//!
+//! A plain value with rules. Nothing in here knows of tables, threads or other inboxes.
+
+use std::time::Duration;
+
+use zeroize::Zeroize;
+
+use super::Settings;
+use super::verification::{Opening, Try, Verification};
+use super::window::WindowLog;
+use crate::clock::{Moment, Now};
+use crate::code::{Code, CodeMac};
+use crate::entropy::Entropy;
+use crate::id::VerificationId;
+use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
+use crate::perimeter::api_key::Mode;
+use crate::request::{Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
+use crate::route::{Digest128, Fingerprint, StartKeys};
+
+/// All that is known of one inbox. Owned by the shard its fingerprint routes to.
+#[derive(Debug)]
+pub(super) struct InboxRecord {
+    pub(super) fingerprint: Fingerprint,
+    /// Mails sent, over all aliases and verifications. Survives their purge.
+    mails: WindowLog,
+    live: Vec<Verification>,
+    /// When the sweeper will look at this record next.
+    pub(super) visit_at: Moment,
+}
+
+impl InboxRecord {
+    pub(super) fn new(fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, mails: WindowLog::default(), live: Vec::new(), visit_at: Moment::default() }
+    }
+
+    /// Opens a verification, if the inbox may receive another mail.
+    pub(super) fn issue(
+        &mut self,
+        now: Now,
+        issue: Issue,
+        settings: &Settings,
+        keys: &StartKeys,
+        entropy: &mut impl Entropy,
+    ) -> Result<Issued, Refusal> {
+        self.may_receive(now, settings)?;
+        if self.live.len() >= LIVE_PER_INBOX {
+            let first_end = self.live.iter().map(|v| v.expires).min().unwrap_or(now.at);
+            return Err(rate_limited(Policy::Recipient, first_end.since(now.at)));
+        }
+        let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
+        let verification = Verification::open(Opening {
+            id: id.locate(keys).0,
+            address: issue.address,
+            nonce: issue.nonce,
+            owner: issue.owner,
+            expires: now.at.after(issue.lifetime.unwrap_or(settings.lifetime)),
+            code_length: issue.code_length.unwrap_or(settings.code_length),
+            attempts: settings.attempts,
+            sends: settings.sends,
+            purpose: issue.purpose,
+            metadata: issue.metadata,
+        });
+        let at = self.insert(verification);
+        Ok(self.send(now, at, id, settings, keys, entropy))
+    }
+
+    /// Draws a further code for a verification; tries and lifetime stay what they are.
+    pub(super) fn resend(
+        &mut self,
+        now: Now,
+        resend: Resend,
+        settings: &Settings,
+        keys: &StartKeys,
+        entropy: &mut impl Entropy,
+    ) -> Result<Issued, Refusal> {
+        let at = self.find(now, &resend.slot)?;
+        let verification = &self.live[at];
+        if !verification.is_of(&resend.address) {
+            return Err(Refusal::RecipientMismatch);
+        }
+        let standing = verification.standing(now);
+        if standing.sends_remaining == 0 {
+            return Err(rate_limited(Policy::Resend, standing.expires.since(now.at)));
+        }
+        if standing.resend_at > now.at {
+            return Err(rate_limited(Policy::Resend, standing.resend_at.since(now.at)));
+        }
+        if verification.is_sending() {
+            // The relay still has not said whether it took the last one.
+            return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
+        }
+        self.may_receive(now, settings)?;
+        Ok(self.send(now, at, resend.slot.id, settings, keys, entropy))
+    }
+
+    /// Count, compare, purge: one step, no pause in between.
+    pub(super) fn check(&mut self, now: Now, check: &Check, keys: &StartKeys) -> Result<Outcome, Refusal> {
+        let at = self.find(now, &check.slot)?;
+        let verification = &mut self.live[at];
+        verification.fits(check.address.as_ref(), check.nonce.as_ref(), check.code.length())?;
+        let presented = CodeMac::of(keys, &check.slot.id, &check.code);
+        Ok(match verification.attempt(&presented) {
+            Try::Right => {
+                let purpose = verification.standing(now).purpose;
+                self.purge(at);
+                Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms })
+            }
+            Try::LastWrong => {
+                self.purge(at);
+                Outcome::Exhausted
+            }
+            Try::Wrong { attempts_remaining } => Outcome::Incorrect { attempts_remaining },
+        })
+    }
+
+    /// Purges a verification; one that is unknown or somebody else's stays untouched.
+    pub(super) fn cancel(&mut self, now: Now, slot: &Slot) -> Outcome {
+        if let Ok(at) = self.find(now, slot) {
+            self.purge(at);
+        }
+        Outcome::Cancelled
+    }
+
+    pub(super) fn status(&self, now: Now, slot: &Slot) -> Result<Outcome, Refusal> {
+        let verification = &self.live[self.find(now, slot)?];
+        Ok(Outcome::Status(verification.standing(now), verification.metadata()))
+    }
+
+    pub(super) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
+        if let Some(verification) = self.live.iter_mut().find(|v| v.id == *id) {
+            verification.hand_over(send, accepted);
+        }
+    }
+
+    /// Wipes what has expired and tells `gone` each purged id. Then: when to look again, or `None` if
+    /// nothing is left to remember.
+    pub(super) fn sweep(
+        &mut self,
+        now: Moment,
+        settings: &Settings,
+        mut gone: impl FnMut(Digest128),
+    ) -> Option<Moment> {
+        while let Some(at) = self.live.iter().position(|v| !v.is_live(now)) {
+            gone(self.live[at].id);
+            self.purge(at);
+        }
+        self.mails.prune(&settings.recipient_issue, now);
+        let ends = self.live.iter().map(|v| v.expires);
+        ends.chain(self.mails.empty_at(&settings.recipient_issue)).min()
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live.len()
+    }
+
+    fn may_receive(&self, now: Now, settings: &Settings) -> Result<(), Refusal> {
+        self.mails
+            .permits(&settings.recipient_issue, now.at)
+            .map_err(|retry_after| rate_limited(Policy::Recipient, retry_after))
+    }
+
+    fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {
+        self.live
+            .iter()
+            .position(|v| v.id == slot.digest && v.owner() == slot.owner && v.is_live(now.at))
+            .ok_or(Refusal::VerificationNotFound)
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
+        at: usize,
+        id: VerificationId,
+        settings: &Settings,
+        keys: &StartKeys,
+        entropy: &mut impl Entropy,
+    ) -> Issued {
+        let verification = &mut self.live[at];
+        let length = verification.standing(now).code_length;
+        let test = verification.owner().mode == Mode::Test;
+        let code = if test { Code::zeros(length) } else { Code::draw(length, entropy) };
+        let send = verification.send(CodeMac::of(keys, &id, &code), now.at.after(settings.resend_after));
+        if test {
+            // No mail will be sent, so there is nothing to wait for.
+            verification.hand_over(send, true);
+        }
+        self.mails.record(&settings.recipient_issue, now.at);
+        Issued { id, code, send, standing: self.live[at].standing(now) }
+    }
+
+    /// Adds a verification without leaving a copy behind: growth moves the others out of memory that
+    /// is wiped before it is freed.
+    fn insert(&mut self, verification: Verification) -> usize {
+        if self.live.len() == self.live.capacity() {
+            let mut roomier = Vec::with_capacity((2 * self.live.len()).max(1));
+            roomier.append(&mut self.live);
+            let mut old = std::mem::replace(&mut self.live, roomier);
+            wipe_spare(&mut old);
+        }
+        self.live.push(verification);
+        self.live.len() - 1
+    }
+
+    fn purge(&mut self, at: usize) {
+        self.live[at].zeroize();
+        self.live.swap_remove(at);
+        wipe_spare(&mut self.live);
+    }
+}
+
+/// Overwrites the places behind a vector's end, where moved-out values have left their bytes.
+fn wipe_spare(list: &mut Vec<Verification>) {
+    list.spare_capacity_mut().zeroize();
+}
+
+fn rate_limited(policy: Policy, retry_after: Duration) -> Refusal {
+    Refusal::RateLimited { policy, retry_after }
+}
