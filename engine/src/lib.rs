@@ -6,6 +6,8 @@ pub mod entropy;
 pub mod id;
 pub mod limits;
 pub mod perimeter;
+pub mod receipt;
+pub mod recipient;
 pub mod request;
 pub mod route;
 pub mod shard;

@@ -1,0 +1,68 @@
+//! A key's whole origin list, ordered for look-up: O(labels · log rules).
+
+use super::{Origin, OriginRule, Place, RuleFault};
+
+/// The origins a restricted key may be used from. Empty: none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginRules {
+    hosts: Vec<Box<str>>,
+    /// Bases of wildcards, without their `*.`.
+    bases: Vec<Box<str>>,
+    extensions: Vec<Box<str>>,
+}
+
+impl OriginRules {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// The index of the first text that is no rule, and why it is none.
+    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, (usize, RuleFault)> {
+        let read =
+            |(index, text): (usize, &T)| OriginRule::parse(text.as_ref()).map_err(|fault| (index, fault));
+        texts.iter().enumerate().map(read).collect()
+    }
+
+    /// Whether any rule allows `origin`; the same as asking each, in less time.
+    #[must_use]
+    pub fn allows(&self, origin: &Origin<'_>) -> bool {
+        match origin.place() {
+            Place::Extension(id) => holds(&self.extensions, id),
+            Place::Host(host) => {
+                holds(&self.hosts, host) || parents(host).any(|parent| holds(&self.bases, parent))
+            }
+        }
+    }
+
+    /// Whether there is no rule, so that no origin is allowed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.bases.is_empty() && self.extensions.is_empty()
+    }
+}
+
+impl FromIterator<OriginRule> for OriginRules {
+    fn from_iter<I: IntoIterator<Item = OriginRule>>(rules: I) -> Self {
+        let mut list = Self::default();
+        for rule in rules {
+            match rule {
+                OriginRule::Host(host) => list.hosts.push(host),
+                OriginRule::Below(base) => list.bases.push(base),
+                OriginRule::Extension(id) => list.extensions.push(id),
+            }
+        }
+        for texts in [&mut list.hosts, &mut list.bases, &mut list.extensions] {
+            texts.sort_unstable();
+            texts.dedup();
+        }
+        list
+    }
+}
+
+fn holds(sorted: &[Box<str>], text: &str) -> bool {
+    sorted.binary_search_by(|known| (**known).cmp(text)).is_ok()
+}
+
+fn parents(host: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(host.split_once('.'), |(_, parent)| parent.split_once('.'))
+        .map(|(_, parent)| parent)
+}

@@ -1,0 +1,106 @@
+//! What each class of key may ask for. Total and without a catch-all arm: a new route or field does
+//! not compile until somebody decides.
+
+use crate::perimeter::api_key::KeyClass;
+
+/// What a request wants, beside the routes that need no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `POST /v1/verifications`
+    Issue,
+    /// `POST /v1/verifications/{id}/check`
+    Check,
+    /// `POST /v1/verifications/{id}/resend`
+    Resend,
+    /// `DELETE /v1/verifications/{id}`
+    Cancel,
+    /// `GET /v1/verifications/{id}`
+    Status,
+    /// `POST /v1/verifications:batch`
+    Batch,
+    /// `POST /v1/receipts/introspect`
+    Introspect,
+    /// `POST /v1/alerts`
+    Alerts,
+}
+
+/// Members of an issue request that change how the service protects an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IssueField {
+    /// `client.ip`: whom to charge instead of the caller.
+    ClientIp,
+    /// `code_length`
+    CodeLength,
+    /// `lifetime`
+    Lifetime,
+    /// `template`
+    Template,
+}
+
+/// Whether a key of `class` may use `route` (contract, section 3).
+#[must_use]
+pub const fn permits(class: KeyClass, route: Route) -> bool {
+    match (class, route) {
+        (
+            KeyClass::Secret,
+            Route::Issue
+            | Route::Check
+            | Route::Resend
+            | Route::Cancel
+            | Route::Status
+            | Route::Batch
+            | Route::Introspect
+            | Route::Alerts,
+        )
+        | (KeyClass::Restricted, Route::Issue | Route::Check | Route::Resend | Route::Cancel) => true,
+        (KeyClass::Restricted, Route::Status | Route::Batch | Route::Introspect | Route::Alerts) => false,
+    }
+}
+
+/// Whether a key of `class` may send `field` in an issue request (contract, section 3).
+#[must_use]
+pub const fn may_configure(class: KeyClass, field: IssueField) -> bool {
+    match (class, field) {
+        (
+            KeyClass::Secret,
+            IssueField::ClientIp | IssueField::CodeLength | IssueField::Lifetime | IssueField::Template,
+        ) => true,
+        (
+            KeyClass::Restricted,
+            IssueField::ClientIp | IssueField::CodeLength | IssueField::Lifetime | IssueField::Template,
+        ) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use KeyClass::{Restricted, Secret};
+
+    #[test]
+    fn every_class_and_route_answers_as_the_contract_says() {
+        let table = [
+            (Route::Issue, true),
+            (Route::Check, true),
+            (Route::Resend, true),
+            (Route::Cancel, true),
+            (Route::Status, false),
+            (Route::Batch, false),
+            (Route::Introspect, false),
+            (Route::Alerts, false),
+        ];
+        for (route, restricted) in table {
+            assert!(permits(Secret, route), "{route:?}");
+            assert_eq!(permits(Restricted, route), restricted, "{route:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_secret_key_configures_an_issue() {
+        use IssueField::{ClientIp, CodeLength, Lifetime, Template};
+        for field in [ClientIp, CodeLength, Lifetime, Template] {
+            assert!(may_configure(Secret, field), "{field:?}");
+            assert!(!may_configure(Restricted, field), "{field:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Raw text becomes a [`Recipient`], once, or a [`RecipientFault`].
+//!
+//! Three readings of one address, each with one use:
+//!
+//! | reading | example for `Ada.Lovelace+x@GMail.com` | use |
+//! |---|---|---|
+//! | [`delivery`](Recipient::delivery) | `Ada.Lovelace+x@GMail.com` | the `To:` line, the receipt |
+//! | [`exact`](Recipient::exact) | `Ada.Lovelace+x@gmail.com` | SMTP envelope; "is it the address the code went to" |
+//! | [`canonical`](Recipient::canonical) | `adalovelace@gmail.com` | key of limits, never an identity |
+//!
+//! The grammar is the dot-atom of RFC 5321 section 4.1.2 with the UTF-8 of RFC 6531 section 3.3,
+//! and nothing else of RFC 5322: every other form is a way to write one mailbox in many ways or
+//! two mailboxes in one address. Where folding is a matter of taste it errs to one bucket: a shared
+//! bucket costs a stranger some mails, a spare one costs the inbox's owner the limit.
+
+pub mod disposable;
+pub mod domain;
+mod fault;
+mod local;
+pub mod provider;
+mod scan;
+
+pub use domain::Realm;
+pub use fault::{RecipientFault, RecipientFaultKind};
+
+use crate::recipient::provider::{Home, ProviderTable};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// Longest address in octets: RFC 5321 section 4.5.3.1.3 allows a path of 256 with its brackets.
+pub const MAX_ADDRESS: usize = 254;
+/// Longest local part in octets: RFC 5321 section 4.5.3.1.1.
+pub const MAX_LOCAL: usize = 64;
+
+/// An address that is fit to be mailed. Only [`Recipient::parse`] makes one.
+///
+/// Wiped on drop; `Debug` shows no part of it.
+pub struct Recipient {
+    /// The address as typed, its exact reading if that differs, its canonical reading.
+    text: Zeroizing<String>,
+    delivery: Range<usize>,
+    exact: Range<usize>,
+    canonical: Range<usize>,
+    /// Where in `text` the local part of `exact` ends and its `@` stands.
+    at: usize,
+    /// Where in `text` the part of the domain starts that a hint may show.
+    shown_domain: usize,
+}
+
+impl Recipient {
+    /// Reads one address. `raw` must be the address and nothing else: white space is not trimmed,
+    /// because the mail goes to the text as typed.
+    ///
+    /// # Errors
+    /// The first rule that `raw` breaks, with the octets that break it.
+    pub fn parse(raw: &str, realm: Realm, providers: &ProviderTable) -> Result<Self, RecipientFault> {
+        use RecipientFaultKind::AddressTooLong;
+        if raw.len() > MAX_ADDRESS {
+            return Err(AddressTooLong.at(0..raw.len()));
+        }
+        let at = scan::find_at_sign(raw)?;
+        let folded = local::fold(&raw[..at])?;
+        let domain = domain::normalise(&raw[at + 1..], realm).map_err(|kind| kind.at(at + 1..raw.len()))?;
+        if at + 1 + domain.len() > MAX_ADDRESS {
+            return Err(AddressTooLong.at(0..raw.len()));
+        }
+        Ok(Self::assemble(raw, at, &folded, &domain, &providers.home(&domain)))
+    }
+
+    /// Writes all readings into one buffer, sized first so that it never moves and leaves a copy.
+    fn assemble(raw: &str, at: usize, folded: &str, domain: &str, home: &Home<'_>) -> Self {
+        let as_typed = matches!(raw.get(at + 1..), Some(typed) if typed == domain);
+        let exact_len = if as_typed { 0 } else { at + 1 + domain.len() };
+        let local = home.user.unwrap_or(folded);
+        let room = raw.len() + exact_len + local.len().max(1) + 1 + home.domain.len();
+        let mut text = Zeroizing::new(String::with_capacity(room));
+        text.push_str(raw);
+        let exact = if as_typed {
+            0..raw.len()
+        } else {
+            text.push_str(&raw[..=at]);
+            text.push_str(domain);
+            raw.len()..text.len()
+        };
+        let canonical = text.len();
+        home.rule.fold_into(local, &mut text);
+        text.push('@');
+        text.push_str(home.domain);
+        Self {
+            delivery: 0..raw.len(),
+            at: exact.start + at,
+            // `anything@ada.example.net` can be a way to write `ada@…`: the label names a person.
+            shown_domain: exact.end - home.base_len,
+            exact,
+            canonical: canonical..text.len(),
+            text,
+        }
+    }
+
+    /// The address exactly as typed: what the mail's `To:` line and the receipt say.
+    #[must_use]
+    pub fn delivery(&self) -> &str {
+        &self.text[self.delivery.clone()]
+    }
+
+    /// Local part exactly as typed, domain as lower-case A-labels: one mailbox as SMTP sees it
+    /// (RFC 5321 section 2.4: local parts are case-sensitive, domains are not).
+    #[must_use]
+    pub fn exact(&self) -> &str {
+        &self.text[self.exact.clone()]
+    }
+
+    /// The key of every limit of this inbox, the same for all its aliases. Never mail to it and
+    /// never take it for an identity: it may name nobody.
+    #[must_use]
+    pub fn canonical(&self) -> &str {
+        &self.text[self.canonical.clone()]
+    }
+
+    /// The domain as typed in lower-case A-labels: what the disposable catalog is asked about.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.text[self.at + 1..self.exact.end]
+    }
+
+    /// `A***@gmail.com`: enough for the owner to know which inbox to open. It holds one character
+    /// of the local part, and no label below a provider that puts the account's name there.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let first = self.text.chars().next().unwrap_or('*');
+        format!("{first}***@{}", &self.text[self.shown_domain..self.exact.end])
+    }
+
+    /// Whether the envelope needs SMTPUTF8 (RFC 6531): a local part has no ASCII form, a domain
+    /// always has one, in [`exact`](Self::exact).
+    #[must_use]
+    pub fn needs_smtputf8(&self) -> bool {
+        !self.text[self.exact.start..self.at].is_ascii()
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recipient(redacted)")
+    }
+}
+
+/// Text that is wiped when this crate made it, and borrowed when the caller owns it.
+pub(crate) enum Wiped<'a> {
+    Borrowed(&'a str),
+    Owned(Zeroizing<String>),
+}
+
+impl std::ops::Deref for Wiped<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Owned(text) => text,
+        }
+    }
+}
+
+impl<'a> From<Wiped<'a>> for Cow<'a, str> {
+    /// For names of a public list, which need no wiping.
+    fn from(text: Wiped<'a>) -> Self {
+        match text {
+            Wiped::Borrowed(text) => Self::Borrowed(text),
+            Wiped::Owned(text) => Self::Owned(text.to_string()),
+        }
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Wiped<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Borrowed(text),
+            Cow::Owned(text) => Self::Owned(Zeroizing::new(text)),
+        }
+    }
+}

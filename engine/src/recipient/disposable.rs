@@ -1,0 +1,165 @@
+//! The catalog of disposable domains: immutable, asked once per issue, replaced by whole value.
+//!
+//! A domain is disposable if it or a parent of it is on the list. No MX look-up: a domain whose
+//! mail ends at a listed host is not seen, and no request waits for DNS.
+
+mod domain_set;
+mod protected;
+mod reading;
+pub mod relays;
+
+pub use reading::{CatalogFault, Skipped, SkippedWhy};
+
+use crate::recipient::disposable::domain_set::DomainSet;
+use crate::recipient::disposable::reading::{MAX_BYTES, Reading};
+use crate::recipient::domain::{host_name, with_parents};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+/// The base list this build carries.
+const EMBEDDED: &str = include_str!("../../data/disposable_domains.txt");
+
+/// What the catalog says about a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainClass {
+    /// Not listed.
+    Unlisted,
+    /// On the operator's allow list, whatever else lists it.
+    Allowed,
+    /// A privacy relay: an alias that its owner keeps. Accepted by default.
+    Relay,
+    /// Listed, itself or by a parent.
+    Disposable,
+}
+
+/// The operator's own entries, which outlive a replaced base list.
+#[derive(Debug)]
+struct OwnLists {
+    extra: DomainSet,
+    allow: DomainSet,
+    relays: DomainSet,
+}
+
+/// Which domains give out throw-away inboxes.
+pub struct Catalog {
+    base: DomainSet,
+    own: Arc<OwnLists>,
+    version: String,
+}
+
+/// A catalog that was read, and what of its text it left out.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The catalog to put into service.
+    pub catalog: Catalog,
+    /// Entries left out by purpose: they would have refused half the world.
+    pub skipped: Vec<Skipped>,
+    /// Lines that are no domain name (at most 1 % of all).
+    pub bad_lines: usize,
+}
+
+impl Catalog {
+    /// The embedded base list with the operator's `catalog.extra` and `catalog.allow`.
+    ///
+    /// # Errors
+    /// An entry of `extra` or `allow` that is no domain, or is a public suffix in `extra`.
+    pub fn embedded(extra: &[String], allow: &[String]) -> Result<Loaded, CatalogFault> {
+        Self::with_lists(EMBEDDED.as_bytes(), extra, allow)
+    }
+
+    /// Another base list with the operator's entries: at start, so there is no list in use yet.
+    ///
+    /// # Errors
+    /// As [`embedded`](Self::embedded), and every refusal of `catalog load` but the shrinking.
+    pub fn with_lists(base: &[u8], extra: &[String], allow: &[String]) -> Result<Loaded, CatalogFault> {
+        let own = OwnLists {
+            extra: reading::extra(extra)?,
+            allow: reading::allow(allow)?,
+            relays: DomainSet::of(relays::domains()),
+        };
+        Ok(Self::assemble(reading::read(base)?, Arc::new(own)))
+    }
+
+    /// `catalog load`: a catalog with `text` as its base list and this one's own entries.
+    ///
+    /// # Errors
+    /// Over 64 MiB, not UTF-8, no valid domain, more than 1 % lines that are no domain, or fewer
+    /// than half the entries of this catalog unless `force`.
+    pub fn replace_base(&self, text: &[u8], force: bool) -> Result<Loaded, CatalogFault> {
+        let reading = reading::read(text)?;
+        if !force && reading.entries.len() * 2 < self.entries() {
+            return Err(CatalogFault::Shrunk { from: self.entries(), to: reading.entries.len() });
+        }
+        Ok(Self::assemble(reading, Arc::clone(&self.own)))
+    }
+
+    fn assemble(reading: Reading<'_>, own: Arc<OwnLists>) -> Loaded {
+        let Reading { entries, skipped, bad_lines } = reading;
+        let mut digest = Sha256::new();
+        for name in &entries {
+            digest.update(name.as_bytes());
+            digest.update(b"\n");
+        }
+        let [a, b, c, d, ..] = <[u8; 32]>::from(digest.finalize());
+        let version = format!("{:08x}-{}", u32::from_be_bytes([a, b, c, d]), entries.len());
+        let base = DomainSet::of(entries.iter().map(|name| &**name));
+        Loaded { catalog: Self { base, own, version }, skipped, bad_lines }
+    }
+
+    /// The class of `domain`, which must be lower-case A-labels as
+    /// [`Recipient::domain`](crate::recipient::Recipient::domain) gives it. O(labels).
+    ///
+    /// Allowed wins over the operator's extra entries, these over relays, these over the base
+    /// list; within a list it makes no difference which parent is on it.
+    #[must_use]
+    pub fn class(&self, domain: &str) -> DomainClass {
+        let listed = |set: &DomainSet| with_parents(domain).any(|name| set.contains(name));
+        if listed(&self.own.allow) {
+            DomainClass::Allowed
+        } else if listed(&self.own.extra) {
+            DomainClass::Disposable
+        } else if listed(&self.own.relays) {
+            DomainClass::Relay
+        } else if listed(&self.base) {
+            DomainClass::Disposable
+        } else {
+            DomainClass::Unlisted
+        }
+    }
+
+    /// The class of a domain as a person types it; `None` if it is no domain name.
+    #[must_use]
+    pub fn lookup(&self, typed: &str) -> Option<DomainClass> {
+        host_name(typed.trim().trim_end_matches('.')).ok().map(|domain| self.class(&domain))
+    }
+
+    /// Entries of the base list.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.base.len()
+    }
+
+    /// Digest and size of the base list, `e22191c2-8335`: the same for the same set of domains,
+    /// in whatever order and spelling they came.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Memory of all lists in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let OwnLists { extra, allow, relays } = &*self.own;
+        [&self.base, extra, allow, relays].into_iter().map(DomainSet::memory).sum()
+    }
+
+    /// Longest text `catalog load` reads, in bytes: stop receiving there.
+    pub const MAX_BYTES: usize = MAX_BYTES;
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Catalog({})", self.version)
+    }
+}

@@ -1,0 +1,164 @@
+//! Text becomes a base list, whole or not at all.
+
+use crate::recipient::disposable::domain_set::DomainSet;
+use crate::recipient::disposable::protected::{is_public_suffix, why_protected};
+use crate::recipient::domain::host_name;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Longest text in bytes.
+pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// A text with more than one bad line in so many is not a list of domains (HTML, a log, CSV).
+const LINES_PER_BAD_LINE: usize = 100;
+
+/// A text that was read.
+pub(super) struct Reading<'a> {
+    /// Sorted, each once, lower-case A-labels.
+    pub(super) entries: Vec<Cow<'a, str>>,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) bad_lines: usize,
+}
+
+/// An entry that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The entry as lower-case A-labels.
+    pub domain: String,
+    /// Why it was left out.
+    pub why: SkippedWhy,
+}
+
+/// Why an entry was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkippedWhy {
+    /// A public suffix: strangers own the names below it.
+    PublicSuffix,
+    /// A mail host of the provider table.
+    MailHost,
+}
+
+/// Why a text did not become a catalog. The one in use stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CatalogFault {
+    /// Over [`Catalog::MAX_BYTES`](super::Catalog::MAX_BYTES).
+    TooLarge,
+    /// Not UTF-8.
+    NotUtf8,
+    /// No line holds a domain that may be listed.
+    NoDomain,
+    /// More than 1 % of the lines are no domain.
+    NotAList {
+        /// Lines that are no domain.
+        bad: usize,
+        /// Lines that are neither blank nor comment.
+        lines: usize,
+    },
+    /// Fewer than half the entries of the list in use.
+    Shrunk {
+        /// Entries in use.
+        from: usize,
+        /// Entries of the refused list.
+        to: usize,
+    },
+    /// `catalog.extra` at this index is no domain or a public suffix.
+    BadExtra(usize),
+    /// `catalog.allow` at this index is no domain.
+    BadAllow(usize),
+}
+
+impl fmt::Display for CatalogFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the list is larger than {MAX_BYTES} bytes"),
+            Self::NotUtf8 => f.write_str("the list is not UTF-8"),
+            Self::NoDomain => f.write_str("the list holds no domain"),
+            Self::NotAList { bad, lines } => {
+                write!(f, "{bad} of {lines} lines are no domain, more than 1 %")
+            }
+            Self::Shrunk { from, to } => {
+                write!(f, "the list has {to} entries, fewer than half of the {from} in use")
+            }
+            Self::BadExtra(index) => {
+                write!(f, "entry {index} of catalog.extra is no domain or a public suffix")
+            }
+            Self::BadAllow(index) => write!(f, "entry {index} of catalog.allow is no domain"),
+        }
+    }
+}
+
+impl std::error::Error for CatalogFault {}
+
+/// Reads a base list: UTF-8, one domain a line, `#` starts a comment.
+pub(super) fn read(text: &[u8]) -> Result<Reading<'_>, CatalogFault> {
+    if text.len() > MAX_BYTES {
+        return Err(CatalogFault::TooLarge);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| CatalogFault::NotUtf8)?;
+    let mut reading = Reading { entries: Vec::new(), skipped: Vec::new(), bad_lines: 0 };
+    let mut lines = 0_usize;
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let entry = line.split_once('#').map_or(line, |(entry, _)| entry).trim();
+        if entry.is_empty() {
+            continue;
+        }
+        lines += 1;
+        reading.take(entry);
+    }
+    if reading.bad_lines * LINES_PER_BAD_LINE > lines {
+        return Err(CatalogFault::NotAList { bad: reading.bad_lines, lines });
+    }
+    if reading.entries.is_empty() {
+        return Err(CatalogFault::NoDomain);
+    }
+    reading.entries.sort_unstable();
+    reading.entries.dedup();
+    Ok(reading)
+}
+
+impl<'a> Reading<'a> {
+    fn take(&mut self, entry: &'a str) {
+        // A bare top-level name is no host name for us, but it is an entry to report.
+        let name = match host_name(entry.strip_suffix('.').unwrap_or(entry)) {
+            Ok(name) => Cow::from(name),
+            Err(_) if is_top_level(entry) => Cow::Owned(entry.to_ascii_lowercase()),
+            Err(_) => return self.bad_lines += 1,
+        };
+        match why_protected(&name) {
+            Some(why) => self.skipped.push(Skipped { domain: name.into_owned(), why }),
+            None => self.entries.push(name),
+        }
+    }
+}
+
+/// A top-level name that the Public Suffix List knows, as opposed to any word.
+fn is_top_level(entry: &str) -> bool {
+    let lower = entry.to_ascii_lowercase();
+    psl::suffix(lower.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == lower.as_bytes())
+}
+
+/// Reads `catalog.extra`. A mail host may stand there, since the operator names it on purpose.
+pub(super) fn extra(entries: &[String]) -> Result<DomainSet, CatalogFault> {
+    own(entries, CatalogFault::BadExtra, |name| !is_public_suffix(name))
+}
+
+/// Reads `catalog.allow`.
+pub(super) fn allow(entries: &[String]) -> Result<DomainSet, CatalogFault> {
+    own(entries, CatalogFault::BadAllow, |_| true)
+}
+
+fn own(
+    entries: &[String],
+    bad: fn(usize) -> CatalogFault,
+    fits: fn(&str) -> bool,
+) -> Result<DomainSet, CatalogFault> {
+    let mut names = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.iter().enumerate() {
+        let name = host_name(entry).map_err(|_| bad(index))?;
+        if !fits(&name) {
+            return Err(bad(index));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(DomainSet::of(names.iter().map(String::as_str)))
+}

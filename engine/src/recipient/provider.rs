@@ -1,0 +1,162 @@
+//! Which spellings of an address end in one inbox, provider by provider.
+//!
+//! The rules are data ([`families`]) and can be extended at start. A wrong merge makes two inboxes
+//! share a budget; a missed one gives an inbox a fresh budget for every alias. So a doubtful rule
+//! merges.
+
+pub mod families;
+mod rule;
+
+pub use rule::{Marks, Rule};
+
+use crate::recipient::domain::{host_name, with_parents};
+use crate::recipient::provider::families::FAMILIES;
+use ahash::RandomState;
+use hashbrown::HashTable;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Domains that share a rule, and who says so.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Name for people.
+    pub name: Cow<'static, str>,
+    /// Where the provider (or, failing that, an observer) documents the rule.
+    pub source: Cow<'static, str>,
+    /// Lower-case A-label domains. With [`Rule::one_account`] the first one stands for all.
+    pub domains: Cow<'static, [&'static str]>,
+    /// What the family does to a local part.
+    pub rule: Rule,
+}
+
+/// A family from the operator's configuration.
+#[derive(Clone, Debug)]
+pub struct ExtraFamily {
+    /// Domains in any case, U-labels or A-labels.
+    pub domains: Vec<String>,
+    /// What the family does to a local part.
+    pub rule: Rule,
+}
+
+/// An [`ExtraFamily`] that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderFault {
+    /// The family at this index names no domain.
+    NoDomain(usize),
+    /// The family at the first index has no domain name at the second.
+    NotADomain(usize, usize),
+}
+
+impl fmt::Display for ProviderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDomain(family) => write!(f, "provider {family} names no domain"),
+            Self::NotADomain(family, domain) => {
+                write!(f, "domain {domain} of provider {family} is no domain name")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ProviderFault {}
+
+/// Where an address of some domain ends up.
+pub(crate) struct Home<'a> {
+    pub(crate) rule: Rule,
+    /// The domain of the canonical form.
+    pub(crate) domain: &'a str,
+    /// The account, where the label below the provider's domain names it.
+    pub(crate) user: Option<&'a str>,
+    /// Octets at the end of the asked domain that name nobody's account.
+    pub(crate) base_len: usize,
+}
+
+struct Entry {
+    domain: Cow<'static, str>,
+    home: Cow<'static, str>,
+    rule: Rule,
+}
+
+/// All families, indexed by domain. Immutable; one look-up is one hash, two below a known domain.
+pub struct ProviderTable {
+    entries: HashTable<Entry>,
+    hasher: RandomState,
+    /// Whether any family puts accounts into labels, so that parents are worth a look.
+    users_below: bool,
+}
+
+impl ProviderTable {
+    /// The families this crate knows.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut table = Self { entries: HashTable::new(), hasher: RandomState::new(), users_below: false };
+        for family in FAMILIES {
+            let first = family.domains.first().copied().unwrap_or_default();
+            for &domain in family.domains.iter() {
+                table.insert(Cow::Borrowed(domain), Cow::Borrowed(first), family.rule);
+            }
+        }
+        table
+    }
+
+    /// The built-in families and the operator's, which win where both name a domain.
+    ///
+    /// # Errors
+    /// A family without a domain, or with something else in its place.
+    pub fn with_extra(extra: &[ExtraFamily]) -> Result<Self, ProviderFault> {
+        let mut table = Self::built_in();
+        for (at, family) in extra.iter().enumerate() {
+            let mut domains = Vec::with_capacity(family.domains.len());
+            for (index, domain) in family.domains.iter().enumerate() {
+                let name = host_name(domain).map_err(|_| ProviderFault::NotADomain(at, index))?;
+                domains.push(name.to_owned());
+            }
+            let first = domains.first().cloned().ok_or(ProviderFault::NoDomain(at))?;
+            for domain in domains {
+                table.insert(Cow::Owned(domain), Cow::Owned(first.clone()), family.rule);
+            }
+        }
+        Ok(table)
+    }
+
+    fn insert(&mut self, domain: Cow<'static, str>, first: Cow<'static, str>, rule: Rule) {
+        self.users_below |= rule.users_below;
+        let home = if rule.one_account { first } else { domain.clone() };
+        let hash = self.hasher.hash_one(&*domain);
+        let entry = Entry { domain, home, rule };
+        let hasher = &self.hasher;
+        match self.entries.find_mut(hash, |known| known.domain == entry.domain) {
+            Some(known) => *known = entry,
+            None => {
+                self.entries.insert_unique(hash, entry, |known| hasher.hash_one(&*known.domain));
+            }
+        }
+    }
+
+    fn find(&self, domain: &str) -> Option<&Entry> {
+        self.entries.find(self.hasher.hash_one(domain), |entry| entry.domain == domain)
+    }
+
+    /// Where addresses of `domain` (lower-case A-labels) end up.
+    pub(crate) fn home<'a>(&'a self, domain: &'a str) -> Home<'a> {
+        if let Some(entry) = self.find(domain) {
+            return Home { rule: entry.rule, domain: &entry.home, user: None, base_len: domain.len() };
+        }
+        if self.users_below {
+            for base in with_parents(domain).skip(1) {
+                if let Some(entry) = self.find(base).filter(|entry| entry.rule.users_below) {
+                    let below = &domain[..domain.len() - base.len() - 1];
+                    let user = below.rsplit('.').next();
+                    return Home { rule: entry.rule, domain: &entry.home, user, base_len: base.len() };
+                }
+            }
+        }
+        Home { rule: Rule::ELSEWHERE, domain, user: None, base_len: domain.len() }
+    }
+}
+
+impl fmt::Debug for ProviderTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderTable({} domains)", self.entries.len())
+    }
+}
