@@ -1,0 +1,45 @@
+//! HTTP/3 without I/O: bytes in, requests out; answers in, bytes out (RFC 9114, RFC 9204).
+//!
+//! QUIC is quinn's. This module is small because it announces a QPACK table capacity of 0: a
+//! request can then only be spelled with the static table, literals and Huffman strings, so
+//! nothing a peer says on one stream changes how another is read.
+//!
+//! ```text
+//!   request stream ──▶ frame ──▶ qpack ──▶ head ─┐
+//!                        │      (huffman,        ├──▶ message::Request
+//!                        │       static_table)   │
+//!                        └──── DATA ────▶ body ──┘
+//!
+//!   peer's unidirectional streams ──▶ uni ──▶ control | qpack instructions | refused
+//!
+//!   answer ──▶ response ──▶ one buffer with HEADERS + DATA
+//! ```
+//!
+//! Invariants:
+//! - whatever the cut of the bytes, the result is the same;
+//! - a length is judged when it is declared, before a byte of it is kept ([`limits`]);
+//! - what a peer wrote is in no error and in no `Debug` output;
+//! - buffers that may hold an API key or a code are wiped before their memory is given back
+//!   ([`wiped`]).
+//!
+//! Nothing here names a lane, a shard or a clock: deadlines and the number of streams are the
+//! caller's, as is the answer to a [`error::Fault`].
+
+pub mod control;
+pub mod error;
+pub mod frame;
+pub mod head;
+mod huffman;
+pub mod limits;
+pub mod message;
+pub mod qpack;
+pub mod response;
+mod static_table;
+mod syntax;
+pub mod uni;
+pub mod varint;
+pub mod wiped;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
