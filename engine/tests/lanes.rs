@@ -2,7 +2,9 @@
 //! that fails (A04, A04b, A05).
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "another answer than the test's ends the test")]
+#![allow(clippy::disallowed_methods, reason = "real threads need a clock that runs, and patience that ends")]
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::mpsc;
@@ -25,6 +27,7 @@ use authepy_engine::testing::Seeded;
 
 const ROUNDS: u64 = 1_000;
 const PARALLEL: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(30);
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
 
 #[test]
@@ -72,7 +75,7 @@ fn a_check_that_races_a_resend_wins_once_or_meets_two_codes() {
             });
             let checked = lanes.volley(&mail, mail.code.clone()).await;
             assert_eq!(checked.approved, 1);
-            match resent.recv_async().await.unwrap() {
+            match arrived(&resent) {
                 // Told before the hand-over's word arrived, before the check, or after it.
                 Outcome::Refused(Refusal::DeliveryUnavailable { .. } | Refusal::VerificationNotFound) => {}
                 Outcome::Resent(issued) => {
@@ -170,7 +173,7 @@ fn every_answer_arrives_and_reaches_its_asker() {
             let talks: Vec<_> = (0..count).map(|lane| lanes.begin(lane, talk)).collect();
             let mut all = 0;
             for talk in talks {
-                all += talk.recv_async().await.unwrap();
+                all += arrived(&talk);
             }
             assert!(count < 4 || all > 100_000, "{all}");
             assert_eq!(lanes.population().await, (0, 0), "each issue met its cancel");
@@ -242,6 +245,24 @@ fn a_shard_that_failed_says_so_and_the_others_go_on() {
             lanes.on(asker, go_on).await;
         }
         assert!(!lanes.readiness.is_ready(), "for good");
+    });
+}
+
+#[test]
+fn a_panic_in_a_sweep_is_noticed_too() {
+    in_lanes(2, async |lanes| {
+        lanes.on(1, async |_| CLOCK_IS_BROKEN.set(true)).await;
+        let asked = Instant::now();
+        while lanes.readiness.is_ready() {
+            assert!(asked.elapsed() < PATIENCE, "the lane stopped sweeping and nobody noticed");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        lanes
+            .on(0, async |lane: Lane| {
+                assert!(is_not_ready(&ask_about_nothing(&lane, 1).await));
+                assert!(is_not_found(&ask_about_nothing(&lane, 0).await));
+            })
+            .await;
     });
 }
 
@@ -335,7 +356,7 @@ impl Lanes {
         lane: usize,
         job: impl FnOnce(Lane) -> F + Send + 'static,
     ) -> T {
-        self.begin(lane, job).recv_async().await.unwrap()
+        arrived(&self.begin(lane, job))
     }
 
     /// Makes a lane's thread stand still until something is sent (or the sender is dropped).
@@ -346,7 +367,7 @@ impl Lanes {
             standing.send(()).unwrap();
             wait.recv()
         });
-        stands.recv_async().await.unwrap();
+        arrived(&stands);
         unblock
     }
 
@@ -389,7 +410,7 @@ impl Lanes {
             .collect();
         let mut tally = Tally::default();
         for share in shares {
-            share.recv_async().await.unwrap().iter().for_each(|outcome| tally.count(outcome));
+            arrived(&share).iter().for_each(|outcome| tally.count(outcome));
         }
         tally
     }
@@ -506,6 +527,11 @@ fn poll_once(answer: &mut Answer) -> Option<Outcome> {
     }
 }
 
+/// A lost answer must fail the test, not hang it.
+fn arrived<T>(result: &flume::Receiver<T>) -> T {
+    result.recv_timeout(PATIENCE).unwrap()
+}
+
 /// Lets everything else on this lane run once.
 async fn next_turn() {
     let mut waited = false;
@@ -519,8 +545,13 @@ async fn next_turn() {
     .await;
 }
 
-#[allow(clippy::disallowed_methods, reason = "real threads need a clock that runs; no test reads it")]
+thread_local! {
+    /// Makes whatever a lane does next with its shard panic, its sweep included.
+    static CLOCK_IS_BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
 fn clock() -> Now {
+    assert!(!CLOCK_IS_BROKEN.get(), "the clock has stopped (this panic is part of the test)");
     static START: OnceLock<Instant> = OnceLock::new();
     let passed = START.get_or_init(Instant::now).elapsed().as_millis() as u64;
     Now { at: Moment::from_millis(passed), unix_ms: 1_795_000_000_000 + passed }
