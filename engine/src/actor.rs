@@ -248,19 +248,24 @@ impl Lane {
     }
 
     fn decide(&self, command: Command) -> Outcome {
-        if self.0.failed.get() {
-            return Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
-        }
-        let now = self.now();
-        let decision = catch_unwind(AssertUnwindSafe(|| {
+        let decision = self.with_shard(|shard, now| {
             let mut entropy = self.0.entropy.borrow_mut();
-            self.0.shard.borrow_mut().handle(now, command, &mut *entropy)
-        }));
-        decision.unwrap_or_else(|_| {
+            shard.handle(now, command, &mut *entropy)
+        });
+        decision.unwrap_or(Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER }))
+    }
+
+    /// Runs `work` on this lane's shard. `None` if it panicked, now or before.
+    fn with_shard<T>(&self, work: impl FnOnce(&mut Shard, Now) -> T) -> Option<T> {
+        if self.0.failed.get() {
+            return None;
+        }
+        let worked = catch_unwind(AssertUnwindSafe(|| work(&mut self.0.shard.borrow_mut(), self.now())));
+        if worked.is_err() {
             self.0.failed.set(true);
             self.0.readiness.0.store(false, Ordering::Relaxed);
-            Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER })
-        })
+        }
+        worked.ok()
     }
 
     /// Sends every outbox once per turn of the lane: the waker puts this task behind those that run now.
@@ -309,8 +314,7 @@ impl Actor for ShardActor {
 impl ShardActor {
     /// Sweeps a bounded number of records; the rest after whoever waits has been served.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        let now = self.lane.now().at;
-        if !self.lane.0.failed.get() && self.lane.0.shard.borrow_mut().sweep(now) {
+        if self.lane.with_shard(|shard, now| shard.sweep(now.at)) == Some(true) {
             context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
         }
     }

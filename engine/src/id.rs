@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The server keeps a digest only. The route says which shard holds the slot; masked, it tells its
-//! holder nothing, and two ids of one inbox look unrelated. A changed route leads to another shard,
-//! where the id is unknown.
+//! holder nothing, and two ids of one inbox look unrelated. The digest covers the route too: an id with a
+//! changed one is unknown, also where it leads to the same shard.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -97,9 +97,14 @@ impl VerificationId {
     /// What the server looks up, and where.
     pub fn locate(&self, keys: &StartKeys) -> (Digest128, Route) {
         let hash = keys.id_hash(&self.secret.0);
+        let route = self.masked_route ^ mask(&hash);
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash[..16]);
-        (Digest128(digest), Route(self.masked_route ^ mask(&hash)))
+        // For one secret the hash is one, so every other route makes another digest.
+        for (byte, route) in digest.iter_mut().zip(route.to_be_bytes()) {
+            *byte ^= route;
+        }
+        (Digest128(digest), Route(route))
     }
 
     /// MAC over a code under both halves of its key: the server's and this id's.
@@ -206,6 +211,18 @@ mod tests {
             format!("vrf_{}é", &text[4..27]),
         ] {
             assert_eq!(VerificationId::parse(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_id_with_another_route_is_another_id() {
+        let mut entropy = Seeded::new(4);
+        let keys = StartKeys::draw(&mut entropy);
+        let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), Route(9));
+        let (digest, _) = id.locate(&keys);
+        for change in 1..=u16::MAX {
+            let other = VerificationId { masked_route: id.masked_route ^ change, ..id.clone() };
+            assert!(other.locate(&keys).0 != digest);
         }
     }
 

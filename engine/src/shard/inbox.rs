@@ -43,10 +43,9 @@ impl InboxRecord {
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
-        self.may_receive(now, settings)?;
-        if self.live.len() >= LIVE_PER_INBOX {
-            let first_end = self.live.iter().map(|v| v.expires).min().unwrap_or(now.at);
-            return Err(rate_limited(Policy::Recipient, first_end.since(now.at)));
+        // Waiting as long as told must be enough, so the longer of the two waits is told.
+        if let Some(wait) = self.wait_for_window(now, settings).max(self.wait_for_room(now)) {
+            return Err(rate_limited(Policy::Recipient, wait));
         }
         let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
         let verification = Verification::open(Opening {
@@ -83,14 +82,16 @@ impl InboxRecord {
         if standing.sends_remaining == 0 {
             return Err(rate_limited(Policy::Resend, standing.expires.since(now.at)));
         }
-        if standing.resend_at > now.at {
-            return Err(rate_limited(Policy::Resend, standing.resend_at.since(now.at)));
+        // As in `issue`: the longer wait, with the policy it comes from.
+        let pause = (standing.resend_at > now.at).then(|| standing.resend_at.since(now.at));
+        let window = self.wait_for_window(now, settings);
+        if let Some(wait) = pause.max(window) {
+            return Err(rate_limited(if window > pause { Policy::Recipient } else { Policy::Resend }, wait));
         }
         if verification.is_sending() {
             // The relay still has not said whether it took the last one.
             return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
         }
-        self.may_receive(now, settings)?;
         Ok(self.send(now, at, resend.slot.id, settings, keys, entropy))
     }
 
@@ -154,10 +155,15 @@ impl InboxRecord {
         self.live.len()
     }
 
-    fn may_receive(&self, now: Now, settings: &Settings) -> Result<(), Refusal> {
-        self.mails
-            .permits(&settings.recipient_issue, now.at)
-            .map_err(|retry_after| rate_limited(Policy::Recipient, retry_after))
+    /// How long until the inbox may receive another mail; `None` for now.
+    fn wait_for_window(&self, now: Now, settings: &Settings) -> Option<Duration> {
+        self.mails.permits(&settings.recipient_issue, now.at).err()
+    }
+
+    /// How long until there is a place for another verification; `None` for now.
+    fn wait_for_room(&self, now: Now) -> Option<Duration> {
+        let first_end = self.live.iter().map(|v| v.expires).min()?;
+        (self.live.len() >= LIVE_PER_INBOX).then(|| first_end.since(now.at))
     }
 
     fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {

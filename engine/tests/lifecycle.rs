@@ -1,0 +1,774 @@
+//! The life of a verification, told through the public interface of one shard (A01, A03, A05, A08, A58).
+//! Every story starts with an empty shard at 12:00:00 and says what time it is.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "another outcome than the story's ends the story")]
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::id::{IdSecret, VerificationId};
+use authepy_engine::limits::Capacity;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{
+    Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
+    Reserve, Settle, Slot, Spend, Standing,
+};
+use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::testing::Seeded;
+
+const ADA: &str = "ada@example.com";
+const ACME: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
+const OTHER_PROJECT: Owner = Owner { project: ProjectId(2), mode: Mode::Live };
+const ACME_TEST: Owner = Owner { project: ProjectId(1), mode: Mode::Test };
+
+/// A shard, and the clock that the story moves.
+struct Story {
+    shard: Shard,
+    keys: StartKeys,
+    entropy: Seeded,
+    seconds: f64,
+}
+
+/// What the owner of the mailbox holds: the slot's name, and the mail.
+struct Mailed {
+    slot: Slot,
+    address: Digest128,
+    code: String,
+    send: u8,
+    standing: Standing,
+}
+
+// The code itself.
+
+#[test]
+fn a_code_works_once() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+    assert_eq!(story.check(&mail.slot, &mail.code), "not found");
+    assert_eq!(story.shard.live(), 0);
+}
+
+#[test]
+fn a_code_works_before_the_relay_has_said_that_it_took_the_mail() {
+    let mut story = Story::new();
+    let mail = story.issue(ADA);
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+    story.hand_over(&mail, true);
+    assert_eq!(story.check(&mail.slot, &mail.code), "not found");
+}
+
+#[test]
+fn a_code_works_for_its_own_verification_only() {
+    let mut story = Story::new();
+    let (mine, other) = (story.issue_delivered(ADA), story.issue_delivered(ADA));
+    assert_ne!(mine.code, other.code, "this seed draws two codes");
+    assert_eq!(story.check(&mine.slot, &other.code), "incorrect, 4 left");
+    assert_eq!(story.check(&other.slot, &mine.code), "incorrect, 4 left");
+    assert_eq!(story.check(&mine.slot, &mine.code), "approved");
+    assert_eq!(story.check(&other.slot, &other.code), "approved");
+}
+
+#[test]
+fn an_expired_code_is_unknown_even_if_never_swept() {
+    let mut story = Story::new();
+    let (in_time, late) = (story.issue_delivered(ADA), story.issue_delivered("bob@example.com"));
+    story.seconds = 299.999;
+    assert_eq!(story.check(&in_time.slot, &in_time.code), "approved");
+    story.seconds = 300.0;
+    assert_eq!(story.shard.live(), 1, "nobody has swept");
+    assert_eq!(story.check(&late.slot, &late.code), "not found");
+    assert_eq!(story.status(&late.slot), "not found");
+    assert_eq!(story.resend(&late), "not found");
+}
+
+#[test]
+fn a_resend_does_not_prolong_a_life() {
+    let mut story = Story::new();
+    let first = story.issue_delivered(ADA);
+    story.seconds = 290.0;
+    let second = story.resent(&first);
+    assert_eq!(second.standing.expires, Moment::from_millis(300_000));
+    story.seconds = 300.0;
+    assert_eq!(story.check(&second.slot, &second.code), "not found");
+}
+
+#[test]
+fn an_id_of_which_one_character_differs_is_unknown() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    let text = mail.slot.id.text().as_str().to_owned();
+    let mut read = 0;
+    for place in 4..text.len() {
+        for other in ["0", "1", "z"].into_iter().filter(|other| text[place..=place] != **other) {
+            let mut misspelt = text.clone();
+            misspelt.replace_range(place..=place, other);
+            let Some(id) = VerificationId::parse(&misspelt) else { continue };
+            let slot = Slot::locate(&story.keys, id, ACME);
+            assert_eq!(story.check(&slot, &mail.code), "not found", "{misspelt} for {text}");
+            read += 1;
+        }
+    }
+    assert!(read > 50);
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+}
+
+#[test]
+fn unknown_ids_leave_nothing_behind() {
+    let mut story = Story::new();
+    for _ in 0..100_000 {
+        let id =
+            VerificationId::new(&story.keys, IdSecret::draw(&mut story.entropy), story.inbox(ADA).route());
+        let slot = Slot::locate(&story.keys, id, ACME);
+        assert_eq!(story.check(&slot, "123456"), "not found");
+    }
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 0));
+}
+
+// Tries.
+
+#[test]
+fn the_last_wrong_code_ends_the_verification() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    for left in (1..=4).rev() {
+        assert_eq!(story.check(&mail.slot, wrong(&mail)), format!("incorrect, {left} left"));
+    }
+    assert_eq!(story.check(&mail.slot, wrong(&mail)), "exhausted");
+    assert_eq!(story.check(&mail.slot, &mail.code), "not found");
+    assert_eq!(story.shard.live(), 0);
+}
+
+#[test]
+fn the_last_try_may_be_right() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    for _ in 0..4 {
+        story.check(&mail.slot, wrong(&mail));
+    }
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+}
+
+#[test]
+fn two_codes_share_one_attempt_budget() {
+    let mut story = Story::new();
+    let first = story.issue_delivered(ADA);
+    for _ in 0..3 {
+        story.check(&first.slot, wrong(&first));
+    }
+    story.seconds = 30.0;
+    let second = story.resent_delivered(&first);
+    assert_eq!(second.standing.attempts_remaining, 2);
+    assert_eq!(story.check(&second.slot, wrong(&second)), "incorrect, 1 left");
+    assert_eq!(story.check(&second.slot, wrong(&second)), "exhausted");
+    assert_eq!(story.check(&first.slot, &first.code), "not found");
+}
+
+#[test]
+fn a_wrong_recipient_or_nonce_or_length_spends_no_try() {
+    let mut story = Story::new();
+    let nonce = story.keys.scoped("nonce", &[b"right"]);
+    let request = Issue { nonce: Some(nonce), ..story.request(ADA, ACME) };
+    let mail = story.issued(request);
+    let (right, wrong_nonce) = (story.keys.exact_address(ADA), story.keys.scoped("nonce", &[b"wrong"]));
+    let stranger = story.keys.exact_address("eve@example.com");
+    let slot = &mail.slot;
+    for _ in 0..10 {
+        let code = &mail.code;
+        assert_eq!(story.check_all(slot, code, Some(stranger), Some(nonce)), "recipient mismatch");
+        assert_eq!(story.check_all(slot, code, Some(right), None), "nonce mismatch");
+        assert_eq!(story.check_all(slot, code, Some(right), Some(wrong_nonce)), "nonce mismatch");
+        assert_eq!(story.check_all(slot, "1234567", Some(right), Some(nonce)), "malformed code");
+    }
+    let Outcome::Status(standing, _) = story.ask(Command::Status(slot.clone())) else { panic!() };
+    assert_eq!(standing.attempts_remaining, 5);
+    assert_eq!(story.check_all(slot, &mail.code, Some(right), Some(nonce)), "approved");
+}
+
+#[test]
+fn a_nonce_that_nobody_asked_for_is_no_obstacle() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    let nonce = story.keys.scoped("nonce", &[b"any"]);
+    assert_eq!(story.check_all(&mail.slot, &mail.code, None, Some(nonce)), "approved");
+}
+
+#[test]
+fn no_try_at_all_means_that_no_code_is_compared() {
+    let mut story = Story::with(|settings| settings.attempts = 0);
+    let mail = story.issue_delivered(ADA);
+    assert_eq!(story.check(&mail.slot, &mail.code), "exhausted");
+    assert_eq!(story.check(&mail.slot, &mail.code), "not found");
+}
+
+// Mails and resends.
+
+#[test]
+fn the_last_two_codes_work_and_an_older_one_does_not() {
+    for (age, answer) in [(1, "approved"), (2, "approved"), (3, "incorrect, 4 left")] {
+        let mut story = Story::new();
+        let mut mails = vec![story.issue_delivered(ADA)];
+        for n in 1..3 {
+            story.seconds = f64::from(n) * 30.0;
+            mails.push(story.resent_delivered(&mails[0]));
+        }
+        let mail = &mails[mails.len() - age];
+        assert_eq!(story.check(&mail.slot, &mail.code), answer, "the code of {age} mails ago");
+    }
+}
+
+#[test]
+fn a_failed_resend_never_kills_a_delivered_code() {
+    let mut story = Story::with(|settings| settings.sends = 9);
+    let first = story.issue_delivered(ADA);
+    let mut failed = Vec::new();
+    for n in 1..4 {
+        story.seconds = f64::from(n) * 30.0;
+        let mail = story.resent(&first);
+        story.hand_over(&mail, false);
+        failed.push(mail);
+    }
+    let wrong = &failed[2];
+    assert_eq!(story.check(&wrong.slot, &wrong.code), "incorrect, 4 left", "nobody can have read it");
+    assert_eq!(story.check(&first.slot, &first.code), "approved");
+}
+
+#[test]
+fn after_a_failed_first_mail_a_resend_still_works() {
+    let mut story = Story::new();
+    let first = story.issue(ADA);
+    story.hand_over(&first, false);
+    story.seconds = 30.0;
+    let second = story.resent_delivered(&first);
+    assert_eq!(story.check(&first.slot, &first.code), "incorrect, 4 left");
+    assert_eq!(story.check(&second.slot, &second.code), "approved");
+}
+
+#[test]
+fn only_the_first_word_about_a_mail_counts() {
+    let mut story = Story::new();
+    let (taken, lost) = (story.issue(ADA), story.issue("bob@example.com"));
+    for (mail, word) in [(&taken, true), (&taken, false), (&lost, false), (&lost, true)] {
+        story.hand_over(mail, word);
+    }
+    assert_eq!(story.check(&taken.slot, &taken.code), "approved");
+    assert_eq!(story.check(&lost.slot, &lost.code), "incorrect, 4 left");
+}
+
+#[test]
+fn a_late_word_about_an_old_mail_does_not_touch_the_new_one() {
+    let mut story = Story::new();
+    let first = story.issue_delivered(ADA);
+    story.seconds = 30.0;
+    let second = story.resent(&first);
+    story.hand_over(&first, false);
+    assert_eq!(story.check(&second.slot, &second.code), "approved");
+}
+
+#[test]
+fn a_resend_waits_for_its_pause_and_for_the_relay() {
+    let mut story = Story::new();
+    let first = story.issue(ADA);
+    story.seconds = 29.999;
+    assert_eq!(story.resend(&first), "resend limit, 1ms");
+    story.seconds = 30.0;
+    assert_eq!(story.resend(&first), "delivery unavailable, 5s");
+    story.hand_over(&first, true);
+    assert_eq!(story.resend(&first), "resent");
+    assert_eq!(story.resend(&first), "resend limit, 30s");
+}
+
+#[test]
+fn a_resend_goes_to_the_same_address_or_nowhere() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    story.seconds = 30.0;
+    let address = story.keys.exact_address("Ada@example.com");
+    let elsewhere = Resend { slot: mail.slot.clone(), address };
+    assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
+    assert_eq!(story.resend(&mail), "resent");
+}
+
+#[test]
+fn when_the_sends_are_used_up_the_wait_is_the_rest_of_the_life() {
+    let mut story = Story::with(|settings| settings.sends = 2);
+    let first = story.issue_delivered(ADA);
+    story.seconds = 30.0;
+    assert_eq!(story.resent_delivered(&first).standing.sends_remaining, 0);
+    story.seconds = 100.0;
+    assert_eq!(story.resend(&first), "resend limit, 200s");
+}
+
+#[test]
+fn the_longer_of_two_waits_is_told() {
+    // Five mails in ten minutes: the fifth is a resend, so the sixth meets pause and window.
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    for n in 1..5 {
+        story.seconds = f64::from(n) * 40.0;
+        if n < 4 {
+            story.issue_delivered(ADA);
+        } else {
+            story.resent_delivered(&mail);
+        }
+    }
+    assert_eq!(story.resend(&mail), "recipient limit, 440s");
+    // Sixteen live verifications outlast a short window.
+    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(16, 10)]));
+    for _ in 0..16 {
+        story.issue(ADA);
+    }
+    assert_eq!(story.try_issue(ADA), "recipient limit, 300s");
+}
+
+// Who may ask.
+
+#[test]
+fn another_project_or_mode_finds_nothing() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    for stranger in [OTHER_PROJECT, ACME_TEST] {
+        let slot = Slot { owner: stranger, ..mail.slot.clone() };
+        for _ in 0..10 {
+            assert_eq!(story.check(&slot, &mail.code), "not found");
+            assert_eq!(story.check(&slot, wrong(&mail)), "not found");
+        }
+        assert_eq!(story.status(&slot), "not found");
+        story.seconds = 30.0;
+        let resend = Resend { slot, address: story.keys.exact_address(ADA) };
+        assert_eq!(say(&story.ask(Command::Resend(resend))), "not found");
+    }
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+}
+
+#[test]
+fn cancel_is_idempotent_and_does_not_touch_a_strangers() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    let stranger = Slot { owner: OTHER_PROJECT, ..mail.slot.clone() };
+    assert_eq!(story.cancel(&stranger), "cancelled");
+    assert_eq!(story.status(&mail.slot), "status");
+    for _ in 0..3 {
+        assert_eq!(story.cancel(&mail.slot), "cancelled");
+        assert_eq!(story.check(&mail.slot, &mail.code), "not found");
+    }
+    assert_eq!(story.shard.live(), 0);
+}
+
+#[test]
+fn a_status_tells_purpose_and_notes_and_spends_nothing() {
+    let mut story = Story::new();
+    let request = Issue { metadata: Some("{\"ref\":\"cart-42\"}".into()), ..story.request(ADA, ACME) };
+    let mail = story.issued(request);
+    for _ in 0..20 {
+        let Outcome::Status(standing, notes) = story.ask(Command::Status(mail.slot.clone())) else {
+            panic!()
+        };
+        assert_eq!(standing, mail.standing);
+        assert_eq!(notes.as_deref(), Some("{\"ref\":\"cart-42\"}"));
+    }
+}
+
+#[test]
+fn test_keys_always_get_zeros_and_no_hand_over() {
+    let mut story = Story::new();
+    for length in 6..=10 {
+        let request = Issue { code_length: Some(length), ..story.request("test@example.com", ACME_TEST) };
+        let mail = story.issued(request);
+        assert_eq!(mail.code, "0".repeat(usize::from(length)));
+        // No word of a relay: the next mail waits for its pause only.
+        story.seconds += 30.0;
+        assert_eq!(story.resent(&mail).code, mail.code);
+        assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+        story.seconds += 600.0;
+    }
+    // Own counters: the live inbox of the same address is untouched.
+    assert_eq!(story.try_issue("test@example.com"), "issued");
+}
+
+// Windows and room.
+
+#[test]
+fn windows_survive_the_purge() {
+    let mut story = Story::new();
+    for n in 0..5 {
+        story.seconds = f64::from(n);
+        let mail = story.issue_delivered(ADA);
+        match n {
+            0 => assert_eq!(story.check(&mail.slot, &mail.code), "approved"),
+            1 => assert_eq!(story.cancel(&mail.slot), "cancelled"),
+            2 => (0..5).for_each(|_| drop(story.check(&mail.slot, wrong(&mail)))),
+            _ => {}
+        }
+    }
+    story.seconds = 400.0;
+    story.sweep();
+    assert_eq!(story.shard.live(), 0);
+    assert_eq!(story.try_issue(ADA), "recipient limit, 200s");
+    story.seconds = 599.999;
+    assert_eq!(story.try_issue(ADA), "recipient limit, 1ms");
+    story.seconds = 600.0;
+    assert_eq!(story.try_issue(ADA), "issued");
+    assert_eq!(story.try_issue(ADA), "recipient limit, 1s");
+    assert_eq!(story.try_issue("bob@example.com"), "issued", "another inbox has its own");
+}
+
+#[test]
+fn resends_and_all_keys_count_in_one_window() {
+    let mut story = Story::new();
+    let mail = story.issue_delivered(ADA);
+    story.seconds = 30.0;
+    story.resent_delivered(&mail);
+    for _ in 0..3 {
+        let request = story.request(ADA, OTHER_PROJECT);
+        story.issued(request);
+    }
+    assert_eq!(story.try_issue(ADA), "recipient limit, 570s");
+}
+
+#[test]
+fn a_refused_issue_counts_for_nothing() {
+    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(1, 60)]));
+    story.issue(ADA);
+    for second in 1..60 {
+        story.seconds = f64::from(second);
+        assert_eq!(story.try_issue(ADA), format!("recipient limit, {}s", 60 - second));
+    }
+    story.seconds = 60.0;
+    assert_eq!(story.try_issue(ADA), "issued");
+}
+
+#[test]
+fn a_count_of_zero_denies_all_and_off_denies_nothing() {
+    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(0, 60)]));
+    assert_eq!(story.try_issue(ADA), "recipient limit, 86400s");
+    assert_eq!(story.shard.inboxes(), 0, "nothing to remember");
+    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
+    for _ in 0..1_000 {
+        let mail = story.issue(ADA);
+        assert_eq!(story.cancel(&mail.slot), "cancelled");
+    }
+    assert_eq!(story.shard.inboxes(), 0, "nothing to remember");
+}
+
+#[test]
+fn limits_at_the_edge_of_numbers_saturate() {
+    let for_ever = Limit { count: 1, window: Duration::MAX };
+    let mut story = Story::with(|settings| settings.recipient_issue = vec![for_ever]);
+    assert_eq!(story.try_issue(ADA), "issued");
+    story.seconds = 1e9;
+    assert!(story.try_issue(ADA).starts_with("recipient limit"));
+    let any = Limit { count: u32::MAX, window: Duration::ZERO };
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.lifetime, settings.resend_after) =
+            (vec![any], Duration::MAX, Duration::MAX);
+    });
+    let mail = story.issue_delivered(ADA);
+    assert_eq!(mail.standing.expires, Moment::from_millis(u64::MAX));
+    story.seconds = 1e9;
+    assert!(story.resend(&mail).starts_with("resend limit"));
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+}
+
+#[test]
+fn a_full_shard_refuses_new_work_and_keeps_live_codes() {
+    let mut story = Story::with(|settings| settings.capacity.inboxes = 3);
+    let mails: Vec<_> = (0..3).map(|n| story.issue_delivered(&format!("{n}@example.com"))).collect();
+    for n in 0..100 {
+        assert_eq!(story.try_issue(&format!("late{n}@example.com")), "overloaded, 1s");
+        assert_eq!(story.try_issue("0@example.com"), "overloaded, 1s");
+    }
+    story.seconds = 30.0;
+    assert_eq!(story.resend(&mails[1]), "resent", "no new record");
+    for mail in &mails {
+        assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+    }
+    // The windows still take their place, until they have run out.
+    assert_eq!(story.try_issue("late@example.com"), "overloaded, 1s");
+    story.seconds = 90_000.0;
+    story.sweep();
+    assert_eq!(story.try_issue("late@example.com"), "issued");
+}
+
+#[test]
+fn a_sweep_forgets_what_has_ended_and_nothing_else() {
+    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(5, 600)]));
+    for n in 0..2_000 {
+        story.seconds = f64::from(n) / 10.0;
+        story.issue(&format!("{n}@example.com"));
+    }
+    // 1,011 codes have expired; the second that has just begun is left for the next sweep.
+    story.seconds = 401.0;
+    story.sweep();
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (990, 2_000));
+    story.seconds = 1_000.0;
+    story.sweep();
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 0));
+}
+
+// Idempotency keys and receipts.
+
+#[test]
+fn a_claimed_key_is_in_progress_until_it_is_settled() {
+    let mut story = Story::new();
+    assert_eq!(story.reserve("key", "body"), "reserved");
+    assert_eq!(story.reserve("key", "body"), "in progress, 1s");
+    assert_eq!(story.reserve("key", "other body"), "key reused");
+    assert_eq!(story.reserve("other key", "body"), "reserved");
+}
+
+#[test]
+fn a_settled_key_repeats_the_first_answer_with_the_first_salt() {
+    let mut story = Story::new();
+    let reserve = story.reservation("key", "body");
+    let Outcome::Reserved { salt } = story.ask(Command::Reserve(reserve.clone())) else { panic!() };
+    let answer = First::Incorrect { attempts_remaining: 3 };
+    story.ask(Command::Settle(Settle { key: reserve.key, first: Some(answer.clone()) }));
+    story.seconds = 299.999;
+    for _ in 0..3 {
+        let Outcome::Repeated { first, salt: again } = story.ask(Command::Reserve(reserve.clone())) else {
+            panic!()
+        };
+        assert_eq!(first, answer);
+        assert!(again == salt);
+        assert_eq!(story.reserve("key", "other body"), "key reused");
+    }
+    story.seconds = 300.0;
+    let Outcome::Reserved { salt: fresh } = story.ask(Command::Reserve(reserve)) else { panic!() };
+    assert!(fresh != salt);
+}
+
+#[test]
+fn a_released_key_may_be_claimed_again_by_any_body() {
+    let mut story = Story::new();
+    assert_eq!(story.reserve("key", "body"), "reserved");
+    let key = story.reservation("key", "").key;
+    story.ask(Command::Settle(Settle { key, first: None }));
+    assert_eq!(story.reserve("key", "other body"), "reserved");
+    assert_eq!(story.reserve("key", "body"), "key reused");
+}
+
+#[test]
+fn a_full_idempotency_table_refuses_new_keys_and_keeps_the_old() {
+    let mut story = Story::with(|settings| settings.capacity.idempotency = 2);
+    for (key, answer) in [("a", "reserved"), ("b", "reserved"), ("c", "overloaded, 1s")] {
+        assert_eq!(story.reserve(key, "body"), answer);
+    }
+    assert_eq!(story.reserve("a", "body"), "in progress, 1s");
+    story.seconds = 300.0;
+    story.sweep();
+    assert_eq!(story.reserve("c", "body"), "reserved");
+}
+
+#[test]
+fn a_receipt_is_active_once() {
+    let mut story = Story::with(|settings| settings.capacity.receipts = 2);
+    assert_eq!(story.spend("a"), "spent, first: true");
+    assert_eq!(story.spend("a"), "spent, first: false");
+    assert_eq!(story.spend("b"), "spent, first: true");
+    // A full table may not say "active": it could not keep its word the second time.
+    assert_eq!(story.spend("c"), "overloaded, 1s");
+    story.seconds = 119.999;
+    story.sweep();
+    assert_eq!(story.spend("a"), "spent, first: false");
+    story.seconds = 120.0;
+    story.sweep();
+    assert_eq!(story.spend("c"), "spent, first: true");
+}
+
+impl Story {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            code_length: 6,
+            lifetime: Duration::from_secs(300),
+            attempts: 5,
+            resend_after: Duration::from_secs(30),
+            sends: 5,
+            recipient_issue: limits(&[(5, 600), (10, 86_400)]),
+            capacity: Capacity { inboxes: 10_000, idempotency: 100, receipts: 100 },
+        };
+        change(&mut settings);
+        let mut entropy = Seeded::new(42);
+        let keys = StartKeys::draw(&mut entropy);
+        Self { shard: Shard::new(keys.clone(), settings), keys, entropy, seconds: 0.0 }
+    }
+
+    fn ask(&mut self, command: Command) -> Outcome {
+        let at = self.moment();
+        let now = Now { at, unix_ms: 1_795_000_000_000 + at.as_millis() };
+        self.shard.handle(now, command, &mut self.entropy)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::from_millis((self.seconds * 1_000.0).round() as u64)
+    }
+
+    fn sweep(&mut self) {
+        let now = self.moment();
+        while self.shard.sweep(now) {}
+    }
+
+    fn inbox(&self, address: &str) -> Digest128 {
+        self.keys.fingerprint(address, Mode::Live)
+    }
+
+    fn request(&mut self, address: &str, owner: Owner) -> Issue {
+        Issue {
+            inbox: self.keys.fingerprint(address, owner.mode),
+            address: self.keys.exact_address(address),
+            owner,
+            secret: IdSecret::draw(&mut self.entropy),
+            code_length: None,
+            lifetime: None,
+            nonce: None,
+            purpose: "login".into(),
+            metadata: None,
+        }
+    }
+
+    fn issued(&mut self, request: Issue) -> Mailed {
+        let (owner, address) = (request.owner, request.address);
+        match self.ask(Command::Issue(request)) {
+            Outcome::Issued(issued) => self.mailed(issued, address, owner),
+            other => panic!("not issued: {other:?}"),
+        }
+    }
+
+    fn issue(&mut self, address: &str) -> Mailed {
+        let request = self.request(address, ACME);
+        self.issued(request)
+    }
+
+    fn issue_delivered(&mut self, address: &str) -> Mailed {
+        let mail = self.issue(address);
+        self.hand_over(&mail, true);
+        mail
+    }
+
+    fn try_issue(&mut self, address: &str) -> String {
+        let request = self.request(address, ACME);
+        say(&self.ask(Command::Issue(request)))
+    }
+
+    fn resent(&mut self, mail: &Mailed) -> Mailed {
+        match self.ask(Command::Resend(mail.resend())) {
+            Outcome::Resent(issued) => self.mailed(issued, mail.address, mail.slot.owner),
+            other => panic!("not resent: {other:?}"),
+        }
+    }
+
+    fn resent_delivered(&mut self, mail: &Mailed) -> Mailed {
+        let mail = self.resent(mail);
+        self.hand_over(&mail, true);
+        mail
+    }
+
+    fn resend(&mut self, mail: &Mailed) -> String {
+        say(&self.ask(Command::Resend(mail.resend())))
+    }
+
+    fn mailed(&self, issued: Issued, address: Digest128, owner: Owner) -> Mailed {
+        let slot = Slot::locate(&self.keys, issued.id, owner);
+        let code = issued.code.as_str().to_owned();
+        Mailed { slot, address, code, send: issued.send, standing: issued.standing }
+    }
+
+    fn hand_over(&mut self, mail: &Mailed, accepted: bool) {
+        let word = HandOver { id: mail.slot.digest, send: mail.send, accepted };
+        assert_eq!(say(&self.ask(Command::HandOver(word))), "noted");
+    }
+
+    fn check(&mut self, slot: &Slot, code: &str) -> String {
+        self.check_all(slot, code, None, None)
+    }
+
+    fn check_all(
+        &mut self,
+        slot: &Slot,
+        code: &str,
+        address: Option<Digest128>,
+        nonce: Option<Digest128>,
+    ) -> String {
+        let code = Code::read(code).unwrap();
+        say(&self.ask(Command::Check(Check { slot: slot.clone(), code, address, nonce })))
+    }
+
+    fn cancel(&mut self, slot: &Slot) -> String {
+        say(&self.ask(Command::Cancel(slot.clone())))
+    }
+
+    fn status(&mut self, slot: &Slot) -> String {
+        say(&self.ask(Command::Status(slot.clone())))
+    }
+
+    fn reservation(&self, key: &str, body: &str) -> Reserve {
+        Reserve {
+            key: self.keys.scoped("key", &[key.as_bytes()]),
+            body: self.keys.scoped("body", &[body.as_bytes()]),
+            lifetime: Duration::from_secs(300),
+        }
+    }
+
+    fn reserve(&mut self, key: &str, body: &str) -> String {
+        let reserve = self.reservation(key, body);
+        say(&self.ask(Command::Reserve(reserve)))
+    }
+
+    fn spend(&mut self, receipt: &str) -> String {
+        let receipt = self.keys.scoped("receipt", &[receipt.as_bytes()]);
+        say(&self.ask(Command::Spend(Spend { receipt, lifetime: Duration::from_secs(120) })))
+    }
+}
+
+impl Mailed {
+    fn resend(&self) -> Resend {
+        Resend { slot: self.slot.clone(), address: self.address }
+    }
+}
+
+/// Six digits that are not the mail's.
+fn wrong(mail: &Mailed) -> &'static str {
+    if mail.code == "000000" { "000001" } else { "000000" }
+}
+
+fn limits(list: &[(u32, u64)]) -> Vec<Limit> {
+    list.iter().map(|&(count, seconds)| Limit { count, window: Duration::from_secs(seconds) }).collect()
+}
+
+/// An outcome in a few words.
+fn say(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Issued(_) => "issued".into(),
+        Outcome::Resent(_) => "resent".into(),
+        Outcome::Approved(_) => "approved".into(),
+        Outcome::Incorrect { attempts_remaining } => format!("incorrect, {attempts_remaining} left"),
+        Outcome::Exhausted => "exhausted".into(),
+        Outcome::Cancelled => "cancelled".into(),
+        Outcome::Status(..) => "status".into(),
+        Outcome::Noted => "noted".into(),
+        Outcome::Reserved { .. } => "reserved".into(),
+        Outcome::Repeated { .. } => "repeated".into(),
+        Outcome::Spent { first } => format!("spent, first: {first}"),
+        Outcome::Refused(refusal) => match refusal {
+            Refusal::VerificationNotFound => "not found".into(),
+            Refusal::RecipientMismatch => "recipient mismatch".into(),
+            Refusal::NonceMismatch => "nonce mismatch".into(),
+            Refusal::MalformedCode => "malformed code".into(),
+            Refusal::RateLimited { policy: Policy::Recipient, retry_after } => {
+                format!("recipient limit, {retry_after:?}")
+            }
+            Refusal::RateLimited { retry_after, .. } => format!("resend limit, {retry_after:?}"),
+            Refusal::Overloaded { retry_after } => format!("overloaded, {retry_after:?}"),
+            Refusal::DeliveryUnavailable { retry_after } => format!("delivery unavailable, {retry_after:?}"),
+            Refusal::IdempotencyInProgress { retry_after } => format!("in progress, {retry_after:?}"),
+            Refusal::IdempotencyKeyReused => "key reused".into(),
+            Refusal::NotReady { .. } => "not ready".into(),
+        },
+    }
+}

@@ -1,0 +1,272 @@
+//! Canaries: a shard with one rule broken, made by tampering with what goes in and what comes out.
+//! The comparison must notice each of them, or it proves nothing.
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{Approved, Check, Command, Issue, Issued, Outcome, Refusal, Slot, Standing};
+use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::Seeded;
+
+use crate::play::Subject;
+
+macro_rules! rules {
+    ($($rule:ident),* $(,)?) => {
+        /// One broken rule each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Rule { $($rule),* }
+
+        impl Rule {
+            pub(crate) const ALL: &[Rule] = &[$(Rule::$rule),*];
+        }
+    };
+}
+
+rules! {
+    // By other settings than the oracle's.
+    OneTryTooMany, ACodeLivesAMillisecondLonger, OneMailMore, TheWindowIsAMillisecondShort,
+    ResendAMillisecondEarly, OneSendMore, OneRecordMore,
+    // By changing or withholding what goes in.
+    WrongCodesCostNothing, ResendAddsATry, ACodeWorksTwice, ACodeDiesWithAFailedResend,
+    AFailedMailsCodeWorks, OnlyTheLatestCodeWorks, AnOldCodeWorksForEver, APendingCodeDoesNotWork,
+    AMismatchSpendsATry, AWrongLengthSpendsATry, TheNonceIsNotCompared, TheAddressIsNotCompared,
+    AStrangerMayCheck, AStrangerMayCancel, CancelDoesNothing, MetadataIsLost, AnyBodyIsRepeated,
+    KeysLiveTooLong, ReleasedKeysStay, TheFirstAnswerIsLost,
+    // By changing what comes out.
+    RetryAfterIsAMillisecondShort, ALiveCodeMakesRoom, NothingIsSwept, TestCodesAreDrawn,
+    ReceiptsAreActiveTwice,
+}
+
+const A_MILLISECOND: Duration = Duration::from_millis(1);
+
+/// What the wrapper remembers of a verification, so that it can break its rules.
+struct Known {
+    slot: Slot,
+    issue: Issue,
+    codes: Vec<Code>,
+    a_mail_failed: bool,
+    free_try: bool,
+    used: Option<Approved>,
+}
+
+/// A shard that breaks `rule` and keeps all others.
+pub(crate) struct Broken {
+    rule: Rule,
+    keys: StartKeys,
+    shard: Shard,
+    known: Vec<Known>,
+}
+
+impl Subject for Broken {
+    fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
+        let (digest, issue) = match &command {
+            Command::Issue(issue) => (None, Some(issue.clone())),
+            Command::Check(Check { slot, .. }) => (Some(slot.digest), None),
+            Command::Resend(resend) => (Some(resend.slot.digest), None),
+            _ => (None, None),
+        };
+        let command = match self.tamper(now, command, entropy) {
+            Ok(command) => command,
+            Err(answer) => return answer,
+        };
+        let outcome = self.shard.handle(now, command, entropy);
+        self.remember(digest, issue, &outcome);
+        self.falsify(now, outcome, entropy)
+    }
+
+    fn sweep(&mut self, now: Moment) -> bool {
+        self.rule != Rule::NothingIsSwept && self.shard.sweep(now)
+    }
+
+    fn population(&self) -> [usize; 2] {
+        [self.shard.live(), self.shard.inboxes()]
+    }
+}
+
+impl Broken {
+    pub(crate) fn new(rule: Rule, keys: StartKeys, settings: &Settings) -> Self {
+        let mut other = settings.clone();
+        match rule {
+            Rule::OneTryTooMany => other.attempts += 1,
+            Rule::ACodeLivesAMillisecondLonger => other.lifetime += A_MILLISECOND,
+            Rule::OneMailMore => other.recipient_issue.iter_mut().for_each(|limit| limit.count += 1),
+            Rule::TheWindowIsAMillisecondShort => {
+                other.recipient_issue.iter_mut().for_each(|l| l.window = shorter(l.window));
+            }
+            Rule::ResendAMillisecondEarly => other.resend_after = shorter(other.resend_after),
+            Rule::OneSendMore => other.sends = other.sends.saturating_add(1),
+            Rule::OneRecordMore => other.capacity.inboxes += 1,
+            _ => {}
+        }
+        Self { rule, shard: Shard::new(keys.clone(), other), keys, known: Vec::new() }
+    }
+
+    /// What goes in. `Err` holds an answer for which the shard is not even asked.
+    fn tamper(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Result<Command, Outcome> {
+        let rule = self.rule;
+        match command {
+            Command::Check(check) => return self.tamper_check(now, check, entropy).map(Command::Check),
+            Command::Cancel(_) if rule == Rule::CancelDoesNothing => return Err(Outcome::Cancelled),
+            Command::HandOver(word) if !word.accepted => {
+                if rule == Rule::AFailedMailsCodeWorks {
+                    return Err(Outcome::Noted);
+                }
+                self.find(word.id).into_iter().for_each(|known| known.a_mail_failed = true);
+                return Ok(Command::HandOver(word));
+            }
+            Command::Settle(settle) => {
+                let withheld = match settle.first {
+                    None => Rule::ReleasedKeysStay,
+                    Some(_) => Rule::TheFirstAnswerIsLost,
+                };
+                return if rule == withheld { Err(Outcome::Noted) } else { Ok(Command::Settle(settle)) };
+            }
+            _ => {}
+        }
+        let mut command = command;
+        match (rule, &mut command) {
+            (Rule::ACodeLivesAMillisecondLonger, Command::Issue(issue)) => {
+                issue.lifetime = issue.lifetime.map(|life| life + A_MILLISECOND);
+            }
+            (Rule::MetadataIsLost, Command::Issue(issue)) => issue.metadata = None,
+            (Rule::AStrangerMayCancel, Command::Cancel(slot)) => self.adopt(slot),
+            (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => reserve.body = Digest128::default(),
+            (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => reserve.lifetime += A_MILLISECOND,
+            _ => {}
+        }
+        Ok(command)
+    }
+
+    fn tamper_check(&mut self, now: Now, mut check: Check, entropy: &mut Seeded) -> Result<Check, Outcome> {
+        let left = self.attempts(now, &check.slot, entropy);
+        if self.rule == Rule::AStrangerMayCheck {
+            self.adopt(&mut check.slot);
+        }
+        let Some(at) = self.known.iter().position(|known| known.slot.digest == check.slot.digest) else {
+            return Ok(check);
+        };
+        let known = &mut self.known[at];
+        let typed = check.code.as_str();
+        let latest = &known.codes[known.codes.len() - 1];
+        let (is_latest, fits) = (latest.as_str() == typed, latest.length() == check.code.length());
+        let right = known.codes.iter().any(|code| code.as_str() == typed);
+        let wrong_code = Code::draw(latest.length(), entropy);
+        let mismatch = check.address.is_some_and(|address| address != known.issue.address);
+        let spends_a_try = match self.rule {
+            Rule::AMismatchSpendsATry => mismatch,
+            Rule::AWrongLengthSpendsATry => !fits,
+            _ => false,
+        };
+        match (self.rule, left, &known.used) {
+            (Rule::WrongCodesCostNothing, Some(attempts_remaining), _) if !right && fits => {
+                return Err(Outcome::Incorrect { attempts_remaining });
+            }
+            (Rule::ResendAddsATry, Some(attempts_remaining), _) if !right && fits && known.free_try => {
+                known.free_try = false;
+                return Err(Outcome::Incorrect { attempts_remaining });
+            }
+            (Rule::ACodeWorksTwice, _, Some(used)) if right => return Err(Outcome::Approved(used.clone())),
+            (Rule::ACodeDiesWithAFailedResend, ..) if known.a_mail_failed => check.code = wrong_code,
+            (Rule::OnlyTheLatestCodeWorks, ..) if !is_latest && fits => check.code = wrong_code,
+            (Rule::APendingCodeDoesNotWork, ..) if is_latest && known.issue.owner.mode == Mode::Live => {
+                check.code = wrong_code;
+            }
+            (Rule::AnOldCodeWorksForEver, ..) if right => check.code = latest.clone(),
+            (Rule::TheNonceIsNotCompared, ..) => check.nonce = known.issue.nonce,
+            (Rule::TheAddressIsNotCompared, ..) => check.address = None,
+            _ if spends_a_try => {
+                let (slot, nonce) = (check.slot.clone(), known.issue.nonce);
+                let spent = Check { slot, code: wrong_code, address: None, nonce };
+                self.shard.handle(now, Command::Check(spent), entropy);
+            }
+            _ => {}
+        }
+        Ok(check)
+    }
+
+    fn remember(&mut self, asked: Option<Digest128>, issue: Option<Issue>, outcome: &Outcome) {
+        match (outcome, issue, asked.and_then(|digest| self.find(digest))) {
+            (Outcome::Issued(issued), Some(issue), _) => self.known.push(Known {
+                slot: Slot::locate(&self.keys, issued.id.clone(), issue.owner),
+                issue,
+                codes: vec![issued.code.clone()],
+                a_mail_failed: false,
+                free_try: false,
+                used: None,
+            }),
+            (Outcome::Resent(issued), _, Some(known)) => {
+                known.codes.push(issued.code.clone());
+                known.free_try = true;
+            }
+            (Outcome::Approved(approved), _, Some(known)) => known.used = Some(approved.clone()),
+            _ => {}
+        }
+    }
+
+    /// What comes out: the facts are made to look as if the rule were kept.
+    fn falsify(&mut self, now: Now, mut outcome: Outcome, entropy: &mut Seeded) -> Outcome {
+        match (self.rule, &mut outcome) {
+            (Rule::TestCodesAreDrawn, Outcome::Issued(Issued { code, .. }))
+                if code.as_str().bytes().all(|digit| digit == b'0') =>
+            {
+                *code = Code::draw(code.length(), entropy);
+            }
+            (_, Outcome::Issued(Issued { standing, .. }) | Outcome::Resent(Issued { standing, .. }))
+            | (_, Outcome::Status(standing, _)) => self.flatter(standing),
+            (Rule::OneTryTooMany, Outcome::Incorrect { attempts_remaining }) => {
+                *attempts_remaining = (*attempts_remaining - 1).max(1);
+            }
+            (
+                Rule::RetryAfterIsAMillisecondShort,
+                Outcome::Refused(Refusal::RateLimited { retry_after, .. }),
+            ) => {
+                *retry_after = shorter(*retry_after);
+            }
+            (Rule::ALiveCodeMakesRoom, Outcome::Refused(Refusal::Overloaded { .. })) => {
+                for known in &self.known {
+                    self.shard.handle(now, Command::Cancel(known.slot.clone()), entropy);
+                }
+            }
+            (Rule::ReceiptsAreActiveTwice, Outcome::Spent { first }) => *first = true,
+            _ => {}
+        }
+        outcome
+    }
+
+    fn flatter(&self, standing: &mut Standing) {
+        match self.rule {
+            Rule::OneTryTooMany => standing.attempts_remaining -= 1,
+            Rule::OneSendMore => standing.sends_remaining = standing.sends_remaining.saturating_sub(1),
+            Rule::ACodeLivesAMillisecondLonger => {
+                standing.expires = Moment::from_millis(standing.expires.as_millis() - 1);
+            }
+            Rule::ResendAMillisecondEarly => standing.resend_at = standing.resend_at.after(A_MILLISECOND),
+            _ => {}
+        }
+    }
+
+    /// Tries left, asked of the inner shard; `None` where the asker may not know.
+    fn attempts(&mut self, now: Now, slot: &Slot, entropy: &mut Seeded) -> Option<u8> {
+        match self.shard.handle(now, Command::Status(slot.clone()), entropy) {
+            Outcome::Status(standing, _) => Some(standing.attempts_remaining),
+            _ => None,
+        }
+    }
+
+    fn find(&mut self, digest: Digest128) -> Option<&mut Known> {
+        self.known.iter_mut().find(|known| known.slot.digest == digest)
+    }
+
+    fn adopt(&self, slot: &mut Slot) {
+        if let Some(known) = self.known.iter().find(|known| known.slot.digest == slot.digest) {
+            slot.owner = known.slot.owner;
+        }
+    }
+}
+
+fn shorter(span: Duration) -> Duration {
+    span.saturating_sub(A_MILLISECOND)
+}

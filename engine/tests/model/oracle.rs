@@ -1,0 +1,490 @@
+//! The slow, obvious reading of the contract: everything that ever happened, in lists, scanned anew for
+//! every question. It shares no rule with the shard; ids and codes it learns from the outcomes, as the
+//! owner of the mailbox would.
+//!
+//! Where the contract is silent, these are the rules it holds the shard to:
+//! - A new verification is refused while either counter (live ones, inbox records) is at its bound.
+//! - What has ended is out of the counters as soon as a command reached its inbox, at the latest after
+//!   the first complete sweep of a later whole second.
+//! - A claimed idempotency key or a spent receipt gives its place back in a sweep, in the order of claiming.
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::id::VerificationId;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{
+    Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend,
+    Reserve, Settle, Slot, Spend, Standing,
+};
+use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
+use authepy_engine::shard::Settings;
+
+const LIVE_PER_INBOX: usize = 16;
+const A_SECOND: Duration = Duration::from_secs(1);
+const FIVE_SECONDS: Duration = Duration::from_secs(5);
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// A mail that was promised, and what the relay said about it.
+pub(crate) struct Mail {
+    pub(crate) at: u64,
+    pub(crate) code: Code,
+    pub(crate) taken: Option<bool>,
+}
+
+/// A verification that was opened at some time; it never leaves the list.
+pub(crate) struct Opened {
+    pub(crate) id: VerificationId,
+    pub(crate) digest: Digest128,
+    pub(crate) issue: Issue,
+    pub(crate) length: u8,
+    pub(crate) expires: u64,
+    pub(crate) mails: Vec<Mail>,
+    pub(crate) tries: u32,
+    /// Used, failed or cancelled.
+    pub(crate) ended: bool,
+    /// Expired, and certainly out of the tables.
+    freed: bool,
+}
+
+struct Delivered {
+    inbox: Fingerprint,
+    at: u64,
+    freed: bool,
+}
+
+struct Claim {
+    key: Digest128,
+    body: Digest128,
+    salt: Digest128,
+    expires: u64,
+    first: Option<First>,
+    released: bool,
+    place: bool,
+}
+
+struct SpentOnce {
+    receipt: Digest128,
+    expires: u64,
+    place: bool,
+}
+
+/// What the next outcome has to be.
+pub(crate) enum Expected {
+    Exactly(Outcome),
+    Issued(Issue),
+    /// Whether the last record that stands in the way has been swept already is not ours to know.
+    OverloadedOr(Box<Expected>),
+    Resent(usize),
+    Reserved(Reserve),
+}
+
+pub(crate) struct Oracle {
+    keys: StartKeys,
+    pub(crate) rules: Settings,
+    pub(crate) opened: Vec<Opened>,
+    delivered: Vec<Delivered>,
+    claims: Vec<Claim>,
+    spent: Vec<SpentOnce>,
+}
+
+impl Oracle {
+    pub(crate) fn new(keys: StartKeys, rules: Settings) -> Self {
+        let (opened, delivered, claims, spent) = Default::default();
+        Self { keys, rules, opened, delivered, claims, spent }
+    }
+
+    /// What must come out. Checks count their try here, whatever the shard will say.
+    pub(crate) fn expect(&mut self, now: Now, command: &Command) -> Expected {
+        let at = now.at.as_millis();
+        match command {
+            Command::Issue(issue) => self.issue(at, issue),
+            Command::Resend(resend) => self.resend(at, resend),
+            Command::Check(check) => Expected::Exactly(self.check(now, check)),
+            Command::Cancel(slot) => {
+                if let Some(found) = self.reach(at, slot) {
+                    self.opened[found].ended = true;
+                }
+                Expected::Exactly(Outcome::Cancelled)
+            }
+            Command::Status(slot) => Expected::Exactly(match self.reach(at, slot) {
+                Some(found) => {
+                    Outcome::Status(self.standing(found, now), self.opened[found].issue.metadata.clone())
+                }
+                None => Outcome::Refused(Refusal::VerificationNotFound),
+            }),
+            Command::HandOver(word) => Expected::Exactly(self.hand_over(at, word)),
+            Command::Reserve(reserve) => self.reserve(at, reserve),
+            Command::Settle(settle) => Expected::Exactly(self.settle(settle)),
+            Command::Spend(spend) => Expected::Exactly(self.spend(at, spend)),
+        }
+    }
+
+    /// Compares, and takes in what only the shard could know: ids, codes, salts.
+    pub(crate) fn learn(&mut self, now: Now, expected: Expected, got: &Outcome) -> Result<(), String> {
+        let at = now.at.as_millis();
+        match (expected, got) {
+            (Expected::Exactly(expected), got) if same(&expected, got) => Ok(()),
+            (Expected::Exactly(expected), got) => Err(format!("expected {expected:?}, got {got:?}")),
+            (Expected::OverloadedOr(_), got) if same(&overloaded(), got) => Ok(()),
+            (Expected::OverloadedOr(expected), got) => self.learn(now, *expected, got),
+            (Expected::Issued(issue), Outcome::Issued(issued)) => {
+                let known = self.opened.iter().any(|o| o.id == issued.id);
+                let (digest, route) = issued.id.locate(&self.keys);
+                if known || route != issue.inbox.route() {
+                    return Err("an id that is not new, or leads elsewhere".into());
+                }
+                let length = issue.code_length.unwrap_or(self.rules.code_length);
+                let life = issue.lifetime.unwrap_or(self.rules.lifetime);
+                self.opened.push(Opened {
+                    id: issued.id.clone(),
+                    digest,
+                    issue,
+                    length,
+                    expires: at + millis(life),
+                    mails: Vec::new(),
+                    tries: 0,
+                    ended: false,
+                    freed: false,
+                });
+                self.mailed(self.opened.len() - 1, now, issued)
+            }
+            (Expected::Resent(found), Outcome::Resent(issued)) => self.mailed(found, now, issued),
+            (Expected::Reserved(reserve), Outcome::Reserved { salt }) => {
+                if *salt == Digest128::default() || self.claims.iter().any(|claim| claim.salt == *salt) {
+                    return Err("a salt that is not fresh".into());
+                }
+                let (key, body, salt) = (reserve.key, reserve.body, *salt);
+                let expires = at + millis(reserve.lifetime);
+                let claim = Claim { key, body, salt, expires, first: None, released: false, place: true };
+                self.claims.push(claim);
+                Ok(())
+            }
+            (Expected::Issued(_), got) => Err(format!("expected an issued code, got {got:?}")),
+            (Expected::Resent(_), got) => Err(format!("expected a further code, got {got:?}")),
+            (Expected::Reserved(_), got) => Err(format!("expected a claimed key, got {got:?}")),
+        }
+    }
+
+    /// A sweep that visited all it wanted to.
+    pub(crate) fn swept(&mut self, at: u64) {
+        let longest = self.longest_window();
+        let earlier_second = |end: u64| end / 1_000 < at / 1_000;
+        self.opened.iter_mut().filter(|o| earlier_second(o.expires)).for_each(|o| o.freed = true);
+        self.delivered.iter_mut().filter(|d| earlier_second(d.at + longest)).for_each(|d| d.freed = true);
+    }
+
+    /// Any sweep, complete or not: keys and receipts are always done in full.
+    pub(crate) fn sweeping(&mut self, at: u64) {
+        for claim in self.claims.iter_mut().filter(|claim| claim.place) {
+            if claim.expires > at {
+                break;
+            }
+            claim.place = false;
+        }
+        for spent in self.spent.iter_mut().filter(|spent| spent.place) {
+            if spent.expires > at {
+                break;
+            }
+            spent.place = false;
+        }
+    }
+
+    /// Least and most that the shard's counters may say: live verifications, inbox records.
+    pub(crate) fn population(&self, at: u64) -> [(usize, usize); 2] {
+        let least = self.opened.iter().filter(|o| o.is_live(at)).count();
+        let most = self.opened.iter().filter(|o| !o.ended && !o.freed).count();
+        let longest = self.longest_window();
+        let counted = |surely: bool| {
+            let codes = self.opened.iter().filter(|o| match surely {
+                true => o.is_live(at),
+                false => !o.ended && !o.freed,
+            });
+            let mails = self.delivered.iter().filter(|d| match surely {
+                true => d.at + longest > at,
+                false => !d.freed && longest > 0,
+            });
+            let all = codes.map(|o| o.issue.inbox).chain(mails.map(|d| d.inbox));
+            all.collect::<std::collections::HashSet<_>>().len()
+        };
+        [(least, most), (counted(true), counted(false))]
+    }
+
+    /// Moments at which something changes by itself.
+    pub(crate) fn boundaries(&self, at: u64) -> Vec<u64> {
+        let codes = self.opened.iter().rev().take(30).filter(|o| o.is_live(at));
+        let codes = codes.flat_map(|o| [o.expires, self.resend_at(o)]);
+        let mails = self.delivered.iter().rev().take(30);
+        let spans = || self.rules.recipient_issue.iter().map(|limit| millis(limit.window));
+        let windows = mails.flat_map(|d| spans().map(|span| d.at + span));
+        let claims = self.claims.iter().rev().take(5).map(|claim| claim.expires);
+        let mut all: Vec<u64> = codes.chain(windows).chain(claims).filter(|&end| end > at).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn issue(&mut self, at: u64, issue: &Issue) -> Expected {
+        self.touch(issue.inbox, at);
+        let allowed = match self.wait_for_window(&issue.inbox, at).max(self.wait_for_room(&issue.inbox, at)) {
+            None => Expected::Issued(issue.clone()),
+            Some(wait) => Expected::Exactly(limited(Policy::Recipient, wait)),
+        };
+        let bound = self.rules.capacity.inboxes;
+        let [live, inboxes] = self.population(at);
+        if live.0.max(inboxes.0) >= bound {
+            Expected::Exactly(overloaded())
+        } else if live.1.max(inboxes.1) < bound {
+            allowed
+        } else {
+            Expected::OverloadedOr(Box::new(allowed))
+        }
+    }
+
+    fn resend(&mut self, at: u64, resend: &Resend) -> Expected {
+        let refused = |refusal| Expected::Exactly(Outcome::Refused(refusal));
+        let Some(found) = self.reach(at, &resend.slot) else {
+            return refused(Refusal::VerificationNotFound);
+        };
+        let verification = &self.opened[found];
+        if verification.issue.address != resend.address {
+            return refused(Refusal::RecipientMismatch);
+        }
+        if verification.mails.len() >= usize::from(self.rules.sends) {
+            return Expected::Exactly(limited(Policy::Resend, verification.expires - at));
+        }
+        // Waiting as long as told must be enough, so the longer wait is the one to tell.
+        let cooling = self.resend_at(verification).saturating_sub(at);
+        let window = self.wait_for_window(&verification.issue.inbox, at).unwrap_or(0);
+        if cooling.max(window) > 0 {
+            let policy = if window > cooling { Policy::Recipient } else { Policy::Resend };
+            return Expected::Exactly(limited(policy, cooling.max(window)));
+        }
+        if verification.mails.iter().any(|mail| mail.taken.is_none()) {
+            return refused(Refusal::DeliveryUnavailable { retry_after: FIVE_SECONDS });
+        }
+        Expected::Resent(found)
+    }
+
+    fn check(&mut self, now: Now, check: &Check) -> Outcome {
+        let Some(found) = self.reach(now.at.as_millis(), &check.slot) else {
+            return Outcome::Refused(Refusal::VerificationNotFound);
+        };
+        let verification = &mut self.opened[found];
+        let issue = &verification.issue;
+        if check.address.is_some() && check.address != Some(issue.address) {
+            return Outcome::Refused(Refusal::RecipientMismatch);
+        }
+        if issue.nonce.is_some() && check.nonce != issue.nonce {
+            return Outcome::Refused(Refusal::NonceMismatch);
+        }
+        if check.code.as_str().len() != usize::from(verification.length) {
+            return Outcome::Refused(Refusal::MalformedCode);
+        }
+        verification.tries += 1;
+        if verification.works(check.code.as_str()) {
+            verification.ended = true;
+            return Outcome::Approved(Approved { purpose: issue.purpose.clone(), unix_ms: now.unix_ms });
+        }
+        let left = u32::from(self.rules.attempts).saturating_sub(verification.tries);
+        verification.ended = left == 0;
+        match left {
+            0 => Outcome::Exhausted,
+            left => Outcome::Incorrect { attempts_remaining: left as u8 },
+        }
+    }
+
+    fn hand_over(&mut self, at: u64, word: &HandOver) -> Outcome {
+        if let Some(found) = self.opened.iter().position(|o| o.digest == word.id) {
+            self.noticed(found, at);
+            let number = usize::from(word.send).wrapping_sub(1);
+            if let Some(mail) = self.opened[found].mails.get_mut(number) {
+                // The first word counts; a relay does not take a mail back, nor take it after all.
+                mail.taken.get_or_insert(word.accepted);
+            }
+        }
+        Outcome::Noted
+    }
+
+    fn reserve(&mut self, at: u64, reserve: &Reserve) -> Expected {
+        let mut claims = self.claims.iter();
+        let known = claims.rfind(|c| c.key == reserve.key && !c.released && c.expires > at);
+        Expected::Exactly(match known {
+            Some(claim) if claim.body != reserve.body => Outcome::Refused(Refusal::IdempotencyKeyReused),
+            Some(Claim { first: Some(first), salt, .. }) => {
+                Outcome::Repeated { first: first.clone(), salt: *salt }
+            }
+            Some(_) => Outcome::Refused(Refusal::IdempotencyInProgress { retry_after: A_SECOND }),
+            None if self.claims.iter().filter(|c| c.place).count() >= self.rules.capacity.idempotency => {
+                overloaded()
+            }
+            None => return Expected::Reserved(reserve.clone()),
+        })
+    }
+
+    fn settle(&mut self, settle: &Settle) -> Outcome {
+        if let Some(claim) = self.claims.iter_mut().rfind(|c| c.key == settle.key && !c.released) {
+            match &settle.first {
+                Some(first) => claim.first = Some(first.clone()),
+                None => claim.released = true,
+            }
+        }
+        Outcome::Noted
+    }
+
+    fn spend(&mut self, at: u64, spend: &Spend) -> Outcome {
+        if self.spent.iter().any(|s| s.receipt == spend.receipt && s.place) {
+            return Outcome::Spent { first: false };
+        }
+        if self.spent.iter().filter(|s| s.place).count() >= self.rules.capacity.receipts {
+            return overloaded();
+        }
+        let expires = at + millis(spend.lifetime);
+        self.spent.push(SpentOnce { receipt: spend.receipt, expires, place: true });
+        Outcome::Spent { first: true }
+    }
+
+    /// The live verification that `slot` names, if it is the asker's.
+    fn reach(&mut self, at: u64, slot: &Slot) -> Option<usize> {
+        let found = self.opened.iter().position(|o| o.id == slot.id)?;
+        self.noticed(found, at);
+        let verification = &self.opened[found];
+        (verification.is_live(at) && verification.issue.owner == slot.owner).then_some(found)
+    }
+
+    /// A command named this verification: if it had expired, it is out of the tables now.
+    fn noticed(&mut self, found: usize, at: u64) {
+        if self.opened[found].is_live(at) {
+            self.touch(self.opened[found].issue.inbox, at);
+        } else {
+            self.opened[found].freed = true;
+        }
+    }
+
+    fn touch(&mut self, inbox: Fingerprint, at: u64) {
+        let longest = self.longest_window();
+        let codes = self.opened.iter_mut().filter(|o| o.issue.inbox == inbox && o.expires <= at);
+        codes.for_each(|o| o.freed = true);
+        let mails = self.delivered.iter_mut().filter(|d| d.inbox == inbox && d.at + longest <= at);
+        mails.for_each(|d| d.freed = true);
+    }
+
+    fn mailed(&mut self, found: usize, now: Now, issued: &Issued) -> Result<(), String> {
+        let at = now.at.as_millis();
+        let verification = &mut self.opened[found];
+        let test = verification.issue.owner.mode == Mode::Test;
+        let digits = issued.code.as_str();
+        if digits.len() != usize::from(verification.length) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("a code of {} characters", digits.len()));
+        }
+        if test && digits.bytes().any(|b| b != b'0') {
+            return Err("a test key got a secret code".into());
+        }
+        let taken = test.then_some(true);
+        verification.mails.push(Mail { at, code: issued.code.clone(), taken });
+        self.delivered.push(Delivered { inbox: verification.issue.inbox, at, freed: false });
+        let number = verification.mails.len();
+        let standing = self.standing(found, now);
+        if issued.id != self.opened[found].id || usize::from(issued.send) != number {
+            return Err(format!("mail {number} of a verification came as mail {}", issued.send));
+        }
+        if issued.standing != standing {
+            return Err(format!("expected {standing:?}, got {:?}", issued.standing));
+        }
+        Ok(())
+    }
+
+    fn standing(&self, found: usize, now: Now) -> Standing {
+        let verification = &self.opened[found];
+        Standing {
+            purpose: verification.issue.purpose.clone(),
+            code_length: verification.length,
+            at: now.at,
+            unix_ms: now.unix_ms,
+            expires: Moment::from_millis(verification.expires),
+            resend_at: Moment::from_millis(self.resend_at(verification)),
+            sends_remaining: self.rules.sends.saturating_sub(verification.mails.len() as u8),
+            attempts_remaining: self.rules.attempts - verification.tries as u8,
+        }
+    }
+
+    fn resend_at(&self, verification: &Opened) -> u64 {
+        verification.mails.last().map_or(0, |mail| mail.at + millis(self.rules.resend_after))
+    }
+
+    /// The shortest wait after which every span of every limit has room for one more mail.
+    fn wait_for_window(&self, inbox: &Fingerprint, at: u64) -> Option<u64> {
+        if self.rules.recipient_issue.iter().any(|limit| limit.count == 0) {
+            return Some(millis(A_DAY));
+        }
+        let mails: Vec<u64> = self.delivered.iter().filter(|d| d.inbox == *inbox).map(|d| d.at).collect();
+        let fits = |then: u64| {
+            self.rules.recipient_issue.iter().all(|limit| {
+                let span = millis(limit.window);
+                mails.iter().filter(|&&mail| mail + span > then).count() < limit.count as usize
+            })
+        };
+        if fits(at) {
+            return None;
+        }
+        // Room appears only in the moment in which some mail leaves some window.
+        let windows = self.rules.recipient_issue.iter().map(|limit| millis(limit.window));
+        let leaves = windows.flat_map(|span| mails.iter().map(move |mail| mail + span));
+        leaves.filter(|&then| then > at && fits(then)).min().map(|then| then - at)
+    }
+
+    fn wait_for_room(&self, inbox: &Fingerprint, at: u64) -> Option<u64> {
+        let here = self.opened.iter().filter(|o| o.issue.inbox == *inbox && o.is_live(at));
+        let ends: Vec<u64> = here.map(|o| o.expires).collect();
+        if ends.len() < LIVE_PER_INBOX { None } else { ends.into_iter().min().map(|end| end - at) }
+    }
+
+    fn longest_window(&self) -> u64 {
+        self.rules.recipient_issue.iter().map(|limit| millis(limit.window)).max().unwrap_or(0)
+    }
+}
+
+impl Opened {
+    pub(crate) fn is_live(&self, at: u64) -> bool {
+        !self.ended && self.expires > at
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        self.issue.owner
+    }
+
+    /// The last two that a relay took work, and the one on its way.
+    fn works(&self, typed: &str) -> bool {
+        let taken = self.mails.iter().rev().filter(|mail| mail.taken == Some(true)).take(2);
+        let on_its_way = self.mails.iter().filter(|mail| mail.taken.is_none());
+        taken.chain(on_its_way).any(|mail| mail.code.as_str() == typed)
+    }
+}
+
+fn limited(policy: Policy, wait: u64) -> Outcome {
+    Outcome::Refused(Refusal::RateLimited { policy, retry_after: Duration::from_millis(wait) })
+}
+
+fn overloaded() -> Outcome {
+    Outcome::Refused(Refusal::Overloaded { retry_after: A_SECOND })
+}
+
+fn millis(span: Duration) -> u64 {
+    span.as_millis() as u64
+}
+
+fn same(one: &Outcome, other: &Outcome) -> bool {
+    use Outcome::*;
+    match (one, other) {
+        (Approved(a), Approved(b)) => a == b,
+        (Incorrect { attempts_remaining: a }, Incorrect { attempts_remaining: b }) => a == b,
+        (Exhausted, Exhausted) | (Cancelled, Cancelled) | (Noted, Noted) => true,
+        (Status(a, notes), Status(b, other_notes)) => a == b && notes == other_notes,
+        (Repeated { first: a, salt }, Repeated { first: b, salt: other_salt }) => {
+            a == b && salt == other_salt
+        }
+        (Spent { first: a }, Spent { first: b }) => a == b,
+        (Refused(a), Refused(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,359 @@
+//! One seeded run: draws commands and moments, asks the subject and the oracle, compares everything.
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::id::{IdSecret, VerificationId};
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{
+    Approved, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
+    Reserve, Settle, Slot, Spend,
+};
+use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::Seeded;
+
+use crate::oracle::Oracle;
+
+/// What is tested: the shard, or a shard with one rule broken.
+pub(crate) trait Subject {
+    fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome;
+    fn sweep(&mut self, now: Moment) -> bool;
+    fn population(&self) -> [usize; 2];
+}
+
+impl Subject for Shard {
+    fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
+        Shard::handle(self, now, command, entropy)
+    }
+
+    fn sweep(&mut self, now: Moment) -> bool {
+        Shard::sweep(self, now)
+    }
+
+    fn population(&self) -> [usize; 2] {
+        [self.live(), self.inboxes()]
+    }
+}
+
+/// The first difference, in words: command, moment, expected, got.
+type Told = String;
+
+/// A run in progress.
+pub(crate) struct Play<S> {
+    subject: S,
+    oracle: Oracle,
+    keys: StartKeys,
+    random: Seeded,
+    entropy: Seeded,
+    at: u64,
+    inboxes: u64,
+    done: usize,
+    /// How often each kind of outcome was seen, to prove that the run reached it.
+    pub(crate) seen: std::collections::BTreeMap<&'static str, usize>,
+}
+
+impl<S: Subject> Play<S> {
+    pub(crate) fn new(
+        seed: u64,
+        inboxes: u64,
+        rules: &Settings,
+        subject: impl FnOnce(StartKeys, &Settings) -> S,
+    ) -> Self {
+        let mut entropy = Seeded::new(seed ^ 0xa5a5);
+        let keys = StartKeys::draw(&mut entropy);
+        Self {
+            subject: subject(keys.clone(), rules),
+            oracle: Oracle::new(keys.clone(), rules.clone()),
+            keys,
+            random: Seeded::new(seed),
+            entropy,
+            at: 0,
+            inboxes,
+            done: 0,
+            seen: Default::default(),
+        }
+    }
+
+    /// Plays `commands` commands and the final sweep; `Err` holds the first difference.
+    pub(crate) fn run(&mut self, commands: usize) -> Result<(), Told> {
+        while self.done < commands {
+            self.pass_time();
+            if self.random.below(12) == 0 {
+                self.sweep()?;
+            }
+            let command = self.draw();
+            let again = repeatable(&command);
+            let outcome = self.step(command)?;
+            if let (Some(again), Outcome::Refused(Refusal::RateLimited { policy, retry_after })) =
+                (again, outcome)
+            {
+                self.come_back(again, policy, retry_after)?;
+            }
+        }
+        self.at += Duration::from_secs(10 * 86_400).as_millis() as u64;
+        while self.subject.sweep(Moment::from_millis(self.at)) {}
+        match self.subject.population() {
+            [0, 0] => Ok(()),
+            left => Err(format!("after the last sweep {left:?} verifications and inboxes are left")),
+        }
+    }
+
+    fn step(&mut self, command: Command) -> Result<Outcome, Told> {
+        self.done += 1;
+        let now = Now { at: Moment::from_millis(self.at), unix_ms: 1_700_000_000_000 + self.at / 3 };
+        let told = format!("command {} at {} ms: {command:?}", self.done, self.at);
+        let expected = self.oracle.expect(now, &command);
+        let outcome = self.subject.handle(now, command, &mut self.entropy);
+        *self.seen.entry(kind(&outcome)).or_default() += 1;
+        self.oracle.learn(now, expected, &outcome).map_err(|why| format!("{told}\n  {why}"))?;
+        self.count().map_err(|why| format!("{told}\n  {why}"))?;
+        Ok(outcome)
+    }
+
+    fn sweep(&mut self) -> Result<(), Told> {
+        let now = Moment::from_millis(self.at);
+        self.oracle.sweeping(self.at);
+        if !self.subject.sweep(now) {
+            self.oracle.swept(self.at);
+        }
+        self.count().map_err(|why| format!("sweep at {} ms: {why}", self.at))
+    }
+
+    fn count(&self) -> Result<(), Told> {
+        let counted = self.subject.population();
+        let expected = self.oracle.population(self.at);
+        let fits = counted.iter().zip(&expected).all(|(n, (least, most))| (least..=most).contains(&n));
+        if fits { Ok(()) } else { Err(format!("counters say {counted:?}, expected {expected:?}")) }
+    }
+
+    /// Waiting as long as told is enough, and a millisecond less is not.
+    fn come_back(&mut self, command: Command, policy: Policy, wait: Duration) -> Result<(), Told> {
+        let wait = wait.as_millis() as u64;
+        // Rarely for the long waits: they end everything else.
+        let odds = if wait > 60_000 { 30 } else { 3 };
+        if self.random.below(odds) > 0 || wait == 86_400_000 {
+            return Ok(());
+        }
+        let (early, then) = (repeatable(&command), self.at + wait);
+        self.at = then - 1;
+        if let Some(early) = early
+            && let Outcome::Issued(_) | Outcome::Resent(_) = self.step(early)?
+        {
+            return Err(format!("{policy:?} let go a millisecond early"));
+        }
+        self.at = then;
+        match self.step(command)? {
+            Outcome::Refused(Refusal::RateLimited { .. }) => {
+                Err(format!("{policy:?}: {wait} ms were not enough"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let below = |random: &mut Seeded, bound| random.below(bound);
+        self.at += match self.random.below(1_000) {
+            0..600 => below(&mut self.random, 50),
+            600..800 => below(&mut self.random, 3_000),
+            800..880 => below(&mut self.random, 60_000),
+            880..890 => below(&mut self.random, 600_000),
+            890..891 => below(&mut self.random, 30 * 3_600_000),
+            _ => {
+                // To the edge of something: the moment itself, or the last or first one beside it.
+                let edges = self.oracle.boundaries(self.at);
+                let nearest = edges.len().min(4) as u64;
+                if nearest == 0 {
+                    return;
+                }
+                let edge = edges[self.random.below(nearest) as usize];
+                (edge + self.random.below(3)).saturating_sub(1).saturating_sub(self.at)
+            }
+        };
+    }
+
+    fn draw(&mut self) -> Command {
+        match self.random.below(100) {
+            0..22 => Command::Issue(self.issue()),
+            22..52 => Command::Check(self.check()),
+            52..64 => Command::Resend(self.resend()),
+            64..80 => Command::HandOver(self.hand_over()),
+            80..84 => Command::Cancel(self.slot().0),
+            84..87 => Command::Status(self.slot().0),
+            87..93 => Command::Reserve(self.reserve()),
+            93..97 => Command::Settle(self.settle()),
+            _ => Command::Spend(self.spend()),
+        }
+    }
+
+    fn issue(&mut self) -> Issue {
+        let owner = self.owner();
+        let inbox = self.random.below(self.inboxes);
+        let metadata = (self.random.below(3) == 0).then(|| format!("{{\"n\":{}}}", self.at).into());
+        Issue {
+            inbox: self.inbox(inbox, owner.mode),
+            address: self.address(inbox),
+            owner,
+            secret: IdSecret::draw(&mut self.random),
+            code_length: (self.random.below(4) == 0).then(|| 6 + self.random.below(5) as u8),
+            lifetime: (self.random.below(4) == 0)
+                .then(|| Duration::from_millis(60_000 + self.random.below(540_001))),
+            nonce: (self.random.below(3) == 0).then(|| self.digest("nonce", 3)),
+            purpose: ["login", "sign-up", ""][self.random.below(3) as usize].into(),
+            metadata,
+        }
+    }
+
+    fn check(&mut self) -> Check {
+        let (slot, meant) = self.slot();
+        let guess = self.random.below(100);
+        let odds = self.random.below(10);
+        let (stray_nonce, pick) = (self.digest("nonce", 3), self.random.draw() as usize);
+        let stray_address = self.address(0);
+        let wrong = Code::draw(6, &mut self.random);
+        let Some(verification) = meant.map(|at| &self.oracle.opened[at]) else {
+            return Check { slot, code: wrong, address: None, nonce: None };
+        };
+        let mails = &verification.mails;
+        let code = match guess {
+            0..20 => mails[mails.len() - 1].code.clone(),
+            20..45 => mails[pick % mails.len()].code.clone(),
+            45..60 => Code::draw(6 + (pick % 5) as u8, &mut self.random),
+            _ => Code::draw(verification.length, &mut self.random),
+        };
+        let (address, nonce) = (verification.issue.address, verification.issue.nonce);
+        let (address, nonce) = match odds {
+            0..5 => (None, nonce),
+            5..8 => (Some(address), nonce),
+            8 => (Some(stray_address), nonce),
+            _ => (None, [None, Some(stray_nonce)][pick % 2]),
+        };
+        Check { slot, code, address, nonce }
+    }
+
+    fn resend(&mut self) -> Resend {
+        let (slot, meant) = self.slot();
+        let stray = self.address(1);
+        let address = meant.map(|at| self.oracle.opened[at].issue.address).unwrap_or(stray);
+        Resend { slot, address: if self.random.below(10) == 0 { stray } else { address } }
+    }
+
+    /// Mostly the latest mail's first word; also late, repeated, contrary and invented ones.
+    fn hand_over(&mut self) -> HandOver {
+        let (slot, meant) = self.slot();
+        let accepted = self.random.below(3) > 0;
+        let mails = meant.map_or(1, |at| self.oracle.opened[at].mails.len() as u64);
+        let send = match self.random.below(4) {
+            0 => self.random.below(mails + 3) as u8,
+            _ => mails as u8,
+        };
+        HandOver { id: slot.digest, send, accepted }
+    }
+
+    fn reserve(&mut self) -> Reserve {
+        let lifetime = Duration::from_secs(60 + 60 * self.random.below(6));
+        Reserve { key: self.digest("key", 4), body: self.digest("body", 2), lifetime }
+    }
+
+    fn settle(&mut self) -> Settle {
+        let first = match self.random.below(4) {
+            0 => None,
+            1 => Some(First::Exhausted),
+            2 => Some(First::Incorrect { attempts_remaining: self.random.below(5) as u8 }),
+            _ => Some(First::Approved(Approved { purpose: "login".into(), unix_ms: self.at })),
+        };
+        Settle { key: self.digest("key", 4), first }
+    }
+
+    fn spend(&mut self) -> Spend {
+        let lifetime = Duration::from_secs(30 + 30 * self.random.below(4));
+        Spend { receipt: self.digest("receipt", 8), lifetime }
+    }
+
+    /// A slot to name: mostly a live one by its owner; sometimes one that has ended, a stranger's, a
+    /// misspelt one, or an id that never was.
+    fn slot(&mut self) -> (Slot, Option<usize>) {
+        let (stranger, odds) = (self.owner(), self.random.below(20));
+        let all = 0..self.oracle.opened.len();
+        let some: Vec<usize> = match self.random.below(10) {
+            0 => all.collect(),
+            1 | 2 => all.rev().take(4).collect(),
+            _ => all.rev().filter(|&at| self.oracle.opened[at].is_live(self.at)).take(5).collect(),
+        };
+        let pick = self.random.draw() as usize;
+        let meant = some.get(pick % some.len().max(1)).copied().filter(|_| odds > 0);
+        let id = meant.map(|at| self.oracle.opened[at].id.clone()).unwrap_or_else(|| {
+            let inbox = self.inbox(0, Mode::Live);
+            VerificationId::new(&self.keys, IdSecret::draw(&mut self.random), inbox.route())
+        });
+        let id = if odds == 1 { misspelt(&id, pick) } else { id };
+        let own = meant.map(|at| self.oracle.opened[at].owner()).filter(|_| odds > 3);
+        (Slot::locate(&self.keys, id, own.unwrap_or(stranger)), meant)
+    }
+
+    fn owner(&mut self) -> Owner {
+        let mode = if self.random.below(4) == 0 { Mode::Test } else { Mode::Live };
+        Owner { project: ProjectId(self.random.below(2) as u32), mode }
+    }
+
+    fn inbox(&self, number: u64, mode: Mode) -> Fingerprint {
+        self.keys.fingerprint(&format!("ada{number}@example.com"), mode)
+    }
+
+    /// One of three spellings of an inbox's address.
+    fn address(&mut self, inbox: u64) -> Digest128 {
+        self.keys.exact_address(&format!("Ada{inbox}+{}@example.com", self.random.below(3)))
+    }
+
+    fn digest(&mut self, kind: &str, of: u64) -> Digest128 {
+        self.keys.scoped(kind, &[&self.random.below(of).to_le_bytes()])
+    }
+}
+
+/// An id that differs in one of its last characters, which lead to the shard.
+fn misspelt(id: &VerificationId, pick: usize) -> VerificationId {
+    let mut text = id.text().as_str().to_owned().into_bytes();
+    let place = text.len() - 1 - pick % 2;
+    text[place] = if text[place] == b'0' { b'1' } else { b'0' };
+    let text = String::from_utf8_lossy(&text);
+    VerificationId::parse(&text).unwrap_or_else(|| id.clone())
+}
+
+fn repeatable(command: &Command) -> Option<Command> {
+    match command {
+        Command::Issue(issue) => Some(Command::Issue(issue.clone())),
+        Command::Resend(resend) => Some(Command::Resend(resend.clone())),
+        _ => None,
+    }
+}
+
+/// The name of an outcome, for counting.
+fn kind(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Issued(_) => "issued",
+        Outcome::Resent(_) => "resent",
+        Outcome::Approved(_) => "approved",
+        Outcome::Incorrect { .. } => "incorrect",
+        Outcome::Exhausted => "exhausted",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Status(..) => "status",
+        Outcome::Noted => "noted",
+        Outcome::Reserved { .. } => "reserved",
+        Outcome::Repeated { .. } => "repeated",
+        Outcome::Spent { .. } => "spent",
+        Outcome::Refused(refusal) => match refusal {
+            Refusal::VerificationNotFound => "not found",
+            Refusal::RecipientMismatch => "recipient mismatch",
+            Refusal::NonceMismatch => "nonce mismatch",
+            Refusal::MalformedCode => "malformed code",
+            Refusal::RateLimited { policy: Policy::Recipient, .. } => "recipient limit",
+            Refusal::RateLimited { .. } => "resend limit",
+            Refusal::Overloaded { .. } => "overloaded",
+            Refusal::DeliveryUnavailable { .. } => "still sending",
+            Refusal::IdempotencyInProgress { .. } => "in progress",
+            Refusal::IdempotencyKeyReused => "key reused",
+            Refusal::NotReady { .. } => "not ready",
+        },
+    }
+}
