@@ -1,0 +1,235 @@
+//! The operator's settings: defaults < TOML file < environment < `--set`.
+//!
+//! The defaults stand in `defaults.toml`, each with its reason, and are the list of keys that exist: an
+//! unknown key is an error that names the nearest known one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use authepy_engine::limits::{
+    CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN, Capacity,
+};
+use authepy_engine::shard::Settings;
+use serde::Deserialize;
+
+mod layers;
+mod values;
+
+pub use layers::Layers;
+use values::{Limits, Size, Span, Text};
+
+use crate::delivery::ProviderConfig;
+
+/// Why the settings can't be used. Its text is for the operator and quotes keys, never values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFault(pub String);
+
+impl std::fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
+/// All settings, typed and checked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Addresses for UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// The control plane.
+    pub admin: Admin,
+    /// The certificate.
+    pub tls: Tls,
+    /// Where keys and projects are kept.
+    pub store: Location,
+    /// Where slots and windows live.
+    pub state: Location,
+    /// Lanes.
+    pub engine: Engine,
+    /// What a peer may do to connections.
+    pub connections: Connections,
+    /// Logging.
+    pub log: Log,
+    /// Bounds of memory.
+    pub memory: Memory,
+    /// Codes and verifications.
+    pub codes: Codes,
+    /// Windows.
+    pub limits: AllLimits,
+    /// Bans.
+    pub bans: Bans,
+    /// Disposable domains.
+    pub catalog: Catalog,
+    /// Proxies.
+    pub proxy: Proxy,
+    /// Keys in the wrong place.
+    pub keys: Keys,
+    /// The operator's own mail.
+    pub alerts: Alerts,
+    /// Receipts.
+    pub receipts: Receipts,
+    /// Ways out for mail, in order.
+    #[serde(default)]
+    pub delivery: Vec<ProviderConfig>,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
+    };
+}
+
+section!(/// `admin.*`
+    Admin { /// Address of the admin listener.
+        listen: SocketAddr, /// The admin token.
+        token: Text, /// A file with the admin token.
+        token_file: Text });
+section!(/// `tls.*`
+    Tls { /// PEM chain.
+        cert: Text, /// PEM key.
+        key: Text });
+section!(/// `store.*`, `state.*`
+    Location { /// Where.
+        url: String });
+section!(/// `engine.*`
+    Engine { /// Lanes; 0 means one for each core.
+        shards: u16, /// Whether each lane stays on one core.
+        pin: bool });
+section!(/// `connections.*`
+    Connections { /// Open connections in all.
+        max: u32, /// Open connections of one peer.
+        per_peer: u32, /// Idle timeout.
+        idle: Span, /// Unvalidated handshakes above which a Retry is asked for.
+        retry_above: u32, /// Stream resets before a connection is closed.
+        resets: u32, /// Longest a request may take to arrive.
+        deadline: Span });
+section!(/// `log.*`
+    Log { /// Level or filter.
+        level: String, /// `json` or `text`.
+        format: Text });
+section!(/// `memory.*`
+    Memory { /// Bytes of all ephemeral state.
+        ceiling: Size });
+section!(/// `codes.*`
+    Codes { /// Digits.
+        length: u8, /// Life of a verification.
+        lifetime: Span, /// Tries.
+        attempts: u8, /// Wait between mails.
+        resend_after: Span, /// Mails.
+        sends: u8 });
+section!(/// `limits.*`
+    AllLimits { /// Per inbox.
+        recipient: RecipientLimits, /// One peer's share of an inbox.
+        recipient_peer: IssueLimits, /// Per peer.
+        peer: PeerLimits, /// Per API key.
+        key: IssueLimits });
+section!(/// `limits.recipient.*`
+    RecipientLimits { /// Mails.
+        issue: Limits, /// Wrong codes.
+        guess: Limits });
+section!(/// `limits.key.*`, `limits.recipient_peer.*`
+    IssueLimits { /// Issues.
+        issue: Limits });
+section!(/// `limits.peer.*`
+    PeerLimits { /// Issues.
+        issue: Limits, /// Checks.
+        check: Limits, /// Refused requests.
+        denied: Limits, /// Handshakes.
+        handshake: Limits });
+section!(/// `bans.*`
+    Bans { /// Strikes that ban.
+        strikes: Limits, /// The first ban.
+        first: Span, /// The longest ban.
+        max: Span });
+section!(/// `catalog.*`
+    Catalog { /// Disposable domains added.
+        extra: Vec<String>, /// Domains always allowed.
+        allow: Vec<String> });
+section!(/// `proxy.*`
+    Proxy { /// Whose forwarding headers are believed.
+        trusted: Vec<String> });
+section!(/// `keys.*`
+    Keys { /// Whether a secret key in a browser is refused.
+        refuse_secret_in_browser: bool });
+section!(/// `alerts.*`
+    Alerts { /// The operator's addresses.
+        to: Vec<String> });
+section!(/// `receipts.*`
+    Receipts { /// The `iss` claim.
+        issuer: String, /// Life of a receipt.
+        lifetime: Span, /// PKCS#8 PEM of the signing key.
+        key_file: Text });
+
+impl Config {
+    /// Types and checks the merged layers.
+    pub fn from_layers(layers: Layers) -> Result<Self, ConfigFault> {
+        let config: Self = layers.into_table().try_into().map_err(|e: toml::de::Error| {
+            ConfigFault(format!("a setting has the wrong type: {}", e.message()))
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigFault> {
+        let lifetime = self.codes.lifetime.0;
+        require(!self.listen.is_empty(), "listen: at least one address")?;
+        require(
+            (CODE_DIGITS_MIN..=CODE_DIGITS_MAX).contains(&self.codes.length),
+            "codes.length: 6 to 10 digits",
+        )?;
+        require(
+            (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&lifetime),
+            "codes.lifetime: 60s to 600s (NIST SP 800-63B-4, 3.1.3.2)",
+        )?;
+        require(self.codes.attempts > 0, "codes.attempts: at least 1")?;
+        require(self.codes.sends > 0, "codes.sends: at least 1")?;
+        require(self.memory.ceiling.0 >= 16 << 20, "memory.ceiling: at least 16MiB")?;
+        require(self.engine.shards <= 256, "engine.shards: at most 256, one byte of a connection id")?;
+        require(self.state.url == "memory:", "state.url: only memory: is built so far")?;
+        require(self.admin.listen.ip().is_loopback(), "admin.listen: a loopback address")?;
+        require(
+            (Duration::from_secs(1)..=CODE_LIFETIME_MAX).contains(&self.receipts.lifetime.0),
+            "receipts.lifetime: 1s to 600s",
+        )
+    }
+
+    /// Lanes to start: as configured, else one for each core.
+    pub fn lanes(&self) -> usize {
+        match self.engine.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(256),
+            shards => usize::from(shards),
+        }
+    }
+
+    /// What the shards decide by.
+    pub fn settings(&self) -> Settings {
+        let codes = &self.codes;
+        Settings {
+            code_length: codes.length,
+            lifetime: codes.lifetime.0,
+            attempts: codes.attempts,
+            resend_after: codes.resend_after.0,
+            sends: codes.sends,
+            recipient_issue: self.limits.recipient.issue.0.clone(),
+            capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
+        }
+    }
+
+    /// The certificate and key files.
+    pub fn tls_files(&self) -> Result<(PathBuf, PathBuf), ConfigFault> {
+        match (self.tls.cert.get(), self.tls.key.get()) {
+            (Some(cert), Some(key)) => Ok((cert.into(), key.into())),
+            _ => Err(ConfigFault("tls.cert and tls.key: both are needed to serve".into())),
+        }
+    }
+}
+
+fn require(holds: bool, what: &str) -> Result<(), ConfigFault> {
+    holds.then_some(()).ok_or_else(|| ConfigFault(what.to_owned()))
+}
