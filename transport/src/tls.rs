@@ -1,0 +1,127 @@
+//! Certificates, and the TLS and QUIC configurations made from them.
+//!
+//! Early data is off: a replayed request must not send a second mail. quinn's own shortcut turns it on,
+//! so the configuration is built from rustls directly and checked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::config::{ConfigFault, Connections};
+use crate::limits;
+
+/// A certificate chain with its key.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+/// Makes aws-lc-rs the process's one TLS provider. Must run before any TLS is configured.
+pub fn install_provider() {
+    // An error means that it is installed already.
+    let _installed = aws_lc_rs::default_provider().install_default();
+}
+
+/// A development CA and a certificate by it for `localhost`, `127.0.0.1` and `::1`. Returns the identity
+/// and the CA in PEM.
+pub fn development_identity() -> Result<(Identity, String), rcgen::Error> {
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    ca.distinguished_name.push(DnType::CommonName, "Authepy development CA");
+    let ca_certificate = ca.self_signed(&ca_key)?;
+    let key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(vec!["localhost".to_owned()])?;
+    leaf.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    leaf.subject_alt_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    leaf.distinguished_name.push(DnType::CommonName, "localhost");
+    let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key))?;
+    let identity = Identity {
+        chain: vec![certificate.der().clone()],
+        key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+    };
+    Ok((identity, ca_certificate.pem()))
+}
+
+/// Reads a chain and a key from PEM files.
+pub fn identity_from_files(chain: &Path, key: &Path) -> Result<Identity, ConfigFault> {
+    let fault = |key: &str, what: &str| ConfigFault(format!("{key}: {what}"));
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(chain)
+        .map_err(|_| fault("tls.cert", "the file can't be read"))?
+        .collect();
+    let chain = chain.map_err(|_| fault("tls.cert", "not PEM"))?;
+    if chain.is_empty() {
+        return Err(fault("tls.cert", "no certificate in the file"));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|_| fault("tls.key", "no PEM key in the file"))?;
+    Ok(Identity { chain, key })
+}
+
+/// rustls for one protocol list. TLS 1.3 only where QUIC asks for it.
+fn rustls_config(
+    identity: &Identity,
+    quic: bool,
+    protocols: &[&[u8]],
+) -> Result<rustls::ServerConfig, ConfigFault> {
+    let fault = || ConfigFault("tls.cert and tls.key: they don't belong together".into());
+    let versions = if quic { vec![&rustls::version::TLS13] } else { rustls::ALL_VERSIONS.to_vec() };
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&versions)
+        .map_err(|_| fault())?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+        .map_err(|_| fault())?;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config.max_early_data_size = 0;
+    config.send_half_rtt_data = false;
+    config.send_tls13_tickets = 1;
+    // Stateless tickets: the default keeps sessions in a shared, locked cache.
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(|_| fault())?;
+    Ok(config)
+}
+
+/// TLS for the TCP door: HTTP/2 before HTTP/1.1.
+pub fn tcp_config(identity: &Identity) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
+    rustls_config(identity, false, &[b"h2", b"http/1.1"]).map(Arc::new)
+}
+
+/// QUIC for the lanes: HTTP/3, every buffer finite.
+pub fn quic_config(
+    identity: &Identity,
+    connections: &Connections,
+) -> Result<quinn::ServerConfig, ConfigFault> {
+    let tls = rustls_config(identity, true, &[b"h3"])?;
+    if tls.max_early_data_size != 0 {
+        return Err(ConfigFault("early data is on; a replay would send a second mail".into()));
+    }
+    let tls = QuicServerConfig::try_from(tls).map_err(|_| ConfigFault("no TLS 1.3 cipher suite".into()))?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(Arc::new(transport_config(connections.idle.0)?));
+    config.max_incoming(limits::PENDING_HANDSHAKES_PER_LANE);
+    config.incoming_buffer_size(limits::PENDING_HANDSHAKE_BYTES);
+    config.incoming_buffer_size_total(limits::PENDING_HANDSHAKE_BYTES_TOTAL);
+    Ok(config)
+}
+
+fn transport_config(idle: Duration) -> Result<TransportConfig, ConfigFault> {
+    let idle = IdleTimeout::try_from(idle).map_err(|_| ConfigFault("connections.idle: too long".into()))?;
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(idle))
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits::REQUEST_STREAMS_PER_CONNECTION))
+        .max_concurrent_uni_streams(VarInt::from_u32(limits::PEER_UNI_STREAMS_PER_CONNECTION))
+        .stream_receive_window(VarInt::from_u32(limits::STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(limits::CONNECTION_WINDOW_BYTES))
+        .send_window(limits::SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None);
+    Ok(transport)
+}
