@@ -1,0 +1,152 @@
+//! What serving needs, gathered for one lane: its shard, the keys, the mail queue, the receipt key.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use authepy_engine::actor::{Answer, Lane, Readiness};
+use authepy_engine::clock::Now;
+use authepy_engine::entropy::Entropy;
+use authepy_engine::id::IdSecret;
+use authepy_engine::perimeter::KeyBook;
+use authepy_engine::recipient::disposable::{Catalog, DomainClass};
+use authepy_engine::recipient::provider::ProviderTable;
+use authepy_engine::recipient::{Realm, Recipient};
+use authepy_engine::request::Command;
+use authepy_engine::route::{Route, StartKeys};
+
+use crate::delivery::MailQueue;
+use crate::drain::Drain;
+use crate::http3::wiped::Wiped;
+use crate::observe::Counters;
+use crate::receipt::ReceiptKey;
+use crate::reply::Problem;
+
+/// What all lanes share. Immutable, or counters.
+#[derive(Clone)]
+pub struct Shared {
+    /// The API keys.
+    pub keys: Arc<KeyBook>,
+    /// Signs receipts.
+    pub receipts: Arc<ReceiptKey>,
+    /// Places for mails.
+    pub mail: MailQueue,
+    /// Disposable domains.
+    pub catalog: Arc<Catalog>,
+    /// How mail providers fold addresses.
+    pub providers: Arc<ProviderTable>,
+    /// Which domains exist: the public ones, or also those reserved for examples.
+    pub realm: Realm,
+    /// Whether a secret key in a browser is refused.
+    pub refuse_secret_in_browser: bool,
+    /// Whether the process is ending.
+    pub drain: Drain,
+    /// Whether every shard answers.
+    pub readiness: Readiness,
+}
+
+/// One lane's desk. Lives on its thread.
+#[derive(Clone)]
+pub struct Desk(Rc<Inner>);
+
+struct Inner {
+    lane: Lane,
+    shared: Shared,
+    counters: Arc<Counters>,
+    /// The `Date` field and the second it was made for.
+    date: RefCell<String>,
+    date_second: Cell<u64>,
+    /// Where field sections are decoded, one request at a time; wiped after each.
+    scratch: RefCell<Wiped>,
+}
+
+impl Desk {
+    /// The desk of `lane`.
+    pub fn new(lane: Lane, shared: Shared, counters: Arc<Counters>) -> Self {
+        Self(Rc::new(Inner {
+            lane,
+            shared,
+            counters,
+            date: RefCell::default(),
+            date_second: Cell::new(0),
+            scratch: RefCell::default(),
+        }))
+    }
+
+    pub(crate) fn ask(&self, route: Route, command: Command) -> Answer {
+        self.0.counters.shard_message();
+        self.0.lane.ask(route, command)
+    }
+
+    pub(crate) fn recipient(&self, raw: &str) -> Result<Recipient, Problem> {
+        let shared = &self.0.shared;
+        let recipient =
+            Recipient::parse(raw, shared.realm, &shared.providers).map_err(|_| Problem::InvalidRecipient)?;
+        if shared.catalog.class(recipient.domain()) == DomainClass::Disposable {
+            return Err(Problem::DisposableDomain);
+        }
+        Ok(recipient)
+    }
+
+    pub(crate) fn draw_secret(&self) -> IdSecret {
+        self.0.lane.with_entropy(|entropy| IdSecret::draw(entropy))
+    }
+
+    pub(crate) fn request_id(&self) -> String {
+        let mut bytes = [0; 8];
+        self.0.lane.with_entropy(|entropy| entropy.fill(&mut bytes));
+        format!("req_{:016x}", u64::from_le_bytes(bytes))
+    }
+
+    /// Runs `with` with the `Date` field's value (RFC 9110, 5.6.7).
+    pub(crate) fn with_date<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+        let second = self.now().unix_ms / 1_000;
+        if self.0.date_second.replace(second) != second {
+            let time =
+                std::time::UNIX_EPOCH + std::time::Duration::from_secs(second.min(u64::from(u32::MAX)));
+            *self.0.date.borrow_mut() = httpdate::fmt_http_date(time);
+        }
+        with(&self.0.date.borrow())
+    }
+
+    /// Runs `with` with this lane's decoding buffer.
+    pub(crate) fn with_scratch<T>(&self, with: impl FnOnce(&mut Wiped) -> T) -> T {
+        with(&mut self.0.scratch.borrow_mut())
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.0.lane.now()
+    }
+
+    pub(crate) fn start_keys(&self) -> &StartKeys {
+        self.0.lane.keys()
+    }
+
+    pub(crate) fn keys(&self) -> &KeyBook {
+        &self.0.shared.keys
+    }
+
+    pub(crate) fn receipts(&self) -> &ReceiptKey {
+        &self.0.shared.receipts
+    }
+
+    pub(crate) fn mail(&self) -> &MailQueue {
+        &self.0.shared.mail
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.shared.drain
+    }
+
+    pub(crate) fn refuses_secret_in_browser(&self) -> bool {
+        self.0.shared.refuse_secret_in_browser
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.shared.readiness.is_ready() && !self.0.shared.drain.has_begun()
+    }
+}

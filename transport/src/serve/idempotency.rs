@@ -1,0 +1,91 @@
+//! `Idempotency-Key`: a repeated request gets the first answer again, made anew from what it carries.
+//!
+//! The key is claimed on the shard its digest routes to, before the operation runs; what the record
+//! holds can't make the answer by itself. A refused operation releases the key.
+
+use authepy_engine::id::{IdSecret, VerificationId};
+use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
+use authepy_engine::perimeter::permission::Route;
+use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
+use authepy_engine::route::Digest128;
+
+use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
+use crate::canonical;
+use crate::desk::Desk;
+use crate::http3::head::{Field, Head, Known};
+use crate::reply::{Problem, Reply};
+use crate::target::Call;
+use crate::wire::{self, IssueBody, ResendBody};
+
+const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key has 1 to 255 visible characters");
+
+/// The idempotency key of a request, on routes that know one. A structured-field string (as the IETF
+/// draft has it) and the bare text are the same key.
+pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, Problem> {
+    if !matches!(call.route, Route::Issue | Route::Check | Route::Resend) {
+        return Ok(None);
+    }
+    let key = match head.get(Known::IdempotencyKey) {
+        Field::Absent => return Ok(None),
+        Field::Many => return Err(MALFORMED),
+        Field::One(key) => key,
+    };
+    let bare = key.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(key);
+    let fits = (1..=IDEMPOTENCY_KEY_BYTES).contains(&bare.len())
+        && bare.iter().all(|byte| (0x21..0x7f).contains(byte));
+    fits.then_some(Some(bare)).ok_or(MALFORMED)
+}
+
+/// Performs the operation once for all requests under one key.
+pub(super) async fn perform(desk: &Desk, request: &Request<'_>, key: &[u8]) -> Result<Reply, Problem> {
+    let scope = request.admitted.key().digest.as_bytes();
+    let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
+    let reserve = Reserve { key: claim, body: body_digest(desk, request)?, lifetime: CODE_LIFETIME_MAX };
+    match desk.ask(claim.route(), Command::Reserve(reserve)).await {
+        Outcome::Repeated { first, salt } => {
+            let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
+            repeat(desk, request, &first, secret).map(Reply::replayed)
+        }
+        Outcome::Reserved { salt } => {
+            let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
+            let done = operation::perform(desk, request, Some(secret)).await;
+            let first = done.as_ref().ok().and_then(|done| done.first.clone());
+            let _noted = desk.ask(claim.route(), Command::Settle(Settle { key: claim, first })).await;
+            done.map(|done| done.reply)
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Makes the first answer again.
+fn repeat(desk: &Desk, request: &Request<'_>, first: &First, secret: IdSecret) -> Result<Reply, Problem> {
+    let First::Issued(standing, route) = first else { return verdict_reply(desk, request, first) };
+    match request.call.route {
+        Route::Issue => {
+            let body: IssueBody<'_> = wire::read(request.body)?;
+            let id = VerificationId::new(desk.start_keys(), secret, *route);
+            Ok(standing_reply(&id, standing, &desk.recipient(body.recipient()?)?))
+        }
+        _ => {
+            let body: ResendBody<'_> = wire::read(request.body)?;
+            let id = request.call.id.as_ref().ok_or(Refusal::VerificationNotFound)?;
+            Ok(standing_reply(id, standing, &desk.recipient(body.recipient()?)?))
+        }
+    }
+}
+
+/// What has to be the same for a request to be the same: the route, the verification, the members.
+fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem> {
+    let canonical =
+        canonical::object(request.body).ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
+    let id = request.call.id.as_ref().map(VerificationId::text);
+    let id = id.as_ref().map_or("", |id| id.as_str());
+    let route = match request.call.route {
+        Route::Issue => "issue",
+        Route::Check => "check",
+        _ => "resend",
+    };
+    Ok(desk
+        .start_keys()
+        .scoped("idempotent request", &[route.as_bytes(), id.as_bytes(), canonical.as_bytes()]))
+}

@@ -1,0 +1,258 @@
+//! Puts the parts together: lanes, delivery, doors. What `dev`, `demo` and `serve` have in common.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use authepy_engine::actor::{self, LaneThread, Readiness};
+use authepy_engine::perimeter::KeyBook;
+use authepy_engine::recipient::Realm;
+use authepy_engine::recipient::disposable::Catalog;
+use authepy_engine::recipient::provider::ProviderTable;
+use authepy_engine::route::StartKeys;
+
+use crate::config::{Config, ConfigFault};
+use crate::control::admin;
+use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
+use crate::desk::Shared;
+use crate::drain::Drain;
+use crate::entropy::OsEntropy;
+use crate::lane::{self, Doors};
+use crate::limits;
+use crate::observe::Counters;
+use crate::receipt::ReceiptKey;
+use crate::socket;
+use crate::tls::{self, Identity};
+use crate::{clock, tcp_socket};
+
+/// Why a start failed, by whose turn it is.
+#[derive(Debug)]
+pub enum StartFault {
+    /// The operator's settings.
+    Config(ConfigFault),
+    /// The machine: a port in use, a file that can't be opened.
+    Machine(&'static str, io::ErrorKind),
+}
+
+impl From<ConfigFault> for StartFault {
+    fn from(fault: ConfigFault) -> Self {
+        Self::Config(fault)
+    }
+}
+
+impl std::fmt::Display for StartFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(fault) => write!(f, "{fault}"),
+            Self::Machine(what, kind) => write!(f, "{what}: {kind}"),
+        }
+    }
+}
+
+impl std::error::Error for StartFault {}
+
+/// What a start needs besides the settings.
+pub struct Plan {
+    /// Settings.
+    pub config: Config,
+    /// Certificate and key.
+    pub identity: Identity,
+    /// API keys.
+    pub keys: KeyBook,
+    /// Which domains exist.
+    pub realm: Realm,
+    /// Ways out for mail.
+    pub delivery: Vec<ProviderConfig>,
+    /// Shows what the outbox gets.
+    pub show_mail: Option<Show>,
+}
+
+/// A running server.
+pub struct Server {
+    /// HTTP/3 addresses, in the order of `listen`.
+    pub h3: Vec<SocketAddr>,
+    /// TCP addresses, in the order of `listen`.
+    pub tcp: Vec<SocketAddr>,
+    /// The admin listener.
+    pub admin: SocketAddr,
+    drain: Drain,
+    lanes: Vec<LaneThread>,
+    delivery: DeliveryThread,
+    readiness: Readiness,
+}
+
+impl Server {
+    /// Binds, builds and starts everything. Returns once every lane listens.
+    pub async fn start(plan: Plan) -> Result<Self, StartFault> {
+        let config = &plan.config;
+        let lanes = config.lanes();
+        let (udp, tcp) = bind(&config.listen, lanes)?;
+        let h3 = addresses(&udp, |socket| socket.local_addr())?;
+        let tcp_addresses = addresses(&tcp, |listener| listener.local_addr())?;
+        let drain = Drain::default();
+
+        let start_keys = StartKeys::draw(&mut OsEntropy::default());
+        let entropy = || -> actor::LaneEntropy { Box::new(OsEntropy::default()) };
+        let (seats, teller, readiness) =
+            actor::seats(lanes, &config.settings(), &start_keys, clock::now, entropy);
+        let delivery = Delivery {
+            providers: plan.delivery,
+            teller,
+            keys: start_keys,
+            clock: clock::now,
+            limits: DeliveryLimits::default(),
+            show: plan.show_mail,
+        };
+        let (mail, delivery) = delivery.start().map_err(delivery_fault)?;
+
+        let shared = shared(config, plan.keys, plan.realm, mail, drain.clone(), readiness.clone())?;
+        let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
+        let admin = admin::start(config.admin.listen, shared.clone(), counters.clone())
+            .await
+            .map_err(|fault| StartFault::Machine("admin.listen", fault.kind()))?;
+
+        let (quic, tls) =
+            (tls::quic_config(&plan.identity, &config.connections)?, tls::tcp_config(&plan.identity)?);
+        let cores = cores_to_pin(config, lanes);
+        let (started, starts) = flume::bounded(lanes);
+        let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
+        let threads = seats.into_iter().zip(doors).zip(&counters).enumerate().map(
+            |(index, ((seat, (udp, tcp)), counters))| {
+                let core = cores.as_ref().and_then(|cores| cores.get(index).copied());
+                let doors = Doors { udp, tcp, quic: quic.clone(), tls: tls.clone(), lanes, core };
+                lane::start(
+                    seat,
+                    doors,
+                    shared.clone(),
+                    &config.connections,
+                    counters.clone(),
+                    started.clone(),
+                )
+            },
+        );
+        let threads: Vec<LaneThread> = threads.collect();
+        for _ in 0..lanes {
+            let result = starts.recv_async().await.unwrap_or(Err(io::ErrorKind::BrokenPipe.into()));
+            result.map_err(|fault| StartFault::Machine("a lane's endpoint", fault.kind()))?;
+        }
+        Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes: threads, delivery, readiness })
+    }
+
+    /// Whether every shard still answers. Once false, only a restart helps.
+    pub fn is_healthy(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Stops gracefully: no new work, what runs finishes, queued mail goes out, within the deadline.
+    pub async fn stop(self) {
+        self.drain.begin();
+        let deadline = tokio::time::Instant::now() + limits::DRAIN_DEADLINE;
+        while self.drain.open() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(limits::DRAIN_POLL).await;
+        }
+        let left =
+            deadline.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_millis(500));
+        self.delivery.drain(left).await;
+        self.lanes.into_iter().for_each(LaneThread::stop);
+    }
+}
+
+fn shared(
+    config: &Config,
+    keys: KeyBook,
+    realm: Realm,
+    mail: MailQueue,
+    drain: Drain,
+    readiness: Readiness,
+) -> Result<Shared, ConfigFault> {
+    let pem = match config.receipts.key_file.get() {
+        None => None,
+        Some(path) => Some(zeroize::Zeroizing::new(
+            std::fs::read_to_string(path)
+                .map_err(|_| ConfigFault("receipts.key_file: can't be read".into()))?,
+        )),
+    };
+    let pem = pem.as_ref().map(|pem| pem.as_str());
+    let receipts = ReceiptKey::new(&config.receipts.issuer, config.receipts.lifetime.0, pem)?;
+    let catalog = Catalog::embedded(&config.catalog.extra, &config.catalog.allow)
+        .map_err(|_| ConfigFault("catalog.extra or catalog.allow: not a list of domains".into()))?;
+    Ok(Shared {
+        keys: Arc::new(keys),
+        receipts: Arc::new(receipts),
+        mail,
+        catalog: Arc::new(catalog.catalog),
+        providers: Arc::new(ProviderTable::built_in()),
+        realm,
+        refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
+        drain,
+        readiness,
+    })
+}
+
+/// A misconfigured provider is the operator's; a thread that can't be had is the machine's.
+fn delivery_fault(fault: io::Error) -> StartFault {
+    match fault.kind() {
+        io::ErrorKind::InvalidInput => ConfigFault(fault.to_string()).into(),
+        kind => StartFault::Machine("the delivery thread", kind),
+    }
+}
+
+type Sockets = (Vec<Vec<UdpSocket>>, Vec<Vec<TcpListener>>);
+
+/// One socket per address and lane, UDP and TCP on the same port numbers. With several addresses on
+/// port 0, all of them get the port the first one found.
+fn bind(listen: &[SocketAddr], lanes: usize) -> Result<Sockets, StartFault> {
+    let picks_port = listen.iter().any(|address| address.port() == 0);
+    let tries = if picks_port { limits::PORT_TRIES } else { 1 };
+    let mut last = io::ErrorKind::AddrNotAvailable;
+    for _ in 0..tries {
+        match try_bind(listen, lanes) {
+            Ok(sockets) => return Ok(sockets),
+            Err(fault) => last = fault.kind(),
+        }
+    }
+    Err(StartFault::Machine("listen", last))
+}
+
+fn try_bind(listen: &[SocketAddr], lanes: usize) -> io::Result<Sockets> {
+    let (mut udp, mut tcp, mut picked) = (Vec::new(), Vec::new(), 0);
+    for address in listen {
+        let mut address = *address;
+        if address.port() == 0 {
+            address.set_port(picked);
+        }
+        let sockets = socket::bind_lanes(address, lanes)?;
+        let bound = sockets[0].local_addr()?;
+        picked = bound.port();
+        tcp.push(tcp_socket::bind_lanes(bound, lanes)?);
+        udp.push(sockets);
+    }
+    Ok((udp, tcp))
+}
+
+fn addresses<T>(
+    sockets: &[Vec<T>],
+    read: impl Fn(&T) -> io::Result<SocketAddr>,
+) -> Result<Vec<SocketAddr>, StartFault> {
+    let first = sockets.iter().filter_map(|of_address| of_address.first());
+    let read: io::Result<Vec<SocketAddr>> = first.map(read).collect();
+    read.map_err(|fault| StartFault::Machine("listen", fault.kind()))
+}
+
+/// From a list per address to a list per lane.
+fn by_lane<T>(sockets: Vec<Vec<T>>, lanes: usize) -> Vec<Vec<T>> {
+    let mut lists: Vec<Vec<T>> = (0..lanes).map(|_| Vec::new()).collect();
+    for of_address in sockets {
+        lists.iter_mut().zip(of_address).for_each(|(list, socket)| list.push(socket));
+    }
+    lists
+}
+
+/// The cores to pin lanes to: only where each lane can have one of its own.
+fn cores_to_pin(config: &Config, lanes: usize) -> Option<Vec<usize>> {
+    let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).ok()?;
+    let cores: Vec<usize> =
+        (0..nix::sched::CpuSet::count()).filter(|&core| allowed.is_set(core).unwrap_or(false)).collect();
+    (config.engine.pin && lanes > 1 && lanes <= cores.len()).then_some(cores)
+}

@@ -1,0 +1,269 @@
+//! Bodies in and out: strict JSON, each member known, none twice, `null` the same as absent.
+//!
+//! Texts borrow from the body wherever JSON allows, and the body is wiped when the request ends.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, whole_seconds_up};
+use authepy_engine::limits::{
+    CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN, NONCE_BYTES, PURPOSE_BYTES,
+};
+use authepy_engine::request::Standing;
+use serde::{Deserialize, Serialize};
+
+use crate::reply::Problem;
+
+mod metadata;
+pub(crate) use metadata::Metadata;
+
+/// `POST /v1/verifications`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssueBody<'a> {
+    #[serde(borrow)]
+    recipient: Option<Text<'a>>,
+    #[serde(borrow)]
+    purpose: Option<Text<'a>>,
+    #[serde(borrow)]
+    locale: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) nonce: Option<Text<'a>>,
+    pub(crate) metadata: Option<Metadata>,
+    lifetime: Option<u64>,
+    code_length: Option<u8>,
+    #[serde(borrow)]
+    template: Option<Text<'a>>,
+    client: Option<Client>,
+}
+
+/// `POST /v1/verifications/{id}/check`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckBody<'a> {
+    #[serde(borrow)]
+    code: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) recipient: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) nonce: Option<Text<'a>>,
+}
+
+/// `POST /v1/verifications/{id}/resend`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResendBody<'a> {
+    #[serde(borrow)]
+    recipient: Option<Text<'a>>,
+}
+
+/// `POST /v1/receipts/introspect`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntrospectBody<'a> {
+    #[serde(borrow)]
+    receipt: Option<Text<'a>>,
+}
+
+/// A string that borrows from the body unless an escape makes it a new one.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// Who the caller's backend acts for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Client {
+    #[serde(rename = "ip")]
+    _ip: Option<IpAddr>,
+}
+
+/// Reads a JSON object. serde would also take an array for a struct, so the brace is looked at first.
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return Err(Problem::MalformedRequest("the body is not a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|fault| {
+        // The parser's own text quotes the input; only its kind may leave.
+        Problem::MalformedRequest(match fault.classify() {
+            serde_json::error::Category::Data => "a member is unknown, repeated or of the wrong type",
+            _ => "the body is not JSON",
+        })
+    })
+}
+
+fn missing(member: &'static str) -> Problem {
+    Problem::MalformedRequest(member)
+}
+
+impl IssueBody<'_> {
+    pub(crate) fn recipient(&self) -> Result<&str, Problem> {
+        self.recipient.as_ref().map(|text| &*text.0).ok_or(missing("recipient is missing"))
+    }
+
+    /// Whether the request asks for what only a secret key may choose.
+    pub(crate) fn configures(&self) -> bool {
+        self.lifetime.is_some()
+            || self.code_length.is_some()
+            || self.template.is_some()
+            || self.client.is_some()
+    }
+
+    pub(crate) fn purpose(&self) -> Result<&str, Problem> {
+        let purpose = self.purpose.as_ref().map_or("verification", |text| &*text.0);
+        let fits = (1..=PURPOSE_BYTES).contains(&purpose.len()) && !purpose.chars().any(char::is_control);
+        fits.then_some(purpose)
+            .ok_or(Problem::MalformedRequest("purpose has 1 to 64 bytes and no control characters"))
+    }
+
+    pub(crate) fn locale(&self) -> Result<Option<&str>, Problem> {
+        let Some(Text(locale)) = &self.locale else { return Ok(None) };
+        let fits = (2..=35).contains(&locale.len())
+            && locale.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        fits.then_some(Some(&**locale))
+            .ok_or(Problem::MalformedRequest("locale is a language tag such as en-GB"))
+    }
+
+    pub(crate) fn lifetime(&self) -> Result<Option<Duration>, Problem> {
+        let lifetime = self.lifetime.map(Duration::from_secs);
+        let fits = lifetime.is_none_or(|span| (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&span));
+        fits.then_some(lifetime).ok_or(Problem::MalformedRequest("lifetime is 60 to 600 seconds"))
+    }
+
+    pub(crate) fn code_length(&self) -> Result<Option<u8>, Problem> {
+        let fits =
+            self.code_length.is_none_or(|digits| (CODE_DIGITS_MIN..=CODE_DIGITS_MAX).contains(&digits));
+        fits.then_some(self.code_length).ok_or(Problem::MalformedRequest("code_length is 6 to 10"))
+    }
+
+    pub(crate) fn template(&self) -> Result<(), Problem> {
+        let known = self.template.as_ref().is_none_or(|text| text.0 == "default");
+        known.then_some(()).ok_or(Problem::MalformedRequest("there is no such template"))
+    }
+}
+
+/// A nonce of a bounded length.
+pub(crate) fn nonce<'a>(nonce: Option<&'a Text<'_>>) -> Result<Option<&'a str>, Problem> {
+    let nonce = nonce.map(|text| &*text.0);
+    let fits = nonce.is_none_or(|nonce| (1..=NONCE_BYTES).contains(&nonce.len()));
+    fits.then_some(nonce).ok_or(Problem::MalformedRequest("nonce has 1 to 128 bytes"))
+}
+
+impl CheckBody<'_> {
+    pub(crate) fn code(&self) -> Result<&str, Problem> {
+        self.code.as_ref().map(|text| &*text.0).ok_or(missing("code is missing"))
+    }
+}
+
+impl ResendBody<'_> {
+    pub(crate) fn recipient(&self) -> Result<&str, Problem> {
+        self.recipient.as_ref().map(|text| &*text.0).ok_or(missing("recipient is missing"))
+    }
+}
+
+impl IntrospectBody<'_> {
+    pub(crate) fn receipt(&self) -> Result<&str, Problem> {
+        self.receipt.as_ref().map(|text| &*text.0).ok_or(missing("receipt is missing"))
+    }
+}
+
+/// The answer to issue, resend and status.
+#[derive(Serialize)]
+struct StandingBody<'a> {
+    id: &'a str,
+    status: &'static str,
+    channel: &'static str,
+    purpose: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_hint: Option<&'a str>,
+    code_length: u8,
+    expires_in: u64,
+    expires_at: String,
+    resend_in: u64,
+    sends_remaining: u8,
+    attempts_remaining: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a serde_json::value::RawValue>,
+}
+
+/// Describes a live verification.
+pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metadata: Option<&str>) -> Vec<u8> {
+    let span = |end: Moment| end.since(standing.at);
+    let expires_ms = standing.unix_ms.saturating_add(span(standing.expires).as_millis() as u64);
+    json(&StandingBody {
+        id,
+        status: "pending",
+        channel: "email",
+        purpose: &standing.purpose,
+        recipient_hint: hint,
+        code_length: standing.code_length,
+        expires_in: span(standing.expires).as_secs(),
+        expires_at: timestamp(expires_ms),
+        resend_in: whole_seconds_up(span(standing.resend_at)),
+        sends_remaining: standing.sends_remaining,
+        attempts_remaining: standing.attempts_remaining,
+        metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}
+
+#[derive(Serialize)]
+struct VerdictBody<'a> {
+    id: &'a str,
+    status: &'static str,
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts_remaining: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+}
+
+const BLANK: VerdictBody<'static> = VerdictBody {
+    id: "",
+    status: "",
+    valid: false,
+    reason: None,
+    attempts_remaining: None,
+    verified_at: None,
+    receipt: None,
+};
+
+/// The code was right.
+pub(crate) fn approved(id: &str, unix_ms: u64, receipt: String) -> Vec<u8> {
+    let verified_at = Some(timestamp(unix_ms));
+    json(&VerdictBody { id, status: "approved", valid: true, verified_at, receipt: Some(receipt), ..BLANK })
+}
+
+/// The code was wrong and tries are left.
+pub(crate) fn incorrect(id: &str, attempts_remaining: u8) -> Vec<u8> {
+    let left = Some(attempts_remaining);
+    json(&VerdictBody { id, status: "pending", reason: Some("incorrect"), attempts_remaining: left, ..BLANK })
+}
+
+/// The code was wrong and no try is left.
+pub(crate) fn exhausted(id: &str) -> Vec<u8> {
+    json(&VerdictBody {
+        id,
+        status: "failed",
+        reason: Some("exhausted"),
+        attempts_remaining: Some(0),
+        ..BLANK
+    })
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Strings and numbers always serialise.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// RFC 3339 in UTC, whole seconds.
+fn timestamp(unix_ms: u64) -> String {
+    let time =
+        std::time::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(std::time::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
+}
