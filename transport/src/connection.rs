@@ -1,0 +1,167 @@
+//! One HTTP/3 connection: its streams, its budgets, its end.
+//!
+//! ```text
+//!   handshake ──▶ serving ──▶ draining (GOAWAY sent, later streams refused) ──▶ closed
+//!                    │                                                            ▲
+//!                    └── fault of the connection · reset budget used up ──────────┘
+//! ```
+//!
+//! A connection is one task, and each of its streams another, all on the lane's thread; what they share
+//! is plain cells. A request, once read, runs to its end even if the phone has gone: its mail must not
+//! depend on whether somebody still listens.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::accept::{Admission, Place};
+use crate::desk::Desk;
+use crate::exchange::Http3Exchange;
+use crate::http3::control;
+use crate::http3::error::{Code, Fault};
+use crate::http3::uni::{PeerStreams, UniReader, Verdict};
+use crate::limits;
+
+mod answer;
+
+/// What the tasks of one connection share.
+pub(crate) struct Session {
+    connection: Connection,
+    pub(crate) desk: Desk,
+    pub(crate) admission: Admission,
+    /// The address the handshake proved; a later one is a claim until its path is validated.
+    pub(crate) peer: IpAddr,
+    peer_streams: RefCell<PeerStreams>,
+    /// Requests that ended without a whole answer.
+    resets: Cell<u32>,
+    /// Requests under way.
+    running: Cell<usize>,
+    finished: Notify,
+}
+
+/// Sees one connection through, from its first packet to its last.
+pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, mut place: Place) {
+    let Ok(connecting) = incoming.accept() else { return };
+    let Ok(Ok(connection)) = timeout(limits::HANDSHAKE_DEADLINE, connecting).await else { return };
+    place.established();
+    let _open = desk.drain().guard();
+    desk.counters().connected();
+    let session = Rc::new(Session {
+        peer: connection.remote_address().ip().to_canonical(),
+        connection,
+        desk,
+        admission,
+        peer_streams: RefCell::default(),
+        resets: Cell::new(0),
+        running: Cell::new(0),
+        finished: Notify::new(),
+    });
+    session.clone().serve().await;
+    session.desk.counters().disconnected();
+}
+
+impl Session {
+    async fn serve(self: Rc<Self>) {
+        let Ok(mut control) = self.connection.open_uni().await else { return };
+        if control.write_all(&control::opening()).await.is_err() {
+            return;
+        }
+        // The id of the first request not yet seen; what a GOAWAY names.
+        let mut next_request = 0;
+        loop {
+            tokio::select! {
+                accepted = self.connection.accept_bi() => {
+                    let Ok((send, recv)) = accepted else { return };
+                    next_request = u64::from(VarInt::from(send.id())) + 4;
+                    tokio::task::spawn_local(self.clone().request(send, recv));
+                }
+                accepted = self.connection.accept_uni() => {
+                    let Ok(recv) = accepted else { return };
+                    tokio::task::spawn_local(self.clone().unidirectional(recv));
+                }
+                () = self.desk.drain().begun() => return self.drain(control, next_request).await,
+            }
+        }
+    }
+
+    /// Names the first request that will not be served, refuses from it on, lets the others finish.
+    async fn drain(self: Rc<Self>, mut control: SendStream, next_request: u64) {
+        let _peer_gone = control.write_all(&control::goaway(next_request)).await;
+        let refuse = async {
+            while let Ok((mut send, mut recv)) = self.connection.accept_bi().await {
+                let _gone = send.reset(number(Code::RequestRejected));
+                let _gone = recv.stop(number(Code::RequestRejected));
+            }
+        };
+        let finish = async {
+            while self.running.get() > 0 {
+                self.finished.notified().await;
+            }
+        };
+        tokio::select! {
+            () = refuse => {}
+            () = finish => {}
+            () = tokio::time::sleep(limits::DRAIN_DEADLINE) => {}
+        }
+        self.close(Code::NoError);
+    }
+
+    async fn request(self: Rc<Self>, send: SendStream, recv: RecvStream) {
+        self.running.set(self.running.get() + 1);
+        let exchange = Http3Exchange::new(recv, &self);
+        let complete = answer::answer(&self, exchange, send).await;
+        if complete {
+            self.peer_streams.borrow_mut().request_completed();
+        } else {
+            self.count_reset();
+        }
+        self.running.set(self.running.get() - 1);
+        if self.running.get() == 0 {
+            self.finished.notify_one();
+        }
+    }
+
+    /// Reads one of the peer's unidirectional streams to its end.
+    async fn unidirectional(self: Rc<Self>, mut recv: RecvStream) {
+        let mut reader = UniReader::default();
+        let result = loop {
+            match recv.read_chunk(limits::READ_CHUNK_BYTES, true).await {
+                Ok(Some(chunk)) => match reader.push(&chunk.bytes, &mut self.peer_streams.borrow_mut()) {
+                    Ok(Verdict::Continue) => {}
+                    Ok(Verdict::Refuse) => {
+                        let _gone = recv.stop(number(Code::StreamCreationError));
+                        break Ok(());
+                    }
+                    Err(fault) => break Err(fault),
+                },
+                Err(quinn::ReadError::ConnectionLost(_)) => break Ok(()),
+                Ok(None) | Err(_) => break reader.closed(&mut self.peer_streams.borrow_mut()),
+            }
+        };
+        if let Err(Fault::Connection(code)) = result {
+            self.close(code);
+        }
+    }
+
+    /// A request that was cut off costs us as much as one that was not, and its sender nothing.
+    fn count_reset(&self) {
+        self.resets.set(self.resets.get() + 1);
+        if self.resets.get() > self.admission.resets() {
+            self.close(Code::ExcessiveLoad);
+        }
+    }
+
+    pub(crate) fn close(&self, code: Code) {
+        self.connection.close(number(code), b"");
+    }
+}
+
+/// An error code as QUIC carries it.
+pub(crate) fn number(code: Code) -> VarInt {
+    // All codes are below 2^62.
+    VarInt::from_u64(code.number()).unwrap_or(VarInt::MAX)
+}

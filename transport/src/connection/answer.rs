@@ -1,0 +1,69 @@
+//! From a request stream to its answer: one write, or the right way to have none.
+
+use bytes::Bytes;
+use quinn::SendStream;
+use tokio::time::timeout;
+
+use super::{Session, number};
+use crate::exchange::Http3Exchange;
+use crate::http3::error::{Code, Fault};
+use crate::http3::response;
+use crate::reply::{Problem, Reply, Scratch};
+use crate::serve::serve;
+
+/// Room for the usual answer: 300 bytes of fields and 500 of body.
+const USUAL_ANSWER_BYTES: usize = 1_024;
+
+/// Serves one stream. True if its whole answer was handed to QUIC.
+pub(super) async fn answer(session: &Session, mut exchange: Http3Exchange<'_>, mut send: SendStream) -> bool {
+    let served = match exchange.read_head().await {
+        Ok(()) => serve(&session.desk, &mut exchange).await,
+        Err(Fault::Answer(refused)) => {
+            let mut reply = Reply::from(Problem::from(refused));
+            reply.identify(session.desk.request_id());
+            session.desk.counters().count(&reply);
+            Ok(reply)
+        }
+        Err(fault) => Err(fault),
+    };
+    match served {
+        Ok(reply) => {
+            exchange.stop(Code::NoError);
+            write(session, &reply, send).await
+        }
+        Err(Fault::Connection(code)) => {
+            session.close(code);
+            false
+        }
+        Err(Fault::Stream(code)) => {
+            exchange.stop(code);
+            let _gone = send.reset(number(code));
+            false
+        }
+        Err(Fault::Answer(_)) => false,
+    }
+}
+
+async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
+    let answer = Bytes::from(encode(session, reply));
+    match timeout(session.admission.deadline(), send.write_chunk(answer)).await {
+        // An error means that the peer does not want it any more.
+        Ok(written) => written.is_ok() && send.finish().is_ok(),
+        // A peer that takes nothing holds our buffers; its stream ends here.
+        Err(_) => {
+            let _gone = send.reset(number(Code::RequestCancelled));
+            false
+        }
+    }
+}
+
+fn encode(session: &Session, reply: &Reply) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_ANSWER_BYTES);
+    let mut scratch = Scratch::default();
+    session.desk.with_date(|date| {
+        let mut fields = Vec::with_capacity(16);
+        reply.fields(date.as_bytes(), &mut scratch, |name, value| fields.push((name, value)));
+        response::encode(reply.status, fields, &reply.body, &mut out);
+    });
+    out
+}

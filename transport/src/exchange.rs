@@ -1,0 +1,103 @@
+//! A request stream of HTTP/3 as an [`Exchange`]: read as far as needed, within its deadline.
+
+use std::net::IpAddr;
+
+use quinn::{ReadError, RecvStream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connection::{Session, number};
+use crate::http3::error::{Code, Fault};
+use crate::http3::head::Head;
+use crate::http3::message::{Request, RequestReader};
+use crate::limits;
+use crate::serve::Exchange;
+
+/// One request stream being read.
+pub(crate) struct Http3Exchange<'a> {
+    recv: RecvStream,
+    reading: Reading,
+    session: &'a Session,
+    deadline: Instant,
+    /// What is wrong with a body that was not asked for yet: key and origin are judged first.
+    fault: Option<Fault>,
+}
+
+enum Reading {
+    Partial(RequestReader),
+    Whole(Request),
+    /// Only while one of the above becomes the other.
+    Broken,
+}
+
+impl<'a> Http3Exchange<'a> {
+    pub(crate) fn new(recv: RecvStream, session: &'a Session) -> Self {
+        let deadline = Instant::now() + session.admission.deadline();
+        Self { recv, reading: Reading::Partial(RequestReader::default()), session, deadline, fault: None }
+    }
+
+    /// Reads until the head is complete. After `Ok`, [`Exchange::head`] has it.
+    pub(crate) async fn read_head(&mut self) -> Result<(), Fault> {
+        while self.head().is_none() {
+            if let Err(fault) = self.read_some().await {
+                self.fault = Some(fault);
+                let judged_later = self.head().is_some() && matches!(fault, Fault::Answer(_));
+                return if judged_later { Ok(()) } else { Err(fault) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the peer that the rest of its request is not wanted, if there is a rest.
+    pub(crate) fn stop(&mut self, code: Code) {
+        if !matches!(self.reading, Reading::Whole(_)) {
+            // An error means that the stream has ended by itself.
+            let _ended = self.recv.stop(number(code));
+        }
+    }
+
+    async fn read_some(&mut self) -> Result<(), Fault> {
+        let read = timeout_at(self.deadline, self.recv.read_chunk(limits::READ_CHUNK_BYTES, true)).await;
+        let Reading::Partial(reader) = &mut self.reading else { return Ok(()) };
+        match read {
+            Ok(Ok(Some(chunk))) => {
+                self.session.desk.with_scratch(|scratch| reader.push(&chunk.bytes, scratch))
+            }
+            Ok(Ok(None)) => {
+                if let Reading::Partial(reader) = std::mem::replace(&mut self.reading, Reading::Broken) {
+                    self.reading = Reading::Whole(reader.fin()?);
+                }
+                Ok(())
+            }
+            Ok(Err(ReadError::Reset(_))) => Err(Fault::Stream(Code::RequestCancelled)),
+            Ok(Err(_)) => Err(Fault::Stream(Code::RequestIncomplete)),
+            Err(_too_slow) => Err(Fault::Stream(Code::RequestIncomplete)),
+        }
+    }
+}
+
+impl Exchange for Http3Exchange<'_> {
+    fn head(&self) -> Option<&Head> {
+        match &self.reading {
+            Reading::Partial(reader) => reader.head(),
+            Reading::Whole(request) => Some(&request.head),
+            Reading::Broken => None,
+        }
+    }
+
+    fn peer(&self) -> IpAddr {
+        self.session.peer
+    }
+
+    async fn body(&mut self) -> Result<&[u8], Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        while let Reading::Partial(_) = self.reading {
+            self.read_some().await?;
+        }
+        match &self.reading {
+            Reading::Whole(request) => Ok(request.body.as_slice()),
+            _ => Err(Fault::Stream(Code::RequestIncomplete)),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One lane: its sockets, its endpoints, its accept loops. One thread runs all of it, and its shard.
+
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use authepy_engine::actor::{Lane, LaneThread, Seat};
+use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use rustls::ServerConfig as TlsConfig;
+
+use crate::accept::{Admission, accept};
+use crate::config::Connections;
+use crate::desk::{Desk, Shared};
+use crate::observe::Counters;
+use crate::socket::LaneConnectionIds;
+use crate::tcp;
+
+/// How often a lane publishes the size of its shard.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// What one lane listens with.
+pub struct Doors {
+    /// One UDP socket for each address.
+    pub udp: Vec<UdpSocket>,
+    /// One TCP listener for each address.
+    pub tcp: Vec<TcpListener>,
+    /// HTTP/3.
+    pub quic: quinn::ServerConfig,
+    /// HTTP/2 and HTTP/1.1.
+    pub tls: Arc<TlsConfig>,
+    /// How many lanes share the port.
+    pub lanes: usize,
+    /// The core to stay on.
+    pub core: Option<usize>,
+}
+
+/// Starts a lane on a thread of its own. `started` hears whether its endpoints came up.
+pub fn start(
+    seat: Seat,
+    doors: Doors,
+    shared: Shared,
+    bounds: &Connections,
+    counters: Arc<Counters>,
+    started: flume::Sender<io::Result<()>>,
+) -> LaneThread {
+    let admission = Admission::new(bounds, doors.lanes);
+    seat.start(move |lane| async move {
+        if let Some(core) = doors.core {
+            pin(core);
+        }
+        let desk = Desk::new(lane.clone(), shared, counters.clone());
+        let result = open(&lane, doors, &desk, &admission);
+        // Whoever starts the lanes has gone only if the start failed elsewhere.
+        let _gone = started.send(result);
+        publish(&lane, &counters).await;
+    })
+}
+
+fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+    for socket in doors.udp {
+        let endpoint = endpoint(lane.index(), doors.lanes, doors.quic.clone(), socket)?;
+        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));
+    }
+    for listener in doors.tcp {
+        let port = listener.local_addr()?.port();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tokio::task::spawn_local(tcp::accept(
+            listener,
+            port,
+            doors.tls.clone(),
+            desk.clone(),
+            admission.clone(),
+        ));
+    }
+    Ok(())
+}
+
+fn endpoint(lane: usize, lanes: usize, quic: quinn::ServerConfig, socket: UdpSocket) -> io::Result<Endpoint> {
+    let mut config = EndpointConfig::default();
+    config.cid_generator(move || Box::new(LaneConnectionIds::new(lane, lanes)));
+    Endpoint::new(config, Some(quic), socket, Arc::new(TokioRuntime))
+}
+
+async fn publish(lane: &Lane, counters: &Counters) {
+    loop {
+        counters.set_live(lane.population().0);
+        tokio::time::sleep(PUBLISH_EVERY).await;
+    }
+}
+
+/// Keeps this thread on one core. A machine that refuses loses speed, not service.
+fn pin(core: usize) {
+    let mut cores = nix::sched::CpuSet::new();
+    if cores.set(core).is_ok()
+        && nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores).is_err()
+    {
+        tracing::warn!(core, "the lane could not be pinned");
+    }
+}

@@ -1,0 +1,75 @@
+//! A request that hyper read as an [`Exchange`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{Request, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use crate::http3::error::{Code, Fault, Refused};
+use crate::http3::head::{Head, HeadBuilder, Wire};
+use crate::http3::limits::MAX_BODY_BYTES;
+use crate::http3::wiped::Wiped;
+use crate::serve::Exchange;
+
+/// One request: its head by our rules, its body still on the wire.
+pub(super) struct TcpExchange {
+    head: Head,
+    incoming: Option<Incoming>,
+    body: Wiped,
+    peer: IpAddr,
+    deadline: Instant,
+}
+
+impl TcpExchange {
+    /// Holds hyper's head to the rules of [`HeadBuilder`].
+    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, patience: Duration) -> Result<Self, Fault> {
+        let (parts, incoming) = request.into_parts();
+        let wire = if parts.version == Version::HTTP_2 { Wire::Multiplexed } else { Wire::Serial };
+        let mut builder = HeadBuilder::new(wire);
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        builder.pseudo(b":method", parts.method.as_str().as_bytes())?;
+        builder.pseudo(b":scheme", b"https")?;
+        builder.pseudo(b":path", target.as_bytes())?;
+        if let Some(authority) = parts.uri.authority() {
+            builder.pseudo(b":authority", authority.as_str().as_bytes())?;
+        }
+        for (name, value) in &parts.headers {
+            builder.field(name.as_str().as_bytes(), value.as_bytes())?;
+        }
+        let (head, deadline) = (builder.finish()?, Instant::now() + patience);
+        Ok(Self { head, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
+    }
+}
+
+impl Exchange for TcpExchange {
+    fn head(&self) -> Option<&Head> {
+        Some(&self.head)
+    }
+
+    fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    async fn body(&mut self) -> Result<&[u8], Fault> {
+        if self.head.content_length().is_some_and(|announced| announced > MAX_BODY_BYTES as u64) {
+            return Err(Fault::Answer(Refused::BodyTooLarge));
+        }
+        while let Some(incoming) = &mut self.incoming {
+            match timeout_at(self.deadline, incoming.frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    let Some(data) = frame.data_ref() else { continue };
+                    if self.body.len() + data.len() > MAX_BODY_BYTES {
+                        return Err(Fault::Answer(Refused::BodyTooLarge));
+                    }
+                    self.body.append(data);
+                }
+                Ok(None) => self.incoming = None,
+                Ok(Some(Err(_))) | Err(_) => return Err(Fault::Stream(Code::RequestIncomplete)),
+            }
+        }
+        Ok(self.body.as_slice())
+    }
+}
