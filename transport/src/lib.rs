@@ -1,1 +1,27 @@
-//! transport
+//! Carries requests to the engine and mail to the relay; decides nothing.
+mod accept;
+mod canonical;
+pub mod cli;
+mod clock;
+pub mod config;
+mod connection;
+pub mod control;
+pub mod delivery;
+mod desk;
+mod drain;
+mod entropy;
+mod exchange;
+pub mod http3;
+mod lane;
+mod limits;
+mod observe;
+pub mod receipt;
+mod reply;
+mod serve;
+pub mod server;
+mod socket;
+mod target;
+mod tcp;
+mod tcp_socket;
+pub mod tls;
+mod wire;

@@ -1,2 +1,7 @@
-//! authepy
-fn main() {}
+//! `authepy`: confirms that a person controls an e-mail inbox.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    authepy_transport::cli::run()
+}

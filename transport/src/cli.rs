@@ -1,0 +1,141 @@
+//! The command line: what to do, and how it ended (exit codes of `sysexits.h` where they fit).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use authepy_engine::actor;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ConfigFault, Layers};
+use crate::server::{Server, StartFault};
+
+mod demo;
+mod dev;
+mod print;
+mod process;
+mod serve;
+
+use print::complain;
+
+/// Confirms that a person controls an e-mail inbox: issues a one-time code, mails it, checks it.
+#[derive(Parser)]
+#[command(name = "authepy", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything embedded: own certificate, own keys, mail in a folder.
+    Dev(Dev),
+    /// Show the whole thing once: a server and a phone in one process.
+    Demo,
+    /// The real thing, from a config file.
+    Serve(Serve),
+}
+
+#[derive(Args)]
+struct Dev {
+    /// Print one JSON line when ready, and nothing else, on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Address for UDP and TCP; repeatable; port 0 picks one [default: 127.0.0.1:8443 and [::1]:8443]
+    #[arg(long)]
+    listen: Vec<SocketAddr>,
+    /// Address of the admin listener [default: 127.0.0.1:9443, or any port where --listen picks one]
+    #[arg(long)]
+    admin: Option<SocketAddr>,
+    /// Folder for certificate, keys and mail; kept [default: a fresh one, removed at exit]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The config file.
+    #[arg(long, default_value = "authepy.toml")]
+    config: PathBuf,
+    /// Print one JSON line with the addresses when ready.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Args)]
+struct Settings {
+    /// Override one setting, e.g. --set limits.recipient.issue=off
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Settings {
+    /// The environment, then `--set`, over what is there.
+    fn over(&self, layers: Layers) -> Result<Layers, ConfigFault> {
+        let layers = layers.environment(std::env::vars())?;
+        self.set.iter().try_fold(layers, |layers, assignment| layers.assignment(assignment))
+    }
+}
+
+/// Why a command failed, as its exit code says it.
+enum Failure {
+    /// 78: the settings.
+    Config(ConfigFault),
+    /// 69: something the command needs is not there.
+    Unavailable(String),
+    /// 70: ours.
+    Internal(String),
+}
+
+impl From<ConfigFault> for Failure {
+    fn from(fault: ConfigFault) -> Self {
+        Self::Config(fault)
+    }
+}
+
+impl From<StartFault> for Failure {
+    fn from(fault: StartFault) -> Self {
+        match fault {
+            StartFault::Config(fault) => Self::Config(fault),
+            machine => Self::Unavailable(machine.to_string()),
+        }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(fault) => {
+            // Help and version are no errors; if they can't be printed, nobody is there to be told.
+            let _unheard = fault.print();
+            return ExitCode::from(if fault.use_stderr() { 2 } else { 0 });
+        }
+    };
+    crate::tls::install_provider();
+    process::harden();
+    let result = match cli.command {
+        Command::Dev(dev) => actor::run(dev::run(dev)),
+        Command::Demo => actor::run(demo::run()),
+        Command::Serve(serve) => actor::run(serve::run(serve)),
+    };
+    let (code, why) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Config(fault)) => (78, fault.to_string()),
+        Err(Failure::Unavailable(what)) => (69, what),
+        Err(Failure::Internal(what)) => (70, what),
+    };
+    complain(&why);
+    ExitCode::from(code)
+}
+
+/// Serves until somebody asks for the end, or a shard has failed.
+async fn until_stopped(server: Server) -> Result<(), Failure> {
+    let healthy = process::wait_for_end(&server).await;
+    server.stop().await;
+    if healthy { Ok(()) } else { Err(Failure::Internal("a shard has failed; its codes are lost".into())) }
+}
