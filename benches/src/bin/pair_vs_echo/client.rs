@@ -1,0 +1,242 @@
+//! The measuring client: closed loop, hand-framed, one thread.
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quinn::Connection;
+use quinn::crypto::rustls::QuicClientConfig;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::task::JoinSet;
+
+use crate::cpu;
+use crate::frame;
+use crate::process::Ready;
+
+/// Above any answer measured here.
+pub(crate) const ANSWER_MAX: usize = 16 * 1024;
+/// About what an issue request and its answer carry.
+const ECHO: [u8; 150] = [b'x'; 150];
+
+/// What a window's requests are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Work {
+    Echo,
+    Issue,
+    Check,
+}
+
+/// C connections to one server, S requests at a time on each.
+pub(crate) struct Client {
+    // Dropping it would close the socket.
+    _endpoint: quinn::Endpoint,
+    connections: Vec<Connection>,
+    streams: usize,
+    supply: Rc<Supply>,
+}
+
+/// What requests are made of.
+struct Supply {
+    authority: String,
+    key: String,
+    /// Of the next recipient; every inbox is a fresh one.
+    next: Cell<u64>,
+    /// Issued in the last issue window, checked in the next check window.
+    ids: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Client {
+    /// Connects; with a key the server is one that speaks HTTP/3.
+    pub(crate) async fn connect(
+        ready: &Ready,
+        key: Option<&str>,
+        connections: usize,
+        streams: usize,
+    ) -> Result<Self, String> {
+        let endpoint = endpoint(&ready.ca)?;
+        let mut open = Vec::new();
+        for _ in 0..connections {
+            let connecting = endpoint.connect(ready.h3, "localhost").map_err(|error| error.to_string())?;
+            let connection = connecting.await.map_err(|error| format!("{}: {error}", ready.h3))?;
+            if key.is_some() {
+                start_http3(&connection).await.ok_or("no control stream")?;
+            }
+            open.push(connection);
+        }
+        let supply = Supply {
+            authority: format!("localhost:{}", ready.h3.port()),
+            key: key.unwrap_or_default().to_owned(),
+            // A number of its own for each client, so that no grid meets another's inboxes.
+            next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
+            ids: RefCell::default(),
+        };
+        Ok(Self { _endpoint: endpoint, connections: open, streams, supply: Rc::new(supply) })
+    }
+
+    /// Waits until the server knows the key.
+    pub(crate) async fn admitted(&self, patience: Duration) -> Result<(), String> {
+        let end = cpu::now() + patience;
+        loop {
+            match self.window(Work::Issue, Duration::from_millis(1)).await {
+                Err(problem) if problem.contains("status 401") && cpu::now() < end => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
+
+    /// Works for `length`, or until nothing is left to check; returns the requests answered rightly, and fails
+    /// on the first that was not. Nothing is under way when it returns.
+    pub(crate) async fn window(&self, work: Work, length: Duration) -> Result<u64, String> {
+        if work == Work::Issue {
+            self.supply.ids.borrow_mut().clear();
+        }
+        let end = cpu::now() + length;
+        let mut workers = JoinSet::new();
+        for connection in &self.connections {
+            for _ in 0..self.streams {
+                workers.spawn_local(labour(connection.clone(), self.supply.clone(), work, end));
+            }
+        }
+        let mut sum = 0;
+        while let Some(done) = workers.join_next().await {
+            sum += done.map_err(|error| error.to_string())??;
+        }
+        if sum == 0 { Err(format!("{work:?}: nothing was answered")) } else { Ok(sum) }
+    }
+}
+
+fn endpoint(ca: &str) -> Result<quinn::Endpoint, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
+        roots.add(certificate.map_err(|error| text(&error))?).map_err(|error| text(&error))?;
+    }
+    let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tls.alpn_protocols = vec![b"h3".to_vec()];
+    let crypto = QuicClientConfig::try_from(tls).map_err(|error| text(&error))?;
+    let mut endpoint = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).map_err(|error| text(&error))?;
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    Ok(endpoint)
+}
+
+/// Our control stream, and a task that holds the server's: neither may ever be closed.
+async fn start_http3(connection: &Connection) -> Option<()> {
+    let mut control = connection.open_uni().await.ok()?;
+    control.write_all(&frame::CONTROL).await.ok()?;
+    let connection = connection.clone();
+    tokio::task::spawn_local(async move {
+        let mut held = Vec::new();
+        while let Ok(theirs) = connection.accept_uni().await {
+            held.push(theirs);
+        }
+        drop((control, held));
+    });
+    Some(())
+}
+
+async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Instant) -> Result<u64, String> {
+    let mut done = 0;
+    while cpu::now() < end {
+        let Some(request) = supply.request(work) else { break };
+        let answer = exchange(&connection, &request).await.map_err(|error| format!("{work:?}: {error}"))?;
+        supply.judge(work, &answer)?;
+        done += 1;
+    }
+    Ok(done)
+}
+
+async fn exchange(connection: &Connection, request: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let (mut send, mut recv) = connection.open_bi().await?;
+    send.write_all(request).await?;
+    send.finish()?;
+    Ok(recv.read_to_end(ANSWER_MAX).await?)
+}
+
+impl Supply {
+    /// The next request's bytes; `None` when every id has been checked.
+    fn request(&self, work: Work) -> Option<Vec<u8>> {
+        let post = |path: &[&[u8]], body: &[&[u8]]| frame::post(&self.authority, path, &self.key, body);
+        match work {
+            Work::Echo => Some(ECHO.to_vec()),
+            Work::Issue => {
+                let recipient = format!("bench{:015}@example.com", self.next.replace(self.next.get() + 1));
+                let body: [&[u8]; 3] =
+                    [br#"{"recipient":""#, recipient.as_bytes(), br#"","purpose":"login"}"#];
+                Some(post(&[b"/v1/verifications"], &body))
+            }
+            Work::Check => {
+                let id = self.ids.borrow_mut().pop()?;
+                Some(post(&[b"/v1/verifications/", &id, b"/check"], &[br#"{"code":"000000"}"#]))
+            }
+        }
+    }
+
+    /// Errors never count as work.
+    fn judge(&self, work: Work, answer: &[u8]) -> Result<(), String> {
+        let must = match work {
+            Work::Echo if answer.len() == ECHO.len() => return Ok(()),
+            Work::Echo => return Err(format!("echo of {} bytes", answer.len())),
+            Work::Issue => 202,
+            Work::Check => 200,
+        };
+        let (status, body) = frame::answer(answer).ok_or_else(|| format!("{work:?}: not an answer"))?;
+        let shown = || String::from_utf8_lossy(body).into_owned();
+        match work {
+            _ if status != must => Err(format!("{work:?}: status {status} for {must}: {}", shown())),
+            Work::Issue => {
+                let id = member(body, br#""id":""#).ok_or_else(|| format!("no id: {}", shown()))?;
+                self.ids.borrow_mut().push(id.to_vec());
+                Ok(())
+            }
+            // 200 is also the status of a wrong code.
+            _ if member(body, br#""status":""#) != Some(b"approved") => {
+                Err(format!("not approved: {}", shown()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The text behind `mark`, up to its closing quote.
+fn member<'a>(body: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    let from = body.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let rest = &body[from..];
+    rest.iter().position(|byte| *byte == b'"').map(|end| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HEADERS with `:status` spelled out, then DATA.
+    fn answer(status: &str, body: &str) -> Vec<u8> {
+        let mut bytes = vec![1, 8, 0, 0, 0x5f, 9, 3];
+        bytes.extend_from_slice(status.as_bytes());
+        bytes.extend_from_slice(&[0, u8::try_from(body.len()).unwrap()]);
+        bytes.extend_from_slice(body.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn only_right_answers_count_as_work() {
+        let (key, ids) = (String::new(), RefCell::default());
+        let supply = Supply { authority: String::new(), key, next: Cell::new(0), ids };
+        assert_eq!(supply.judge(Work::Issue, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
+        assert_eq!(*supply.ids.borrow(), [b"vrf_1"]);
+        assert_eq!(supply.judge(Work::Check, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));
+        for (work, wrong) in [
+            (Work::Issue, answer("429", r#"{"id":"vrf_1"}"#)),
+            (Work::Issue, answer("202", "{}")),
+            (Work::Check, answer("200", r#"{"id":"v","status":"pending"}"#)),
+            (Work::Check, answer("404", r#"{"status":"approved"}"#)),
+            (Work::Check, Vec::new()),
+            (Work::Echo, vec![b'x'; 149]),
+        ] {
+            assert!(supply.judge(work, &wrong).is_err(), "{work:?} {wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! From windows to a table: medians, and how far the windows were apart.
+use std::fmt::Write;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+/// One window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) requests: u64,
+    /// The server's, in ns.
+    pub(crate) cpu: u64,
+    pub(crate) wall: Duration,
+}
+
+/// Windows that belong together: what they share of the machine's mood cancels out in their ratio.
+pub(crate) struct Round {
+    pub(crate) echo: Sample,
+    /// Issue, check.
+    pub(crate) pair: Option<(Sample, Sample)>,
+}
+
+/// Column titles, as Markdown.
+pub(crate) const HEAD: &str = "\
+| C×S | what | µs CPU/request, median (min–max) | × echo, median (min–max) | requests/s | core busy |
+|---|---|---|---|---|---|";
+
+impl Sample {
+    fn micros(&self) -> f64 {
+        self.cpu as f64 / 1000.0 / self.requests as f64
+    }
+
+    fn rate(&self) -> f64 {
+        self.requests as f64 / self.wall.as_secs_f64()
+    }
+
+    fn busy(&self) -> f64 {
+        100.0 * self.cpu as f64 / self.wall.as_nanos() as f64
+    }
+}
+
+/// A grid's rows of the table.
+pub(crate) fn rows(connections: usize, streams: usize, rounds: &[Round]) -> String {
+    let mut out = String::new();
+    let mut row = |name: &str, pick: &dyn Fn(&Round) -> Option<Sample>| {
+        let samples: Vec<_> =
+            rounds.iter().filter_map(|round| Some((round.echo.micros(), pick(round)?))).collect();
+        if samples.is_empty() {
+            return;
+        }
+        let of = |figure: &dyn Fn(&(f64, Sample)) -> f64| spread(samples.iter().map(figure).collect());
+        let (cost, ratio) =
+            (of(&|(_, sample)| sample.micros()), of(&|(echo, sample)| sample.micros() / echo));
+        let (rate, busy) = (of(&|(_, sample)| sample.rate()), of(&|(_, sample)| sample.busy()));
+        let [cost, ratio] = [(cost, 1), (ratio, 2)].map(|((median, least, most), digits)| {
+            format!("{median:.digits$} ({least:.digits$}–{most:.digits$})")
+        });
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            out,
+            "| {connections}×{streams} | {name} | {cost} | {ratio} | {:.0} | {:.0} % |",
+            rate.0, busy.0
+        );
+    };
+    row("echo", &|round| Some(round.echo));
+    row("issue", &|round| round.pair.map(|(issue, _)| issue));
+    row("check", &|round| round.pair.map(|(_, check)| check));
+    row("mean of the pair", &|round| round.pair.map(|(issue, check)| mean(issue, check)));
+    out
+}
+
+/// As if every issue had been followed by its check: both weigh the same, whatever their windows held.
+fn mean(issue: Sample, check: Sample) -> Sample {
+    let scale = |n: u64| (n as f64 * issue.requests as f64 / check.requests as f64) as u64;
+    let wall = issue.wall + check.wall.mul_f64(issue.requests as f64 / check.requests as f64);
+    Sample { requests: issue.requests * 2, cpu: issue.cpu + scale(check.cpu), wall }
+}
+
+/// Median, least, most; of nothing, zeros.
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+    let last = values.len().saturating_sub(1);
+    (f64::midpoint(at(last / 2), at(values.len() / 2)), at(0), at(last))
+}
+
+/// What the figures were taken on.
+pub(crate) fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split_once(": ")).map_or("unknown CPU", |(_, model)| model);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("?");
+    let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let all = info.lines().filter(|line| line.starts_with("processor")).count().max(cores);
+    format!("machine: {all} × {model}; load average at the start {load}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(requests: u64, cpu: u64) -> Sample {
+        Sample { requests, cpu, wall: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn a_median_is_the_middle_and_its_spread_the_ends() {
+        assert_eq!(spread(vec![9.0, 1.0, 3.0]), (3.0, 1.0, 9.0));
+        assert_eq!(spread(vec![4.0, 2.0]), (3.0, 2.0, 4.0));
+        assert_eq!(spread(Vec::new()), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn issue_and_check_weigh_the_same_in_the_pair() {
+        let (issue, check) = (sample(1000, 10_000_000), sample(500, 10_000_000));
+        assert!((mean(issue, check).micros() - 15.0).abs() < 0.01, "10 µs and 20 µs");
+    }
+
+    #[test]
+    fn a_row_tells_cost_and_ratio() {
+        let rounds = [Round {
+            echo: sample(100, 500_000),
+            pair: Some((sample(100, 1_000_000), sample(100, 2_000_000))),
+        }];
+        let rows = rows(8, 8, &rounds);
+        assert!(rows.contains("| 8×8 | echo | 5.0 (5.0–5.0) | 1.00 (1.00–1.00) | 100 | 0 % |"), "{rows}");
+        assert!(rows.contains("| 8×8 | mean of the pair | 15.0 (15.0–15.0) | 3.00 (3.00–3.00) |"), "{rows}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Server CPU per issue + check pair, beside a bare quinn stream echo in the same run.
+//!
+//! ```text
+//!   core 0:  authepy (one shard, limits off)   |   echo: 150 bytes there, 150 back, on a stream each
+//!   core 1:  this client, closed loop, hand-framed HTTP/3, C connections × S streams
+//!   windows: echo, issue, check │ check's ids come from the issue window │ the order turns every round
+//! ```
+//!
+//! The echo is what quinn, TLS and the kernel cost for one stream; what the pair costs above two echoes is
+//! ours. CPU is the server process's own, from the scheduler's books in ns; requests are those whose answer
+//! had the right status, and any other answer ends the run: an error is never counted as work.
+//!
+//! Not measured here: handshakes, latency, mail (a test key sends none), limits (off, but their windows' code
+//! runs where the server can't skip it), TCP, several shards, a server under foreign load.
+#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+
+mod client;
+mod cpu;
+mod echo;
+mod figure;
+mod frame;
+mod process;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use client::{Client, Work};
+use figure::{Round, Sample};
+use process::{Authepy, Echo};
+
+const SERVER_CORE: usize = 0;
+const CLIENT_CORE: usize = 1;
+/// A change in the store acts within 5 s, so a key made after the start may be unknown for that long.
+const KEY_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Parser)]
+#[command(
+    name = "pair_vs_echo",
+    about = "Server CPU per issue + check pair, beside a bare quinn stream echo"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Hidden>,
+    #[command(flatten)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Hidden {
+    /// The yardstick's own process
+    #[command(hide = true)]
+    EchoServer,
+}
+
+#[derive(Args)]
+struct Bench {
+    /// The server's binary; when left out, the one built beside this program
+    #[arg(long, env = "AUTHEPY_BIN")]
+    server: Option<PathBuf>,
+    /// More `--set KEY=VALUE` for the server
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Rounds of three windows per grid
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds a window lasts
+    #[arg(long, default_value_t = 3.0)]
+    window: f64,
+    /// Connections x streams
+    #[arg(long, value_delimiter = ',', default_value = "1x1,8x8,64x1,16x16", value_parser = grid)]
+    grid: Vec<(usize, usize)>,
+    /// Only the echo, without a server: is the yardstick itself steady?
+    #[arg(long)]
+    echo_only: bool,
+}
+
+fn grid(text: &str) -> Result<(usize, usize), String> {
+    let parse = |n: &str| n.parse().ok().filter(|n| (1..=1000).contains(n));
+    let (connections, streams) = text.split_once('x').ok_or("want CONNECTIONSxSTREAMS")?;
+    parse(connections).zip(parse(streams)).ok_or_else(|| "want two numbers from 1 to 1000".into())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two TLS providers in one tree can make rustls panic at run time; naming one first settles it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome = match cli.command {
+        Some(Hidden::EchoServer) => echo::serve(),
+        None => bench(&cli.bench),
+    };
+    outcome.map_or_else(
+        |problem| {
+            eprintln!("pair_vs_echo: {problem}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn bench(bench: &Bench) -> Result<(), String> {
+    // Children inherit the core they are started on.
+    cpu::pin(SERVER_CORE)?;
+    let echo = Echo::start()?;
+    let beside = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("authepy");
+    let server = bench.server.as_ref().unwrap_or(&beside);
+    let authepy = if bench.echo_only { None } else { Some(Authepy::start(server, &bench.set)?) };
+    cpu::pin(CLIENT_CORE)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    println!("{}\n{}", figure::machine(), figure::HEAD);
+    for &(connections, streams) in &bench.grid {
+        let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+            let echo_client = Client::connect(&echo.ready, None, connections, streams).await?;
+            let Some(authepy) = &authepy else {
+                return echo_rounds(bench, &echo, &echo_client).await;
+            };
+            let client = Client::connect(&authepy.ready, Some(&authepy.key), connections, streams).await?;
+            pair_rounds(bench, (&echo, &echo_client), (authepy, &client)).await
+        }))?;
+        print!("{}", figure::rows(connections, streams, &rounds));
+    }
+    Ok(())
+}
+
+async fn pair_rounds(
+    bench: &Bench,
+    (echo, echo_client): (&Echo, &Client),
+    (authepy, client): (&Authepy, &Client),
+) -> Result<Vec<Round>, String> {
+    warm(echo.pid(), echo_client, &[Work::Echo]).await?;
+    client.admitted(KEY_PATIENCE).await?;
+    warm(authepy.pid(), client, &[Work::Issue, Work::Check]).await?;
+    let length = Duration::from_secs_f64(bench.window);
+    let mut rounds = Vec::new();
+    for index in 0..bench.rounds {
+        let mut first = None;
+        if index % 2 == 0 {
+            first = Some(measure(echo.pid(), echo_client, Work::Echo, length).await?);
+        }
+        let issue = measure(authepy.pid(), client, Work::Issue, length).await?;
+        // As many checks as there are ids; the time limit only guards against a hang.
+        let check = measure(authepy.pid(), client, Work::Check, length * 4).await?;
+        let echoed = match first {
+            Some(echoed) => echoed,
+            None => measure(echo.pid(), echo_client, Work::Echo, length).await?,
+        };
+        rounds.push(Round { echo: echoed, pair: Some((issue, check)) });
+    }
+    Ok(rounds)
+}
+
+async fn echo_rounds(bench: &Bench, echo: &Echo, client: &Client) -> Result<Vec<Round>, String> {
+    warm(echo.pid(), client, &[Work::Echo]).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..bench.rounds {
+        let echo = measure(echo.pid(), client, Work::Echo, Duration::from_secs_f64(bench.window)).await?;
+        rounds.push(Round { echo, pair: None });
+    }
+    Ok(rounds)
+}
+
+/// Fills caches, congestion windows and tables before anything is written down.
+async fn warm(pid: u32, client: &Client, works: &[Work]) -> Result<(), String> {
+    for &work in works {
+        measure(pid, client, work, Duration::from_millis(500)).await?;
+    }
+    Ok(())
+}
+
+/// One window: no request is under way at either end of it.
+async fn measure(pid: u32, client: &Client, work: Work, length: Duration) -> Result<Sample, String> {
+    let (from, before) = (cpu::now(), cpu::nanos(pid)?);
+    let requests = client.window(work, length).await?;
+    let cpu = cpu::nanos(pid)?.saturating_sub(before);
+    Ok(Sample { requests, cpu, wall: cpu::now().duration_since(from) })
+}

@@ -1,0 +1,136 @@
+//! The two servers, each its own process, gone when the bench is.
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+/// Where a server listens, and the certificate (PEM text) to trust it by.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) h3: SocketAddr,
+    pub(crate) ca: String,
+}
+
+/// A child that does not outlive its owner.
+struct Leashed(Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The yardstick's process.
+pub(crate) struct Echo {
+    pub(crate) ready: Ready,
+    child: Leashed,
+}
+
+impl Echo {
+    pub(crate) fn start() -> Result<Self, String> {
+        let itself = std::env::current_exe().map_err(|error| error.to_string())?;
+        let (child, line, _) = start(Command::new(itself).arg("echo-server"))?;
+        Ok(Self { ready: parse(&line)?, child })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+}
+
+/// The service under measurement, and a test key for it.
+pub(crate) struct Authepy {
+    pub(crate) ready: Ready,
+    pub(crate) key: String,
+    child: Leashed,
+    // Held open: a server that finds its stdout closed may stop.
+    _stdout: BufReader<ChildStdout>,
+    _dir: TempDir,
+}
+
+/// Every limit that would turn load into refusals, off; the rest as shipped.
+const SETTINGS: [&str; 10] = [
+    "engine.shards=1",
+    "memory.ceiling=\"2GiB\"",
+    "codes.lifetime=\"600s\"",
+    "limits.recipient.issue=\"off\"",
+    "limits.recipient_peer.issue=\"off\"",
+    "limits.recipient.guess=\"off\"",
+    "limits.peer.issue=\"off\"",
+    "limits.peer.check=\"off\"",
+    "limits.peer.denied=\"off\"",
+    "limits.peer.handshake=\"off\"",
+];
+
+impl Authepy {
+    pub(crate) fn start(binary: &Path, more: &[String]) -> Result<Self, String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut command = Command::new(binary);
+        command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir"]);
+        command.arg(dir.path());
+        for setting in SETTINGS.into_iter().chain(more.iter().map(String::as_str)) {
+            command.args(["--set", setting]);
+        }
+        let (child, line, stdout) = start(&mut command)?;
+        let mut ready: Ready = parse(&line)?;
+        // The service names its CA file; the client wants the text.
+        ready.ca = fs::read_to_string(&ready.ca).map_err(|error| format!("{}: {error}", ready.ca))?;
+        let key = test_key(binary, dir.path())?;
+        Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+}
+
+/// A secret test key of project `dev`: no peer windows, no mail, code 000000.
+fn test_key(binary: &Path, dir: &Path) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Created {
+        key: String,
+    }
+    let store = format!("sqlite://{}", dir.join("authepy.db").display());
+    let created = Command::new(binary)
+        .args([
+            "key",
+            "create",
+            "--project",
+            "dev",
+            "--class",
+            "secret",
+            "--test",
+            "--json",
+            "--store",
+            &store,
+        ])
+        .output();
+    let created = created.map_err(|error| error.to_string())?;
+    if !created.status.success() {
+        return Err(format!("key create: {}", String::from_utf8_lossy(&created.stderr).trim()));
+    }
+    parse::<Created>(&String::from_utf8_lossy(&created.stdout)).map(|created| created.key)
+}
+
+/// Starts a server and waits for its ready line.
+fn start(command: &mut Command) -> Result<(Leashed, String, BufReader<ChildStdout>), String> {
+    let name = command.get_program().display().to_string();
+    let child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn();
+    let mut child = Leashed(child.map_err(|error| format!("{name}: {error}"))?);
+    let mut stdout = BufReader::new(child.0.stdout.take().ok_or("no stdout")?);
+    let mut line = String::new();
+    stdout.read_line(&mut line).map_err(|error| format!("{name}: {error}"))?;
+    if line.is_empty() {
+        return Err(format!("{name} ended without its ready line"));
+    }
+    Ok((child, line, stdout))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T, String> {
+    serde_json::from_str(line.trim()).map_err(|error| format!("not the JSON line expected: {error}"))
+}

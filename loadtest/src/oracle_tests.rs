@@ -1,0 +1,125 @@
+//! The oracle is the only thing between a wrong answer and a green run, so it is fed wrong ones here.
+use super::*;
+
+const ID: &str = "vrf_0123456789abcdefghijAB";
+
+fn answer(status: u16, body: &Value) -> Answer {
+    let kind = if status >= 400 { "application/problem+json" } else { "application/json" };
+    let location = format!("/v1/verifications/{ID}");
+    let head = http::Response::builder()
+        .status(status)
+        .header("cache-control", "no-store")
+        .header("x-content-type-options", "nosniff")
+        .header("x-request-id", "req_1")
+        .header("date", "Mon, 23 Nov 2026 10:00:00 GMT")
+        .header("content-type", kind)
+        .header("location", location);
+    let (parts, ()) = head.body(()).unwrap().into_parts();
+    Answer { status, headers: parts.headers, body: body.to_string().into() }
+}
+
+fn issue() -> Value {
+    json!({"id": ID, "status": "pending", "channel": "email", "purpose": "login",
+           "recipient_hint": "u***@example.com", "code_length": 6, "expires_in": 300,
+           "expires_at": "2026-11-23T10:05:00Z", "resend_in": 30, "sends_remaining": 4, "attempts_remaining": 5})
+}
+
+fn approval() -> Value {
+    let claims = json!({"iss": "authepy", "aud": "dev", "sub": ID, "purpose": "login", "amr": ["otp"],
+                        "iat": 1, "exp": 121, "jti": "x"});
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+    json!({"id": ID, "status": "approved", "valid": true, "verified_at": "2026-11-23T10:00:01Z",
+           "receipt": format!("eyJ9.{claims}.sig")})
+}
+
+fn problem(status: u16, code: &str) -> Value {
+    json!({"type": format!("/problems/{code}"), "title": "t", "status": status, "detail": "d", "code": code,
+           "request_id": "req_1"})
+}
+
+fn with(mut body: Value, name: &str, value: Value) -> Value {
+    body[name] = value;
+    body
+}
+
+const ISSUED: Expect<'_> = Expect::Issued { recipient: "user1-1@example.com", purpose: "login" };
+const APPROVED: Expect<'_> = Expect::Approved { id: ID, purpose: "login" };
+const INCORRECT: Expect<'_> = Expect::Incorrect { id: ID, attempts: 5 };
+
+fn wrong(expect: &Expect<'_>, answer: &Answer) -> Vec<String> {
+    match judge(expect, answer) {
+        Verdict::Wrong(kinds) => kinds,
+        other => panic!("{other:?} for {answer:?}"),
+    }
+}
+
+#[test]
+fn answers_of_the_contract_are_right() {
+    let incorrect = json!({"id": ID, "status": "pending", "valid": false, "reason": "incorrect", "attempts_remaining": 4});
+    assert_eq!(judge(&ISSUED, &answer(202, &issue())), Verdict::Right);
+    assert_eq!(judge(&INCORRECT, &answer(200, &incorrect)), Verdict::Right);
+    assert_eq!(judge(&APPROVED, &answer(200, &approval())), Verdict::Right);
+    let gone = answer(404, &problem(404, "verification-not-found"));
+    assert_eq!(judge(&Expect::Gone, &gone), Verdict::Right);
+}
+
+#[test]
+fn every_changed_member_of_an_issue_answer_is_seen() {
+    for name in issue().as_object().unwrap().keys() {
+        let kinds = wrong(&ISSUED, &answer(202, &with(issue(), name, json!({}))));
+        assert!(kinds.contains(&format!("member {name}")), "{name}: {kinds:?}");
+    }
+    let leaked = with(issue(), "code", json!("123456"));
+    assert_eq!(wrong(&ISSUED, &answer(202, &leaked)), ["a code in the answer"]);
+}
+
+#[test]
+fn a_replay_that_is_approved_is_wrong() {
+    assert!(wrong(&Expect::Gone, &answer(200, &approval())).contains(&"status 200 for 404".into()));
+}
+
+#[test]
+fn a_wrong_code_that_costs_no_try_or_passes_is_wrong() {
+    let free = json!({"id": ID, "status": "pending", "valid": false, "reason": "incorrect", "attempts_remaining": 5});
+    assert_eq!(wrong(&INCORRECT, &answer(200, &free)), ["member attempts_remaining"]);
+    assert!(wrong(&INCORRECT, &answer(200, &approval())).contains(&"a receipt for a wrong code".into()));
+}
+
+#[test]
+fn a_receipt_for_another_verification_is_wrong() {
+    let other = Expect::Approved { id: "vrf_other", purpose: "login" };
+    assert!(wrong(&other, &answer(200, &approval())).contains(&"receipt claim sub".into()));
+}
+
+#[test]
+fn a_missing_or_repeated_header_is_wrong() {
+    for name in
+        ["cache-control", "x-content-type-options", "x-request-id", "date", "location", "content-type"]
+    {
+        let (mut without, mut twice) = (answer(202, &issue()), answer(202, &issue()));
+        let value = without.headers.remove(name).unwrap();
+        twice.headers.append(http::HeaderName::from_static(name), value);
+        assert_eq!(wrong(&ISSUED, &without), [format!("header {name}")]);
+        assert_eq!(wrong(&ISSUED, &twice), [format!("header {name}")]);
+    }
+}
+
+#[test]
+fn a_refusal_is_right_only_with_its_reason_and_its_end() {
+    let limited = with(problem(429, "rate-limited"), "policy", json!("peer"));
+    let mut refusal = answer(429, &limited);
+    assert_eq!(wrong(&ISSUED, &refusal), ["header retry-after"]);
+    refusal.headers.insert("retry-after", http::HeaderValue::from_static("soon"));
+    assert_eq!(wrong(&ISSUED, &refusal), ["header retry-after"]);
+    refusal.headers.insert("retry-after", http::HeaderValue::from_static("17"));
+    assert_eq!(judge(&ISSUED, &refusal), Verdict::Refused("429 rate-limited peer".into()));
+    refusal.body = with(limited, "policy", json!("resend")).to_string().into();
+    assert_eq!(wrong(&ISSUED, &refusal), ["refusal 429 rate-limited resend out of place"]);
+}
+
+#[test]
+fn a_body_that_is_no_json_is_wrong() {
+    let mut garbled = answer(202, &issue());
+    garbled.body = "<html>".into();
+    assert!(wrong(&ISSUED, &garbled).contains(&"member id".into()));
+}
