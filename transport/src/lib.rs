@@ -1,1 +1,2 @@
 //! transport
+pub mod delivery;
