@@ -1,0 +1,301 @@
+//! One job as an RFC 5322 message: what the recipient sees.
+//!
+//! The subject ends with the code and the first line of the text begins with it, so that lock screens
+//! and autofill find it. No link, no image, nothing to track, and nothing a caller chose but the
+//! address: whoever holds a restricted key must not be able to write to strangers through us.
+//!
+//! `Precedence` is left out: `bulk` costs a place in the inbox, and RFC 3834 has `Auto-Submitted`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use authepy_engine::id::base62;
+use authepy_engine::route::StartKeys;
+use lettre::Address;
+use lettre::address::Envelope;
+use lettre::message::header::{ContentTransferEncoding, ContentType, Date, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
+use zeroize::Zeroizing;
+
+use super::HandOverFault;
+use super::queue::MailJob;
+
+/// How the address is spelled in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// As typed; beyond ASCII it takes a relay that speaks SMTPUTF8.
+    AsTyped,
+    /// The domain as A-labels, for a relay that does not.
+    Ascii,
+}
+
+/// A job on its way out. The same job makes the same message, whichever provider takes it.
+pub(super) struct Mail<'a> {
+    pub(super) job: &'a MailJob,
+    to: Address,
+    token: String,
+    date: SystemTime,
+}
+
+impl<'a> Mail<'a> {
+    /// Prepares `job`. Fails if the address can't stand in an envelope.
+    pub(super) fn new(job: &'a MailJob, keys: &StartKeys, unix_ms: u64) -> Result<Self, HandOverFault> {
+        let to = envelope_address(job.to.as_str()).ok_or(HandOverFault::Unmailable)?;
+        // Keyed, so that the mail tells nothing of the verification's id; without a clock or a
+        // provider in it, so that a relay can recognise a mail it has seen.
+        let token = base62(&keys.scoped("message id", &[base62(&job.id).as_bytes(), &[job.send]]));
+        Ok(Self { job, to, token, date: UNIX_EPOCH + Duration::from_millis(unix_ms) })
+    }
+
+    /// Where to, with the domain as A-labels.
+    pub(super) fn to(&self) -> &Address {
+        &self.to
+    }
+
+    /// Whether only a relay with SMTPUTF8 can carry it: the part before the `@` has no other spelling.
+    pub(super) fn needs_utf8(&self) -> bool {
+        !self.to.user().is_ascii()
+    }
+
+    /// Whether the address as typed has bytes beyond ASCII.
+    pub(super) fn is_international(&self) -> bool {
+        !self.job.to.as_str().is_ascii()
+    }
+
+    /// A name for this mail that holds nothing personal; the same for the same job.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The subject; ends with the code.
+    pub(super) fn subject(&self) -> String {
+        format!("Your code is {}", self.job.code.as_str())
+    }
+
+    /// The bytes of the message, with CRLF line ends.
+    pub(super) fn compose(
+        &self,
+        from: &Mailbox,
+        spelling: Spelling,
+    ) -> Result<Zeroizing<Vec<u8>>, HandOverFault> {
+        let to = match spelling {
+            Spelling::AsTyped => self.job.to.as_str().to_owned(),
+            Spelling::Ascii => self.to.to_string(),
+        };
+        let envelope = Envelope::new(Some(from.email.clone()), vec![self.to.clone()])
+            .map_err(|_| HandOverFault::Unmailable)?;
+        let parts = MultiPart::alternative()
+            .boundary(format!("={}", self.token))
+            .singlepart(part(ContentType::TEXT_PLAIN, self.text())?)
+            .singlepart(part(ContentType::TEXT_HTML, self.html())?);
+        let message = Message::builder()
+            .from(from.clone())
+            // lettre would fold or encode; `envelope_address` has refused whatever could end the line.
+            .raw_header(HeaderValue::dangerous_new_pre_encoded(
+                HeaderName::new_from_ascii_str("To"),
+                to.clone(),
+                to,
+            ))
+            .subject(self.subject())
+            .header(Date::new(self.date))
+            .message_id(Some(format!("<{}.send@{}>", self.token, from.email.domain())))
+            .raw_header(fixed("Auto-Submitted", "auto-generated"))
+            .raw_header(fixed("X-Auto-Response-Suppress", "All"))
+            .envelope(envelope)
+            .multipart(parts)
+            .map_err(|_| HandOverFault::Unmailable)?;
+        Ok(Zeroizing::new(message.formatted()))
+    }
+
+    fn text(&self) -> String {
+        let (code, lifetime, works_for) = (self.job.code.as_str(), self.lifetime(), self.project(" for "));
+        format!(
+            "{code} is your code{works_for}.\n\
+             \n\
+             It works once, within {lifetime}.\n\
+             Nobody will ever ask you for it: don't share it.\n\
+             \n\
+             If you did not ask for it, ignore this mail.\n"
+        )
+    }
+
+    fn html(&self) -> String {
+        let (code, lifetime) = (self.job.code.as_str(), self.lifetime());
+        let works_for = escape(&self.project(" for "));
+        format!(
+            "<!DOCTYPE html>\n\
+             <html lang=\"en\">\n\
+             <head>\n\
+             <meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <title>Your code</title>\n\
+             </head>\n\
+             <body style=\"font:16px/1.5 system-ui,sans-serif;margin:24px\">\n\
+             <p>\n\
+             <strong style=\"font-size:32px;letter-spacing:4px\">{code}</strong><br>\n\
+             is your code{works_for}.</p>\n\
+             <p>It works once, within {lifetime}.<br>\n\
+             Nobody will ever ask you for it: don't share it.</p>\n\
+             <p>If you did not ask for it, ignore this mail.</p>\n\
+             </body>\n\
+             </html>\n"
+        )
+    }
+
+    /// Rounded down: a text that says five minutes must not outlive the code.
+    fn lifetime(&self) -> String {
+        match self.job.lifetime.as_secs() / 60 {
+            0 => "a minute".to_owned(),
+            1 => "1 minute".to_owned(),
+            minutes => format!("{minutes} minutes"),
+        }
+    }
+
+    fn project(&self, before: &str) -> String {
+        let name: String = self.job.project.chars().filter(|c| !c.is_control()).take(PROJECT_CHARS).collect();
+        if name.is_empty() { name } else { format!("{before}{name}") }
+    }
+}
+
+/// Longest project name in a mail: longer ones are cut, lines stay readable.
+const PROJECT_CHARS: usize = 64;
+
+fn fixed(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// 7bit if it can be, else quoted-printable: never base64, so that the code stays readable in the raw
+/// mail.
+fn part(kind: ContentType, text: String) -> Result<SinglePart, HandOverFault> {
+    let encoding = match text.is_ascii() {
+        true => ContentTransferEncoding::SevenBit,
+        false => ContentTransferEncoding::QuotedPrintable,
+    };
+    let body = Body::new_with_encoding(text, encoding).map_err(|_| HandOverFault::Unmailable)?;
+    Ok(SinglePart::builder().header(kind).body(body))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The one mailbox an address means, its domain as A-labels. The engine has judged the address; this is
+/// the last door before the wire and trusts nobody: nothing passes that could end a header line, a
+/// command or a mailbox.
+fn envelope_address(typed: &str) -> Option<Address> {
+    let forbidden = |c: char| c.is_control() || c.is_whitespace() || "<>()[],;:\\\"".contains(c);
+    let (local, domain) = typed.split_once('@')?;
+    if local.is_empty() || domain.is_empty() || domain.contains('@') || typed.contains(forbidden) {
+        return None;
+    }
+    let domain = idna::domain_to_ascii(domain).ok().filter(|domain| !domain.is_empty())?;
+    let plain = domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    // lettre's own parser refuses addresses the engine accepts; what matters was checked above.
+    plain.then(|| Address::new_dangerous(local, domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authepy_engine::clock::Moment;
+    use authepy_engine::code::Code;
+    use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::testing::Seeded;
+
+    fn keys() -> StartKeys {
+        StartKeys::draw(&mut Seeded::new(3))
+    }
+
+    fn job(to: &str) -> MailJob {
+        let id = keys().fingerprint("ada", Mode::Live);
+        MailJob {
+            to: to.into(),
+            code: Code::read("482913").unwrap(),
+            project: "Acme <b> & Söhne".into(),
+            locale: None,
+            lifetime: Duration::from_secs(299),
+            expires: Moment::from_millis(1_000),
+            id,
+            route: id.route(),
+            send: 1,
+        }
+    }
+
+    fn compose(job: &MailJob, unix_ms: u64) -> String {
+        let mail = Mail::new(job, &keys(), unix_ms).unwrap();
+        let from: Mailbox = "Acme <codes@mail.example>".parse().unwrap();
+        String::from_utf8(mail.compose(&from, Spelling::AsTyped).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_mail_says_what_it_must() {
+        let raw = compose(&job("Ada.Lovelace+x@example.org"), 1_700_000_000_000);
+        for line in [
+            "To: Ada.Lovelace+x@example.org\r\n",
+            "Subject: Your code is 482913\r\n",
+            "Auto-Submitted: auto-generated\r\n",
+            "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n",
+            "\r\n\r\n482913 is your code for Acme <b> & S=C3=B6hne.\r\n",
+            "It works once, within 4 minutes.",
+            "Acme &lt;b&gt; &amp; S=C3=B6hne",
+        ] {
+            assert!(raw.contains(line), "{line:?} missing in\n{raw}");
+        }
+        for absent in ["http:", "https:", "<img", "<a ", "base64"] {
+            assert!(!raw.contains(absent), "{absent}");
+        }
+        assert!(raw.lines().all(|line| line.len() <= 78), "short lines only:\n{raw}");
+    }
+
+    #[test]
+    fn an_ascii_mail_is_not_encoded_at_all() {
+        let job = MailJob { project: "Acme".into(), ..job("ada@example.org") };
+        let raw = compose(&job, 0);
+        assert_eq!(raw.matches("Content-Transfer-Encoding: 7bit").count(), 2, "{raw}");
+    }
+
+    #[test]
+    fn the_same_job_keeps_its_message_id_and_another_send_gets_another() {
+        let id = |job: &MailJob, unix_ms| {
+            let raw = compose(job, unix_ms);
+            raw.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().to_owned()
+        };
+        let (first, second) = (job("ada@example.org"), MailJob { send: 2, ..job("ada@example.org") });
+        assert_eq!(id(&first, 0), id(&first, 5_000));
+        assert_ne!(id(&first, 0), id(&second, 0));
+        assert!(id(&first, 0).ends_with(".send@mail.example>"));
+        assert!(!id(&first, 0).contains(&base62(&first.id)), "the id's digest stays inside");
+    }
+
+    #[test]
+    fn nothing_but_one_mailbox_reaches_the_wire() {
+        for hostile in [
+            "ada@x.org\r\nBcc: eve@x.org",
+            "ada@x.org>\r\nDATA",
+            "<ada@x.org>",
+            "ada@x.org,eve@x.org",
+            "\"a b\"@x.org",
+            "a(c)@x.org",
+            "ada@[127.0.0.1]",
+            "@r1,@r2:a@x.org",
+            "a@b@x.org",
+            "ada @x.org",
+            "ada@x\u{2028}.org",
+            "ada",
+            "@x.org",
+            "ada@",
+        ] {
+            assert!(envelope_address(hostile).is_none(), "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_beyond_ascii_goes_as_a_labels_in_the_envelope() {
+        let job = job("ada@bücher.example");
+        let mail = Mail::new(&job, &keys(), 0).unwrap();
+        assert_eq!(mail.to().to_string(), "ada@xn--bcher-kva.example");
+        assert!(mail.is_international() && !mail.needs_utf8());
+        assert!(compose(&job, 0).contains("To: ada@bücher.example\r\n"), "as typed where it may be");
+        assert!(Mail::new(&self::job("jürgen@x.org"), &keys(), 0).unwrap().needs_utf8());
+    }
+}

@@ -1,0 +1,340 @@
+//! One entry of the `delivery` list, and everything about it that can be wrong before the first mail.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use serde::{Deserialize, Deserializer};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::outbox::{Outbox, Show};
+use super::smtp::{Encryption, Relay, Smtp};
+
+/// A way out for mail, as configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// What logs and metrics call it.
+    pub name: Box<str>,
+    /// What it is.
+    pub kind: ProviderKind,
+    /// `smtp://host:587`, `smtps://host:465`, or the outbox's folder.
+    pub url: Confidential,
+    /// Sender of every mail, with or without a display name.
+    pub from: Box<str>,
+    /// PEM file of a private CA, trusted beside the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// Login, unless the URL has one.
+    pub username: Option<Box<str>>,
+    /// Its password.
+    pub password: Option<Confidential>,
+    /// A file that holds the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// Kinds of providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// A mail relay.
+    Smtp,
+    /// A Maildir.
+    Outbox,
+    /// An HTTP endpoint; a later version's.
+    Webhook,
+}
+
+/// Text that may hold a password: wiped when dropped, hidden from `Debug`.
+#[derive(Clone)]
+pub struct Confidential(Zeroizing<String>);
+
+impl From<&str> for Confidential {
+    fn from(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Confidential {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl fmt::Debug for Confidential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Confidential(..)")
+    }
+}
+
+/// Why a provider can't be used. Holds nothing confidential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderFault {
+    provider: Box<str>,
+    reason: String,
+}
+
+impl fmt::Display for ProviderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "delivery provider `{}`: {}", self.provider, self.reason)
+    }
+}
+
+impl std::error::Error for ProviderFault {}
+
+/// A provider that can be handed mails.
+pub(super) enum Provider {
+    Smtp(Smtp),
+    Outbox(Outbox),
+}
+
+impl ProviderConfig {
+    /// Everything a start would check. Reads the files it names, changes nothing, connects nowhere.
+    pub fn check(&self) -> Result<(), ProviderFault> {
+        self.ready().map(drop).map_err(|reason| self.fault(reason))
+    }
+
+    /// Makes the provider; an outbox makes its folders now.
+    pub(super) fn open(&self, show: Option<Show>) -> Result<Provider, ProviderFault> {
+        match self.ready().map_err(|reason| self.fault(reason))? {
+            Ready::Smtp(relay, from) => Ok(Provider::Smtp(Smtp::new(relay, from))),
+            Ready::Outbox(dir, from) => Outbox::open(dir, from, show)
+                .map(Provider::Outbox)
+                .map_err(|error| self.fault(format!("can't make the outbox: {}", error.kind()))),
+        }
+    }
+
+    fn fault(&self, reason: String) -> ProviderFault {
+        ProviderFault { provider: self.name.clone(), reason }
+    }
+
+    fn ready(&self) -> Result<Ready, String> {
+        if self.name.is_empty() {
+            return Err("`name` is empty".to_owned());
+        }
+        let from = self.sender()?;
+        match self.kind {
+            ProviderKind::Smtp => self.relay().map(|relay| Ready::Smtp(relay, from)),
+            ProviderKind::Outbox => self.folder().map(|dir| Ready::Outbox(dir, from)),
+            ProviderKind::Webhook => Err("kind `webhook` is not built yet".to_owned()),
+        }
+    }
+
+    fn sender(&self) -> Result<Mailbox, String> {
+        let from: Mailbox =
+            self.from.parse().map_err(|_| format!("`from` is not a mail address: {}", self.from))?;
+        if !AsRef::<str>::as_ref(&from.email).is_ascii() {
+            return Err("`from` must be ASCII; write its domain as A-labels (xn--…)".to_owned());
+        }
+        match self.from.contains(char::is_control) {
+            true => Err("`from` holds a control character".to_owned()),
+            false => Ok(from),
+        }
+    }
+
+    fn folder(&self) -> Result<PathBuf, String> {
+        if self.ca_file.is_some() || self.username.is_some() || self.password()?.is_some() {
+            return Err("an outbox takes no `ca_file`, `username` or password".to_owned());
+        }
+        let path: &str = &self.url.0;
+        match path.strip_prefix("file://").unwrap_or(path) {
+            "" => Err("`url` names no folder".to_owned()),
+            path if path.contains("://") => Err("`url` of an outbox is a folder".to_owned()),
+            path => Ok(path.into()),
+        }
+    }
+
+    fn relay(&self) -> Result<Relay, String> {
+        // The parser's own error may quote the URL, and the URL may hold a password.
+        let url = Url::parse(&self.url.0).map_err(|_| "`url` is not a URL".to_owned())?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+        if host.is_empty()
+            || host.contains('%')
+            || !matches!(url.path(), "" | "/")
+            || url.fragment().is_some()
+        {
+            return Err("`url` must look like smtp://host:587".to_owned());
+        }
+        let loopback = is_loopback(&host);
+        let (encryption, port) = match (url.scheme(), tls_option(&url)?) {
+            ("smtps", None) => (Encryption::Implicit, 465),
+            ("smtps", Some(_)) => return Err("smtps:// is TLS from the first byte; drop `?tls=`".to_owned()),
+            ("smtp", Some(asked)) => (asked, 587),
+            ("smtp", None) if loopback => (Encryption::None, 587),
+            ("smtp", None) => (Encryption::Required, 587),
+            _ => return Err("`url` must begin with smtp:// or smtps://".to_owned()),
+        };
+        let login = self.login(&url)?;
+        let in_clear = matches!(encryption, Encryption::None | Encryption::Opportunistic);
+        if login.is_some() && in_clear && !loopback {
+            return Err("a password never leaves this host without TLS; use ?tls=required".to_owned());
+        }
+        let port = url.port().unwrap_or(port);
+        Relay::new(host, port, encryption, login, self.ca_file.as_deref())
+    }
+
+    fn login(&self, url: &Url) -> Result<Option<Credentials>, String> {
+        let in_url = (!url.username().is_empty(), url.password().is_some());
+        let pair = match (in_url, &self.username, self.password()?) {
+            ((false, false), None, None) => return Ok(None),
+            ((true, true), None, None) => (
+                Zeroizing::new(decoded(url.username())?),
+                Zeroizing::new(decoded(url.password().unwrap_or(""))?),
+            ),
+            ((true, false), None, Some(password)) => (Zeroizing::new(decoded(url.username())?), password),
+            ((false, false), Some(username), Some(password)) => {
+                (Zeroizing::new(username.to_string()), password)
+            }
+            _ => return Err("give one username and one password, in the URL or beside it".to_owned()),
+        };
+        Ok(Some(Credentials::new(pair.0.to_string(), pair.1.to_string())))
+    }
+
+    fn password(&self) -> Result<Option<Zeroizing<String>>, String> {
+        match (&self.password, &self.password_file) {
+            (Some(_), Some(_)) => Err("give `password` or `password_file`, not both".to_owned()),
+            (Some(password), None) => Ok(Some(password.0.clone())),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map(Zeroizing::new);
+                let text = text.map_err(|error| unreadable("password_file", path, &error))?;
+                Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+enum Ready {
+    Smtp(Relay, Mailbox),
+    Outbox(PathBuf, Mailbox),
+}
+
+pub(super) fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("can't read `{key}` {}: {}", path.display(), error.kind())
+}
+
+fn tls_option(url: &Url) -> Result<Option<Encryption>, String> {
+    let mut asked = None;
+    for (key, value) in url.query_pairs() {
+        let value = match (&*key, &*value) {
+            ("tls", "none") => Encryption::None,
+            ("tls", "opportunistic") => Encryption::Opportunistic,
+            ("tls", "required") => Encryption::Required,
+            ("tls", _) => return Err("`?tls=` is none, opportunistic or required".to_owned()),
+            _ => return Err("`url` has an unknown option; known: tls".to_owned()),
+        };
+        if asked.replace(value).is_some() {
+            return Err("`?tls=` is there twice".to_owned());
+        }
+    }
+    Ok(asked)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let named = host == "localhost" || host.ends_with(".localhost");
+    named || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Undoes the percent-encoding of a URL's username or password.
+fn decoded(text: &str) -> Result<String, String> {
+    let broken = || "the login in `url` is not percent-encoded UTF-8".to_owned();
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
+                let (high, low) = digit().zip(digit()).ok_or_else(broken)?;
+                u8::try_from(high << 4 | low).map_err(|_| broken())?
+            }
+            other => other,
+        };
+        out.push(byte);
+    }
+    String::from_utf8(out).map_err(|_| broken())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(toml: &str) -> ProviderConfig {
+        let base = "name = 'one'\nfrom = 'Acme <codes@mail.example>'\n";
+        toml::from_str(&format!("{base}{toml}")).unwrap()
+    }
+
+    fn relay(url: &str) -> Result<(Encryption, String, u16), String> {
+        let relay = provider(&format!("kind = 'smtp'\nurl = '{url}'")).relay()?;
+        Ok((relay.encryption, relay.host, relay.port))
+    }
+
+    #[test]
+    fn a_url_says_how_much_tls() {
+        for (url, encryption, host, port) in [
+            ("smtp://mail.example:25", Encryption::Required, "mail.example", 25),
+            ("smtp://mail.example", Encryption::Required, "mail.example", 587),
+            ("smtp://localhost:2525", Encryption::None, "localhost", 2525),
+            ("smtp://127.0.0.1:2525", Encryption::None, "127.0.0.1", 2525),
+            ("smtp://[::1]:2525", Encryption::None, "::1", 2525),
+            ("smtp://localhost:2525?tls=required", Encryption::Required, "localhost", 2525),
+            ("smtp://mail.example?tls=none", Encryption::None, "mail.example", 587),
+            ("smtp://mail.example?tls=opportunistic", Encryption::Opportunistic, "mail.example", 587),
+            ("smtps://mail.example", Encryption::Implicit, "mail.example", 465),
+        ] {
+            assert_eq!(relay(url), Ok((encryption, host.to_owned(), port)), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_without_being_quoted() {
+        for url in [
+            "mail.example:587",
+            "http://mail.example",
+            "smtp://",
+            "smtp://mail.example/path",
+            "smtp://mail.example?tls=maybe",
+            "smtp://mail.example?tls=none&tls=required",
+            "smtp://mail.example?verify=no",
+            "smtps://mail.example?tls=none",
+            "smtp://ada:s3cret@mail.example?tls=none",
+            "smtp://ada:s3cret@mail.example?tls=opportunistic",
+            "smtp://ada:s3cret@mail.example:99999",
+            "smtp://ada@mail.example",
+        ] {
+            let reason = relay(url).unwrap_err();
+            assert!(!reason.contains("s3cret"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_login_comes_from_one_place() {
+        let login =
+            |toml: &str| provider(&format!("kind = 'smtp'\n{toml}")).relay().map(|r| r.login.is_some());
+        assert_eq!(login("url = 'smtps://a%40b:p%3aw@mail.example'"), Ok(true));
+        assert_eq!(login("url = 'smtps://mail.example'\nusername = 'a'\npassword = 'b'"), Ok(true));
+        assert_eq!(login("url = 'smtps://mail.example'"), Ok(false));
+        assert!(login("url = 'smtps://mail.example'\nusername = 'a'").is_err());
+        assert!(login("url = 'smtps://x:y@mail.example'\nusername = 'a'\npassword = 'b'").is_err());
+        assert!(login("url = 'smtps://mail.example'\nusername = 'a'\npassword_file = '/nowhere'").is_err());
+        assert_eq!(decoded("a%40b").as_deref(), Ok("a@b"));
+        assert!(decoded("a%4").is_err());
+    }
+
+    #[test]
+    fn what_can_not_work_is_said_before_the_start() {
+        let check = |toml: &str| provider(toml).check().unwrap_err().to_string();
+        assert!(check("kind = 'webhook'\nurl = 'https://x.example'").contains("not built yet"));
+        assert!(check("kind = 'smtp'\nurl = 'smtps://x.example'\nca_file = '/nowhere'").contains("ca_file"));
+        assert!(check("kind = 'outbox'\nurl = ''").contains("no folder"));
+        let mut from = provider("kind = 'outbox'\nurl = '/tmp/x'");
+        assert_eq!(from.check(), Ok(()));
+        for wrong in ["", "nobody", "a@b@c", "codes@bücher.example", "A\r\nBcc: x <codes@mail.example>"] {
+            from.from = wrong.into();
+            assert!(from.check().is_err(), "{wrong:?}");
+        }
+        let unknown = "name = 'a'\nkind = 'smtp'\nurl = 'smtps://x'\nfrom = 'a@b.c'\nretries = 3";
+        assert!(toml::from_str::<ProviderConfig>(unknown).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! Mail against relays we did not write, polite and hostile. Needs `AUTHEPY_CLIENTS`, a Python venv
+//! with aiosmtpd, and Postfix' smtp-sink.
+#![allow(clippy::disallowed_methods, reason = "a test brings its own clock")]
+
+mod story;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use story::{Certificate, Relay, Story, outcome};
+
+#[tokio::test]
+async fn a_mail_reaches_the_relay_as_promised() {
+    let relay = Relay::start("ok");
+    let story = Story::new(&[relay.config("")]);
+    assert_eq!(story.send("Ada.Lovelace+x@example.org").await, "sent");
+    let mail = relay.mail();
+    assert_eq!(mail["from"], "codes@mail.example");
+    assert_eq!(mail["to"], serde_json::json!(["Ada.Lovelace+x@example.org"]));
+    assert_eq!(mail["type"], "multipart/alternative");
+    assert_eq!(mail["defects"], 0);
+    let headers = &mail["headers"];
+    assert_eq!(headers["to"], "Ada.Lovelace+x@example.org");
+    assert_eq!(headers["auto-submitted"], "auto-generated");
+    assert!(headers["subject"].as_str().unwrap().ends_with(" 482913"), "{headers}");
+    assert!(headers["message-id"].as_str().unwrap().ends_with(".send@mail.example>"), "{headers}");
+    assert!(mail["text"].as_str().unwrap().lines().next().unwrap().starts_with("482913 "), "{mail}");
+    assert!(mail["html"].as_str().unwrap().contains("482913"), "{mail}");
+    assert!(mail["raw"].as_str().unwrap().contains("\r\n482913 is your code"), "readable in the raw mail");
+}
+
+#[tokio::test]
+async fn a_code_becomes_right_only_by_its_hand_over() {
+    let (relay, refusing) = (Relay::start("ok"), Relay::start("refuse-rcpt"));
+    assert_eq!(story::issue_send_check(&[relay.config("")]), (outcome("sent"), true));
+    assert_eq!(story::issue_send_check(&[refusing.config("")]), (outcome("failed"), false));
+    let silent = Relay::start("close-after-dot");
+    assert_eq!(story::issue_send_check(&[silent.config("")]), (outcome("maybe_sent"), true));
+}
+
+#[tokio::test]
+async fn what_a_relay_refuses_is_not_sent_and_the_next_one_is_tried() {
+    for mode in ["refuse-rcpt", "defer-rcpt", "refuse-data", "defer-after-dot", "close-mid-data", "not-smtp"]
+    {
+        let relay = Relay::start(mode);
+        assert_eq!(Story::new(&[relay.config("")]).send("ada@example.org").await, "failed", "{mode}");
+        let (relay, second) = (Relay::start(mode), Relay::start("ok"));
+        let story = Story::new(&[relay.config(""), second.config("")]);
+        assert_eq!(story.send("ada@example.org").await, "sent", "{mode}");
+        second.mail();
+    }
+}
+
+#[tokio::test]
+async fn after_the_final_dot_silence_is_maybe_sent_and_never_sent_again() {
+    for mode in ["close-after-dot", "silent-after-dot", "garbage-after-dot", "stall-mid-data"] {
+        let (relay, second) = (Relay::start(mode), Relay::start("ok"));
+        let story = Story::new(&[relay.config(""), second.config("")]).with_timeout(Duration::from_secs(2));
+        assert_eq!(story.send("ada@example.org").await, "maybe_sent", "{mode}");
+        assert!(second.events().is_empty(), "{mode}: a second mail was on its way");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_relay_costs_its_timeout_and_no_more() {
+    for mode in ["silent", "trickle", "banner-flood"] {
+        let (relay, second) = (Relay::start(mode), Relay::start("ok"));
+        let story = Story::new(&[relay.config(""), second.config("")]).with_timeout(Duration::from_secs(1));
+        assert_eq!(story.send("ada@example.org").await, "sent", "{mode}");
+        assert_eq!(
+            Story::new(&[relay.config("")]).expiring(Duration::from_millis(300)).send("a@x.org").await,
+            if mode == "banner-flood" { "failed" } else { "expired" },
+            "{mode}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_code_expired() {
+    let relay = Relay::start("ok");
+    let story = Story::new(&[relay.config("")]).expiring(Duration::ZERO);
+    assert_eq!(story.send("ada@example.org").await, "expired");
+    assert!(relay.events().is_empty(), "the relay was not even called");
+}
+
+#[tokio::test]
+async fn tls_is_demanded_verified_and_used() {
+    let good = Certificate::for_loopback();
+    let ca = format!("ca_file = '{}'", good.ca.display());
+    for (mode, scheme, option) in [
+        ("starttls", "smtp", "?tls=required"),
+        ("starttls", "smtp", "?tls=opportunistic"),
+        ("implicit", "smtps", ""),
+    ] {
+        let relay = Relay::with(mode, Some(&good));
+        let story = Story::new(&[relay.config_at(scheme, "", option, &ca)]);
+        assert_eq!(story.send("ada@example.org").await, "sent", "{mode}");
+        relay.mail();
+        let story = Story::new(&[relay.config_at(scheme, "", option, "")]);
+        assert_eq!(story.send("ada@example.org").await, "failed", "{mode}: an unknown CA");
+    }
+    let other_name = Certificate::for_name("elsewhere.example");
+    let relay = Relay::with("starttls", Some(&other_name));
+    let ca = format!("ca_file = '{}'", other_name.ca.display());
+    let story = Story::new(&[relay.config_at("smtp", "", "?tls=required", &ca)]);
+    assert_eq!(story.send("ada@example.org").await, "failed", "another host's certificate");
+}
+
+#[tokio::test]
+async fn a_stripped_starttls_gets_no_mail_and_injected_words_are_not_believed() {
+    for mode in ["no-starttls", "inject"] {
+        let relay = Relay::start(mode);
+        let story = Story::new(&[relay.config_at("smtp", "", "?tls=required", "")]);
+        assert_eq!(story.send("ada@example.org").await, "failed", "{mode}");
+        let events = relay.until("closed");
+        assert!(events.iter().all(|event| event.get("dot").is_none()), "{mode}: {events:?}");
+        assert!(events.iter().all(|event| event["after_starttls"].as_str().unwrap_or_default().is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_used_and_a_wrong_one_fails() {
+    let certificate = Certificate::for_loopback();
+    let ca = format!("ca_file = '{}'", certificate.ca.display());
+    let relay = Relay::with("login", Some(&certificate));
+    for (login, expected) in [("ada:p%3Aw@", "sent"), ("ada:wrong@", "failed"), ("", "failed")] {
+        let story = Story::new(&[relay.config_at("smtp", login, "?tls=required", &ca)]);
+        assert_eq!(story.send("ada@example.org").await, expected, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_beyond_ascii_go_where_they_can() {
+    let (plain, utf8) = (Relay::start("ok"), Relay::start("utf8"));
+    for (relay, address, expected) in
+        [(&plain, "jürgen@bücher.example", "failed"), (&utf8, "jürgen@bücher.example", "sent")]
+    {
+        assert_eq!(Story::new(&[relay.config("")]).send(address).await, expected);
+    }
+    let mail = utf8.mail();
+    assert_eq!(mail["to"], serde_json::json!(["jürgen@xn--bcher-kva.example"]));
+    assert!(mail["raw"].as_str().unwrap().contains("To: jürgen@bücher.example\r\n"), "{mail}");
+    assert_eq!(Story::new(&[plain.config("")]).send("ada@bücher.example").await, "sent");
+    let mail = plain.mail();
+    assert_eq!(mail["to"], serde_json::json!(["ada@xn--bcher-kva.example"]));
+    assert_eq!(mail["headers"]["to"], "ada@xn--bcher-kva.example");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_a_dead_one_costs_nothing() {
+    let relay = Relay::start("ok");
+    let story = Story::new(&[relay.config("")]).one_at_a_time();
+    assert_eq!(story.send_many(5).await, outcome("sent").map(|(name, n)| (name, n * 5)));
+    let events = relay.until_mails(5);
+    assert_eq!(events.iter().filter(|event| event.get("connected").is_some()).count(), 1);
+    let relay = Relay::start("hang-up-idle");
+    let story = Story::new(&[relay.config("")]).one_at_a_time();
+    assert_eq!(story.send_many(3).await, outcome("sent").map(|(name, n)| (name, n * 3)));
+}
+
+#[tokio::test]
+async fn smtp_sink_takes_sixty() {
+    let sink = story::Sink::start();
+    let story = Story::new(&[sink.config()]);
+    assert_eq!(story.send_many(60).await, outcome("sent").map(|(name, n)| (name, n * 60)));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_a_drain_reports_what_is_left() {
+    let relay = Relay::start("silent");
+    let story = Story::new(&[relay.config("")]).one_at_a_time().with_places(3);
+    let (queue, thread) = story.start();
+    // One is under way at most, three wait.
+    let submitted = std::iter::from_fn(|| queue.reserve())
+        .take(10)
+        .map(|permit| permit.submit(story.job("a@x.org", 1)))
+        .count();
+    assert!((3..=10).contains(&submitted));
+    relay.until("connected");
+    while let Some(permit) = queue.reserve() {
+        permit.submit(story.job("a@x.org", 1));
+    }
+    assert_eq!(queue.queued(), 3);
+    assert_eq!(thread.drain(Duration::from_millis(100)).await, 4);
+    assert!(queue.reserve().is_none(), "a stopped delivery promises nothing");
+}
+
+#[tokio::test]
+async fn the_outbox_is_a_maildir_that_tells_nothing_by_its_names() {
+    static SHOWN: AtomicBool = AtomicBool::new(false);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("outbox");
+    let config =
+        format!("name = 'dev'\nkind = 'outbox'\nurl = '{}'\nfrom = 'codes@mail.example'\n", dir.display());
+    let show = |text: &str| SHOWN.store(text.contains("482913") && text.contains("ada@"), Ordering::Relaxed);
+    let story = Story::new(&[config]).showing(show);
+    assert_eq!(story.send("ada@bücher.example").await, "sent");
+    let files: Vec<_> = std::fs::read_dir(dir.join("new")).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 1);
+    let name = files[0].file_name().into_string().unwrap();
+    assert!(name.ends_with(".eml") && !name.contains("ada") && !name.contains("482913"), "{name}");
+    let raw = std::fs::read_to_string(files[0].path()).unwrap();
+    assert!(raw.contains("To: ada@bücher.example\r\n") && raw.contains("Subject: Your code is 482913\r\n"));
+    assert_eq!(std::fs::read_dir(dir.join("tmp")).unwrap().count(), 0);
+    for (path, mode) in [(dir.join("new"), 0o700), (files[0].path(), 0o600)] {
+        let permissions = std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o777, mode);
+    }
+    assert!(SHOWN.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn without_a_provider_nothing_is_promised() {
+    let (queue, _thread) = Story::new(&[]).start();
+    assert!(queue.reserve().is_none());
+}

@@ -1,0 +1,362 @@
+//! What the delivery tests share: scripted relays, certificates, and a delivery to send through.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use authepy_engine::actor::{self, Seat, Teller};
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::id::IdSecret;
+use authepy_engine::limits::Capacity;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{Check, Command, Issue, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::route::StartKeys;
+use authepy_engine::shard::Settings;
+use authepy_engine::testing::Seeded;
+use authepy_transport::delivery::{
+    Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig, Show,
+};
+use serde_json::Value;
+
+/// Longest a test waits for what must come; only a failing test ever does.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn now() -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let millis = START.elapsed().as_millis() as u64;
+    Now { at: Moment::from_millis(millis), unix_ms: 1_800_000_000_000 + millis }
+}
+
+type Outcomes = [(&'static str, u64); 4];
+
+/// The counters after one mail with this outcome.
+pub(crate) fn outcome(only: &str) -> Outcomes {
+    ["sent", "failed", "expired", "maybe_sent"].map(|name| (name, u64::from(name == only)))
+}
+
+/// A relay that ends with the test.
+pub(crate) struct Relay {
+    process: Child,
+    port: u16,
+    events: flume::Receiver<Value>,
+}
+
+impl Relay {
+    pub(crate) fn start(mode: &str) -> Self {
+        Self::with(mode, None)
+    }
+
+    pub(crate) fn with(mode: &str, certificate: Option<&Certificate>) -> Self {
+        let mut command = Process::new(python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/smtp_server.py")).arg(mode);
+        if let Some(certificate) = certificate {
+            command.arg("--cert").arg(&certificate.chain).arg("--key").arg(&certificate.key);
+        }
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (tell, events) = flume::bounded(1_000);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _test_is_over = tell.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        let first: Value = events.recv_timeout(PATIENCE).expect("the relay did not start");
+        let port = first["port"].as_u64().unwrap() as u16;
+        Self { process, port, events }
+    }
+
+    pub(crate) fn config(&self, more: &str) -> String {
+        self.config_at("smtp", "", "", more)
+    }
+
+    pub(crate) fn config_at(&self, scheme: &str, login: &str, option: &str, more: &str) -> String {
+        smtp_config(&format!("{scheme}://{login}127.0.0.1:{}{option}", self.port), more)
+    }
+
+    /// What has been told so far.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.events.try_iter().collect()
+    }
+
+    /// Everything told up to the first `event`.
+    pub(crate) fn until(&self, event: &str) -> Vec<Value> {
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last: &Value| last.get(event).is_none()) {
+            seen.push(
+                self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {event} in {seen:?}")),
+            );
+        }
+        seen
+    }
+
+    /// The next mail.
+    pub(crate) fn mail(&self) -> Value {
+        self.until("mail").pop().unwrap()["mail"].take()
+    }
+
+    pub(crate) fn until_mails(&self, count: usize) -> Vec<Value> {
+        (0..count).flat_map(|_| self.until("mail")).collect()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
+
+/// Postfix' smtp-sink on a free port.
+pub(crate) struct Sink {
+    process: Child,
+    port: u16,
+}
+
+impl Sink {
+    pub(crate) fn start() -> Self {
+        // smtp-sink can't choose a port itself; should another process take it in between, start again.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut process = Process::new("/usr/sbin/smtp-sink")
+                .args(["-u", "nobody", &format!("127.0.0.1:{port}"), "100"])
+                .spawn()
+                .expect("smtp-sink is missing; install Debian's `postfix`");
+            let deadline = Instant::now() + PATIENCE;
+            while process.try_wait().unwrap().is_none() && Instant::now() < deadline {
+                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    return Self { process, port };
+                }
+                std::thread::yield_now();
+            }
+            end(&mut process);
+        }
+        panic!("smtp-sink does not start");
+    }
+
+    pub(crate) fn config(&self) -> String {
+        smtp_config(&format!("smtp://127.0.0.1:{}", self.port), "")
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        end(&mut self.process);
+    }
+}
+
+fn end(process: &mut Child) {
+    let _has_ended_already = process.kill();
+    let _status = process.wait();
+}
+
+fn python() -> PathBuf {
+    let venv = std::env::var_os("AUTHEPY_CLIENTS").expect(
+        "AUTHEPY_CLIENTS must name a Python venv with aiosmtpd: \
+         python3 -m venv DIR && DIR/bin/pip install aiosmtpd && export AUTHEPY_CLIENTS=DIR",
+    );
+    PathBuf::from(venv).join("bin/python")
+}
+
+fn smtp_config(url: &str, more: &str) -> String {
+    format!("name = 'relay'\nkind = 'smtp'\nurl = '{url}'\nfrom = 'Acme <codes@mail.example>'\n{more}")
+}
+
+/// A private CA and one server certificate.
+pub(crate) struct Certificate {
+    _folder: tempfile::TempDir,
+    pub(crate) ca: PathBuf,
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    pub(crate) fn for_loopback() -> Self {
+        Self::for_name("127.0.0.1")
+    }
+
+    pub(crate) fn for_name(name: &str) -> Self {
+        let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let root = authority.self_signed(&authority_key).unwrap();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        let leaf_key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, pem: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, pem).unwrap();
+            path
+        };
+        Self {
+            ca: write("ca.pem", root.pem()),
+            chain: write("leaf.pem", leaf.pem()),
+            key: write("key.pem", leaf_key.serialize_pem()),
+            _folder: folder,
+        }
+    }
+}
+
+/// A delivery, and the mails sent through it.
+pub(crate) struct Story {
+    configs: Vec<ProviderConfig>,
+    limits: DeliveryLimits,
+    lifetime: Duration,
+    show: Option<Show>,
+    keys: StartKeys,
+    teller: Teller,
+    /// Holds the shard's door open; it has room for the word of 64 hand-overs.
+    _seats: Vec<Seat>,
+}
+
+impl Story {
+    pub(crate) fn new(configs: &[String]) -> Self {
+        let (keys, seats, teller) = engine();
+        Self {
+            configs: configs.iter().map(|config| toml::from_str(config).unwrap()).collect(),
+            limits: DeliveryLimits::default(),
+            lifetime: Duration::from_secs(300),
+            show: None,
+            keys,
+            teller,
+            _seats: seats,
+        }
+    }
+
+    pub(crate) fn with_timeout(mut self, send_timeout: Duration) -> Self {
+        self.limits.send_timeout = send_timeout;
+        self
+    }
+
+    pub(crate) fn with_places(mut self, queue_places: usize) -> Self {
+        self.limits.queue_places = queue_places;
+        self
+    }
+
+    pub(crate) fn one_at_a_time(mut self) -> Self {
+        self.limits.sends_in_progress = 1;
+        self
+    }
+
+    pub(crate) fn expiring(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    pub(crate) fn showing(mut self, show: Show) -> Self {
+        self.show = Some(show);
+        self
+    }
+
+    pub(crate) fn start(&self) -> (MailQueue, DeliveryThread) {
+        Delivery {
+            providers: self.configs.clone(),
+            teller: self.teller.clone(),
+            keys: self.keys.clone(),
+            clock: now,
+            limits: self.limits,
+            show: self.show,
+        }
+        .start()
+        .unwrap()
+    }
+
+    pub(crate) fn job(&self, to: &str, send: u8) -> MailJob {
+        let id = self.keys.fingerprint(to, Mode::Live);
+        MailJob {
+            to: to.into(),
+            code: Code::read("482913").unwrap(),
+            project: "Acme".into(),
+            locale: None,
+            lifetime: Duration::from_secs(300),
+            expires: now().at.after(self.lifetime),
+            id,
+            route: id.route(),
+            send,
+        }
+    }
+
+    /// Sends one mail; returns what became of it.
+    pub(crate) async fn send(&self, to: &str) -> &'static str {
+        let (queue, thread) = self.start();
+        queue.reserve().unwrap().submit(self.job(to, 1));
+        assert_eq!(thread.drain(PATIENCE).await, 0);
+        queue.counters().outcomes().into_iter().find(|(_, count)| *count == 1).unwrap().0
+    }
+
+    /// Sends `count` mails; returns what became of them.
+    pub(crate) async fn send_many(&self, count: u8) -> Outcomes {
+        let (queue, thread) = self.start();
+        for send in 1..=count {
+            queue.reserve().unwrap().submit(self.job("ada@example.org", send));
+        }
+        assert_eq!(thread.drain(PATIENCE).await, 0);
+        queue.counters().outcomes()
+    }
+}
+
+fn engine() -> (StartKeys, Vec<Seat>, Teller) {
+    let keys = StartKeys::draw(&mut Seeded::new(7));
+    let settings = Settings {
+        code_length: 6,
+        lifetime: Duration::from_secs(300),
+        attempts: 5,
+        resend_after: Duration::from_secs(30),
+        sends: 5,
+        recipient_issue: Vec::new(),
+        capacity: Capacity::of(1 << 20, 1),
+    };
+    let (seats, teller, _readiness) = actor::seats(1, &settings, &keys, now, || Box::new(Seeded::new(9)));
+    (keys, seats, teller)
+}
+
+/// One verification with a real shard: issue, mail, then the right code. Returns what became of the
+/// mail, and whether the code was right.
+pub(crate) fn issue_send_check(configs: &[String]) -> (Outcomes, bool) {
+    let story = Story::new(configs);
+    // The lanes bring their own runtime, which can't start inside the test's.
+    std::thread::spawn(move || actor::run(verify(story))).join().unwrap()
+}
+
+async fn verify(mut story: Story) -> (Outcomes, bool) {
+    let (queue, thread) = story.start();
+    let (keys, seat) = (story.keys.clone(), story._seats.remove(0));
+    let (issued, jobs) = flume::bounded(1);
+    let (handed_over, proceed) = flume::bounded::<()>(1);
+    let (tell, verdict) = flume::bounded(1);
+    let owner = Owner { project: ProjectId(1), mode: Mode::Live };
+    let address = keys.exact_address("ada@example.org");
+    let lane = seat.start(move |lane| async move {
+        let inbox = keys.fingerprint("ada@example.org", Mode::Live);
+        let issue = Issue {
+            inbox,
+            address,
+            owner,
+            secret: IdSecret::draw(&mut Seeded::new(11)),
+            code_length: None,
+            lifetime: None,
+            nonce: None,
+            purpose: "login".into(),
+            metadata: None,
+        };
+        let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
+        let slot = Slot::locate(&keys, mail.id.clone(), owner);
+        issued.send((slot.digest, slot.route, mail.code.clone(), mail.send, mail.standing.expires)).unwrap();
+        proceed.recv_async().await.unwrap();
+        let check = Check { slot: slot.clone(), code: mail.code, address: None, nonce: None };
+        let outcome = lane.ask(slot.route, Command::Check(check)).await;
+        tell.send(matches!(outcome, Outcome::Approved(_))).unwrap();
+    });
+    let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();
+    let job = MailJob { code, expires, id, route, send, ..story.job("ada@example.org", 1) };
+    queue.reserve().unwrap().submit(job);
+    assert_eq!(thread.drain(PATIENCE).await, 0);
+    handed_over.send(()).unwrap();
+    let right = verdict.recv_async().await.unwrap();
+    lane.stop();
+    (queue.counters().outcomes(), right)
+}
