@@ -2,6 +2,7 @@
 //! with aiosmtpd, and Postfix' smtp-sink.
 #![allow(clippy::disallowed_methods, reason = "a test brings its own clock")]
 
+#[cfg(test)] // tells clippy that these are tests too
 mod story;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,8 +41,7 @@ async fn a_code_becomes_right_only_by_its_hand_over() {
 
 #[tokio::test]
 async fn what_a_relay_refuses_is_not_sent_and_the_next_one_is_tried() {
-    for mode in ["refuse-rcpt", "defer-rcpt", "refuse-data", "defer-after-dot", "close-mid-data", "not-smtp"]
-    {
+    for mode in ["refuse-rcpt", "defer-rcpt", "refuse-data", "defer-after-dot", "close-at-data", "not-smtp"] {
         let relay = Relay::start(mode);
         assert_eq!(Story::new(&[relay.config("")]).send("ada@example.org").await, "failed", "{mode}");
         let (relay, second) = (Relay::start(mode), Relay::start("ok"));
@@ -53,7 +53,9 @@ async fn what_a_relay_refuses_is_not_sent_and_the_next_one_is_tried() {
 
 #[tokio::test]
 async fn after_the_final_dot_silence_is_maybe_sent_and_never_sent_again() {
-    for mode in ["close-after-dot", "silent-after-dot", "garbage-after-dot", "stall-mid-data"] {
+    for mode in
+        ["close-after-dot", "silent-after-dot", "garbage-after-dot", "stall-mid-data", "close-mid-data"]
+    {
         let (relay, second) = (Relay::start(mode), Relay::start("ok"));
         let story = Story::new(&[relay.config(""), second.config("")]).with_timeout(Duration::from_secs(2));
         assert_eq!(story.send("ada@example.org").await, "maybe_sent", "{mode}");

@@ -263,21 +263,19 @@ mod tests {
     #[test]
     fn permits_and_jobs_never_exceed_the_places() {
         let queue = MailQueue::new(8);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for turn in 0..20_000u32 {
-                        if let Some(permit) = queue.reserve()
-                            && turn % 3 > 0
-                        {
-                            permit.submit(job(1));
-                        }
-                    }
-                });
+        let produce = || {
+            for turn in 0..20_000u32 {
+                if let Some(permit) = queue.reserve()
+                    && turn % 3 > 0
+                {
+                    permit.submit(job(1));
+                }
             }
-            let mut seen = 0;
-            while seen < 1_000 {
-                seen += u32::from(queue.pop().is_some());
+        };
+        std::thread::scope(|scope| {
+            let lanes = [(); 4].map(|()| scope.spawn(produce));
+            while lanes.iter().any(|lane| !lane.is_finished()) {
+                let _taken = queue.pop();
             }
         });
         while queue.pop().is_some() {}

@@ -9,7 +9,8 @@
 //! lettre's own `send` does not tell on which side of the dot an error lies (and reports a lost
 //! connection as a bad response), so its connection is driven by hand: the body is given to it as an
 //! iterator, and lettre writes the dot when the iterator has ended. From that moment on, silence counts as
-//! "maybe sent": never sent again.
+//! "maybe sent": never sent again. (A mail is smaller than a socket's buffer, so a relay that dies while it
+//! reads the body mostly has the dot on its way already, and counts as "maybe sent" too.)
 
 use std::fmt;
 use std::path::Path;

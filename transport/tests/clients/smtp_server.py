@@ -52,7 +52,8 @@ class Handler:
 
 
 def login(server, session, envelope, mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (b"ada", b"p:w"))
+    known = (data.login, data.password) == (b"ada", b"p:w")
+    return AuthResult(success=known, handled=False)
 
 
 def polite(mode, context):
@@ -93,12 +94,14 @@ async def dialogue(reader, writer, mode):
             tell(after_starttls=(await reader.read(1)).hex())
             return
         elif verb == b"DATA":
+            if mode == "close-at-data":
+                return
             await say("354 go on")
             if mode == "close-mid-data":
                 await reader.read(10)
                 return
             if mode == "stall-mid-data":
-                # Never reads on; a small mail fits the socket's buffers, so the dot is out.
+                # Never reads on; what was sent waits in the socket's buffers, the dot with it.
                 await asyncio.sleep(3600)
             while (line := await reader.readline()) not in (b".\r\n", b""):
                 pass
@@ -161,7 +164,7 @@ async def main():
 
 POLITE = {"ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "starttls", "implicit", "login"}
 HOSTILE = {
-    "silent", "banner-flood", "not-smtp", "inject", "no-starttls", "trickle", "close-mid-data", "stall-mid-data",
-    "close-after-dot", "silent-after-dot", "garbage-after-dot", "defer-after-dot", "hang-up-idle",
+    "silent", "banner-flood", "not-smtp", "inject", "no-starttls", "trickle", "close-at-data", "close-mid-data",
+    "stall-mid-data", "close-after-dot", "silent-after-dot", "garbage-after-dot", "defer-after-dot", "hang-up-idle",
 }
 asyncio.run(main())
