@@ -119,7 +119,7 @@ impl ConnectionIdGenerator for LaneConnectionIds {
         // leave the byte's range fall back by one round.
         let random = usize::from(id[0]);
         let byte = random - random % self.lanes + self.lane;
-        id[0] = u8::try_from(byte).unwrap_or((byte - self.lanes) as u8);
+        id[0] = u8::try_from(byte).unwrap_or_else(|_| (byte - self.lanes) as u8);
         ConnectionId::new(&id)
     }
 

@@ -1,0 +1,167 @@
+//! A real server for each test: the built binary, own ports, own folder, ended with the test.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub mod phone;
+
+/// A running `authepy dev --json`, with everything its ready line said.
+pub struct DevServer {
+    process: Child,
+    pub ready: Value,
+    log: Arc<Mutex<String>>,
+}
+
+/// Switches off every limit, for tests of something else.
+pub const NO_LIMITS: [&str; 7] = [
+    "limits.recipient.issue=off",
+    "limits.recipient_peer.issue=off",
+    "limits.peer.issue=off",
+    "limits.peer.check=off",
+    "limits.peer.denied=off",
+    "limits.peer.handshake=off",
+    "limits.recipient.guess=off",
+];
+
+impl DevServer {
+    /// Starts one on free ports with these settings.
+    pub fn start(settings: &[&str]) -> Self {
+        let mut arguments = vec!["dev", "--json", "--listen", "127.0.0.1:0"];
+        settings.iter().for_each(|setting| arguments.extend(["--set", *setting]));
+        Self::run(&arguments)
+    }
+
+    /// Starts the binary with these arguments and waits for its ready line.
+    pub fn run(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_authepy"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (kept, mut stderr) = (log.clone(), process.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = stderr.read(&mut chunk) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..length]));
+            }
+        });
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("no ready line but {line:?}; log: {}", log.lock().unwrap()));
+        Self { process, ready, log }
+    }
+
+    pub fn text(&self, member: &str) -> &str {
+        self.ready[member].as_str().unwrap()
+    }
+
+    pub fn h3(&self) -> SocketAddr {
+        self.text("h3").parse().unwrap()
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What the server wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Asks the admin listener; returns status and body.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        use std::io::Write as _;
+        let address = self.text("admin").strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// The value of one metric, labels included in the name.
+    pub fn metric(&self, name: &str) -> u64 {
+        let (_, text) = self.admin("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+    }
+
+    /// The code in the newest mail to this address; waits for it.
+    pub fn code_for(&self, address: &str) -> String {
+        self.codes_for(address, 1).pop().unwrap()
+    }
+
+    /// The codes of all mails to this address, oldest first; waits until there are `count`.
+    pub fn codes_for(&self, address: &str, count: usize) -> Vec<String> {
+        let new = PathBuf::from(self.text("outbox")).join("new");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut mails: Vec<(std::time::SystemTime, String)> = std::fs::read_dir(&new)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|file| {
+                    (
+                        file.metadata().unwrap().modified().unwrap(),
+                        std::fs::read_to_string(file.path()).unwrap(),
+                    )
+                })
+                .filter(|(_, text)| {
+                    text.contains(&format!("To: {address}")) || text.contains(&format!("To: <{address}>"))
+                })
+                .collect();
+            if mails.len() >= count {
+                mails.sort();
+                return mails.iter().map(|(_, text)| code_in(text)).collect();
+            }
+            assert!(Instant::now() < deadline, "no mail to {address}; log: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends a signal and waits for the end; returns the exit code.
+    pub fn end(mut self, signal: &str) -> Option<i32> {
+        let id = self.process.id().to_string();
+        Command::new("kill").args([signal, &id]).status().unwrap();
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for DevServer {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+        assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
+    }
+}
+
+/// The code at the end of a mail's subject.
+pub fn code_in(mail: &str) -> String {
+    let subject = mail.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap();
+    subject.rsplit(' ').next().unwrap().to_owned()
+}
