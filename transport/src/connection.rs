@@ -25,6 +25,7 @@ use crate::http3::control;
 use crate::http3::error::{Code, Fault};
 use crate::http3::uni::{PeerStreams, UniReader, Verdict};
 use crate::limits;
+use crate::observe::Protocol;
 
 mod answer;
 
@@ -49,7 +50,7 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
     let Ok(Ok(connection)) = timeout(limits::HANDSHAKE_DEADLINE, connecting).await else { return };
     place.established();
     let _open = desk.drain().guard();
-    desk.counters().connected();
+    desk.counters().connected(Protocol::Quic);
     let session = Rc::new(Session {
         peer: connection.remote_address().ip().to_canonical(),
         connection,

@@ -38,6 +38,13 @@ const REASONS: [&str; 24] = [
     "not_ready",
 ];
 
+/// How a connection came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Quic,
+    Tcp,
+}
+
 /// What one lane has counted. Written by its lane only; a cache line of its own.
 #[derive(Default)]
 #[repr(align(128))]
@@ -46,7 +53,8 @@ pub struct Counters {
     refusals: [AtomicU64; REASONS.len()],
     shard_messages: AtomicU64,
     keys_exposed: AtomicU64,
-    connections: AtomicU64,
+    connections_quic: AtomicU64,
+    connections_tcp: AtomicU64,
     connections_open: AtomicU64,
     live: AtomicU64,
 }
@@ -68,8 +76,11 @@ impl Counters {
         add(&self.keys_exposed);
     }
 
-    pub(crate) fn connected(&self) {
-        add(&self.connections);
+    pub(crate) fn connected(&self, protocol: Protocol) {
+        add(match protocol {
+            Protocol::Quic => &self.connections_quic,
+            Protocol::Tcp => &self.connections_tcp,
+        });
         add(&self.connections_open);
     }
 
@@ -118,6 +129,11 @@ pub fn render(lanes: &[Arc<Counters>], mail: &MailCounters) -> String {
     family("authepy_key_exposed", "counter", one(sum(&|l| &l.keys_exposed)));
     family("authepy_live_slots", "gauge", one(sum(&|l| &l.live)));
     family("authepy_connections", "gauge", one(sum(&|l| &l.connections_open)));
+    let accepted = [
+        ("{protocol=\"quic\"}".to_owned(), sum(&|l| &l.connections_quic)),
+        ("{protocol=\"tcp\"}".to_owned(), sum(&|l| &l.connections_tcp)),
+    ];
+    family("authepy_connections_accepted", "counter", BTreeMap::from(accepted));
     let outcomes = mail.outcomes().into_iter();
     let outcomes = outcomes.map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), count));
     family("authepy_mail", "counter", outcomes.collect());

@@ -22,6 +22,7 @@ use crate::desk::Desk;
 use crate::http3::error::Fault;
 use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
+use crate::observe::Protocol;
 use crate::reply::{Problem, Reply, Scratch};
 use crate::serve::serve;
 
@@ -91,7 +92,7 @@ impl Door {
         };
         place.established();
         let _open = self.desk.drain().guard();
-        self.desk.counters().connected();
+        self.desk.counters().connected(Protocol::Tcp);
         self.converse(TokioIo::new(stream)).await;
         self.desk.counters().disconnected();
     }

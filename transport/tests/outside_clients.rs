@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 /// Runs one script against a fresh server and returns what it reports.
 fn sign_up(script: &str, recipient: &str, server: &DevServer) -> Value {
-    let clients = std::env::var("AUTHEPY_CLIENTS")
-        .unwrap_or_else(|_| panic!("AUTHEPY_CLIENTS is not set: run the tests through .ci/test, which installs the clients"));
+    let clients = std::env::var("AUTHEPY_CLIENTS").unwrap_or_else(|_| {
+        panic!("AUTHEPY_CLIENTS is not set: run the tests through .ci/test, which installs the clients")
+    });
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let output = Command::new(format!("{clients}/bin/python"))
         .arg(scripts.join(script))
