@@ -1,0 +1,142 @@
+//! `authepy serve` with TLS files and an SMTP relay, and `authepy demo`, as an operator runs them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use common::phone::Phone;
+use common::{DevServer, code_in};
+use serde_json::json;
+
+/// Debian's `smtp-sink`, which writes each mail into a file of its own.
+struct Sink {
+    process: std::process::Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new("/usr/sbin/smtp-sink")
+            .args(["-u", "root", "-R", folder.path().to_str().unwrap(), "-d", "mail."])
+            .args([&format!("127.0.0.1:{port}"), "100"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|_| panic!("smtp-sink is not installed: run the tests through .ci/test"));
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::yield_now();
+        }
+        Self { process, folder, port }
+    }
+
+    /// The first mail to this address; waits for it.
+    fn mail_to(&self, address: &str) -> String {
+        for _ in 0..1_000 {
+            for file in std::fs::read_dir(self.folder.path()).unwrap().flatten() {
+                let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+                if text.contains(address)
+                    && text.contains("Subject: ")
+                    && text.contains("--\r\n") | text.contains("--\n")
+                {
+                    return text;
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("no mail to {address}")
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn serve_mails_through_a_relay_and_ends_on_sigterm() {
+    let sink = Sink::start();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // A development server makes the key file; its certificate is not ours to use, so one is made here.
+    let dev = DevServer::run(&["dev", "--json", "--listen", "127.0.0.1:0", "--dir", &path("dev")]);
+    let secret = dev.text("secret_key").to_owned();
+    drop(dev);
+    let ca = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(path("cert.pem"), ca.cert.pem()).unwrap();
+    std::fs::write(path("key.pem"), ca.signing_key.serialize_pem()).unwrap();
+    let config = format!(
+        "listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"\nstore.url = \"file:{}/keys.json\"\n\
+         tls.cert = \"{}\"\ntls.key = \"{}\"\n\n[[delivery]]\nname = \"relay\"\nkind = \"smtp\"\n\
+         url = \"smtp://127.0.0.1:{}\"\nfrom = \"no-reply@mybrand.com\"\n",
+        path("dev"),
+        path("cert.pem"),
+        path("key.pem"),
+        sink.port
+    );
+    std::fs::write(path("authepy.toml"), config).unwrap();
+    let mut server = DevServer::run(&["serve", "--json", "--config", &path("authepy.toml")]);
+    server.ready["ca"] = json!(path("cert.pem"));
+
+    let phone = Phone::connect_with(&server, &secret).await;
+    assert_eq!(phone.get("/readyz").await.status, 200);
+    let id = phone.issue("Ada+relay@gmail.com").await;
+    let mail = sink.mail_to("Ada+relay@gmail.com");
+    let heard = phone.check(&id, &code_in(&mail)).await;
+    assert_eq!(heard.body["valid"], true, "{:?}", heard.body);
+    let example = phone.post("/v1/verifications", &json!({"recipient": "ada@mail.example"})).await;
+    assert_eq!(example.code(), (422, "invalid-recipient"), "reserved domains are for development");
+    assert_eq!(server.end("-TERM"), Some(0));
+}
+
+#[test]
+fn the_demo_holds_every_step() {
+    let output = Command::new(env!("CARGO_BIN_EXE_authepy")).arg("demo").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for step in ["issue", "mail", "guess", "check", "receipt", "replay", "alias", "bot", "origin", "done"] {
+        assert!(text.lines().any(|line| line.starts_with(step)), "{step} in {text}");
+    }
+}
+
+#[test]
+fn wrong_settings_and_wrong_words_end_with_their_exit_codes() {
+    for (arguments, code) in [
+        (vec!["dev", "--set", "codes.lifetime=601s"], 78),
+        (vec!["dev", "--set", "limits.peers.issue=off"], 78),
+        (vec!["serve", "--config", "/nonexistent.toml"], 78),
+        (vec!["fly"], 2),
+        (vec!["dev", "--listen", "localhost"], 2),
+        (vec!["dev", "--json", "--listen", "192.0.2.1:0"], 69),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_authepy")).args(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// Issued codes and addresses never reach the disk except as mail, nor the log.
+#[tokio::test]
+async fn the_log_and_the_folder_hold_no_secret() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let arguments = ["dev", "--json", "--listen", "127.0.0.1:0", "--dir", dir, "--set", "log.level=trace"];
+    let server = DevServer::run(&arguments);
+    let phone = Phone::connect(&server).await;
+    // Ten digits: six would turn up among a trace log's numbers by chance.
+    let body = json!({"recipient": "canary.local.part@example.com", "code_length": 10});
+    let id = phone.post("/v1/verifications", &body).await.body["id"].as_str().unwrap().to_owned();
+    let code = server.code_for("canary.local.part@example.com");
+    assert_eq!(phone.check(&id, &code).await.body["valid"], true);
+    let (log, keys) = (server.log(), std::fs::read_to_string(folder.path().join("keys.json")).unwrap());
+    assert!(log.len() > 1_000, "the log was on");
+    for secret in
+        [&id[4..], "canary.local.part", server.text("secret_key"), server.text("restricted_key"), &code]
+    {
+        assert!(!log.contains(secret) && !keys.contains(secret), "a secret of {} characters", secret.len());
+    }
+}
