@@ -89,7 +89,7 @@ impl Desk {
     }
 
     pub(crate) fn draw_secret(&self) -> IdSecret {
-        self.0.lane.with_entropy(|entropy| IdSecret::draw(entropy))
+        self.0.lane.with_entropy(IdSecret::draw)
     }
 
     pub(crate) fn request_id(&self) -> String {

@@ -101,7 +101,7 @@ fn add(counter: &AtomicU64) {
 fn place(problem: Problem) -> usize {
     let code = problem.code();
     let same = |reason: &&str| reason.bytes().map(|b| if b == b'_' { b'-' } else { b }).eq(code.bytes());
-    REASONS.iter().position(|reason| same(reason)).unwrap_or(0)
+    REASONS.iter().position(same).unwrap_or(0)
 }
 
 /// Renders the counters of all lanes as OpenMetrics text.

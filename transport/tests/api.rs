@@ -1,5 +1,10 @@
 //! The API of the contract, section 4, over real HTTP/3 against the built binary.
-#![allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
 
 mod common;
 

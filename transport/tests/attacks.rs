@@ -1,5 +1,10 @@
 //! Hostile HTTP/3 on raw QUIC streams (attack rows A40 to A45): refused, bounded, and nobody else notices.
-#![allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! A code works exactly once, whatever runs in parallel.
-#![allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! A phone changes network in the middle of a sign-in: same connection, same lane, same verification.
-#![allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
 
 mod common;
 

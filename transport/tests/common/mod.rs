@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a failed expectation is the point"
 )]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
