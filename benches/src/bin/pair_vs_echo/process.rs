@@ -13,6 +13,7 @@ use tempfile::TempDir;
 pub(crate) struct Ready {
     pub(crate) h3: SocketAddr,
     pub(crate) ca: String,
+    secret_test_key: String,
 }
 
 /// A child that does not outlive its owner.
@@ -80,41 +81,14 @@ impl Authepy {
         let mut ready: Ready = parse(&line)?;
         // The service names its CA file; the client wants the text.
         ready.ca = fs::read_to_string(&ready.ca).map_err(|error| format!("{}: {error}", ready.ca))?;
-        let key = test_key(binary, dir.path())?;
+        // No peer windows, no mail, code 000000.
+        let key = ready.secret_test_key.clone();
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.0.id()
     }
-}
-
-/// A secret test key of project `dev`: no peer windows, no mail, code 000000.
-fn test_key(binary: &Path, dir: &Path) -> Result<String, String> {
-    #[derive(Deserialize)]
-    struct Created {
-        key: String,
-    }
-    let store = format!("sqlite://{}", dir.join("authepy.db").display());
-    let created = Command::new(binary)
-        .args([
-            "key",
-            "create",
-            "--project",
-            "dev",
-            "--class",
-            "secret",
-            "--test",
-            "--json",
-            "--store",
-            &store,
-        ])
-        .output();
-    let created = created.map_err(|error| error.to_string())?;
-    if !created.status.success() {
-        return Err(format!("key create: {}", String::from_utf8_lossy(&created.stderr).trim()));
-    }
-    parse::<Created>(&String::from_utf8_lossy(&created.stdout)).map(|created| created.key)
 }
 
 /// Starts a server and waits for its ready line.
