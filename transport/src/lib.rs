@@ -1,27 +1,41 @@
 //! Carries requests to the engine and mail to the relay; decides nothing.
+//!
+//! ```text
+//!   UDP ─▶ socket ─▶ accept ─▶ connection ─▶ exchange (http3) ─┐
+//!                                                              ├─▶ serve ─▶ desk ─▶ engine
+//!   TCP ─▶ tcp_socket ─▶ tcp (hyper) ──────▶ exchange ─────────┘     │
+//!                                                    reply ◀─ wire ◀─┴─▶ delivery ─▶ relay
+//! ```
+//!
+//! Lanes share nothing but what is immutable and counters; the delivery runs on a thread of its own; the
+//! control plane on the main thread. Hang either of the latter, and checks go on.
+
 mod accept;
-mod canonical;
-pub mod cli;
-mod clock;
-pub mod config;
 mod connection;
-pub mod control;
-pub mod delivery;
-mod desk;
-mod drain;
-mod entropy;
 mod exchange;
 pub mod http3;
 mod lane;
-mod limits;
-mod observe;
+mod socket;
+mod tcp;
+mod tcp_socket;
+
+mod canonical;
+mod desk;
 pub mod receipt;
 mod reply;
 mod serve;
-pub mod server;
-mod socket;
 mod target;
-mod tcp;
-mod tcp_socket;
-pub mod tls;
 mod wire;
+
+pub mod control;
+pub mod delivery;
+
+pub mod cli;
+mod clock;
+pub mod config;
+mod drain;
+mod entropy;
+mod limits;
+mod observe;
+pub mod server;
+pub mod tls;

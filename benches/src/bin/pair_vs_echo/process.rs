@@ -13,7 +13,9 @@ use tempfile::TempDir;
 pub(crate) struct Ready {
     pub(crate) h3: SocketAddr,
     pub(crate) ca: String,
-    secret_test_key: String,
+    /// The service's alone; an echo has no keys.
+    #[serde(default)]
+    pub(crate) secret_test_key: String,
 }
 
 /// A child that does not outlive its owner.
