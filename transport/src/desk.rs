@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use authepy_engine::actor::{Answer, Lane, Readiness};
 use authepy_engine::clock::Now;
 use authepy_engine::entropy::Entropy;
@@ -19,6 +20,7 @@ use crate::delivery::MailQueue;
 use crate::drain::Drain;
 use crate::http3::wiped::Wiped;
 use crate::observe::Counters;
+use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::reply::Problem;
 
@@ -26,7 +28,7 @@ use crate::reply::Problem;
 #[derive(Clone)]
 pub struct Shared {
     /// The API keys.
-    pub keys: Arc<KeyBook>,
+    pub keys: Published<KeyBook>,
     /// Signs receipts.
     pub receipts: Arc<ReceiptKey>,
     /// Places for mails.
@@ -122,8 +124,9 @@ impl Desk {
         self.0.lane.keys()
     }
 
-    pub(crate) fn keys(&self) -> &KeyBook {
-        &self.0.shared.keys
+    /// The keys as they are now; a request that began keeps the book it began with.
+    pub(crate) fn keys(&self) -> Guard<Arc<KeyBook>> {
+        self.0.shared.keys.read()
     }
 
     pub(crate) fn receipts(&self) -> &ReceiptKey {

@@ -37,5 +37,6 @@ mod drain;
 mod entropy;
 mod limits;
 mod observe;
+mod published;
 pub mod server;
 pub mod tls;

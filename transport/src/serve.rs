@@ -63,7 +63,7 @@ fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
         origin: seen(head.get(Known::Origin)),
         from_browser,
     };
-    let admitted = admit(desk.keys(), &credentials, desk.refuses_secret_in_browser())?;
+    let admitted = admit(&desk.keys(), &credentials, desk.refuses_secret_in_browser())?;
     if admitted.is_exposed() {
         desk.counters().key_exposed();
     }

@@ -21,6 +21,7 @@ use crate::entropy::OsEntropy;
 use crate::lane::{self, Doors};
 use crate::limits;
 use crate::observe::Counters;
+use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::socket;
 use crate::tls::{self, Identity};
@@ -178,7 +179,7 @@ fn shared(
     let catalog = Catalog::embedded(&config.catalog.extra, &config.catalog.allow)
         .map_err(|_| ConfigFault("catalog.extra or catalog.allow: not a list of domains".into()))?;
     Ok(Shared {
-        keys: Arc::new(keys),
+        keys: Published::new(keys),
         receipts: Arc::new(receipts),
         mail,
         catalog: Arc::new(catalog.catalog),
