@@ -1,8 +1,8 @@
 //! Time as an argument. The engine never asks what time it is: whoever calls it says so.
 //!
 //! Lifetimes, windows and bans run on [`Moment`], which only ever grows; a wall clock that jumps can
-//! neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people and for
-//! receipts, and no decision reads it.
+//! neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people, for receipts,
+//! and for the dates of API keys, which stand in the store; no other decision reads it.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Moment {
 pub struct Now {
     /// The monotonic reading; every decision uses this one.
     pub at: Moment,
-    /// Milliseconds since the Unix epoch; only ever printed or signed.
+    /// Milliseconds since the Unix epoch: printed, signed, and compared with the dates of API keys.
     pub unix_ms: u64,
 }
 

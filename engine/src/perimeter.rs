@@ -7,24 +7,30 @@
 //! ```
 //!
 //! [`admit`] is the only way to an [`Admitted`], and everything behind the border asks for one. It reads
-//! no body, touches no shard, and answers from an immutable [`KeyBook`].
+//! no body, touches no shard, and answers from an immutable [`KeyBook`]. A well-formed key that the book
+//! does not hold is [`Denial::UnlistedKey`]: whoever keeps the book may know of a newer one.
 
 use std::sync::Arc;
 
 use ahash::HashMap;
 
+use crate::clock::Now;
 use crate::request::ProjectId;
 
 pub mod api_key;
+pub mod life;
 pub mod origin;
 pub mod permission;
 
 use api_key::{KeyClass, KeyDigest, KeyText, Mode, bearer};
+use life::KeyLife;
 use origin::{Origin, OriginRules};
 
 /// What is known of one API key. The key itself is not.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
+    /// The store's name for it, `key_…`.
+    pub id: Box<str>,
     /// SHA-256 of the key.
     pub digest: KeyDigest,
     /// Whose it is.
@@ -39,31 +45,71 @@ pub struct KeyRecord {
     pub native: bool,
     /// Where a restricted key may be used.
     pub origins: OriginRules,
+    /// From when to when it works.
+    pub life: KeyLife,
 }
 
-/// All keys at one moment. Immutable; a change is a new book.
+/// All keys at one moment, also those that ended: a key known to be revoked needs no look-up to be refused.
+/// Immutable; a change is a new book.
 #[derive(Debug, Default)]
 pub struct KeyBook {
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
+    /// The rules of all restricted keys together: what a preflight, which has no key, is judged by.
+    listed: OriginRules,
 }
 
 impl KeyBook {
     /// A book of these keys.
     pub fn new(keys: impl IntoIterator<Item = KeyRecord>) -> Self {
-        Self { keys: keys.into_iter().map(|key| (*key.digest.as_bytes(), Arc::new(key))).collect() }
+        Self::of(keys.into_iter().map(Arc::new))
+    }
+
+    /// This book after the key that the store calls `id` was revoked; `None` if it holds no such key.
+    #[must_use]
+    pub fn revoking(&self, id: &str, now: Now) -> Option<Self> {
+        let mut revoked = KeyRecord::clone(self.keys.values().find(|key| *key.id == *id)?);
+        revoked.life.revoke(now.unix_ms / 1_000);
+        let others = self.keys.values().filter(|key| *key.id != *id).cloned();
+        Some(Self::of(others.chain([Arc::new(revoked)])))
+    }
+
+    fn of(keys: impl Iterator<Item = Arc<KeyRecord>>) -> Self {
+        let keys: HashMap<_, _> = keys.map(|key| (*key.digest.as_bytes(), key)).collect();
+        let restricted = keys.values().filter(|key| key.class == KeyClass::Restricted);
+        let kept = restricted.filter(|key| key.life.revoked.is_none());
+        let listed = OriginRules::union(kept.map(|key| &key.origins));
+        Self { keys, listed }
+    }
+
+    /// Keys in the book.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether the book holds the key with this digest.
+    pub fn holds(&self, digest: &KeyDigest) -> bool {
+        self.keys.contains_key(digest.as_bytes())
     }
 
     /// Whether some restricted key lists this origin: what a preflight may be told.
     pub fn lists_origin(&self, origin: &[u8]) -> bool {
-        let Ok(origin) = Origin::parse(origin) else { return false };
-        self.keys.values().any(|key| key.class == KeyClass::Restricted && key.origins.allows(&origin))
+        Origin::parse(origin).is_ok_and(|origin| self.listed.allows(&origin))
     }
 
-    fn find(&self, authorization: Seen<'_>) -> Option<&Arc<KeyRecord>> {
-        let Seen::One(value) = authorization else { return None };
-        let text = KeyText::parse(bearer(value)?).ok()?;
-        let record = self.keys.get(text.digest().as_bytes())?;
-        (record.class == text.class() && record.mode == text.mode()).then_some(record)
+    fn find(&self, authorization: Seen<'_>, now: Now) -> Result<&Arc<KeyRecord>, Denial> {
+        let Seen::One(value) = authorization else { return Err(Denial::InvalidKey) };
+        let credential = bearer(value).ok_or(Denial::InvalidKey)?;
+        let text = KeyText::parse(credential).map_err(|_| Denial::InvalidKey)?;
+        let digest = text.digest();
+        let Some(record) = self.keys.get(digest.as_bytes()) else { return Err(Denial::UnlistedKey(digest)) };
+        let works = record.life.state(now.unix_ms / 1_000).works();
+        let is_itself = record.class == text.class() && record.mode == text.mode();
+        if works && is_itself { Ok(record) } else { Err(Denial::InvalidKey) }
     }
 }
 
@@ -90,10 +136,12 @@ pub struct Credentials<'a> {
 }
 
 /// Why a request was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// Missing, malformed or unknown key; nobody is told which.
+    /// Missing, malformed, expired or revoked key; nobody is told which.
     InvalidKey,
+    /// A well-formed key that is not in the book; to its holder the same as an invalid one.
+    UnlistedKey(KeyDigest),
     /// A restricted key without `Origin` that is not native.
     OriginMissing,
     /// Two `Origin` headers.
@@ -135,9 +183,10 @@ impl Admitted {
 pub fn admit(
     book: &KeyBook,
     shown: &Credentials<'_>,
+    now: Now,
     refuse_secret_in_browser: bool,
 ) -> Result<Admitted, Denial> {
-    let key = book.find(shown.authorization).ok_or(Denial::InvalidKey)?.clone();
+    let key = book.find(shown.authorization, now)?.clone();
     match key.class {
         KeyClass::Secret if shown.from_browser && refuse_secret_in_browser => Err(Denial::SecretKeyInBrowser),
         KeyClass::Secret => Ok(Admitted { key, origin: None, exposed: shown.from_browser }),
