@@ -10,11 +10,18 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ConfigFault, Layers};
 use crate::server::{Server, StartFault};
 
+mod admin;
+mod admin_token;
 mod demo;
 mod dev;
+mod key;
+mod origin;
 mod print;
 mod process;
+mod project;
 mod serve;
+mod status;
+mod store;
 
 use print::complain;
 
@@ -34,6 +41,16 @@ enum Command {
     Demo,
     /// The real thing, from a config file.
     Serve(Serve),
+    /// The token that opens the admin API.
+    AdminToken(admin_token::AdminToken),
+    /// Tenants.
+    Project(project::Project),
+    /// API keys.
+    Key(key::Key),
+    /// Where restricted keys may be used.
+    Origin(origin::Origin),
+    /// How a running server is.
+    Status(status::Status),
 }
 
 #[derive(Args)]
@@ -83,6 +100,8 @@ impl Settings {
 
 /// Why a command failed, as its exit code says it.
 enum Failure {
+    /// 2: what was asked for can't be.
+    Usage(String),
     /// 78: the settings.
     Config(ConfigFault),
     /// 69: something the command needs is not there.
@@ -122,9 +141,15 @@ pub fn run() -> ExitCode {
         Command::Dev(dev) => actor::run(dev::run(dev)),
         Command::Demo => actor::run(demo::run()),
         Command::Serve(serve) => actor::run(serve::run(serve)),
+        Command::AdminToken(token) => actor::run(admin_token::run(token)),
+        Command::Project(project) => actor::run(project::run(project)),
+        Command::Key(key) => actor::run(key::run(key)),
+        Command::Origin(origin) => actor::run(origin::run(origin)),
+        Command::Status(status) => actor::run(status::run(status)),
     };
     let (code, why) = match result {
         Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(what)) => (2, what),
         Err(Failure::Config(fault)) => (78, fault.to_string()),
         Err(Failure::Unavailable(what)) => (69, what),
         Err(Failure::Internal(what)) => (70, what),

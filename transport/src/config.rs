@@ -12,6 +12,8 @@ use authepy_engine::limits::{
 };
 use authepy_engine::shard::Settings;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 mod layers;
 mod values;
@@ -218,6 +220,21 @@ impl Config {
             sends: codes.sends,
             recipient_issue: self.limits.recipient.issue.0.clone(),
             capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
+        }
+    }
+
+    /// What the settings say of the admin token, as a digest.
+    pub fn admin_token(&self) -> Result<Option<[u8; 32]>, ConfigFault> {
+        let digest = |token: &str| Some(Sha256::digest(token.trim().as_bytes()).into());
+        match (self.admin.token.get(), self.admin.token_file.get()) {
+            (None, None) => Ok(None),
+            (Some(token), None) => Ok(digest(token)),
+            (None, Some(file)) => match std::fs::read_to_string(file).map(Zeroizing::new) {
+                Ok(token) if !token.trim().is_empty() => Ok(digest(&token)),
+                Ok(_) => Err(ConfigFault("admin.token_file: the file is empty".into())),
+                Err(_) => Err(ConfigFault("admin.token_file: can't be read".into())),
+            },
+            (Some(_), Some(_)) => Err(ConfigFault("admin.token and admin.token_file: one of them".into())),
         }
     }
 

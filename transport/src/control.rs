@@ -1,5 +1,141 @@
-//! The control plane: apart from the lanes, on the main thread's runtime. It publishes what lanes read
-//! and has no way into their state.
+//! The control plane: its own thread, its own runtime. It publishes what lanes read and has no way into
+//! their state.
+//!
+//! ```text
+//!   admin listener ──▶ api ──▶ registry ──▶ store
+//!                       │                     ▲
+//!                       └─ nudge ─▶ keeper ───┘──▶ Published<KeyBook> ──▶ lanes
+//!   lanes ── unknown key ────────────▲
+//! ```
+//!
+//! If it hangs, or the store does, lanes go on with the last book they were given.
 
-pub mod admin;
-pub mod keyfile;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use authepy_engine::perimeter::KeyBook;
+use tokio::sync::oneshot;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::clock;
+use crate::desk::Shared;
+use crate::limits::{CONTROL_START, NUDGES_WAITING};
+use crate::lookup::Miss;
+use crate::observe::Counters;
+use crate::published::Published;
+
+mod admin;
+mod api;
+mod keeper;
+mod keys;
+pub mod registry;
+pub mod store;
+
+pub use keeper::StoreHealth;
+use keeper::{Keeper, Nudge};
+use registry::Registry;
+use store::{News, Store, StoreFault, StoreUrl};
+
+/// What the control plane starts from.
+pub struct Control {
+    /// The store.
+    pub store: StoreUrl,
+    /// Where the admin API listens.
+    pub listen: SocketAddr,
+    /// The digest of a token from the settings, beside the one in the store.
+    pub token: Option<[u8; 32]>,
+    /// The book that lanes read.
+    pub keys: Published<KeyBook>,
+    /// Lanes' questions about unknown keys.
+    pub(crate) misses: flume::Receiver<Miss>,
+    /// What lanes share, to tell of it.
+    pub shared: Shared,
+    /// What lanes counted.
+    pub counters: Vec<Arc<Counters>>,
+    /// What is known of the store's health.
+    pub health: Arc<StoreHealth>,
+}
+
+/// Why the control plane did not start.
+#[derive(Debug)]
+pub enum ControlFault {
+    /// The store.
+    Store(StoreFault),
+    /// The listener, or the thread.
+    Machine(&'static str, io::ErrorKind),
+}
+
+/// The running thread. Dropped, it ends.
+pub struct ControlThread {
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
+    _running: oneshot::Sender<()>,
+}
+
+impl Control {
+    /// Starts the thread; returns once the first book is published and the admin API listens.
+    pub async fn start(self) -> Result<ControlThread, ControlFault> {
+        let (started, start) = oneshot::channel();
+        let (running, ended) = oneshot::channel::<()>();
+        let machine = |fault: io::Error| ControlFault::Machine("the control thread", fault.kind());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
+        let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+            LocalSet::new().block_on(&runtime, async move {
+                let result = self.open().await;
+                let failed = result.is_err();
+                let _starter_gone = started.send(result);
+                if !failed {
+                    // Ends when the handle is dropped.
+                    let _dropped = ended.await;
+                }
+            });
+            // A query that hangs must not keep the process.
+            runtime.shutdown_background();
+        });
+        thread.map_err(machine)?;
+        let result = tokio::time::timeout(CONTROL_START, start).await;
+        let late = || ControlFault::Machine("the control plane", io::ErrorKind::TimedOut);
+        let admin = result.map_err(|_| late())?.map_err(|_| late())??;
+        Ok(ControlThread { admin, _running: running })
+    }
+
+    async fn open(self) -> Result<SocketAddr, ControlFault> {
+        let store = Store::open(&self.store).await.map_err(ControlFault::Store)?;
+        let registry = Registry::new(store.clone(), clock::now);
+        let token = Published::new(None);
+        let mut keeper = Keeper::new(
+            store.clone(),
+            registry.clone(),
+            clock::now,
+            self.keys,
+            token.clone(),
+            self.health.clone(),
+        );
+        keeper.refresh().await.map_err(ControlFault::Store)?;
+        let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
+        spawn_local(keeper.run(self.misses, nudged));
+        spawn_local(listen_for_news(News::of(self.store), nudges.clone()));
+        let api = api::Api {
+            registry,
+            nudges,
+            tokens: api::Tokens { configured: self.token, stored: token },
+            figures: api::Figures {
+                shared: self.shared,
+                counters: self.counters.into(),
+                health: self.health,
+                store: store.kind(),
+            },
+        };
+        let machine = |fault: io::Error| ControlFault::Machine("admin.listen", fault.kind());
+        admin::start(self.listen, api).await.map_err(machine)
+    }
+}
+
+async fn listen_for_news(mut news: News, nudges: flume::Sender<Nudge>) {
+    loop {
+        news.wait().await;
+        // A keeper that is busy will look anyway.
+        let _busy = nudges.try_send(Nudge::Heard);
+    }
+}

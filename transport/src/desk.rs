@@ -10,6 +10,7 @@ use authepy_engine::clock::Now;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::KeyBook;
+use authepy_engine::perimeter::api_key::KeyDigest;
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
@@ -19,6 +20,7 @@ use authepy_engine::route::{Route, StartKeys};
 use crate::delivery::MailQueue;
 use crate::drain::Drain;
 use crate::http3::wiped::Wiped;
+use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
@@ -29,6 +31,8 @@ use crate::reply::Problem;
 pub struct Shared {
     /// The API keys.
     pub keys: Published<KeyBook>,
+    /// Whom to ask about a key that is not among them.
+    pub(crate) keeper: flume::Sender<Miss>,
     /// Signs receipts.
     pub receipts: Arc<ReceiptKey>,
     /// Places for mails.
@@ -55,6 +59,7 @@ struct Inner {
     lane: Lane,
     shared: Shared,
     counters: Arc<Counters>,
+    lookups: KeyLookups,
     /// The `Date` field and the second it was made for.
     date: RefCell<String>,
     date_second: Cell<u64>,
@@ -67,6 +72,7 @@ impl Desk {
     pub fn new(lane: Lane, shared: Shared, counters: Arc<Counters>) -> Self {
         Self(Rc::new(Inner {
             lane,
+            lookups: KeyLookups::new(shared.keeper.clone()),
             shared,
             counters,
             date: RefCell::default(),
@@ -127,6 +133,11 @@ impl Desk {
     /// The keys as they are now; a request that began keeps the book it began with.
     pub(crate) fn keys(&self) -> Guard<Arc<KeyBook>> {
         self.0.shared.keys.read()
+    }
+
+    /// Asks about a key that the book does not hold. After [`Verdict::Listed`] it does.
+    pub(crate) async fn look_up(&self, key: KeyDigest) -> Verdict {
+        self.0.lookups.find(key, || self.now().at).await
     }
 
     pub(crate) fn receipts(&self) -> &ReceiptKey {

@@ -21,6 +21,7 @@ mod tcp_socket;
 
 mod canonical;
 mod desk;
+mod lookup;
 pub mod receipt;
 mod reply;
 mod serve;
@@ -35,6 +36,7 @@ mod clock;
 pub mod config;
 mod drain;
 mod entropy;
+mod hex;
 mod limits;
 mod observe;
 mod published;

@@ -49,3 +49,53 @@ pub const DRAIN_POLL: Duration = Duration::from_millis(20);
 pub const PORT_TRIES: usize = 16;
 /// Admin connections at once: a person, a scraper, a script.
 pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// Connections to the store: one asks, one writes, two for a second operator and a slow moment.
+pub const STORE_CONNECTIONS: u32 = 4;
+/// Longest the control plane waits for a connection to the store; a whole operation gets half a second
+/// more. A healthy store answers within a few milliseconds.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often the store is asked whether anything is new, where nothing tells us: a fifth of the five
+/// seconds within which a change must act.
+pub const STORE_POLL: Duration = Duration::from_secs(1);
+/// How long a store that did not answer is left alone by those who ask about unknown keys.
+pub const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Pause between two queries for unknown keys: a flood of them costs the store 50 queries a second.
+pub const MISS_PAUSE: Duration = Duration::from_millis(20);
+/// Questions about unknown keys under way from all lanes: 4,096 of about 80 B. A lane asks once for each key.
+pub const MISSES_WAITING: usize = 4_096;
+/// Unknown keys one lane asks about at once: some 300 B each. More are refused, 503.
+pub const KEYS_ASKED_PER_LANE: usize = 512;
+/// Unknown keys a lane remembers: 4,096 of 32 B, 128 KiB.
+pub const UNKNOWN_KEY_PLACES: usize = 4_096;
+/// How long: as long as a change may take to act.
+pub const UNKNOWN_KEY_SPAN: Duration = Duration::from_secs(5);
+/// What operators ask of the keeper at once.
+pub const NUDGES_WAITING: usize = 64;
+/// Revocations held while the store is down: 1,024 ids of 26 B.
+pub const PENDING_REVOCATIONS: usize = 1_024;
+
+/// Keys in the store, ended ones included: a book of 100,000 is about 40 MB, and is built twice while
+/// it is replaced.
+pub const KEYS: i64 = 100_000;
+/// Projects in the store.
+pub const PROJECTS: i64 = 10_000;
+/// Keys on one page of a listing: about 100 KB of JSON.
+pub const KEY_PAGE: i64 = 250;
+/// Origin rules of one key: an agency's brands; each is at most 253 bytes.
+pub const ORIGINS_PER_KEY: usize = 100;
+/// Bytes of a project's name.
+pub const PROJECT_NAME_BYTES: usize = 64;
+/// Addresses a project's alerts go to.
+pub const ALERT_ADDRESSES: usize = 10;
+/// Longest life or grace of a key: ten years.
+pub const KEY_SPAN_MAX: Duration = Duration::from_secs(3_653 * 86_400);
+
+/// Bytes of a body to the admin API: a key with its hundred rules.
+pub const ADMIN_BODY_BYTES: usize = 32 << 10;
+/// Longest an admin connection may last: scrapers connect anew.
+pub const ADMIN_IDLE: Duration = Duration::from_secs(300);
+/// Longest an admin request may take to arrive, and an answer to be made.
+pub const ADMIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a start waits for the control plane: the store's patience, its migrations, the listener.
+pub const CONTROL_START: Duration = Duration::from_secs(15);

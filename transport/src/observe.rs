@@ -88,6 +88,14 @@ impl Counters {
         self.connections_open.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn open(&self) -> u64 {
+        self.connections_open.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_live(&self, live: usize) {
         self.live.store(live as u64, Ordering::Relaxed);
     }

@@ -69,7 +69,7 @@ impl From<Refused> for Problem {
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         match denial {
-            Denial::InvalidKey => Self::InvalidKey,
+            Denial::InvalidKey | Denial::UnlistedKey(_) => Self::InvalidKey,
             Denial::OriginMissing
             | Denial::OriginRepeated
             | Denial::OriginMalformed

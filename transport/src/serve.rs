@@ -6,11 +6,15 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::{Admitted, Credentials, Seen, admit};
+use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
+use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit};
+use authepy_engine::request::Refusal;
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
 use crate::http3::head::{Field, Head, Known};
+use crate::limits::STORE_RETRY;
+use crate::lookup::Verdict;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 
@@ -33,7 +37,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
     let mut reply = match Target::of(head) {
         Target::Public(page) => public::answer(desk, page, head),
-        Target::Key(destination) => match admitted(desk, head) {
+        Target::Key(destination) => match admitted(desk, head).await {
             Err(problem) => problem.into(),
             Ok(admitted) => {
                 let mut reply = match destination {
@@ -51,7 +55,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
 }
 
 /// Ban → key → origin. Nothing of the body has been read, no shard has heard of the request.
-fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
+async fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
     if head.get(Known::EarlyData) != Field::Absent {
         return Err(Problem::TooEarly);
     }
@@ -63,7 +67,18 @@ fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
         origin: seen(head.get(Known::Origin)),
         from_browser,
     };
-    let admitted = admit(&desk.keys(), &credentials, desk.refuses_secret_in_browser())?;
+    let judge = || admit(&desk.keys(), &credentials, desk.now(), desk.refuses_secret_in_browser());
+    let admitted = match judge() {
+        Err(Denial::UnlistedKey(key)) => match desk.look_up(key).await {
+            Verdict::Listed => judge(),
+            Verdict::Unknown => Err(Denial::InvalidKey),
+            Verdict::StoreDown => return Err(Refusal::NotReady { retry_after: STORE_RETRY }.into()),
+            Verdict::Crowded => {
+                return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }.into());
+            }
+        },
+        judged => judged,
+    }?;
     if admitted.is_exposed() {
         desk.counters().key_exposed();
     }

@@ -13,13 +13,15 @@ use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::route::StartKeys;
 
 use crate::config::{Config, ConfigFault};
-use crate::control::admin;
+use crate::control::store::{StoreFault, StoreUrl};
+use crate::control::{Control, ControlFault, ControlThread};
 use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
 use crate::desk::Shared;
 use crate::drain::Drain;
 use crate::entropy::OsEntropy;
 use crate::lane::{self, Doors};
 use crate::limits;
+use crate::lookup::Miss;
 use crate::observe::Counters;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
@@ -32,6 +34,8 @@ use crate::{clock, tcp_socket};
 pub enum StartFault {
     /// The operator's settings.
     Config(ConfigFault),
+    /// The store does not answer.
+    Store(StoreFault),
     /// The machine: a port in use, a file that can't be opened.
     Machine(&'static str, io::ErrorKind),
 }
@@ -42,10 +46,20 @@ impl From<ConfigFault> for StartFault {
     }
 }
 
+impl From<ControlFault> for StartFault {
+    fn from(fault: ControlFault) -> Self {
+        match fault {
+            ControlFault::Store(fault) => Self::Store(fault),
+            ControlFault::Machine(what, kind) => Self::Machine(what, kind),
+        }
+    }
+}
+
 impl std::fmt::Display for StartFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(fault) => write!(f, "{fault}"),
+            Self::Store(fault) => write!(f, "store.url: {fault}"),
             Self::Machine(what, kind) => write!(f, "{what}: {kind}"),
         }
     }
@@ -59,8 +73,10 @@ pub struct Plan {
     pub config: Config,
     /// Certificate and key.
     pub identity: Identity,
-    /// API keys.
-    pub keys: KeyBook,
+    /// Where keys and projects are kept.
+    pub store: StoreUrl,
+    /// The digest of an admin token that stands neither in the settings nor in the store.
+    pub admin_token: Option<[u8; 32]>,
     /// Which domains exist.
     pub realm: Realm,
     /// Ways out for mail.
@@ -79,6 +95,7 @@ pub struct Server {
     pub admin: SocketAddr,
     drain: Drain,
     lanes: Vec<LaneThread>,
+    control: ControlThread,
     delivery: DeliveryThread,
     readiness: Readiness,
 }
@@ -107,11 +124,20 @@ impl Server {
         };
         let (mail, delivery) = delivery.start().map_err(delivery_fault)?;
 
-        let shared = shared(config, plan.keys, plan.realm, mail, drain.clone(), readiness.clone())?;
+        let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
+        let shared = shared(config, keeper, plan.realm, mail, drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
-        let admin = admin::start(config.admin.listen, shared.clone(), counters.clone())
-            .await
-            .map_err(|fault| StartFault::Machine("admin.listen", fault.kind()))?;
+        let control = Control {
+            store: plan.store,
+            listen: config.admin.listen,
+            token: plan.admin_token.or(config.admin_token()?),
+            keys: shared.keys.clone(),
+            misses,
+            shared: shared.clone(),
+            counters: counters.clone(),
+            health: Arc::default(),
+        };
+        let control = control.start().await?;
 
         let (quic, tls) =
             (tls::quic_config(&plan.identity, &config.connections)?, tls::tcp_config(&plan.identity)?);
@@ -137,7 +163,8 @@ impl Server {
             let result = starts.recv_async().await.unwrap_or(Err(io::ErrorKind::BrokenPipe.into()));
             result.map_err(|fault| StartFault::Machine("a lane's endpoint", fault.kind()))?;
         }
-        Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes: threads, delivery, readiness })
+        let admin = control.admin;
+        Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes: threads, control, delivery, readiness })
     }
 
     /// Whether every shard still answers. Once false, only a restart helps.
@@ -156,12 +183,13 @@ impl Server {
             deadline.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_millis(500));
         self.delivery.drain(left).await;
         self.lanes.into_iter().for_each(LaneThread::stop);
+        drop(self.control);
     }
 }
 
 fn shared(
     config: &Config,
-    keys: KeyBook,
+    keeper: flume::Sender<Miss>,
     realm: Realm,
     mail: MailQueue,
     drain: Drain,
@@ -179,7 +207,8 @@ fn shared(
     let catalog = Catalog::embedded(&config.catalog.extra, &config.catalog.allow)
         .map_err(|_| ConfigFault("catalog.extra or catalog.allow: not a list of domains".into()))?;
     Ok(Shared {
-        keys: Published::new(keys),
+        keys: Published::new(KeyBook::default()),
+        keeper,
         receipts: Arc::new(receipts),
         mail,
         catalog: Arc::new(catalog.catalog),

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use authepy_engine::entropy::Entropy;
-use authepy_engine::perimeter::api_key::{ApiKey, KeyClass, Mode};
+use authepy_engine::perimeter::api_key::{KeyClass, Mode};
 use authepy_engine::recipient::Realm;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -12,9 +11,9 @@ use tempfile::TempDir;
 use super::print::{complain, say};
 use super::{Dev, Failure, process, until_stopped};
 use crate::config::{Config, Layers};
-use crate::control::keyfile::{self, StoredKey};
+use crate::control::registry::{NewKey, NewKeyRequest, Registry, RegistryFault, draw_token, token_digest};
+use crate::control::store::StoreUrl;
 use crate::delivery::{ProviderConfig, ProviderKind, Show};
-use crate::entropy::OsEntropy;
 use crate::server::{Plan, Server};
 use crate::tls;
 
@@ -76,15 +75,16 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
         tls::development_identity().map_err(|_| Failure::Internal("no certificate could be made".into()))?;
     let (ca_file, outbox) = (dir.join("ca.pem"), dir.join("outbox"));
     std::fs::write(&ca_file, ca).map_err(|_| folder_fault())?;
-    let keys = Keys::create();
-    keyfile::save(&dir.join("keys.json"), &keys.stored).map_err(|_| folder_fault())?;
+    let store = StoreUrl::file(&dir.join("authepy.db"));
+    let keys = Keys::create(&Registry::open(&store).await?).await?;
+    let admin_token = draw_token();
 
     let delivery = match config.delivery.is_empty() {
         true => vec![outbox_provider(&outbox)],
         false => config.delivery.clone(),
     };
-    let plan =
-        Plan { identity, keys: keyfile::book(&keys.stored)?, realm: Realm::Dev, delivery, show_mail, config };
+    let token = Some(token_digest(admin_token.as_bytes()));
+    let plan = Plan { identity, store, admin_token: token, realm: Realm::Dev, delivery, show_mail, config };
     let server = Server::start(plan).await?;
     let ready = Ready {
         h3: server.h3[0],
@@ -92,11 +92,11 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
         admin: format!("http://{}", server.admin),
         ca: ca_file,
         project: PROJECT,
-        secret_key: keys.secret.expose().into(),
-        restricted_key: keys.restricted.expose().into(),
-        secret_test_key: keys.secret_test.expose().into(),
-        restricted_test_key: keys.restricted_test.expose().into(),
-        admin_token: admin_token(),
+        secret_key: keys.secret.key.expose().into(),
+        restricted_key: keys.restricted.key.expose().into(),
+        secret_test_key: keys.secret_test.key.expose().into(),
+        restricted_test_key: keys.restricted_test.key.expose().into(),
+        admin_token: admin_token.to_string(),
         outbox,
     };
     Ok(DevServer { server, ready, _folder: folder })
@@ -119,26 +119,35 @@ fn layers(dev: &Dev) -> Result<Layers, Failure> {
     Ok(dev.settings.over(own)?)
 }
 
+/// A key of each class and mode.
 struct Keys {
-    secret: ApiKey,
-    restricted: ApiKey,
-    secret_test: ApiKey,
-    restricted_test: ApiKey,
-    stored: Vec<StoredKey>,
+    secret: NewKey,
+    restricted: NewKey,
+    secret_test: NewKey,
+    restricted_test: NewKey,
 }
 
 impl Keys {
-    fn create() -> Self {
-        let create = |class, mode| {
-            let origins: &[&str] = if class == KeyClass::Restricted { &ORIGINS } else { &[] };
-            keyfile::create(PROJECT, class, mode, false, origins)
+    /// Makes them new at each start: those of earlier starts still work, but nobody can show them again.
+    async fn create(registry: &Registry) -> Result<Self, RegistryFault> {
+        match registry.create_project(PROJECT, &[]).await {
+            Ok(_) | Err(RegistryFault::Taken) => {}
+            Err(fault) => return Err(fault),
+        }
+        let create = async |class, mode| {
+            let origins = if class == KeyClass::Restricted { &ORIGINS[..] } else { &[] };
+            let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+            let project = PROJECT.to_owned();
+            registry
+                .create_key(&NewKeyRequest { project, class, mode, native: false, origins, expires: None })
+                .await
         };
-        let (secret, secret_stored) = create(KeyClass::Secret, Mode::Live);
-        let (restricted, restricted_stored) = create(KeyClass::Restricted, Mode::Live);
-        let (secret_test, secret_test_stored) = create(KeyClass::Secret, Mode::Test);
-        let (restricted_test, restricted_test_stored) = create(KeyClass::Restricted, Mode::Test);
-        let stored = vec![secret_stored, restricted_stored, secret_test_stored, restricted_test_stored];
-        Self { secret, restricted, secret_test, restricted_test, stored }
+        Ok(Self {
+            secret: create(KeyClass::Secret, Mode::Live).await?,
+            restricted: create(KeyClass::Restricted, Mode::Live).await?,
+            secret_test: create(KeyClass::Secret, Mode::Test).await?,
+            restricted_test: create(KeyClass::Restricted, Mode::Test).await?,
+        })
     }
 }
 
@@ -153,13 +162,6 @@ fn outbox_provider(outbox: &Path) -> ProviderConfig {
         password: None,
         password_file: None,
     }
-}
-
-/// 256 random bits in hexadecimal.
-fn admin_token() -> String {
-    let mut bytes = [0; 32];
-    OsEntropy::default().fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn folder_fault() -> Failure {

@@ -1,14 +1,12 @@
 //! `authepy serve`: the real thing, from a config file.
 
-use std::path::Path;
-
 use authepy_engine::recipient::Realm;
 use serde_json::json;
 
 use super::print::{complain, say};
 use super::{Failure, Serve, process, until_stopped};
 use crate::config::{Config, ConfigFault, Layers};
-use crate::control::keyfile;
+use crate::control::store::StoreUrl;
 use crate::server::{Plan, Server};
 use crate::tls;
 
@@ -33,13 +31,10 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
 fn plan(config: Config) -> Result<Plan, ConfigFault> {
     let (chain, key) = config.tls_files()?;
     let identity = tls::identity_from_files(&chain, &key)?;
-    let path = config.store.url.strip_prefix("file:").ok_or_else(|| {
-        ConfigFault("store.url: only file:KEYS.json is built so far (authepy dev --dir writes one)".into())
-    })?;
-    let keys = keyfile::book(&keyfile::load(Path::new(path))?)?;
+    let store = StoreUrl::parse(&config.store.url)?;
     if config.delivery.is_empty() {
         return Err(ConfigFault("delivery: at least one way out for mail".into()));
     }
     let delivery = config.delivery.clone();
-    Ok(Plan { identity, keys, realm: Realm::Public, delivery, show_mail: None, config })
+    Ok(Plan { identity, store, admin_token: None, realm: Realm::Public, delivery, show_mail: None, config })
 }

@@ -1,0 +1,76 @@
+//! Commands that talk to a running server: over its admin listener, with the admin token.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+/// Longest a command waits for the server.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Which server, and how to speak.
+#[derive(Args)]
+pub(super) struct AdminArgs {
+    /// The admin listener
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9443")]
+    admin: String,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl AdminArgs {
+    /// Asks one question. The token comes from `AUTHEPY_ADMIN_TOKEN` only: arguments show in `ps`.
+    pub(super) async fn ask(&self, method: Method, path: &str) -> Result<Value, Failure> {
+        let token = std::env::var("AUTHEPY_ADMIN_TOKEN").map(Zeroizing::new);
+        let token = token.map_err(|_| Failure::Usage("AUTHEPY_ADMIN_TOKEN is not set".into()))?;
+        let answered = timeout(PATIENCE, self.send(method, path, &token)).await;
+        let (status, body) = answered.map_err(|_| silent())??;
+        match status {
+            200..300 => Ok(body),
+            503 => Err(Failure::Unavailable(detail(&body))),
+            _ => Err(Failure::Usage(detail(&body))),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, token: &str) -> Result<(u16, Value), Failure> {
+        let url = Url::parse(&self.admin).ok().filter(|url| url.scheme() == "http");
+        let url = url.ok_or_else(|| Failure::Usage("--admin: http://ADDRESS:PORT".into()))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
+        let stream = TcpStream::connect(address).await.map_err(|_| silent())?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| silent())?;
+        tokio::task::spawn_local(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", format!("{host}:{port}"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::<Bytes>::default())
+            .map_err(|_| Failure::Usage("AUTHEPY_ADMIN_TOKEN is not a token".into()))?;
+        let answer = sender.send_request(request).await.map_err(|_| silent())?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|_| silent())?.to_bytes();
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+}
+
+fn silent() -> Failure {
+    Failure::Unavailable("the admin listener does not answer".into())
+}
+
+fn detail(problem: &Value) -> String {
+    problem["detail"].as_str().unwrap_or("the server's answer makes no sense").to_owned()
+}

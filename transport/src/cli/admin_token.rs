@@ -1,0 +1,29 @@
+//! `authepy admin-token create`: the token that opens the admin API.
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use super::print::complain;
+use super::store::StoreArgs;
+
+#[derive(Args)]
+pub(super) struct AdminToken {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a token in place of the one before, and show it, once.
+    Create,
+}
+
+pub(super) async fn run(token: AdminToken) -> Result<(), Failure> {
+    let Action::Create = token.action;
+    let made = token.store.open().await?.create_admin_token().await?;
+    token.store.tell(&serde_json::json!({"admin_token": *made}), &made)?;
+    complain("This is the only time the token is shown; the one before no longer works.");
+    Ok(())
+}

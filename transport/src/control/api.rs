@@ -1,0 +1,139 @@
+//! The admin API: probes and metrics for anybody on this host, the rest for whoever holds the admin token.
+//!
+//! ```text
+//!   Host is this host? ─▶ probe or metrics ─▶ answer
+//!            └─▶ token ─▶ route ─▶ body ─▶ registry ─▶ nudge the keeper ─▶ answer
+//! ```
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::keeper::Nudge;
+use super::registry::{Registry, RegistryFault, token_digest};
+use crate::limits::{ADMIN_BODY_BYTES, ADMIN_DEADLINE};
+use crate::published::Published;
+
+mod answer;
+mod figures;
+mod routes;
+
+use answer::{Fault, json, plain};
+pub(super) use figures::Figures;
+
+/// The digests of the admin tokens that open this API.
+pub(super) struct Tokens {
+    /// From the settings.
+    pub(super) configured: Option<[u8; 32]>,
+    /// From the store; the keeper keeps it.
+    pub(super) stored: Published<Option<[u8; 32]>>,
+}
+
+impl Tokens {
+    fn open(&self, token: &[u8]) -> bool {
+        let digest = token_digest(token);
+        let is_it = |known: Option<[u8; 32]>| known.is_some_and(|known| known.ct_eq(&digest).into());
+        is_it(self.configured) | is_it(**self.stored.read())
+    }
+}
+
+/// Everything an answer is made from. Lives on the control thread.
+pub(super) struct Api {
+    pub(super) registry: Registry,
+    pub(super) nudges: flume::Sender<Nudge>,
+    pub(super) tokens: Tokens,
+    pub(super) figures: Figures,
+}
+
+impl Api {
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if !is_this_host(&request) {
+            return Fault::ForeignHost.answer();
+        }
+        if let Some(answer) = self.open_to_all(&request) {
+            return answer;
+        }
+        let answered = match self.admitted(&request) {
+            Ok(()) => timeout(ADMIN_DEADLINE, routes::answer(self, request)).await,
+            Err(fault) => return fault.answer(),
+        };
+        answered.unwrap_or(Err(Fault::TooSlow)).unwrap_or_else(Fault::answer)
+    }
+
+    /// What needs no token.
+    fn open_to_all(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+        let page = match request.uri().path() {
+            "/healthz" => json(200, &figures::Probe { status: "ok" }),
+            "/readyz" => self.figures.readiness(),
+            "/metrics" => plain(figures::OPENMETRICS, self.figures.metrics()),
+            _ => return None,
+        };
+        Some(if request.method() == Method::GET { page } else { Fault::Method("GET").answer() })
+    }
+
+    fn admitted(&self, request: &Request<Incoming>) -> Result<(), Fault> {
+        use authepy_engine::perimeter::api_key::{KeyText, bearer};
+        let mut values = request.headers().get_all(http::header::AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(Fault::NoToken) };
+        let token = bearer(value.as_bytes()).ok_or(Fault::NoToken)?;
+        if KeyText::parse(token).is_ok() {
+            return Err(Fault::ApiKey);
+        }
+        if self.tokens.open(token) { Ok(()) } else { Err(Fault::NoToken) }
+    }
+
+    /// Waits until the lanes have what was just changed. A store that fails now is noticed by the keeper.
+    async fn publish(&self) {
+        let (done, published) = oneshot::channel();
+        if self.nudges.send_async(Nudge::Changed(done)).await.is_ok() {
+            let _keeper_gone = published.await;
+        }
+    }
+
+    /// Revokes a key, also while the store is down. True if it is written.
+    async fn revoke(&self, id: &str) -> Result<bool, Fault> {
+        match self.registry.revoke_key(id).await {
+            Ok(()) => {
+                self.publish().await;
+                Ok(true)
+            }
+            Err(RegistryFault::Store(doing)) => {
+                let (done, revoked) = oneshot::channel();
+                let nudge = Nudge::Revoke(id.to_owned(), done);
+                let asked = self.nudges.send_async(nudge).await.is_ok();
+                match asked && revoked.await.unwrap_or(false) {
+                    true => Ok(false),
+                    false => Err(RegistryFault::Store(doing).into()),
+                }
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+/// A page of another site that resolves to this host must not read what needs no token.
+fn is_this_host(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()) else {
+        return false;
+    };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|digit| digit.is_ascii_digit()) { name } else { host }
+    });
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// A body as JSON: bounded, each member known, none twice.
+async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Fault> {
+    let body = Limited::new(request.into_body(), ADMIN_BODY_BYTES).collect().await;
+    let bytes = body.map_err(|_| Fault::Body("too long, or it broke off"))?.to_bytes();
+    let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let parsed = is_object.then(|| serde_json::from_slice(&bytes).ok()).flatten();
+    parsed.ok_or(Fault::Body("not a JSON object with the members of this route, each of its type"))
+}

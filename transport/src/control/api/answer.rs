@@ -1,0 +1,129 @@
+//! The admin API's answers, and the one table of what its refusals look like.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::control::registry::RegistryFault;
+
+/// Why an admin request was refused.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// `Host` names somebody else.
+    ForeignHost,
+    /// No admin token, or not the right one.
+    NoToken,
+    /// An API key where an admin token belongs.
+    ApiKey,
+    /// No such route.
+    Route,
+    /// The route has other methods.
+    Method(&'static str),
+    /// The body.
+    Body(&'static str),
+    /// It took too long.
+    TooSlow,
+    /// The operation.
+    Registry(RegistryFault),
+}
+
+impl From<RegistryFault> for Fault {
+    fn from(fault: RegistryFault) -> Self {
+        Self::Registry(fault)
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+}
+
+impl Fault {
+    /// Status, code, title.
+    fn row(&self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::ForeignHost => (400, "malformed-http", "Malformed HTTP"),
+            Self::NoToken => (401, "invalid-token", "Invalid admin token"),
+            Self::ApiKey => (403, "key-class-forbidden", "Key class forbidden"),
+            Self::Route => (404, "not-found", "Not found"),
+            Self::Method(_) => (405, "method-not-allowed", "Method not allowed"),
+            Self::Body(_) => (400, "malformed-request", "Malformed request"),
+            Self::TooSlow => (408, "too-slow", "Request timeout"),
+            Self::Registry(fault) => match fault {
+                RegistryFault::Unknown(_) => (404, "not-found", "Not found"),
+                RegistryFault::Taken => (409, "already-exists", "Already exists"),
+                RegistryFault::Full(_) => (409, "full", "Full"),
+                RegistryFault::Life(_) => (409, "key-ended", "The key's life does not allow it"),
+                RegistryFault::Invalid(..) => (422, "invalid-value", "Invalid value"),
+                RegistryFault::Store(_) => (503, "not-ready", "The store can't be used"),
+            },
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::ForeignHost => "the Host field does not name this host".into(),
+            Self::NoToken => "send the admin token as Authorization: Bearer TOKEN".into(),
+            Self::ApiKey => "an API key has no say here; send the admin token".into(),
+            Self::Route => "there is no such route".into(),
+            Self::Method(_) => "see the Allow field".into(),
+            Self::Body(why) => format!("the body: {why}"),
+            Self::TooSlow => "the request took too long to arrive".into(),
+            Self::Registry(fault) => fault.to_string(),
+        }
+    }
+
+    pub(super) fn answer(self) -> Response<Full<Bytes>> {
+        let ((status, code, title), detail) = (self.row(), self.detail());
+        let problem = Problem { kind: format!("/problems/{code}"), title, status, detail: &detail, code };
+        let mut answer = body(status, "application/problem+json", to_json(&problem));
+        let field = match self {
+            Self::NoToken => Some(("www-authenticate", "Bearer")),
+            Self::Method(allow) => Some(("allow", allow)),
+            Self::Registry(RegistryFault::Store(_)) => Some(("retry-after", "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = field {
+            answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        answer
+    }
+}
+
+/// JSON with this status.
+pub(super) fn json(status: u16, value: &impl Serialize) -> Response<Full<Bytes>> {
+    body(status, "application/json", to_json(value))
+}
+
+/// 200 with a text.
+pub(super) fn plain(content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+    body(200, content_type, text.into_bytes())
+}
+
+/// 204.
+pub(super) fn empty() -> Response<Full<Bytes>> {
+    let mut answer = body(204, "application/json", Vec::new());
+    answer.headers_mut().remove(http::header::CONTENT_TYPE);
+    answer
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    // Texts, numbers and lists of them always serialise.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn body(status: u16, content_type: &'static str, bytes: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from(bytes)));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    let headers = answer.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}

@@ -1,0 +1,113 @@
+//! What the admin API tells of the running process: probes, metrics, status.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::answer::json;
+use crate::clock;
+use crate::control::keeper::StoreHealth;
+use crate::control::store::StoreKind;
+use crate::desk::Shared;
+use crate::observe::{self, Counters};
+
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Where the figures come from: all of it counters and published values.
+pub(in crate::control) struct Figures {
+    pub(in crate::control) shared: Shared,
+    pub(in crate::control) counters: Arc<[Arc<Counters>]>,
+    pub(in crate::control) health: Arc<StoreHealth>,
+    pub(in crate::control) store: StoreKind,
+}
+
+/// A probe's answer.
+#[derive(Serialize)]
+pub(super) struct Probe {
+    pub(super) status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    ready: bool,
+    draining: bool,
+    uptime_seconds: u64,
+    lanes: usize,
+    live_slots: u64,
+    connections: u64,
+    mail_queued: usize,
+    keys: u64,
+    store: StoreStatus,
+    catalog: CatalogStatus,
+}
+
+#[derive(Serialize)]
+struct StoreStatus {
+    kind: &'static str,
+    up: bool,
+    revision: u64,
+}
+
+#[derive(Serialize)]
+struct CatalogStatus {
+    version: String,
+    entries: usize,
+}
+
+impl Figures {
+    fn is_ready(&self) -> bool {
+        self.shared.readiness.is_ready() && !self.shared.drain.has_begun()
+    }
+
+    pub(super) fn readiness(&self) -> Response<Full<Bytes>> {
+        match self.is_ready() {
+            true => json(200, &Probe { status: "ready" }),
+            false => json(503, &Probe { status: "not ready" }),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> String {
+        let mut text = observe::render(&self.counters, &self.shared.mail.counters());
+        let [keys, queries, _, lookups] = self.health.figures();
+        let store = format!(
+            "# TYPE authepy_keys gauge\nauthepy_keys {keys}\n\
+             # TYPE authepy_store_up gauge\nauthepy_store_up {}\n\
+             # TYPE authepy_store_queries counter\nauthepy_store_queries_total {queries}\n\
+             # TYPE authepy_key_lookups counter\nauthepy_key_lookups_total {lookups}\n",
+            u8::from(self.health.is_up())
+        );
+        // The end mark stays at the end.
+        let end = text.rfind("# EOF").unwrap_or(text.len());
+        text.insert_str(end, &store);
+        text
+    }
+
+    pub(super) fn status(&self) -> Response<Full<Bytes>> {
+        let [keys, _, revision, _] = self.health.figures();
+        let kind = match self.store {
+            StoreKind::Sqlite => "sqlite",
+            StoreKind::Postgres => "postgres",
+        };
+        let catalog = &self.shared.catalog;
+        json(
+            200,
+            &Status {
+                version: env!("CARGO_PKG_VERSION"),
+                ready: self.is_ready(),
+                draining: self.shared.drain.has_begun(),
+                uptime_seconds: clock::now().at.as_millis() / 1_000,
+                lanes: self.counters.len(),
+                live_slots: self.counters.iter().map(|lane| lane.live()).sum(),
+                connections: self.counters.iter().map(|lane| lane.open()).sum(),
+                mail_queued: self.shared.mail.queued(),
+                keys,
+                store: StoreStatus { kind, up: self.health.is_up(), revision },
+                catalog: CatalogStatus { version: catalog.version().into(), entries: catalog.entries() },
+            },
+        )
+    }
+}

@@ -1,0 +1,226 @@
+//! Keeps the book of keys: reads the store, publishes what is new, answers lanes about unknown keys.
+//!
+//! ```text
+//!   lanes ── Miss(digest) ──▶┐
+//!   admin API ── Nudge ─────▶├─▶ keeper ── keys_since(revision) ──▶ store
+//!   notification, poll ─────▶┘      └──▶ Published<KeyBook> ──▶ every lane
+//! ```
+//!
+//! - All questions that wait are answered by one query, and queries are [`MISS_PAUSE`] apart: a flood of
+//!   unknown keys costs the store a query every 20 ms, whoever sends it.
+//! - A store that does not answer changes nothing: the last book stays, unknown keys hear so.
+//! - A revocation that the store could not take acts on the book at once and is written when the store is
+//!   back; until then it stands in memory only, which its answer says.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use authepy_engine::clock::{Clock, Moment};
+use authepy_engine::perimeter::KeyBook;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::keys;
+use super::registry::{Registry, RegistryFault};
+use super::store::{Answer, Store, StoreFault};
+use crate::limits::{MISS_PAUSE, MISSES_WAITING, PENDING_REVOCATIONS, STORE_POLL, STORE_RETRY};
+use crate::lookup::{Miss, UnknownKeys, Verdict};
+use crate::published::Published;
+
+/// What others may know of the store's health.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    down: AtomicBool,
+    keys: AtomicU64,
+    queries: AtomicU64,
+    revision: AtomicU64,
+    lookups: AtomicU64,
+}
+
+impl StoreHealth {
+    /// Whether the last question was answered.
+    pub fn is_up(&self) -> bool {
+        !self.down.load(Ordering::Relaxed)
+    }
+
+    /// Keys in the book, statements sent, the newest revision known, and how often unknown keys were
+    /// looked up.
+    pub fn figures(&self) -> [u64; 4] {
+        let all = [&self.keys, &self.queries, &self.revision, &self.lookups];
+        all.map(|figure| figure.load(Ordering::Relaxed))
+    }
+}
+
+/// What the admin API asks of the keeper.
+pub(super) enum Nudge {
+    /// Something was changed elsewhere.
+    Heard,
+    /// Something was changed here: read it now. Answered when the lanes have it.
+    Changed(oneshot::Sender<()>),
+    /// The store could not take this revocation: act on it all the same. Answered with whether there was
+    /// such a key, and room to remember it.
+    Revoke(String, oneshot::Sender<bool>),
+}
+
+/// The state of keeping. Owned by its task on the control thread.
+pub(super) struct Keeper {
+    store: Store,
+    registry: Registry,
+    clock: Clock,
+    keys: Published<KeyBook>,
+    /// The digest of the admin token in the store.
+    token: Published<Option<[u8; 32]>>,
+    health: Arc<StoreHealth>,
+    revision: i64,
+    asked_at: Moment,
+    /// Keys revoked while the store was down, by id.
+    unwritten: BTreeSet<String>,
+    /// Keys that did not exist a moment ago: several lanes may ask about the same one.
+    unknown: UnknownKeys,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        keys: Published<KeyBook>,
+        token: Published<Option<[u8; 32]>>,
+        health: Arc<StoreHealth>,
+    ) -> Self {
+        Self {
+            store,
+            registry,
+            clock,
+            keys,
+            token,
+            health,
+            revision: 0,
+            asked_at: Moment::default(),
+            unwritten: BTreeSet::new(),
+            unknown: UnknownKeys::default(),
+        }
+    }
+
+    /// Keeps the book until the runtime ends.
+    pub(super) async fn run(mut self, misses: flume::Receiver<Miss>, nudges: flume::Receiver<Nudge>) {
+        loop {
+            // Counted from the end of the last query: one that hung must not make the next one overdue,
+            // or the unknown keys would never have their turn.
+            let since = (self.clock)().at.since(self.asked_at);
+            let poll = sleep(STORE_POLL.saturating_sub(since));
+            tokio::select! {
+                // What operators ask for comes first; a flood of unknown keys waits its turn.
+                biased;
+                Ok(nudge) = nudges.recv_async() => self.obey(nudge).await,
+                () = poll => drop(self.refresh().await),
+                Ok(miss) = misses.recv_async() => self.answer(miss, &misses).await,
+            }
+        }
+    }
+
+    /// Reads what is new, if anything is.
+    pub(super) async fn refresh(&mut self) -> Result<(), StoreFault> {
+        let refreshed = match self.write_revocations().await {
+            Ok(()) => self.read().await,
+            Err(fault) => Err(fault),
+        };
+        self.asked_at = (self.clock)().at;
+        self.health.queries.store(self.store.queries(), Ordering::Relaxed);
+        let was_up = !self.health.down.swap(refreshed.is_err(), Ordering::Relaxed);
+        match refreshed {
+            Err(fault) if was_up => tracing::warn!(%fault, "the last known keys stay in use"),
+            Ok(()) if !was_up => tracing::info!("the store answers again"),
+            _ => {}
+        }
+        refreshed
+    }
+
+    async fn read(&mut self) -> Result<(), StoreFault> {
+        let Answer::All(revision, rows) = self.store.keys_since(self.revision).await? else { return Ok(()) };
+        let (book, unreadable) = keys::book(rows);
+        if unreadable > 0 {
+            tracing::warn!(unreadable, "keys or origin rules in the store can't be read and are left out");
+        }
+        self.token.replace(self.registry.admin_token_digest().await?);
+        self.revision = revision;
+        self.health.keys.store(book.len() as u64, Ordering::Relaxed);
+        self.health.revision.store(revision.unsigned_abs(), Ordering::Relaxed);
+        self.keys.replace(book);
+        Ok(())
+    }
+
+    /// One answer for everybody who waits.
+    async fn answer(&mut self, first: Miss, misses: &flume::Receiver<Miss>) {
+        if self.unknown.holds(&first.digest, (self.clock)().at) {
+            // Another lane asked a moment ago.
+            return first.answer(Verdict::Unknown);
+        }
+        let since = (self.clock)().at.since(self.asked_at);
+        let left = self.pause().checked_sub(since).filter(|left| !left.is_zero());
+        // Asked and not answered a moment ago: asking again would only make everybody wait.
+        let hopeless = left.is_some() && !self.health.is_up();
+        if let (Some(left), false) = (left, hopeless) {
+            sleep(left).await;
+        }
+        let mut waiting = vec![first];
+        waiting.extend(misses.try_iter().take(MISSES_WAITING));
+        let down = hopeless || self.look_up().await.is_err();
+        let (book, now) = (self.keys.read(), (self.clock)().at);
+        for miss in waiting {
+            let verdict = match (book.holds(&miss.digest), down) {
+                (true, _) => Verdict::Listed,
+                (false, true) => Verdict::StoreDown,
+                (false, false) => Verdict::Unknown,
+            };
+            if verdict == Verdict::Unknown {
+                self.unknown.remember(&miss.digest, now);
+            }
+            miss.answer(verdict);
+        }
+    }
+
+    async fn look_up(&mut self) -> Result<(), StoreFault> {
+        self.health.lookups.fetch_add(1, Ordering::Relaxed);
+        self.refresh().await
+    }
+
+    fn pause(&self) -> std::time::Duration {
+        if self.health.is_up() { MISS_PAUSE } else { STORE_RETRY }
+    }
+
+    async fn obey(&mut self, nudge: Nudge) {
+        match nudge {
+            Nudge::Heard => drop(self.refresh().await),
+            Nudge::Changed(done) => {
+                let _unread = self.refresh().await;
+                let _asker_gone = done.send(());
+            }
+            Nudge::Revoke(id, done) => {
+                let revoked = self.revoke_here(id);
+                let _asker_gone = done.send(revoked);
+            }
+        }
+    }
+
+    fn revoke_here(&mut self, id: String) -> bool {
+        if self.unwritten.len() >= PENDING_REVOCATIONS {
+            return false;
+        }
+        let Some(book) = self.keys.read().revoking(&id, (self.clock)()) else { return false };
+        self.keys.replace(book);
+        self.unwritten.insert(id)
+    }
+
+    async fn write_revocations(&mut self) -> Result<(), StoreFault> {
+        while let Some(id) = self.unwritten.first().cloned() {
+            match self.registry.revoke_key(&id).await {
+                Err(RegistryFault::Store(doing)) => return Err(StoreFault::Down(doing)),
+                // Done, or the key is gone: either way there is nothing left to write.
+                _ => drop(self.unwritten.remove(&id)),
+            }
+        }
+        Ok(())
+    }
+}

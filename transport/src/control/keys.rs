@@ -1,0 +1,121 @@
+//! From rows of the store to the book that lanes read.
+
+use std::sync::Arc;
+
+use authepy_engine::perimeter::api_key::{KeyClass, KeyDigest, Mode};
+use authepy_engine::perimeter::life::KeyLife;
+use authepy_engine::perimeter::origin::OriginRule;
+use authepy_engine::perimeter::{KeyBook, KeyRecord};
+use authepy_engine::request::ProjectId;
+
+use super::store::KeyRow;
+use crate::hex::unhex;
+
+/// The class as the store spells it.
+pub(super) const fn class_name(class: KeyClass) -> &'static str {
+    match class {
+        KeyClass::Secret => "secret",
+        KeyClass::Restricted => "restricted",
+    }
+}
+
+/// The class that the store spells so.
+pub(super) fn class_named(name: &str) -> Option<KeyClass> {
+    [KeyClass::Secret, KeyClass::Restricted].into_iter().find(|&class| class_name(class) == name)
+}
+
+/// What kind of key a row is; `None` for a row that somebody else wrote.
+pub(super) fn kind_of(row: &KeyRow) -> Option<(KeyClass, Mode)> {
+    Some((class_named(&row.class)?, if row.test { Mode::Test } else { Mode::Live }))
+}
+
+/// The dates of a row.
+pub(super) fn life_of(row: &KeyRow) -> KeyLife {
+    // A negative date can't be written by us; it reads as the beginning of time.
+    let seconds = |at: i64| u64::try_from(at).unwrap_or(0);
+    KeyLife {
+        created: seconds(row.created),
+        expires: row.expires.map(seconds),
+        revoked: row.revoked.map(seconds),
+        rotated: row.successor.is_some(),
+    }
+}
+
+/// The book of these rows. A row or rule that can't be read is left out, which refuses what it would
+/// have let in; how many were is told.
+pub(super) fn book(rows: Vec<KeyRow>) -> (KeyBook, usize) {
+    let mut unreadable = 0;
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (read, left_out) = record(row, &mut names);
+        unreadable += left_out;
+        records.extend(read);
+    }
+    (KeyBook::new(records), unreadable)
+}
+
+fn record(row: KeyRow, names: &mut Vec<Arc<str>>) -> (Option<KeyRecord>, usize) {
+    let digest = unhex(&row.digest);
+    let (Some(digest), Some((class, mode)), Ok(project)) =
+        (digest, kind_of(&row), u32::try_from(row.project))
+    else {
+        return (None, 1);
+    };
+    let life = life_of(&row);
+    let rules: Vec<OriginRule> = row.origins.iter().filter_map(|rule| OriginRule::parse(rule).ok()).collect();
+    let left_out = row.origins.len() - rules.len();
+    let record = KeyRecord {
+        id: row.id.into(),
+        digest: KeyDigest::from_bytes(digest),
+        project: ProjectId(project),
+        project_name: shared(names, row.project_name),
+        class,
+        mode,
+        native: row.native,
+        origins: rules.into_iter().collect(),
+        life,
+    };
+    (Some(record), left_out)
+}
+
+/// One name for all keys of a project. Rows of a project tend to be neighbours in time, not in order, so
+/// the last few names are enough to share most of them.
+fn shared(names: &mut Vec<Arc<str>>, name: String) -> Arc<str> {
+    const RECENT: usize = 64;
+    if let Some(known) = names.iter().rev().take(RECENT).find(|known| ***known == *name) {
+        return known.clone();
+    }
+    names.push(name.into());
+    names.last().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> KeyRow {
+        KeyRow {
+            id: "key_1".into(),
+            project: 1,
+            project_name: "shop".into(),
+            class: "restricted".into(),
+            digest: "ab".repeat(32),
+            origins: vec!["mybrand.com".into()],
+            ..KeyRow::default()
+        }
+    }
+
+    #[test]
+    fn an_unreadable_row_or_rule_lets_nobody_in() {
+        let (book, unreadable) = book(vec![
+            row(),
+            KeyRow { digest: "xy".repeat(32), id: "key_2".into(), ..row() },
+            KeyRow { class: "admin".into(), id: "key_3".into(), digest: "cd".repeat(32), ..row() },
+            KeyRow { origins: vec!["*".into()], id: "key_4".into(), digest: "ef".repeat(32), ..row() },
+        ]);
+        assert_eq!((book.len(), unreadable), (2, 3));
+        assert!(book.lists_origin(b"https://mybrand.com"));
+        assert!(!book.lists_origin(b"https://evil.com"));
+    }
+}

@@ -1,0 +1,64 @@
+//! The admin token: drawn here, shown once, kept as a digest.
+
+use authepy_engine::entropy::Entropy as _;
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+use zeroize::Zeroizing;
+
+use super::{Registry, RegistryFault};
+use crate::control::store::{StoreFault, within};
+use crate::entropy::OsEntropy;
+use crate::hex::{hex, unhex};
+
+const SETTING: &str = "admin_token_digest";
+
+impl Registry {
+    /// Draws a new admin token in place of the old one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn create_admin_token(&self) -> Result<Zeroizing<String>, RegistryFault> {
+        let token = draw_token();
+        within(async {
+            let mut change = self.store.begin().await?;
+            sqlx::query(
+                "INSERT INTO setting (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(SETTING)
+            .bind(hex(&token_digest(token.as_bytes())))
+            .execute(&mut *change.transaction)
+            .await?;
+            Ok::<_, RegistryFault>(change.commit().await?)
+        })
+        .await?;
+        Ok(token)
+    }
+
+    /// The digest of the token that was made last, if one was.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(in crate::control) async fn admin_token_digest(&self) -> Result<Option<[u8; 32]>, StoreFault> {
+        within(async {
+            let query = sqlx::query("SELECT value FROM setting WHERE name = $1").bind(SETTING);
+            let rows = self.store.read(query).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let text: String = row.try_get(0)?;
+            Ok(unhex(&text))
+        })
+        .await
+    }
+}
+
+/// What a token is known by: it is random, so no salt and no slow hash.
+pub fn token_digest(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// `ath_admin_` and 256 random bits in hexadecimal.
+pub fn draw_token() -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    OsEntropy::default().fill(&mut *bytes);
+    Zeroizing::new(format!("ath_admin_{}", hex(&*bytes)))
+}

@@ -1,0 +1,208 @@
+//! The store: projects, digests of keys, origins. SQLite in a file, or PostgreSQL for a fleet.
+//!
+//! ```text
+//!   registry ──▶ Change (one transaction, counts the revision up) ──▶ tables
+//!   keeper   ──▶ keys_since(revision): one statement, either "nothing new" or everything
+//! ```
+//!
+//! The same SQL runs on both. Nothing waits for the store longer than [`STORE_PATIENCE`], and no text of
+//! its errors goes anywhere: it may quote what was asked.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::any::{Any, AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, ConnectOptions, Executor, SqlSafeStr, Transaction};
+use zeroize::Zeroizing;
+
+use crate::config::ConfigFault;
+use crate::limits::{STORE_CONNECTIONS, STORE_PATIENCE};
+
+mod change;
+mod news;
+mod question;
+
+pub(super) use news::News;
+pub(super) use question::{Answer, KeyRow, gather, key_columns};
+
+const SCHEMA: &str = include_str!("store/schema.sql");
+
+/// Where the store is. May hold a password, so `Debug` shows the kind only.
+#[derive(Clone)]
+pub struct StoreUrl {
+    url: Zeroizing<String>,
+    kind: StoreKind,
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl StoreUrl {
+    /// Reads `store.url`.
+    ///
+    /// # Errors
+    /// Anything but `sqlite:` and `postgres:` URLs.
+    pub fn parse(url: &str) -> Result<Self, ConfigFault> {
+        let kind = match url.split_once(':') {
+            Some(("sqlite", _)) => StoreKind::Sqlite,
+            Some(("postgres" | "postgresql", _)) => StoreKind::Postgres,
+            _ => return Err(ConfigFault("store.url: sqlite://FILE or postgres://…".into())),
+        };
+        if url.parse::<AnyConnectOptions>().is_err() {
+            return Err(ConfigFault("store.url: not a URL".into()));
+        }
+        Ok(Self { url: Zeroizing::new(url.to_owned()), kind })
+    }
+
+    /// A SQLite file.
+    pub fn file(path: &std::path::Path) -> Self {
+        Self { url: Zeroizing::new(format!("sqlite://{}", path.display())), kind: StoreKind::Sqlite }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path).split('?').next()?;
+        (!path.is_empty() && path != ":memory:").then(|| path.into())
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUrl({:?}, redacted)", self.kind)
+    }
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// It does not answer, or not in time. What it was doing, in a word.
+    Down(&'static str),
+    /// Something of that name is there already.
+    Taken,
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down(doing) => write!(f, "the store can't be used: {doing}"),
+            Self::Taken => f.write_str("the store has one of that name already"),
+        }
+    }
+}
+
+impl std::error::Error for StoreFault {}
+
+impl From<sqlx::Error> for StoreFault {
+    fn from(fault: sqlx::Error) -> Self {
+        match fault {
+            sqlx::Error::Database(fault) if fault.is_unique_violation() => Self::Taken,
+            sqlx::Error::Database(_) => Self::Down("a statement failed"),
+            sqlx::Error::PoolTimedOut => Self::Down("no connection within the time allowed"),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Down("unreadable rows"),
+            _ => Self::Down("the connection failed"),
+        }
+    }
+}
+
+/// An open store. Cloning gives the same one.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    kind: StoreKind,
+    /// Statements so far, for the metrics.
+    queries: Arc<AtomicU64>,
+}
+
+impl Store {
+    /// Opens the store on this runtime and brings its schema up to date.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreFault> {
+        sqlx::any::install_default_drivers();
+        if let Some(path) = url.path() {
+            create_private(&path).map_err(|_| StoreFault::Down("the file can't be opened"))?;
+        }
+        let options: AnyConnectOptions = url.url.parse()?;
+        // A statement's text holds no secret, but its log line would cost one per poll.
+        let options = options.disable_statement_logging();
+        let kind = url.kind;
+        let pool = AnyPoolOptions::new()
+            .max_connections(STORE_CONNECTIONS)
+            .acquire_timeout(STORE_PATIENCE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if kind == StoreKind::Sqlite {
+                        // Readers and the writer don't wait for each other; a full disk loses no commit.
+                        connection.execute("PRAGMA journal_mode = WAL").await?;
+                        connection.execute("PRAGMA synchronous = FULL").await?;
+                        connection.execute("PRAGMA busy_timeout = 1500").await?;
+                        connection.execute("PRAGMA foreign_keys = ON").await?;
+                    }
+                    Ok(())
+                })
+            });
+        let pool = within(async { pool.connect_with(options).await.map_err(StoreFault::from) }).await?;
+        let store = Self { pool, kind, queries: Arc::default() };
+        within(store.migrate()).await?;
+        Ok(store)
+    }
+
+    /// Which database it is.
+    pub fn kind(&self) -> StoreKind {
+        self.kind
+    }
+
+    /// Statements so far.
+    pub fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    /// The rows of one question.
+    pub(super) async fn read(
+        &self,
+        query: sqlx::query::Query<'_, Any, AnyArguments>,
+    ) -> Result<Vec<AnyRow>, StoreFault> {
+        self.count();
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    /// A transaction for several questions about one moment.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Any>, StoreFault> {
+        self.count();
+        Ok(self.pool.begin().await?)
+    }
+
+    fn count(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn migrate(&self) -> Result<(), StoreFault> {
+        let first = Migration::new(1, "first".into(), MigrationType::Simple, SCHEMA.into_sql_str(), false);
+        let migrator = Migrator::with_migrations(vec![first]);
+        migrator.run(&self.pool).await.map_err(|_| StoreFault::Down("its schema can't be brought up to date"))
+    }
+}
+
+/// Waits for the store, but not for long.
+pub(super) async fn within<T, E: From<StoreFault>>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let patience = STORE_PATIENCE + Duration::from_millis(500);
+    let silence = StoreFault::Down("it does not answer");
+    tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(silence.into()))
+}
+
+/// The file, readable by its owner only, before SQLite would create it for everybody.
+fn create_private(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+}
