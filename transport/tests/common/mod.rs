@@ -17,7 +17,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod operator;
 pub mod phone;
+pub mod postgres;
+pub mod serve;
 
 /// A running `authepy dev --json`, with everything its ready line said.
 pub struct DevServer {
@@ -47,8 +50,16 @@ impl DevServer {
 
     /// Starts the binary with these arguments and waits for its ready line.
     pub fn run(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_authepy"))
-            .args(arguments)
+        Self::started(Command::new(env!("CARGO_BIN_EXE_authepy")).args(arguments))
+    }
+
+    /// The same, as the child of a program that watches it.
+    pub fn run_under(program: &str, watching: &[&str], arguments: &[&str]) -> Self {
+        Self::started(Command::new(program).args(watching).arg(env!("CARGO_BIN_EXE_authepy")).args(arguments))
+    }
+
+    fn started(command: &mut Command) -> Self {
+        let mut process = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

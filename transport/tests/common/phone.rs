@@ -138,6 +138,11 @@ impl Phone {
         heard.body["id"].as_str().unwrap().to_owned()
     }
 
+    /// The same, for many at once.
+    pub async fn issue_owned(&self, recipient: String) -> String {
+        self.issue(&recipient).await
+    }
+
     pub async fn check(&self, id: &str, code: &str) -> Heard {
         self.post(&format!("/v1/verifications/{id}/check"), &serde_json::json!({"code": code})).await
     }

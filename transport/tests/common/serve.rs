@@ -1,0 +1,78 @@
+//! `authepy serve` as an operator would set it up: a certificate, a config file, a store.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::DevServer;
+
+/// The admin token of every such server.
+pub const TOKEN: &str = "ath_admin_of_the_tests";
+
+/// A folder with a certificate and a config file.
+pub struct Site {
+    pub folder: TempDir,
+}
+
+impl Site {
+    /// `more` goes to the end of the config file.
+    pub fn new(store: &str, more: &str) -> Self {
+        let site = Self { folder: TempDir::with_prefix("authepy-site-").unwrap() };
+        let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(site.path("cert.pem"), certificate.cert.pem()).unwrap();
+        std::fs::write(site.path("key.pem"), certificate.signing_key.serialize_pem()).unwrap();
+        let config = format!(
+            "listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"\nadmin.token = \"{TOKEN}\"\n\
+             store.url = \"{store}\"\ntls.cert = \"{}\"\ntls.key = \"{}\"\n{more}\n",
+            site.path("cert.pem"),
+            site.path("key.pem"),
+        );
+        std::fs::write(site.path("authepy.toml"), config).unwrap();
+        site
+    }
+
+    /// A file in the folder.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A SQLite store in a folder of its own.
+    pub fn sqlite(folder: &TempDir) -> String {
+        format!("sqlite://{}", folder.path().join("authepy.db").display())
+    }
+
+    /// Mail into this site's folder.
+    pub fn outbox(folder: &TempDir) -> String {
+        format!(
+            "[[delivery]]\nname = \"outbox\"\nkind = \"outbox\"\nurl = \"{}\"\nfrom = \"no-reply@mybrand.com\"",
+            folder.path().join("outbox").display()
+        )
+    }
+
+    /// Serves from it; the folder lives as long as the server.
+    pub fn serve(self) -> Served {
+        let mut server = DevServer::run(&["serve", "--json", "--config", &self.path("authepy.toml")]);
+        server.ready["ca"] = json!(self.path("cert.pem"));
+        server.ready["admin_token"] = json!(TOKEN);
+        Served { server, site: self }
+    }
+}
+
+/// A server with its folder.
+pub struct Served {
+    server: DevServer,
+    pub site: Site,
+}
+
+impl std::ops::Deref for Served {
+    type Target = DevServer;
+
+    fn deref(&self) -> &DevServer {
+        &self.server
+    }
+}
+
+impl std::ops::DerefMut for Served {
+    fn deref_mut(&mut self) -> &mut DevServer {
+        &mut self.server
+    }
+}
