@@ -1,7 +1,6 @@
 //! A request that hyper read as an [`Exchange`].
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use http::{Request, Version};
 use http_body_util::BodyExt;
@@ -25,7 +24,8 @@ pub(super) struct TcpExchange {
 
 impl TcpExchange {
     /// Holds hyper's head to the rules of [`HeadBuilder`].
-    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, patience: Duration) -> Result<Self, Fault> {
+    /// The whole request has to be there at `deadline`.
+    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, deadline: Instant) -> Result<Self, Fault> {
         let (parts, incoming) = request.into_parts();
         let wire = if parts.version == Version::HTTP_2 { Wire::Multiplexed } else { Wire::Serial };
         let mut builder = HeadBuilder::new(wire);
@@ -39,8 +39,7 @@ impl TcpExchange {
         for (name, value) in &parts.headers {
             builder.field(name.as_str().as_bytes(), value.as_bytes())?;
         }
-        let (head, deadline) = (builder.finish()?, Instant::now() + patience);
-        Ok(Self { head, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
+        Ok(Self { head: builder.finish()?, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
     }
 }
 
