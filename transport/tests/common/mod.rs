@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub mod phone;
+pub mod tcp;
 
 /// A running `authepy dev --json`, with everything its ready line said.
 pub struct DevServer {
@@ -75,6 +76,10 @@ impl DevServer {
 
     pub fn h3(&self) -> SocketAddr {
         self.text("h3").parse().unwrap()
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.text("tcp").parse().unwrap()
     }
 
     pub fn process_id(&self) -> u32 {
