@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http3::error::{Code, Fault, Refused};
 use crate::http3::head::{Head, HeadBuilder, Wire};
-use crate::http3::limits::MAX_BODY_BYTES;
+use crate::http3::limits::{FIELD_OVERHEAD_BYTES, MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
 use crate::http3::wiped::Wiped;
 use crate::serve::Exchange;
 
@@ -36,7 +36,12 @@ impl TcpExchange {
         if let Some(authority) = parts.uri.authority() {
             builder.pseudo(b":authority", authority.as_str().as_bytes())?;
         }
+        let mut bytes = 0;
         for (name, value) in &parts.headers {
+            bytes += name.as_str().len() + value.len() + FIELD_OVERHEAD_BYTES;
+            if bytes > MAX_FIELD_SECTION_BYTES {
+                return Err(Fault::Answer(Refused::HeadersTooLarge));
+            }
             builder.field(name.as_str().as_bytes(), value.as_bytes())?;
         }
         Ok(Self { head: builder.finish()?, incoming: Some(incoming), body: Wiped::new(), peer, deadline })

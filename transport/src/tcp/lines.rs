@@ -70,8 +70,7 @@ impl Lines {
                 }
             };
         }
-        let in_head = matches!(self.part, Part::RequestLine | Part::Field);
-        Ok(in_head || (self.part == Part::Between && self.after_cr))
+        Ok(matches!(self.part, Part::RequestLine | Part::Field))
     }
 
     /// Heads that began so far.
