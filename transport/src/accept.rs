@@ -25,10 +25,11 @@ struct Bounds {
     per_peer: usize,
     retry_above: usize,
     resets: u32,
+    idle: Duration,
     deadline: Duration,
 }
 
-/// What is in use on this lane. Made on its thread.
+/// What is in use on this lane, by QUIC and TCP on all of its addresses. Made on its thread.
 #[derive(Clone, Default)]
 pub(crate) struct InUse(Rc<RefCell<Tally>>);
 
@@ -55,6 +56,7 @@ impl Admission {
             per_peer: bounds.per_peer as usize,
             retry_above: (bounds.retry_above as usize).div_ceil(lanes),
             resets: bounds.resets,
+            idle: bounds.idle.0,
             deadline: bounds.deadline.0,
         }))
     }
@@ -62,6 +64,11 @@ impl Admission {
     /// Stream resets one connection may cause.
     pub(crate) fn resets(&self) -> u32 {
         self.0.resets
+    }
+
+    /// Longest a connection may stay without a request under way. quinn keeps to it by itself.
+    pub(crate) fn idle(&self) -> Duration {
+        self.0.idle
     }
 
     /// Longest a request may take to arrive, or an answer to be taken.
@@ -123,8 +130,7 @@ impl Drop for Place {
 }
 
 /// Decides about every connection that knocks at one endpoint, until the process ends.
-pub(crate) async fn accept(endpoint: Endpoint, desk: Desk, admission: Admission) {
-    let in_use = InUse::default();
+pub(crate) async fn accept(endpoint: Endpoint, desk: Desk, admission: Admission, in_use: InUse) {
     while let Some(incoming) = endpoint.accept().await {
         if desk.drain().has_begun() {
             incoming.refuse();
@@ -159,8 +165,8 @@ mod tests {
     use super::*;
 
     fn admission(max: usize, per_peer: usize, retry_above: usize) -> Admission {
-        let deadline = Duration::from_secs(1);
-        Admission(Arc::new(Bounds { max, per_peer, retry_above, resets: 1, deadline }))
+        let (idle, deadline) = (Duration::from_secs(1), Duration::from_secs(1));
+        Admission(Arc::new(Bounds { max, per_peer, retry_above, resets: 1, idle, deadline }))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use authepy_engine::actor::{Lane, LaneThread, Seat};
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use rustls::ServerConfig as TlsConfig;
 
-use crate::accept::{Admission, accept};
+use crate::accept::{Admission, InUse, accept};
 use crate::config::Connections;
 use crate::desk::{Desk, Shared};
 use crate::observe::Counters;
@@ -58,9 +58,11 @@ pub fn start(
 }
 
 fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+    // One tally for all doors of the lane: a peer's share is the same whichever way it comes.
+    let in_use = InUse::default();
     for socket in doors.udp {
         let endpoint = endpoint(lane.index(), doors.lanes, doors.quic.clone(), socket)?;
-        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));
+        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone(), in_use.clone()));
     }
     for listener in doors.tcp {
         let port = listener.local_addr()?.port();
@@ -71,6 +73,7 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
             doors.tls.clone(),
             desk.clone(),
             admission.clone(),
+            in_use.clone(),
         ));
     }
     Ok(())

@@ -35,10 +35,12 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// HTTP/2 streams reset before we saw them, and streams we had to reset, before the connection ends
 /// (CVE-2023-44487 and its mirror image).
 pub const H2_PENDING_RESETS: usize = 64;
-/// How often an idle HTTP/2 connection is asked whether it still lives, and how long it may think.
-pub const H2_PING_EVERY: Duration = Duration::from_secs(30);
-/// See [`H2_PING_EVERY`].
-pub const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a TCP connection with nothing under way may take to say goodbye: two round trips of a bad
+/// link.
+pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
+/// Bytes thrown away while a peer that is still sending reads our last answer: a body a hundred times too
+/// long.
+pub const TCP_LINGER_BYTES: usize = 1 << 20;
 /// How long a lane out of descriptors waits before it accepts again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections the kernel queues for us.

@@ -1,15 +1,20 @@
 //! The TCP door: HTTP/2 and HTTP/1.1 over TLS, in front of the same [`serve`](crate::serve::serve).
 //!
+//! ```text
+//!   accept ─▶ TLS, ALPN ─▶ serving ─┬─ idle, drain ─▶ GOAWAY or `connection: close` ─▶ closed
+//!      │          │                 ├─ flood, stall ─▶ closed
+//!      └ no place └ deadline        └─ ambiguous message ─▶ 400 ─▶ closed
+//! ```
+//!
 //! For browsers that have yet to read `Alt-Svc`, and for networks that block UDP. hyper reads the wire;
 //! the head it read is held to the same rules as an HTTP/3 head, and the bounds are the same numbers.
+//! What hyper does not bound, [`watch`], [`frames`] and [`lines`] do.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -19,18 +24,22 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accept::{Admission, InUse, Place};
 use crate::desk::Desk;
-use crate::http3::error::Fault;
 use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
 use crate::observe::Protocol;
-use crate::reply::{Problem, Reply, Scratch};
-use crate::serve::serve;
 
+mod answer;
 mod exchange;
-use exchange::TcpExchange;
+mod frames;
+mod lines;
+mod stream;
+mod watch;
 
-/// Two years, as browsers' preload lists ask.
-const HSTS: &[u8] = b"max-age=63072000";
+use answer::Aborted;
+use frames::Frames;
+use lines::Lines;
+use stream::{Lent, Pulse, Seen};
+use watch::{Overdue, Watch};
 
 /// Runs connections on this thread.
 #[derive(Clone)]
@@ -51,9 +60,10 @@ pub(crate) async fn accept(
     tls: Arc<rustls::ServerConfig>,
     desk: Desk,
     admission: Admission,
+    in_use: InUse,
 ) {
-    let (acceptor, in_use) = (TlsAcceptor::from(tls), InUse::default());
-    let alt_svc: Arc<str> = format!("h3=\":{port}\"; ma=86400").into();
+    let acceptor = TlsAcceptor::from(tls);
+    let alt_svc: Rc<str> = format!("h3=\":{port}\"; ma=86400").into();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -64,8 +74,9 @@ pub(crate) async fn accept(
                 let peer = from.ip().to_canonical();
                 // No place: closed before TLS costs anything.
                 let Some(place) = admission.enter(&in_use, peer) else { continue };
-                let door =
-                    Door { desk: desk.clone(), admission: admission.clone(), peer, alt_svc: alt_svc.clone() };
+                let watch = Watch::new(admission.idle(), admission.deadline());
+                let (desk, admission, alt_svc) = (desk.clone(), admission.clone(), alt_svc.clone());
+                let door = Rc::new(Door { desk, admission, peer, alt_svc, watch });
                 tokio::task::spawn_local(door.drive(stream, acceptor.clone(), place));
             }
             // Out of descriptors, most likely: give the others a moment to close.
@@ -75,103 +86,96 @@ pub(crate) async fn accept(
 }
 
 /// One connection's way in.
-#[derive(Clone)]
 struct Door {
     desk: Desk,
     admission: Admission,
     peer: IpAddr,
-    alt_svc: Arc<str>,
+    alt_svc: Rc<str>,
+    watch: Rc<Watch>,
+}
+
+/// How hyper's part of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With its last byte, or by a fault that hyper or we saw.
+    Over,
+    /// By nothing happening.
+    Stalled,
 }
 
 impl Door {
-    async fn drive(self, stream: TcpStream, acceptor: TlsAcceptor, mut place: Place) {
+    /// Sees one connection through.
+    async fn drive(self: Rc<Self>, stream: TcpStream, acceptor: TlsAcceptor, mut place: Place) {
         // An error only costs some latency.
         let _delayed = stream.set_nodelay(true);
-        let Ok(Ok(stream)) = timeout(limits::HANDSHAKE_DEADLINE, acceptor.accept(stream)).await else {
-            return;
-        };
+        let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());
+        let handshake = acceptor.accept(Pulse::new(stream, self.watch.clone()));
+        let Ok(Ok(stream)) = timeout(patience, handshake).await else { return };
         place.established();
         let _open = self.desk.drain().guard();
         self.desk.counters().connected(Protocol::Tcp);
-        self.converse(TokioIo::new(stream)).await;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let seen = match is_http2 {
+            true => Seen::Http2(Frames::new(self.admission.resets())),
+            false => Seen::Http1(Lines::default()),
+        };
+        let stream = Lent::new(stream, seen, self.watch.clone());
+        if self.clone().converse(stream.clone(), is_http2).await == End::Over {
+            let last_words = if stream.owes_refusal() { self.last_words() } else { Vec::new() };
+            // However it goes, the connection ends here.
+            let _closed = timeout(limits::TCP_FAREWELL, stream.close(&last_words)).await;
+        }
         self.desk.counters().disconnected();
     }
 
-    async fn converse(&self, stream: TokioIo<tokio_rustls::server::TlsStream<TcpStream>>) {
-        let mut builder = auto::Builder::new(OnThisLane);
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.admission.deadline())
-            .max_buf_size(2 * MAX_FIELD_SECTION_BYTES)
-            .max_headers(MAX_FIELDS)
-            .keep_alive(true);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits::REQUEST_STREAMS_PER_CONNECTION)
-            .max_header_list_size(MAX_FIELD_SECTION_BYTES as u32)
-            .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
-            .max_local_error_reset_streams(limits::H2_PENDING_RESETS)
-            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-            .max_send_buf_size(limits::SEND_WINDOW_BYTES as usize)
-            .keep_alive_interval(limits::H2_PING_EVERY)
-            .keep_alive_timeout(limits::H2_PING_TIMEOUT);
-        let service = service_fn(|request| self.clone().answer(request));
-        let connection = builder.serve_connection(stream, service);
-        let mut connection = std::pin::pin!(connection);
+    /// Lets hyper serve requests until the connection ends or should.
+    async fn converse(self: Rc<Self>, stream: Lent, is_http2: bool) -> End {
+        let builder = builder(is_http2);
+        let service = service_fn(|request| {
+            let answer = tokio::task::spawn_local(self.clone().answer(request));
+            async { answer.await.unwrap_or(Err(Aborted)) }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             // How a connection ends is its peer's business.
-            _ended = connection.as_mut() => return,
-            () = self.desk.drain().begun() => connection.as_mut().graceful_shutdown(),
+            _ended = connection.as_mut() => return End::Over,
+            overdue = self.watch.overdue() => if overdue == Overdue::Stalled {
+                return End::Stalled;
+            },
+            () = self.desk.drain().begun() => {}
         }
-        let _ended = timeout(limits::DRAIN_DEADLINE, connection).await;
-    }
-
-    /// Serves one request. An error ends its stream, or the HTTP/1.1 connection.
-    async fn answer(self, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Aborted> {
-        let reply = match TcpExchange::new(request, self.peer, self.admission.deadline()) {
-            Ok(mut exchange) => serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?,
-            Err(fault) => {
-                let problem = match fault {
-                    Fault::Answer(refused) => Problem::from(refused),
-                    Fault::Stream(_) | Fault::Connection(_) => Problem::MalformedHttp,
-                };
-                let mut reply = Reply::from(problem);
-                reply.identify(self.desk.request_id());
-                self.desk.counters().count(&reply);
-                reply
+        connection.as_mut().graceful_shutdown();
+        let wind_down = async {
+            while timeout(limits::TCP_FAREWELL, connection.as_mut()).await.is_err() {
+                if self.watch.is_quiet() {
+                    return End::Stalled;
+                }
             }
+            End::Over
         };
-        Ok(self.respond(reply))
-    }
-
-    fn respond(&self, reply: Reply) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::copy_from_slice(&reply.body)));
-        *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or_default();
-        let headers = response.headers_mut();
-        let mut add = |name: &str, value: &[u8]| {
-            // Our own names and values are valid; an echoed origin came in as a header value.
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
-                headers.insert(name, value);
-            }
-        };
-        self.desk.with_date(|date| reply.fields(date.as_bytes(), &mut Scratch::default(), &mut add));
-        add("alt-svc", self.alt_svc.as_bytes());
-        add("strict-transport-security", HSTS);
-        response
+        timeout(limits::DRAIN_DEADLINE, wind_down).await.unwrap_or(End::Stalled)
     }
 }
 
-/// The request ended without an answer.
-#[derive(Debug)]
-struct Aborted;
-
-impl std::fmt::Display for Aborted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("request aborted")
-    }
+/// hyper with our bounds. The version is ALPN's word alone: a preface is not looked for.
+fn builder(is_http2: bool) -> auto::Builder<OnThisLane> {
+    let builder = auto::Builder::new(OnThisLane);
+    let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The watch's business: hyper's clock would run on idle connections too.
+        .header_read_timeout(None::<Duration>)
+        .max_buf_size(2 * MAX_FIELD_SECTION_BYTES)
+        .max_headers(MAX_FIELDS);
+    builder
+        .http2()
+        .max_concurrent_streams(limits::REQUEST_STREAMS_PER_CONNECTION)
+        .max_header_list_size(MAX_FIELD_SECTION_BYTES as u32)
+        .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::H2_PENDING_RESETS)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(limits::SEND_WINDOW_BYTES as usize);
+    builder
 }
-
-impl std::error::Error for Aborted {}

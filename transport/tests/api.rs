@@ -1,4 +1,4 @@
-//! The API of the contract, section 4, over real HTTP/3 against the built binary.
+//! The API of the contract, section 4, over HTTP/3, HTTP/2 and HTTP/1.1 against the built binary.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,14 +8,24 @@
 
 mod common;
 
-use common::phone::{Heard, Phone};
+over_every_wire!(
+    a_code_is_issued_mailed_checked_once_and_purged,
+    the_last_wrong_code_ends_the_verification,
+    a_resend_adds_a_code_and_no_tries,
+    cancel_is_idempotent_and_purges,
+    a_repeated_request_gets_the_first_answer_and_no_second_mail,
+    bad_input_is_named_and_changes_nothing,
+    keys_and_origins_are_judged_before_the_body,
+    aliases_share_one_budget_and_test_keys_have_their_own,
+);
+
+use common::phone::{Heard, Phone, Wire};
 use common::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 
-#[tokio::test]
-async fn a_code_is_issued_mailed_checked_once_and_purged() {
+async fn a_code_is_issued_mailed_checked_once_and_purged(wire: Wire) {
     let server = DevServer::start(&[]);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let body = json!({"recipient": "Ada.Lovelace+x@gmail.com", "purpose": "login", "locale": "en-GB",
         "nonce": "n-1", "metadata": {"ref": "cart-42"}});
     let issued = phone.post("/v1/verifications", &body).await;
@@ -28,7 +38,10 @@ async fn a_code_is_issued_mailed_checked_once_and_purged() {
     for (member, value) in expected.as_object().unwrap() {
         assert_eq!(&issued.body[member], value, "{member}");
     }
-    assert_common_headers(&issued);
+    assert_common_headers(&issued, wire);
+    if wire != Wire::H3 {
+        assert_eq!(issued.header("alt-svc"), format!("h3=\":{}\"; ma=86400", server.h3().port()));
+    }
 
     let status = phone.get(&format!("/v1/verifications/{id}")).await;
     assert_eq!((status.status.as_u16(), &status.body["metadata"]["ref"]), (200, &json!("cart-42")));
@@ -68,11 +81,24 @@ async fn a_code_is_issued_mailed_checked_once_and_purged() {
     assert_eq!(phone.get(&format!("/v1/verifications/{id}")).await.code(), (404, "verification-not-found"));
 }
 
-fn assert_common_headers(heard: &Heard) {
+fn assert_common_headers(heard: &Heard, wire: Wire) {
     assert_eq!(heard.header("cache-control"), "no-store");
     assert_eq!(heard.header("x-content-type-options"), "nosniff");
     assert!(heard.header("x-request-id").starts_with("req_"));
     assert!(heard.header("date").ends_with("GMT"));
+    assert_transport_headers(heard, wire);
+}
+
+/// TCP answers point to HTTP/3 and forbid plain HTTP; HTTP/3 has nothing to say of either.
+fn assert_transport_headers(heard: &Heard, wire: Wire) {
+    let (alt_svc, hsts) = (heard.header("alt-svc"), heard.header("strict-transport-security"));
+    match wire {
+        Wire::H3 => assert_eq!((alt_svc, hsts), ("", "")),
+        Wire::H2 | Wire::H1 => {
+            assert!(alt_svc.starts_with("h3=\":") && alt_svc.ends_with("\"; ma=86400"), "{alt_svc}");
+            assert_eq!(hsts, "max-age=63072000");
+        }
+    }
 }
 
 fn without_id(heard: &Heard) -> (u16, usize, Value) {
@@ -81,10 +107,9 @@ fn without_id(heard: &Heard) -> (u16, usize, Value) {
     (heard.status.as_u16(), heard.bytes.len(), body)
 }
 
-#[tokio::test]
-async fn the_last_wrong_code_ends_the_verification() {
+async fn the_last_wrong_code_ends_the_verification(wire: Wire) {
     let server = DevServer::start(&[]);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let id = phone.issue("bob@example.com").await;
     let code = server.code_for("bob@example.com");
     let wrong = if code == "000000" { "000001" } else { "000000" };
@@ -103,10 +128,9 @@ async fn the_last_wrong_code_ends_the_verification() {
     assert_eq!(phone.check(&id, &code).await.code(), (404, "verification-not-found"));
 }
 
-#[tokio::test]
-async fn a_resend_adds_a_code_and_no_tries() {
+async fn a_resend_adds_a_code_and_no_tries(wire: Wire) {
     let server = DevServer::start(&["codes.resend_after=1ms", "codes.sends=2"]);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let id = phone.issue("eve@example.com").await;
     let first = server.code_for("eve@example.com");
     let path = format!("/v1/verifications/{id}/resend");
@@ -124,10 +148,9 @@ async fn a_resend_adds_a_code_and_no_tries() {
     assert_eq!(phone.check(&id, &first).await.body["valid"], true, "the first code still works");
 }
 
-#[tokio::test]
-async fn cancel_is_idempotent_and_purges() {
+async fn cancel_is_idempotent_and_purges(wire: Wire) {
     let server = DevServer::start(&[]);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let id = phone.issue("joe@example.com").await;
     let code = server.code_for("joe@example.com");
     let path = format!("/v1/verifications/{id}");
@@ -137,10 +160,10 @@ async fn cancel_is_idempotent_and_purges() {
     assert_eq!(phone.check(&id, &code).await.code(), (404, "verification-not-found"));
 }
 
-#[tokio::test]
-async fn a_repeated_request_gets_the_first_answer_and_no_second_mail() {
+async fn a_repeated_request_gets_the_first_answer_and_no_second_mail(wire: Wire) {
     let server = DevServer::start(&["codes.resend_after=1ms"]);
-    let phone = Phone::connect(&server).await.with("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324");
+    let phone =
+        Phone::over(wire, &server).await.with("idempotency-key", "8e03978e-40d5-43dd-bc93-6894a57f9324");
     let body = json!({"recipient": "ida@example.com", "purpose": "login"});
     let first = phone.post("/v1/verifications", &body).await;
     let second = phone
@@ -152,17 +175,16 @@ async fn a_repeated_request_gets_the_first_answer_and_no_second_mail() {
     assert_eq!(other.code(), (422, "idempotency-key-reused"));
     let id = first.body["id"].as_str().unwrap();
     let code = server.code_for("ida@example.com");
-    let phone = Phone::connect(&server).await.with("idempotency-key", "check-1");
+    let phone = Phone::over(wire, &server).await.with("idempotency-key", "check-1");
     let (once, again) = (phone.check(id, &code).await, phone.check(id, &code).await);
     assert_eq!(once.body["valid"], true);
     assert_eq!((once.bytes, again.header("idempotency-replayed")), (again.bytes.clone(), "true"));
     assert_eq!(server.metric("authepy_mail_total{outcome=\"sent\"}"), 1);
 }
 
-#[tokio::test]
-async fn bad_input_is_named_and_changes_nothing() {
+async fn bad_input_is_named_and_changes_nothing(wire: Wire) {
     let server = DevServer::start(&NO_LIMITS);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let issue = |text: &'static str| {
         let phone = phone.clone();
         async move { phone.send("POST", "/v1/verifications", Some(text.as_bytes())).await }
@@ -190,6 +212,7 @@ async fn bad_input_is_named_and_changes_nothing() {
         assert_eq!(heard.header("content-type"), "application/problem+json");
         assert_eq!(heard.body["type"], format!("/problems/{code}"));
         assert_eq!(heard.body["request_id"], heard.header("x-request-id"));
+        assert_common_headers(&heard, wire);
     }
     let big = format!(r#"{{"recipient":"{}"}}"#, "a".repeat(9_000));
     assert_eq!(
@@ -212,10 +235,9 @@ async fn bad_input_is_named_and_changes_nothing() {
     assert_eq!(server.metric("authepy_mail_total{outcome=\"sent\"}"), 0);
 }
 
-#[tokio::test]
-async fn keys_and_origins_are_judged_before_the_body() {
+async fn keys_and_origins_are_judged_before_the_body(wire: Wire) {
     let server = DevServer::start(&NO_LIMITS);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     let body = json!({"recipient": "ada@example.com"});
     let secret = server.text("secret_key").to_owned();
     let flipped = format!("{}{}", &secret[..secret.len() - 1], if secret.ends_with('a') { 'b' } else { 'a' });
@@ -275,10 +297,9 @@ async fn keys_and_origins_are_judged_before_the_body() {
     assert_eq!(server.metric("authepy_key_exposed_total"), exposed + 1);
 }
 
-#[tokio::test]
-async fn aliases_share_one_budget_and_test_keys_have_their_own() {
+async fn aliases_share_one_budget_and_test_keys_have_their_own(wire: Wire) {
     let server = DevServer::start(&["limits.recipient.issue=2/10m"]);
-    let phone = Phone::connect(&server).await;
+    let phone = Phone::over(wire, &server).await;
     phone.issue("ada@gmail.com").await;
     phone.issue("a.d.a+1@googlemail.com").await;
     let heard = phone.post("/v1/verifications", &json!({"recipient": "ADA+2@gmail.com"})).await;

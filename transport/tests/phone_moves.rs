@@ -23,12 +23,12 @@ async fn a_phone_that_changes_its_port_stays_on_its_lane() {
             let recipient = format!("moving{n}@example.com");
             let id = phone.issue(&recipient).await;
             let code = server.code_for(&recipient);
-            let before = phone.endpoint.local_addr().unwrap();
-            phone.endpoint.rebind(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
-            assert_ne!(phone.endpoint.local_addr().unwrap(), before);
+            let before = phone.quic().endpoint.local_addr().unwrap();
+            phone.quic().endpoint.rebind(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+            assert_ne!(phone.quic().endpoint.local_addr().unwrap(), before);
             let heard = phone.check(&id, &code).await;
             assert_eq!(heard.body["valid"], true, "{lanes} lanes, phone {n}: {:?}", heard.body);
-            assert!(phone.connection.close_reason().is_none());
+            assert!(phone.quic().connection.close_reason().is_none());
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A request that hyper read as an [`Exchange`].
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use http::{Request, Version};
 use http_body_util::BodyExt;
@@ -10,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http3::error::{Code, Fault, Refused};
 use crate::http3::head::{Head, HeadBuilder, Wire};
-use crate::http3::limits::MAX_BODY_BYTES;
+use crate::http3::limits::{FIELD_OVERHEAD_BYTES, MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
 use crate::http3::wiped::Wiped;
 use crate::serve::Exchange;
 
@@ -25,7 +24,8 @@ pub(super) struct TcpExchange {
 
 impl TcpExchange {
     /// Holds hyper's head to the rules of [`HeadBuilder`].
-    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, patience: Duration) -> Result<Self, Fault> {
+    /// The whole request has to be there at `deadline`.
+    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, deadline: Instant) -> Result<Self, Fault> {
         let (parts, incoming) = request.into_parts();
         let wire = if parts.version == Version::HTTP_2 { Wire::Multiplexed } else { Wire::Serial };
         let mut builder = HeadBuilder::new(wire);
@@ -36,11 +36,15 @@ impl TcpExchange {
         if let Some(authority) = parts.uri.authority() {
             builder.pseudo(b":authority", authority.as_str().as_bytes())?;
         }
+        let mut bytes = 0;
         for (name, value) in &parts.headers {
+            bytes += name.as_str().len() + value.len() + FIELD_OVERHEAD_BYTES;
+            if bytes > MAX_FIELD_SECTION_BYTES {
+                return Err(Fault::Answer(Refused::HeadersTooLarge));
+            }
             builder.field(name.as_str().as_bytes(), value.as_bytes())?;
         }
-        let (head, deadline) = (builder.finish()?, Instant::now() + patience);
-        Ok(Self { head, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
+        Ok(Self { head: builder.finish()?, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
     }
 }
 

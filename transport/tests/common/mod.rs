@@ -21,6 +21,7 @@ pub mod operator;
 pub mod phone;
 pub mod postgres;
 pub mod serve;
+pub mod tcp;
 
 /// A running `authepy dev --json`, with everything its ready line said.
 pub struct DevServer {
@@ -86,6 +87,10 @@ impl DevServer {
 
     pub fn h3(&self) -> SocketAddr {
         self.text("h3").parse().unwrap()
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.text("tcp").parse().unwrap()
     }
 
     pub fn process_id(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! An HTTP/3 client that is not ours: the `h3` crate on quinn.
+//! A client that is not ours, over each wire: the `h3` crate on quinn, hyper on tokio-rustls.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,18 +11,68 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::DevServer;
+use super::tcp::TcpLine;
 
 pub type Requests = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
-/// One connection to a server.
+/// What a phone speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    H3,
+    H2,
+    H1,
+}
+
+impl Wire {
+    pub const ALL: [Self; 3] = [Self::H3, Self::H2, Self::H1];
+}
+
+/// One test per wire for each behaviour, so that a failure names the wire.
+#[macro_export]
+macro_rules! over_every_wire {
+    ($($behaviour:ident),* $(,)?) => {
+        $(mod $behaviour {
+            use super::common::phone::Wire;
+
+            #[tokio::test]
+            async fn over_h3() {
+                super::$behaviour(Wire::H3).await;
+            }
+
+            #[tokio::test]
+            async fn over_h2() {
+                super::$behaviour(Wire::H2).await;
+            }
+
+            #[tokio::test]
+            async fn over_h1() {
+                super::$behaviour(Wire::H1).await;
+            }
+        })*
+    };
+}
+
+/// One connection to a server, and what each request on it carries.
 #[derive(Clone)]
 pub struct Phone {
-    pub requests: Requests,
-    pub connection: quinn::Connection,
-    pub endpoint: quinn::Endpoint,
+    line: Line,
     pub key: String,
     pub headers: Vec<(String, String)>,
     authority: String,
+}
+
+#[derive(Clone)]
+enum Line {
+    Quic(QuicLine),
+    Tcp(TcpLine),
+}
+
+/// An HTTP/3 connection.
+#[derive(Clone)]
+pub struct QuicLine {
+    pub requests: Requests,
+    pub connection: quinn::Connection,
+    pub endpoint: quinn::Endpoint,
 }
 
 /// One answer.
@@ -45,14 +95,20 @@ impl Heard {
     }
 }
 
-/// A quinn client configuration that trusts the server's CA and speaks h3.
-pub fn client_config(server: &DevServer) -> quinn::ClientConfig {
+/// A TLS client configuration that trusts the server's CA and offers these protocols.
+pub fn tls_config(server: &DevServer, protocols: &[&str]) -> rustls::ClientConfig {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(server.text("ca")).unwrap()).unwrap();
     let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
-    quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    tls
+}
+
+/// A quinn client configuration that trusts the server's CA and speaks h3.
+pub fn client_config(server: &DevServer) -> quinn::ClientConfig {
+    let tls = QuicClientConfig::try_from(tls_config(server, &["h3"])).unwrap();
+    quinn::ClientConfig::new(Arc::new(tls))
 }
 
 /// A QUIC connection from `127.0.0.1`, without HTTP/3 on it yet.
@@ -68,20 +124,61 @@ pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> (quinn::Endpo
     (endpoint, connection)
 }
 
-impl Phone {
-    /// Connects with the secret live key.
-    pub async fn connect(server: &DevServer) -> Self {
-        Self::connect_with(server, server.text("secret_key")).await
-    }
-
-    /// Connects with another key.
-    pub async fn connect_with(server: &DevServer, key: &str) -> Self {
+impl QuicLine {
+    async fn connect(server: &DevServer) -> Self {
         let (endpoint, connection) = connect(server).await;
         let (mut driver, requests) =
             h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
         tokio::spawn(async move { std::future::poll_fn(|context| driver.poll_close(context)).await });
+        Self { requests, connection, endpoint }
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        let mut stream = self.requests.clone().send_request(request).await.unwrap();
+        if !body.is_empty() {
+            // A server that has answered already may have stopped the stream.
+            let _stopped = stream.send_data(body).await;
+        }
+        let _stopped = stream.finish().await;
+        let response = stream.recv_response().await.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(mut chunk) = stream.recv_data().await.unwrap() {
+            bytes.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
+        }
+        (response.status(), response.headers().clone(), bytes)
+    }
+}
+
+impl Phone {
+    /// Connects over HTTP/3 with the secret live key.
+    pub async fn connect(server: &DevServer) -> Self {
+        Self::over(Wire::H3, server).await
+    }
+
+    /// Connects over HTTP/3 with another key.
+    pub async fn connect_with(server: &DevServer, key: &str) -> Self {
+        Self::connect(server).await.with_key(key)
+    }
+
+    /// Connects over this wire with the secret live key.
+    pub async fn over(wire: Wire, server: &DevServer) -> Self {
+        let line = match wire {
+            Wire::H3 => Line::Quic(QuicLine::connect(server).await),
+            Wire::H2 => Line::Tcp(TcpLine::http2(server).await),
+            Wire::H1 => Line::Tcp(TcpLine::http1(server).await),
+        };
         let authority = format!("localhost:{}", server.h3().port());
-        Self { requests, connection, endpoint, key: key.to_owned(), headers: Vec::new(), authority }
+        Self { line, key: server.text("secret_key").to_owned(), headers: Vec::new(), authority }
+    }
+
+    /// The QUIC connection under an HTTP/3 phone.
+    pub fn quic(&self) -> &QuicLine {
+        match &self.line {
+            Line::Quic(line) => line,
+            Line::Tcp(_) => panic!("this phone is on TCP"),
+        }
     }
 
     /// The same connection, with one more header on each request.
@@ -116,19 +213,13 @@ impl Phone {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let mut stream = self.requests.clone().send_request(request.body(()).unwrap()).await.unwrap();
-        if let Some(body) = body {
-            // A server that has answered already may have stopped the stream.
-            let _stopped = stream.send_data(Bytes::copy_from_slice(body)).await;
-        }
-        let _stopped = stream.finish().await;
-        let response = stream.recv_response().await.unwrap();
-        let mut bytes = Vec::new();
-        while let Some(mut chunk) = stream.recv_data().await.unwrap() {
-            bytes.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
-        }
+        let request = request.body(Bytes::copy_from_slice(body.unwrap_or_default())).unwrap();
+        let (status, headers, bytes) = match &self.line {
+            Line::Quic(line) => line.send(request).await,
+            Line::Tcp(line) => line.send(request).await,
+        };
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Heard { status: response.status(), headers: response.headers().clone(), bytes, body }
+        Heard { status, headers, bytes, body }
     }
 
     /// Issues a code for this recipient and returns the verification's id.
