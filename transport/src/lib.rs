@@ -25,6 +25,7 @@ pub mod receipt;
 mod reply;
 mod serve;
 mod target;
+mod turnstile;
 mod wire;
 
 pub mod control;

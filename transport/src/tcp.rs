@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response};
 use http_body_util::Full;
@@ -22,7 +23,7 @@ use crate::desk::Desk;
 use crate::http3::error::Fault;
 use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
-use crate::observe::Protocol;
+use crate::observe::{Protocol, RouteLabel};
 use crate::reply::{Problem, Reply, Scratch};
 use crate::serve::serve;
 
@@ -140,7 +141,7 @@ impl Door {
                 };
                 let mut reply = Reply::from(problem);
                 reply.identify(self.desk.request_id());
-                self.desk.counters().count(&reply);
+                self.desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
                 reply
             }
         };

@@ -77,7 +77,11 @@ impl Admin {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "application/json", r#"{"status":"not ready"}"#.into())
             }
             "/metrics" => {
-                let text = observe::render(&self.counters, &self.shared.mail.counters());
+                let text = observe::render(
+                    &self.counters,
+                    &self.shared.mail.counters().outcomes(),
+                    self.shared.mail.bytes(),
+                );
                 plain(StatusCode::OK, OPENMETRICS, text)
             }
             _ => plain(StatusCode::NOT_FOUND, "text/plain", "not found\n".into()),
