@@ -32,7 +32,7 @@ use crate::entropy::Entropy;
 use crate::limits::{BATCH_ASKS, INBOX_BATCHES, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
 use crate::request::{Command, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
-use crate::shard::{Settings, Shard};
+use crate::shard::{Census, Settings, Shard};
 
 mod pending;
 pub use pending::Answer;
@@ -223,6 +223,11 @@ impl Lane {
     pub fn population(&self) -> (usize, usize) {
         let shard = self.0.shard.borrow();
         (shard.live(), shard.inboxes())
+    }
+
+    /// What this lane's shard holds.
+    pub fn census(&self) -> Census {
+        self.0.shard.borrow().census()
     }
 
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.

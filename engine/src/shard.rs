@@ -17,7 +17,11 @@ use std::time::Duration;
 
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
-use crate::limits::{Capacity, OVERLOADED_RETRY_AFTER, SWEEP_VISITS};
+use crate::limits::{
+    Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, OVERLOADED_RETRY_AFTER, SPENT_RECEIPT_BYTES,
+    SWEEP_VISITS,
+};
+use crate::perimeter::api_key::Mode;
 use crate::request::{Command, HandOver, Issue, Outcome, Refusal};
 use crate::route::{Digest128, StartKeys};
 
@@ -55,6 +59,17 @@ pub struct Settings {
     pub capacity: Capacity,
 }
 
+/// What a shard holds, for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Live verifications of live keys.
+    pub live_slots: usize,
+    /// Live verifications of test keys.
+    pub test_slots: usize,
+    /// What all records count for against the memory ceiling.
+    pub bytes: usize,
+}
+
 /// The state of one shard. Owned by one actor on one thread; nothing else reaches it.
 pub struct Shard {
     keys: StartKeys,
@@ -64,6 +79,8 @@ pub struct Shard {
     receipts: SpentReceipts,
     wheel: Wheel,
     live: usize,
+    /// Those of `live` that test keys issued.
+    test: usize,
 }
 
 impl Shard {
@@ -75,6 +92,7 @@ impl Shard {
             receipts: SpentReceipts::new(settings.capacity.receipts),
             wheel: Wheel::default(),
             live: 0,
+            test: 0,
             keys,
             settings,
         }
@@ -132,6 +150,14 @@ impl Shard {
         self.inboxes.len()
     }
 
+    /// What there is, and what it counts for: a look at lengths.
+    pub fn census(&self) -> Census {
+        let inboxes = self.live.max(self.inboxes.len()) * INBOX_RECORD_BYTES;
+        let others =
+            self.idempotency.len() * IDEMPOTENCY_RECORD_BYTES + self.receipts.len() * SPENT_RECEIPT_BYTES;
+        Census { live_slots: self.live - self.test, test_slots: self.test, bytes: inboxes + others }
+    }
+
     fn issue(&mut self, now: Now, issue: Issue, entropy: &mut impl Entropy) -> Result<Outcome, Refusal> {
         let known = self.inboxes.find_inbox(&issue.inbox);
         if let Some(at) = known {
@@ -140,6 +166,7 @@ impl Shard {
         if self.live.max(self.inboxes.len()) >= self.settings.capacity.inboxes {
             return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
         }
+        let of_test = usize::from(issue.owner.mode == Mode::Test);
         let at = self.inboxes.find_or_insert(&issue.inbox, InboxRecord::new);
         let decided = match self.inboxes.get_mut(at) {
             Some(inbox) => inbox.issue(now, issue, &self.settings, &self.keys, entropy),
@@ -148,6 +175,7 @@ impl Shard {
         if let Ok(issued) = &decided {
             self.inboxes.insert_id(issued.id.locate(&self.keys).0, at);
             self.live += 1;
+            self.test += of_test;
         }
         self.settle_inbox(now.at, at);
         decided.map(Outcome::Issued)
@@ -162,11 +190,12 @@ impl Shard {
     ) -> Result<Outcome, Refusal> {
         let at = self.inboxes.find_id(&id).ok_or(Refusal::VerificationNotFound)?;
         let inbox = self.inboxes.get_mut(at).ok_or(Refusal::VerificationNotFound)?;
-        let before = inbox.live();
+        let (before, of_test) = (inbox.live(), usize::from(inbox.is_test()));
         let decided = rule(inbox, &self.keys, &self.settings);
         if inbox.live() < before {
             self.inboxes.remove_id(&id);
             self.live -= 1;
+            self.test -= of_test;
         }
         self.settle_inbox(now.at, at);
         decided
@@ -183,7 +212,7 @@ impl Shard {
     /// Wipes what has expired in one inbox, then schedules its next visit or forgets it.
     fn settle_inbox(&mut self, now: Moment, at: u32) {
         let Some(inbox) = self.inboxes.get_mut(at) else { return };
-        let mut gone = Vec::new();
+        let (mut gone, of_test) = (Vec::new(), usize::from(inbox.is_test()));
         let next = inbox.sweep(now, &self.settings, |id| gone.push(id));
         match next {
             None => self.inboxes.remove(at),
@@ -196,6 +225,7 @@ impl Shard {
         for id in gone {
             self.inboxes.remove_id(&id);
             self.live -= 1;
+            self.test -= of_test;
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Sign-ups at a steady rate: issue, (a wrong code,) the right code, (a refused replay)
     SignupWave(SignupWave),
+    /// A backend's sign-ups alone, then the same beside a flood through a restricted key
+    ClassIsolation(ClassIsolation),
 }
 
 #[derive(ClapArgs)]
@@ -78,8 +80,67 @@ impl SignupWave {
     }
 }
 
-/// Where to, and as whom.
 #[derive(ClapArgs)]
+pub(crate) struct ClassIsolation {
+    /// A file that holds the line `authepy dev --json` printed; its two test keys are used
+    #[arg(long, value_name = "JSON_FILE")]
+    pub(crate) target: PathBuf,
+    /// The backend's sign-ups a second, in both phases
+    #[arg(long, default_value_t = 100.0)]
+    rate: f64,
+    /// How long each phase lasts
+    #[arg(long, default_value_t = 10.0)]
+    seconds: f64,
+    /// The backend's connections
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// The flood's sign-ups a second (an issue and a check each), whether the server keeps up or not
+    #[arg(long, default_value_t = 20_000.0)]
+    flood_rate: f64,
+    /// The flood's connections
+    #[arg(long, default_value_t = 64)]
+    flood_connections: usize,
+    /// The flood's sign-ups under way at once; those above the cap are not started
+    #[arg(long, default_value_t = 4_000)]
+    flood_in_flight: usize,
+    /// Fixes start times, recipients and choices. A second run against the same server wants another seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object as the last line of stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ClassIsolation {
+    /// The backend's stream in phase 1 and in phase 2, and the flood: no two share a recipient.
+    pub(crate) fn profiles(&self) -> [Profile; 3] {
+        let backend = |part| Profile {
+            scenario: "class-isolation".into(),
+            seed: self.seed.wrapping_mul(3).wrapping_add(part),
+            rate: self.rate,
+            seconds: self.seconds,
+            arrivals: Arrivals::Poisson,
+            connections: self.connections,
+            peers: 1,
+            threads: 1,
+            in_flight: 2_000,
+            wrong_share: 0.2,
+            replay_share: 0.2,
+        };
+        let flood = Profile {
+            rate: self.flood_rate,
+            // Begun before the phase it is to disturb.
+            seconds: self.seconds + 1.0,
+            connections: self.flood_connections,
+            in_flight: self.flood_in_flight,
+            ..backend(2)
+        };
+        [backend(0), backend(1), flood]
+    }
+}
+
+/// Where to, and as whom.
+#[derive(ClapArgs, Default)]
 pub(crate) struct TargetArgs {
     /// A file that holds the line `authepy dev --json` printed; the flags below override its members
     #[arg(long, value_name = "JSON_FILE", required_unless_present = "h3")]

@@ -20,6 +20,7 @@
 
 mod args;
 mod clock;
+mod isolation;
 mod maildir;
 mod metronome;
 mod oracle;
@@ -38,9 +39,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args::Command::SignupWave(args) = args::Args::parse().command;
+    let command = args::Args::parse().command;
     // Two TLS providers in one tree can make rustls panic at run time; naming one first settles it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match command {
+        args::Command::SignupWave(args) => signup_wave(&args),
+        args::Command::ClassIsolation(args) => class_isolation(&args),
+    }
+}
+
+fn signup_wave(args: &args::SignupWave) -> ExitCode {
     let profile = args.profile();
     let target = match target::Target::resolve(&args.target) {
         Ok(target) => target,
@@ -57,6 +65,28 @@ fn main() -> ExitCode {
                 println!("{}", report.json());
             }
             ExitCode::from(u8::from(!report.holds()))
+        }
+        Err(problem) => stop(69, &problem),
+    }
+}
+
+fn class_isolation(args: &args::ClassIsolation) -> ExitCode {
+    let profiles = args.profiles();
+    let targets = match target::both_classes(&args.target) {
+        Ok(targets) => targets,
+        Err(problem) => return stop(2, &problem),
+    };
+    if let Some(problem) = profiles.iter().find_map(|profile| profile.check(&targets[0]).err()) {
+        return stop(2, &problem);
+    }
+    match isolation::run(&profiles, targets) {
+        Ok(tallies) => {
+            let comparison = isolation::Comparison::new(&profiles, &tallies);
+            print!("{}", comparison.table());
+            if args.json {
+                println!("{}", comparison.json());
+            }
+            ExitCode::from(u8::from(!comparison.holds()))
         }
         Err(problem) => stop(69, &problem),
     }

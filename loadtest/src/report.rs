@@ -68,10 +68,8 @@ impl<'a> Report<'a> {
     /// The line `compare` will read.
     pub(crate) fn json(&self) -> Value {
         let tally = self.tally;
-        let steps: serde_json::Map<_, _> = Step::ALL
-            .iter()
-            .filter_map(|step| Some((step.name().replace([' ', '-'], "_"), micros(tally.histogram(*step)?))))
-            .collect();
+        let steps: serde_json::Map<_, _> =
+            Step::ALL.iter().filter_map(|step| Some((step.key(), micros(tally.histogram(*step)?)))).collect();
         let wrong = tally.wrong.iter().map(|(kind, wrong)| (kind.clone(), json!(wrong.count)));
         json!({
             "profile": self.profile,

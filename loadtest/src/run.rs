@@ -30,6 +30,11 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// Runs the profile to its end. An error means that the run never began.
 pub(crate) fn run(profile: &Profile, target: Target) -> Result<Tally, String> {
+    run_with(profile, target, || ())
+}
+
+/// The same, and calls `connected` before the first sign-up.
+pub(crate) fn run_with(profile: &Profile, target: Target, connected: impl FnOnce()) -> Result<Tally, String> {
     let mails = match &target.codes {
         Codes::Mail(outbox) => Some(Maildir::watch(outbox)?),
         Codes::Zeros => None,
@@ -50,6 +55,7 @@ pub(crate) fn run(profile: &Profile, target: Target) -> Result<Tally, String> {
         for _ in 0..profile.threads {
             all_ready.recv().map_err(|_| "a worker ended early")??;
         }
+        connected();
         show_progress(scope, &live, &over);
         metronome::beat(clock::now() + BREATH, profile.schedule(), profile.in_flight, &starts, &live);
         drop(starts);

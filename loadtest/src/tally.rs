@@ -44,6 +44,11 @@ impl Step {
             Self::SignUp => "sign-up",
         }
     }
+
+    /// The name as a JSON member.
+    pub(crate) fn key(self) -> String {
+        self.name().replace([' ', '-'], "_")
+    }
 }
 
 /// One kind of wrong answer.

@@ -36,6 +36,8 @@ struct Ready {
     ca: Option<PathBuf>,
     secret_key: Option<String>,
     restricted_key: Option<String>,
+    secret_test_key: Option<String>,
+    restricted_test_key: Option<String>,
     outbox: Option<PathBuf>,
 }
 
@@ -60,6 +62,20 @@ impl Target {
         let usual_origin = restricted.then(|| "https://mybrand.com".to_owned());
         Ok(Self { h3, roots: read_roots(&ca)?, key, origin: args.origin.clone().or(usual_origin), codes })
     }
+}
+
+/// The same server to a backend and to a page, by the test keys of a ready line.
+pub(crate) fn both_classes(file: &Path) -> Result<[Target; 2], String> {
+    let ready = read_ready(file)?;
+    let as_caller = |key: Option<String>| {
+        let key = key.ok_or_else(|| format!("{}: a test key is missing", file.display()))?;
+        Target::resolve(&TargetArgs {
+            target: Some(file.to_owned()),
+            key: Some(key),
+            ..TargetArgs::default()
+        })
+    };
+    Ok([as_caller(ready.secret_test_key)?, as_caller(ready.restricted_test_key)?])
 }
 
 /// Class and mode from the prefix: (restricted, test).

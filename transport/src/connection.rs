@@ -102,6 +102,8 @@ impl Session {
             while self.running.get() > 0 {
                 self.finished.notified().await;
             }
+            // What QUIC still holds of an answer is lost with the close, and its phone would ask again.
+            tokio::time::sleep(limits::DRAIN_LINGER.max(4 * self.connection.rtt())).await;
         };
         tokio::select! {
             () = refuse => {}

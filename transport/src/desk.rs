@@ -25,6 +25,7 @@ use crate::observe::Counters;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::reply::Problem;
+use crate::turnstile::Turnstile;
 
 /// What all lanes share. Immutable, or counters.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ struct Inner {
     shared: Shared,
     counters: Arc<Counters>,
     lookups: KeyLookups,
+    /// Where requests wait for their turn, by the class of their key.
+    turnstile: Turnstile,
     /// The `Date` field and the second it was made for.
     date: RefCell<String>,
     date_second: Cell<u64>,
@@ -75,6 +78,7 @@ impl Desk {
             lookups: KeyLookups::new(shared.keeper.clone()),
             shared,
             counters,
+            turnstile: Turnstile::new(),
             date: RefCell::default(),
             date_second: Cell::new(0),
             scratch: RefCell::default(),
@@ -82,7 +86,6 @@ impl Desk {
     }
 
     pub(crate) fn ask(&self, route: Route, command: Command) -> Answer {
-        self.0.counters.shard_message();
         self.0.lane.ask(route, command)
     }
 
@@ -150,6 +153,10 @@ impl Desk {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    pub(crate) fn turnstile(&self) -> &Turnstile {
+        &self.0.turnstile
     }
 
     pub(crate) fn drain(&self) -> &Drain {

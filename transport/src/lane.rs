@@ -16,7 +16,7 @@ use crate::observe::Counters;
 use crate::socket::LaneConnectionIds;
 use crate::tcp;
 
-/// How often a lane publishes the size of its shard.
+/// How often a lane publishes what its shard holds.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// What one lane listens with.
@@ -50,6 +50,8 @@ pub fn start(
             pin(core);
         }
         let desk = Desk::new(lane.clone(), shared, counters.clone());
+        let gate = desk.clone();
+        tokio::task::spawn_local(async move { gate.turnstile().run().await });
         let result = open(&lane, doors, &desk, &admission);
         // Whoever starts the lanes has gone only if the start failed elsewhere.
         let _gone = started.send(result);
@@ -87,7 +89,7 @@ fn endpoint(lane: usize, lanes: usize, quic: quinn::ServerConfig, socket: UdpSoc
 
 async fn publish(lane: &Lane, counters: &Counters) {
     loop {
-        counters.set_live(lane.population().0);
+        counters.publish(lane.census());
         tokio::time::sleep(PUBLISH_EVERY).await;
     }
 }

@@ -26,6 +26,7 @@ pub mod receipt;
 mod reply;
 mod serve;
 mod target;
+mod turnstile;
 mod wire;
 
 pub mod control;

@@ -32,6 +32,10 @@ pub const READ_CHUNK_BYTES: usize = 16 << 10;
 /// How long a connection that is being closed for draining may finish its requests.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Least time between a connection's last answer and its close in a drain: a lost packet is sent again
+/// within one probe timeout, about 100 ms on a local path; four round trips where those are longer.
+pub const DRAIN_LINGER: Duration = Duration::from_millis(200);
+
 /// HTTP/2 streams reset before we saw them, and streams we had to reset, before the connection ends
 /// (CVE-2023-44487 and its mirror image).
 pub const H2_PENDING_RESETS: usize = 64;
@@ -101,3 +105,21 @@ pub const ADMIN_IDLE: Duration = Duration::from_secs(300);
 pub const ADMIN_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a start waits for the control plane: the store's patience, its migrations, the listener.
 pub const CONTROL_START: Duration = Duration::from_secs(15);
+
+/// Requests of secret keys that wait for their turn on one lane: about 100 ms of work at 25 µs each. A
+/// waiter's own cost is its task, head and body, 24 KiB at most and 2 KiB in practice: 96 MiB at most,
+/// which its connection's windows bound already.
+pub const SECRET_PLACES: usize = 4_096;
+/// Requests of restricted keys that wait for their turn on one lane: a quarter, so that what a flood may
+/// keep waiting is 25 ms of work (and 24 MiB at most), yet a thousand phones may ask in one instant.
+pub const RESTRICTED_PLACES: usize = 1_024;
+/// Requests of secret keys worked on before a lane looks at its sockets again: some 1.5 ms.
+pub const SECRET_PER_TURN: u32 = 64;
+/// Requests of restricted keys worked on before a lane looks at its sockets again: some 200 µs, which is
+/// what they can add to the wait of a backend's request. Fewer would make the look itself (about 2 µs)
+/// a noticeable part of each request.
+pub const RESTRICTED_PER_TURN: u32 = 8;
+
+/// Issues in one batch (contract, section 4). Its answer has some 45 KB, well inside a connection's send
+/// window; the request itself is held to the 8 KiB of any body.
+pub const BATCH_ITEMS: usize = 100;

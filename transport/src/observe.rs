@@ -1,14 +1,20 @@
 //! Counters without personal data: one set per lane, added up when somebody looks.
 //!
-//! No label comes from a request: routes and reasons are names of this program.
+//! No label comes from a request: routes, outcomes and reasons are names of this program. What test keys
+//! do is counted in families of its own (`authepy_test_…`) and never in the live ones.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::delivery::MailCounters;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::shard::Census;
+
 use crate::reply::{Problem, Reply};
+
+mod openmetrics;
+mod sheet;
+
+pub use sheet::{Beside, StoreFigures, render};
 
 /// Problem codes as metric reasons, in a fixed order: the index is the counter's place.
 const REASONS: [&str; 24] = [
@@ -38,6 +44,69 @@ const REASONS: [&str; 24] = [
     "not_ready",
 ];
 
+/// What was asked for, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RouteLabel {
+    Issue,
+    Check,
+    Resend,
+    Cancel,
+    Status,
+    Batch,
+    Introspect,
+    Alerts,
+    Jwks,
+    Healthz,
+    Readyz,
+    Preflight,
+    /// No route of ours, a method the route does not have, or a head that could not be read.
+    Unknown,
+}
+
+impl RouteLabel {
+    const ALL: [(Self, &str); 13] = [
+        (Self::Issue, "issue"),
+        (Self::Check, "check"),
+        (Self::Resend, "resend"),
+        (Self::Cancel, "cancel"),
+        (Self::Status, "status"),
+        (Self::Batch, "batch"),
+        (Self::Introspect, "introspect"),
+        (Self::Alerts, "alerts"),
+        (Self::Jwks, "jwks"),
+        (Self::Healthz, "healthz"),
+        (Self::Readyz, "readyz"),
+        (Self::Preflight, "preflight"),
+        (Self::Unknown, "unknown"),
+    ];
+}
+
+/// How a request ended, by whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// 2xx: done as asked. A wrong code that was compared is one: its check did what it is for.
+    Ok,
+    /// 4xx: the caller's doing, or a limit it met.
+    Refused,
+    /// 5xx: ours.
+    Failed,
+    /// No answer: the request broke off, came too slowly or made no sense on the wire.
+    Aborted,
+}
+
+impl Outcome {
+    const ALL: [(Self, &str); 4] =
+        [(Self::Ok, "ok"), (Self::Refused, "refused"), (Self::Failed, "failed"), (Self::Aborted, "aborted")];
+
+    fn of(status: u16) -> Self {
+        match status {
+            ..400 => Self::Ok,
+            400..500 => Self::Refused,
+            500.. => Self::Failed,
+        }
+    }
+}
+
 /// How a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -45,31 +114,61 @@ pub(crate) enum Protocol {
     Tcp,
 }
 
-/// What one lane has counted. Written by its lane only; a cache line of its own.
+/// One count for each route and outcome.
+type Requests = [[AtomicU64; Outcome::ALL.len()]; RouteLabel::ALL.len()];
+
+/// What one lane has counted. Written by its lane only; cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
 pub struct Counters {
-    answered: [AtomicU64; 6],
+    requests: Requests,
+    test_requests: Requests,
     refusals: [AtomicU64; REASONS.len()],
     shard_messages: AtomicU64,
+    test_shard_messages: AtomicU64,
     keys_exposed: AtomicU64,
     connections_quic: AtomicU64,
     connections_tcp: AtomicU64,
     connections_open: AtomicU64,
-    live: AtomicU64,
+    live_slots: AtomicU64,
+    test_slots: AtomicU64,
+    state_bytes: AtomicU64,
 }
 
 impl Counters {
-    /// Counts an answer by its class, and a refusal by its reason.
-    pub fn count(&self, reply: &Reply) {
-        add(&self.answered[usize::from(reply.status / 100).min(5)]);
+    /// Counts an answered request by route and outcome, and a refusal by its reason.
+    pub(crate) fn count(&self, route: RouteLabel, mode: Mode, reply: &Reply) {
+        self.request(route, mode, Outcome::of(reply.status));
         if let Some(problem) = reply.problem {
+            self.refused(mode, problem);
+        }
+    }
+
+    /// Counts a request that got no answer.
+    pub(crate) fn aborted(&self, route: RouteLabel, mode: Mode) {
+        self.request(route, mode, Outcome::Aborted);
+    }
+
+    /// Counts why something was refused: a request, or one item of a batch.
+    pub(crate) fn refused(&self, mode: Mode, problem: Problem) {
+        if mode == Mode::Live {
             add(&self.refusals[place(problem)]);
         }
     }
 
-    pub(crate) fn shard_message(&self) {
-        add(&self.shard_messages);
+    fn request(&self, route: RouteLabel, mode: Mode, outcome: Outcome) {
+        let requests = match mode {
+            Mode::Live => &self.requests,
+            Mode::Test => &self.test_requests,
+        };
+        add(&requests[route as usize][outcome as usize]);
+    }
+
+    pub(crate) fn shard_message(&self, mode: Mode) {
+        add(match mode {
+            Mode::Live => &self.shard_messages,
+            Mode::Test => &self.test_shard_messages,
+        });
     }
 
     pub(crate) fn key_exposed(&self) {
@@ -89,15 +188,18 @@ impl Counters {
     }
 
     pub(crate) fn live(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
+        self.live_slots.load(Ordering::Relaxed)
     }
 
     pub(crate) fn open(&self) -> u64 {
         self.connections_open.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_live(&self, live: usize) {
-        self.live.store(live as u64, Ordering::Relaxed);
+    /// Publishes what the lane's shard holds.
+    pub(crate) fn publish(&self, census: Census) {
+        self.live_slots.store(census.live_slots as u64, Ordering::Relaxed);
+        self.test_slots.store(census.test_slots as u64, Ordering::Relaxed);
+        self.state_bytes.store(census.bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -112,82 +214,10 @@ fn place(problem: Problem) -> usize {
     REASONS.iter().position(same).unwrap_or(0)
 }
 
-/// Renders the counters of all lanes as OpenMetrics text.
-pub fn render(lanes: &[Arc<Counters>], mail: &MailCounters) -> String {
-    let sum = |read: &dyn Fn(&Counters) -> &AtomicU64| -> u64 {
-        lanes.iter().map(|lane| read(lane).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
-    };
-    let mut out = String::new();
-    let mut family = |name: &str, kind: &str, samples: BTreeMap<String, u64>| {
-        // Writing to a String can't fail.
-        let _ = writeln!(out, "# TYPE {name} {kind}");
-        let suffix = if kind == "counter" { "_total" } else { "" };
-        for (labels, value) in samples {
-            let _ = writeln!(out, "{name}{suffix}{labels} {value}");
-        }
-    };
-    let one = |value: u64| BTreeMap::from([(String::new(), value)]);
-    let answered = (1..6).map(|class| (format!("{{status=\"{class}xx\"}}"), sum(&|l| &l.answered[class])));
-    family("authepy_answers", "counter", answered.collect());
-    let refusals = REASONS.iter().enumerate();
-    let refusals =
-        refusals.map(|(at, reason)| (format!("{{reason=\"{reason}\"}}"), sum(&|l| &l.refusals[at])));
-    family("authepy_refusals", "counter", refusals.collect());
-    family("authepy_shard_messages", "counter", one(sum(&|l| &l.shard_messages)));
-    family("authepy_key_exposed", "counter", one(sum(&|l| &l.keys_exposed)));
-    family("authepy_live_slots", "gauge", one(sum(&|l| &l.live)));
-    family("authepy_connections", "gauge", one(sum(&|l| &l.connections_open)));
-    let accepted = [
-        ("{protocol=\"quic\"}".to_owned(), sum(&|l| &l.connections_quic)),
-        ("{protocol=\"tcp\"}".to_owned(), sum(&|l| &l.connections_tcp)),
-    ];
-    family("authepy_connections_accepted", "counter", BTreeMap::from(accepted));
-    let outcomes = mail.outcomes().into_iter();
-    let outcomes = outcomes.map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), count));
-    family("authepy_mail", "counter", outcomes.collect());
-    out.push_str("# EOF\n");
-    out
+/// The sum of one counter over all lanes.
+fn sum(lanes: &[Arc<Counters>], read: impl Fn(&Counters) -> &AtomicU64) -> u64 {
+    lanes.iter().map(|lane| read(lane).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use authepy_engine::request::{Policy, Refusal};
-    use std::time::Duration;
-
-    #[test]
-    fn every_problem_has_a_counter_of_its_own() {
-        let retry_after = Duration::ZERO;
-        let refusals = [
-            Refusal::VerificationNotFound,
-            Refusal::RecipientMismatch,
-            Refusal::NonceMismatch,
-            Refusal::MalformedCode,
-            Refusal::RateLimited { policy: Policy::Peer, retry_after },
-            Refusal::Overloaded { retry_after },
-            Refusal::DeliveryUnavailable { retry_after },
-            Refusal::IdempotencyInProgress { retry_after },
-            Refusal::IdempotencyKeyReused,
-            Refusal::NotReady { retry_after },
-        ];
-        let own = [
-            Problem::MalformedRequest(""),
-            Problem::MalformedHttp,
-            Problem::InvalidKey,
-            Problem::OriginNotAllowed,
-            Problem::KeyClassForbidden,
-            Problem::SecretKeyInBrowser,
-            Problem::NotFound,
-            Problem::MethodNotAllowed(""),
-            Problem::BodyTooLarge,
-            Problem::UnsupportedMediaType,
-            Problem::HeadersTooLarge,
-            Problem::InvalidRecipient,
-            Problem::DisposableDomain,
-            Problem::TooEarly,
-        ];
-        let all = own.into_iter().chain(refusals.into_iter().map(Problem::from));
-        let places: std::collections::BTreeSet<usize> = all.map(place).collect();
-        assert_eq!(places.len(), REASONS.len());
-    }
-}
+mod tests;

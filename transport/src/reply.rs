@@ -9,9 +9,11 @@ use authepy_engine::clock::whole_seconds_up;
 use authepy_engine::id::IdText;
 use authepy_engine::perimeter::Denial;
 use authepy_engine::request::{Policy, Refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http3::error::Refused;
+
+mod batch;
 
 /// Why a request was refused, as the contract names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,6 +281,12 @@ impl Reply {
         self
     }
 
+    /// Lets the page at `origin` read the answer, if there is one.
+    pub(crate) fn readable_by(mut self, origin: Option<&[u8]>) -> Self {
+        origin.into_iter().for_each(|origin| self.allow_origin(origin));
+        self
+    }
+
     /// Lets the page at `origin` read the answer.
     pub fn allow_origin(&mut self, origin: &[u8]) {
         self.allow_origin = Some(origin.into());
@@ -288,7 +296,7 @@ impl Reply {
     pub fn identify(&mut self, request_id: String) {
         self.request_id = request_id;
         if let Some(problem) = self.problem {
-            self.body = problem_body(problem, &self.request_id);
+            self.body = problem_json(problem, &self.request_id).to_string().into_bytes();
         }
     }
 
@@ -356,7 +364,7 @@ impl Scratch {
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
         let mut reply = Self::new(problem.row().0, Some("application/problem+json"), Vec::new());
-        reply.retry_after = problem.retry_after().map(|wait| whole_seconds_up(wait).max(1));
+        reply.retry_after = retry_after(problem);
         if let Problem::MethodNotAllowed(allow) = problem {
             reply.allow = Some(allow);
         }
@@ -366,7 +374,7 @@ impl From<Problem> for Reply {
 }
 
 /// RFC 9457.
-fn problem_body(problem: Problem, request_id: &str) -> Vec<u8> {
+fn problem_json(problem: Problem, request_id: &str) -> Value {
     let (status, code, title, detail) = problem.row();
     let mut body = json!({
         "type": format!("/problems/{code}"),
@@ -379,5 +387,10 @@ fn problem_body(problem: Problem, request_id: &str) -> Vec<u8> {
     if let Some(policy) = problem.policy() {
         body["policy"] = policy.into();
     }
-    body.to_string().into_bytes()
+    body
+}
+
+/// A wait as `Retry-After` spells it: waiting that long is enough, and never no wait at all.
+fn retry_after(problem: Problem) -> Option<u64> {
+    problem.retry_after().map(|wait| whole_seconds_up(wait).max(1))
 }

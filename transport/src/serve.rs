@@ -1,4 +1,4 @@
-//! The story of a request: read → admit → route → body → recipient → shard → reply.
+//! The story of a request: read → admit → route → body → turnstile → recipient → shard → reply.
 //!
 //! The order is the cheapest refusal first, and each step's result is the next one's argument, so that
 //! none can be skipped: a [`Call`] needs an [`Admitted`], an operation needs a body that was read.
@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
+use authepy_engine::perimeter::api_key::{KeyText, Mode, bearer};
 use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit};
 use authepy_engine::request::Refusal;
 
@@ -17,10 +18,18 @@ use crate::limits::STORE_RETRY;
 use crate::lookup::Verdict;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
+use crate::turnstile::Full;
 
+mod batch;
 mod idempotency;
 mod operation;
 mod public;
+
+/// The line of the key's class is full. A line drains in a quarter of a second at worst, so a second is
+/// enough.
+const OVERLOADED: Problem = Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+/// Nobody can say whether the key exists: not 401, or a store's bad minute would look like a revoked key.
+const STORE_DOWN: Problem = Problem::Refused(Refusal::NotReady { retry_after: STORE_RETRY });
 
 /// One request on its way in: its head is there, its body not yet.
 pub trait Exchange {
@@ -35,30 +44,42 @@ pub trait Exchange {
 /// Serves one request. A [`Fault`] means that no answer can be given: the stream or connection ends.
 pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, Fault> {
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
-    let mut reply = match Target::of(head) {
-        Target::Public(page) => public::answer(desk, page, head),
+    let (target, id) = (Target::of(head), desk.request_id());
+    let label = target.label();
+    let (mode, served) = match target {
+        Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
         Target::Key(destination) => match admitted(desk, head).await {
-            Err(problem) => problem.into(),
+            Err(TurnedAway { mode, problem }) => (mode, Ok(problem.into())),
             Ok(admitted) => {
-                let mut reply = match destination {
-                    Ok(call) => perform(desk, &admitted, &call, exchange).await?,
-                    Err(problem) => problem.into(),
+                let served = match destination {
+                    Ok(call) => perform(desk, &admitted, &call, &id, exchange).await,
+                    Err(problem) => Ok(problem.into()),
                 };
-                admitted.origin().into_iter().for_each(|origin| reply.allow_origin(origin));
-                reply
+                (admitted.key().mode, served.map(|reply| reply.readable_by(admitted.origin())))
             }
         },
     };
-    reply.identify(desk.request_id());
-    desk.counters().count(&reply);
-    Ok(reply)
+    match served {
+        Ok(mut reply) => {
+            reply.identify(id);
+            desk.counters().count(label, mode, &reply);
+            Ok(reply)
+        }
+        Err(fault) => {
+            desk.counters().aborted(label, mode);
+            Err(fault)
+        }
+    }
+}
+
+/// Who was not let in, and whose counters say so.
+struct TurnedAway {
+    mode: Mode,
+    problem: Problem,
 }
 
 /// Ban → key → origin. Nothing of the body has been read, no shard has heard of the request.
-async fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
-    if head.get(Known::EarlyData) != Field::Absent {
-        return Err(Problem::TooEarly);
-    }
+async fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, TurnedAway> {
     let from_browser = [Known::Origin, Known::SecFetchSite, Known::SecFetchMode, Known::SecFetchDest]
         .into_iter()
         .any(|known| head.get(known) != Field::Absent);
@@ -67,29 +88,43 @@ async fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
         origin: seen(head.get(Known::Origin)),
         from_browser,
     };
+    if head.get(Known::EarlyData) != Field::Absent {
+        return Err(TurnedAway { mode: Mode::Live, problem: Problem::TooEarly });
+    }
     let judge = || admit(&desk.keys(), &credentials, desk.now(), desk.refuses_secret_in_browser());
-    let admitted = match judge() {
+    let judged = match judge() {
         Err(Denial::UnlistedKey(key)) => match desk.look_up(key).await {
             Verdict::Listed => judge(),
             Verdict::Unknown => Err(Denial::InvalidKey),
-            Verdict::StoreDown => return Err(Refusal::NotReady { retry_after: STORE_RETRY }.into()),
-            Verdict::Crowded => {
-                return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }.into());
-            }
+            Verdict::StoreDown => return Err(TurnedAway { mode: Mode::Live, problem: STORE_DOWN }),
+            Verdict::Crowded => return Err(TurnedAway { mode: Mode::Live, problem: OVERLOADED }),
         },
         judged => judged,
-    }?;
-    if admitted.is_exposed() {
+    };
+    let admitted = judged
+        .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
+    if admitted.is_exposed() && admitted.key().mode == Mode::Live {
         desk.counters().key_exposed();
     }
     Ok(admitted)
 }
 
-/// Class → body → recipient → shard.
+/// A key that exists and was denied for something else says by its text whether it is a test key; one
+/// that nobody knows is nobody's test.
+fn denied_mode(credentials: &Credentials<'_>, denial: &Denial) -> Mode {
+    let shown = match (denial, credentials.authorization) {
+        (Denial::InvalidKey | Denial::UnlistedKey(_), _) | (_, Seen::Absent | Seen::Many) => None,
+        (_, Seen::One(value)) => bearer(value).and_then(|text| KeyText::parse(text).ok()),
+    };
+    shown.map_or(Mode::Live, |text| text.mode())
+}
+
+/// Class → body → its class's turn → recipient → shard.
 async fn perform(
     desk: &Desk,
     admitted: &Admitted,
     call: &Call,
+    id: &str,
     exchange: &mut impl Exchange,
 ) -> Result<Reply, Fault> {
     if !call.permitted(admitted) {
@@ -101,13 +136,19 @@ async fn perform(
         Ok(key) => key.map(Box::<[u8]>::from),
         Err(problem) => return Ok(problem.into()),
     };
-    let peer = exchange.peer();
+    let (peer, class) = (exchange.peer(), admitted.key().class);
+    if desk.turnstile().is_full(class) {
+        return Ok(OVERLOADED.into());
+    }
     let body = match exchange.body().await {
         Ok(body) => body,
         Err(Fault::Answer(refused)) => return Ok(Problem::from(refused).into()),
         Err(fault) => return Err(fault),
     };
-    let request = operation::Request { admitted, call, body, peer };
+    if let Err(Full) = desk.turnstile().pass(class).await {
+        return Ok(OVERLOADED.into());
+    }
+    let request = operation::Request { admitted, call, id, body, peer };
     let answer = match key {
         None => operation::perform(desk, &request, None).await.map(|done| done.reply),
         Some(key) => idempotency::perform(desk, &request, &key).await,

@@ -6,6 +6,7 @@ use authepy_engine::perimeter::api_key::looks_like_key;
 use authepy_engine::perimeter::permission::{Route, permits};
 
 use crate::http3::head::{Field, Head, Known, Method};
+use crate::observe::RouteLabel;
 use crate::reply::Problem;
 
 /// What needs no key.
@@ -53,6 +54,27 @@ impl Target {
         };
         Self::Public(if head.method() == Method::Get { page } else { Page::WrongMethod })
     }
+
+    /// What metrics call it.
+    pub(crate) fn label(&self) -> RouteLabel {
+        match self {
+            Self::Public(Page::Jwks) => RouteLabel::Jwks,
+            Self::Public(Page::Health) => RouteLabel::Healthz,
+            Self::Public(Page::Readiness) => RouteLabel::Readyz,
+            Self::Public(Page::Preflight) => RouteLabel::Preflight,
+            Self::Public(Page::WrongMethod) | Self::Key(Err(_)) => RouteLabel::Unknown,
+            Self::Key(Ok(call)) => match call.route {
+                Route::Issue => RouteLabel::Issue,
+                Route::Check => RouteLabel::Check,
+                Route::Resend => RouteLabel::Resend,
+                Route::Cancel => RouteLabel::Cancel,
+                Route::Status => RouteLabel::Status,
+                Route::Batch => RouteLabel::Batch,
+                Route::Introspect => RouteLabel::Introspect,
+                Route::Alerts => RouteLabel::Alerts,
+            },
+        }
+    }
 }
 
 impl Call {
@@ -71,6 +93,7 @@ impl Call {
         };
         match path {
             COLLECTION => return post(Route::Issue, None),
+            "/v1/verifications:batch" => return post(Route::Batch, None),
             "/v1/receipts/introspect" => return post(Route::Introspect, None),
             _ => {}
         }

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::reply::Problem;
 
+mod batch;
 mod metadata;
+pub(crate) use batch::items;
 pub(crate) use metadata::Metadata;
 
 /// `POST /v1/verifications`

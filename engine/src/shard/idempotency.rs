@@ -39,6 +39,11 @@ impl IdempotencyTable {
         Self { records: HashMap::default(), order: VecDeque::new(), capacity }
     }
 
+    /// Records, those that expired and were not swept yet included.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn reserve(
         &mut self,
         now: Moment,

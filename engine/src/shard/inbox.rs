@@ -155,6 +155,11 @@ impl InboxRecord {
         self.live.len()
     }
 
+    /// Whether test keys issued what lives here; a test and a live key never share an inbox.
+    pub(super) fn is_test(&self) -> bool {
+        self.live.first().is_some_and(|verification| verification.owner().mode == Mode::Test)
+    }
+
     /// How long until the inbox may receive another mail; `None` for now.
     fn wait_for_window(&self, now: Now, settings: &Settings) -> Option<Duration> {
         self.mails.permits(&settings.recipient_issue, now.at).err()

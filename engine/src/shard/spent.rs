@@ -21,6 +21,11 @@ impl SpentReceipts {
         Self { known: HashSet::default(), order: VecDeque::new(), capacity }
     }
 
+    /// Records, those that expired and were not swept yet included.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn spend(&mut self, now: Moment, spend: &Spend) -> Result<Outcome, Refusal> {
         if self.known.contains(&spend.receipt) {
             return Ok(Outcome::Spent { first: false });

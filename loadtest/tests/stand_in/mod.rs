@@ -30,6 +30,10 @@ pub(crate) enum Fault {
     Resets,
     /// Every answer takes half a second.
     Slow,
+    /// Every other request of a restricted key finds no place.
+    Sheds,
+    /// A restricted key may not issue at all, and hears so in a way no contract allows.
+    Scolds,
 }
 
 pub(crate) struct StandIn {
@@ -115,6 +119,14 @@ async fn connection(incoming: quinn::Incoming, state: Arc<State>) {
 
 impl State {
     fn answer(&self, n: u64, request: &Request<()>, body: &Value) -> (Response<()>, Bytes) {
+        let key = request.headers().get("authorization").map_or(&b""[..], |value| value.as_bytes());
+        let restricted = key.starts_with(b"Bearer rk_");
+        if restricted && self.fault == Fault::Sheds && n.is_multiple_of(2) {
+            return reply(n, 503, Some(("retry-after", "1".to_owned())), &problem(n, 503, "overloaded"));
+        }
+        if restricted && self.fault == Fault::Scolds {
+            return reply(n, 403, None, &problem(n, 403, "origin-not-allowed"));
+        }
         let path = request.uri().path();
         match path.strip_prefix("/v1/verifications/").and_then(|rest| rest.strip_suffix("/check")) {
             None => self.issue(n, body),

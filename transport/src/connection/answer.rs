@@ -1,5 +1,6 @@
 //! From a request stream to its answer: one write, or the right way to have none.
 
+use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
 use quinn::SendStream;
 use tokio::time::timeout;
@@ -8,6 +9,7 @@ use super::{Session, number};
 use crate::exchange::Http3Exchange;
 use crate::http3::error::{Code, Fault};
 use crate::http3::response;
+use crate::observe::RouteLabel;
 use crate::reply::{Problem, Reply, Scratch};
 use crate::serve::serve;
 
@@ -21,10 +23,13 @@ pub(super) async fn answer(session: &Session, mut exchange: Http3Exchange<'_>, m
         Err(Fault::Answer(refused)) => {
             let mut reply = Reply::from(Problem::from(refused));
             reply.identify(session.desk.request_id());
-            session.desk.counters().count(&reply);
+            session.desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
             Ok(reply)
         }
-        Err(fault) => Err(fault),
+        Err(fault) => {
+            session.desk.counters().aborted(RouteLabel::Unknown, Mode::Live);
+            Err(fault)
+        }
     };
     match served {
         Ok(reply) => {

@@ -26,6 +26,7 @@ use super::registry::{Registry, RegistryFault};
 use super::store::{Answer, Store, StoreFault};
 use crate::limits::{MISS_PAUSE, MISSES_WAITING, PENDING_REVOCATIONS, STORE_POLL, STORE_RETRY};
 use crate::lookup::{Miss, UnknownKeys, Verdict};
+use crate::observe::StoreFigures;
 use crate::published::Published;
 
 /// What others may know of the store's health.
@@ -39,16 +40,20 @@ pub struct StoreHealth {
 }
 
 impl StoreHealth {
-    /// Whether the last question was answered.
-    pub fn is_up(&self) -> bool {
-        !self.down.load(Ordering::Relaxed)
+    /// The health in numbers.
+    pub fn figures(&self) -> StoreFigures {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        StoreFigures {
+            up: self.is_up(),
+            keys: read(&self.keys),
+            revision: read(&self.revision),
+            queries: read(&self.queries),
+            lookups: read(&self.lookups),
+        }
     }
 
-    /// Keys in the book, statements sent, the newest revision known, and how often unknown keys were
-    /// looked up.
-    pub fn figures(&self) -> [u64; 4] {
-        let all = [&self.keys, &self.queries, &self.revision, &self.lookups];
-        all.map(|figure| figure.load(Ordering::Relaxed))
+    fn is_up(&self) -> bool {
+        !self.down.load(Ordering::Relaxed)
     }
 }
 

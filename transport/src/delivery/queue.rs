@@ -45,6 +45,9 @@ impl fmt::Debug for DeliveryAddress {
     }
 }
 
+/// What a waiting mail counts for: the job with its address, names and allocator overhead.
+const MAIL_BYTES: u64 = 1_024;
+
 /// One mail to be handed over: at most once, and not after `expires`.
 #[derive(Debug)]
 pub struct MailJob {
@@ -131,6 +134,11 @@ impl MailQueue {
     /// Mails waiting for their turn.
     pub fn queued(&self) -> usize {
         self.0.ring.len()
+    }
+
+    /// What waiting mails count for, in bytes.
+    pub fn bytes(&self) -> u64 {
+        (self.queued() as u64).saturating_mul(MAIL_BYTES)
     }
 
     /// What became of the mails.

@@ -41,7 +41,7 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>, key: &[u8]) -> R
     let scope = request.admitted.key().digest.as_bytes();
     let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
     let reserve = Reserve { key: claim, body: body_digest(desk, request)?, lifetime: CODE_LIFETIME_MAX };
-    match desk.ask(claim.route(), Command::Reserve(reserve)).await {
+    match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
             repeat(desk, request, &first, secret).map(Reply::replayed)
@@ -50,7 +50,8 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>, key: &[u8]) -> R
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
             let done = operation::perform(desk, request, Some(secret)).await;
             let first = done.as_ref().ok().and_then(|done| done.first.clone());
-            let _noted = desk.ask(claim.route(), Command::Settle(Settle { key: claim, first })).await;
+            let _noted =
+                request.ask(desk, claim.route(), Command::Settle(Settle { key: claim, first })).await;
             done.map(|done| done.reply)
         }
         other => Err(unexpected(other)),

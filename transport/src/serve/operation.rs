@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use authepy_engine::actor::Answer;
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
 use authepy_engine::perimeter::Admitted;
@@ -12,7 +13,9 @@ use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{
     Approved, Check, Command, First, Issue, Issued, Outcome, Owner, Refusal, Resend, Slot, Spend,
 };
+use authepy_engine::route::Route as ShardRoute;
 
+use super::batch;
 use crate::delivery::MailJob;
 use crate::delivery::Permit;
 use crate::desk::Desk;
@@ -21,9 +24,12 @@ use crate::target::Call;
 use crate::wire::{self, CheckBody, IntrospectBody, IssueBody, ResendBody};
 
 /// A request that was admitted and read.
+#[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) admitted: &'a Admitted,
     pub(super) call: &'a Call,
+    /// The request's id, for answers that name it within.
+    pub(super) id: &'a str,
     pub(super) body: &'a [u8],
     #[allow(dead_code, reason = "the peer's windows come with the shield")]
     pub(super) peer: IpAddr,
@@ -46,6 +52,12 @@ impl Request<'_> {
         Owner { project: self.admitted.key().project, mode: self.admitted.key().mode }
     }
 
+    /// Puts a question to an inbox's shard.
+    pub(super) fn ask(&self, desk: &Desk, route: ShardRoute, command: Command) -> Answer {
+        desk.counters().shard_message(self.owner().mode);
+        desk.ask(route, command)
+    }
+
     fn slot(&self, desk: &Desk) -> Result<Slot, Problem> {
         let id = self.call.id.clone().ok_or(Refusal::VerificationNotFound)?;
         Ok(Slot::locate(desk.start_keys(), id, self.owner()))
@@ -65,11 +77,16 @@ pub(super) async fn perform(
         Route::Cancel => cancel(desk, request).await,
         Route::Status => status(desk, request).await,
         Route::Introspect => introspect(desk, request).await,
-        Route::Batch | Route::Alerts => Err(Problem::NotFound),
+        Route::Batch => batch::perform(desk, request).await,
+        Route::Alerts => Err(Problem::NotFound),
     }
 }
 
-async fn issue(desk: &Desk, request: &Request<'_>, secret: Option<IdSecret>) -> Result<Done, Problem> {
+pub(super) async fn issue(
+    desk: &Desk,
+    request: &Request<'_>,
+    secret: Option<IdSecret>,
+) -> Result<Done, Problem> {
     let body: IssueBody<'_> = wire::read(request.body)?;
     if body.configures() && request.admitted.key().class == KeyClass::Restricted {
         return Err(Problem::KeyClassForbidden);
@@ -93,7 +110,7 @@ async fn issue(desk: &Desk, request: &Request<'_>, secret: Option<IdSecret>) -> 
         purpose: purpose.into(),
         metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
     });
-    match desk.ask(inbox.route(), command).await {
+    match request.ask(desk, inbox.route(), command).await {
         Outcome::Issued(issued) => Ok(sent(desk, request, permit, issued, &recipient, locale)),
         other => Err(unexpected(other)),
     }
@@ -105,7 +122,7 @@ async fn resend(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
     let permit = desk.reserve_mail(request.owner().mode)?;
     let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
-    match desk.ask(route, Command::Resend(Resend { slot, address })).await {
+    match request.ask(desk, route, Command::Resend(Resend { slot, address })).await {
         Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, &recipient, None)),
         other => Err(unexpected(other)),
     }
@@ -165,7 +182,7 @@ async fn check(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
         address: recipient.as_ref().map(|recipient| keys.exact_address(recipient.exact())),
         nonce: nonce.map(|nonce| keys.scoped("nonce", &[nonce.as_bytes()])),
     });
-    let first = match desk.ask(route, command).await {
+    let first = match request.ask(desk, route, command).await {
         Outcome::Approved(approved) => First::Approved(approved),
         Outcome::Incorrect { attempts_remaining } => First::Incorrect { attempts_remaining },
         Outcome::Exhausted => First::Exhausted,
@@ -214,7 +231,7 @@ fn receipt(
 
 async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     if let Ok(slot) = request.slot(desk) {
-        match desk.ask(slot.route, Command::Cancel(slot)).await {
+        match request.ask(desk, slot.route, Command::Cancel(slot)).await {
             Outcome::Cancelled => {}
             other => return Err(unexpected(other)),
         }
@@ -225,7 +242,7 @@ async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
 async fn status(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
     let text = slot.id.text();
-    match desk.ask(slot.route, Command::Status(slot)).await {
+    match request.ask(desk, slot.route, Command::Status(slot)).await {
         Outcome::Status(standing, metadata) => {
             Ok(Reply::ok(wire::standing(text.as_str(), &standing, None, metadata.as_deref())).into())
         }
@@ -241,7 +258,7 @@ async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem>
     let jti = claims["jti"].as_str().unwrap_or_default();
     let receipt = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
     let spend = Command::Spend(Spend { receipt, lifetime: desk.receipts().lifetime() });
-    match desk.ask(receipt.route(), spend).await {
+    match request.ask(desk, receipt.route(), spend).await {
         Outcome::Spent { first: true } => {
             claims["active"] = true.into();
             Ok(Reply::ok(claims.to_string().into_bytes()).into())

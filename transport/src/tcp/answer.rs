@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use http_body_util::Full;
@@ -13,6 +14,7 @@ use super::Door;
 use super::exchange::TcpExchange;
 use super::watch::UnderWay;
 use crate::http3::error::Fault;
+use crate::observe::RouteLabel;
 use crate::reply::{Problem, Reply, Scratch};
 use crate::serve::serve;
 
@@ -104,7 +106,7 @@ impl Door {
     fn refuse(&self, problem: Problem) -> Reply {
         let mut reply = Reply::from(problem);
         reply.identify(self.desk.request_id());
-        self.desk.counters().count(&reply);
+        self.desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
         reply
     }
 

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::control::keeper::StoreHealth;
 use crate::control::store::StoreKind;
 use crate::desk::Shared;
-use crate::observe::{self, Counters};
+use crate::observe::{self, Beside, Counters};
 
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -71,23 +71,17 @@ impl Figures {
     }
 
     pub(super) fn metrics(&self) -> String {
-        let mut text = observe::render(&self.counters, &self.shared.mail.counters());
-        let [keys, queries, _, lookups] = self.health.figures();
-        let store = format!(
-            "# TYPE authepy_keys gauge\nauthepy_keys {keys}\n\
-             # TYPE authepy_store_up gauge\nauthepy_store_up {}\n\
-             # TYPE authepy_store_queries counter\nauthepy_store_queries_total {queries}\n\
-             # TYPE authepy_key_lookups counter\nauthepy_key_lookups_total {lookups}\n",
-            u8::from(self.health.is_up())
-        );
-        // The end mark stays at the end.
-        let end = text.rfind("# EOF").unwrap_or(text.len());
-        text.insert_str(end, &store);
-        text
+        let mail = &self.shared.mail;
+        let beside = Beside {
+            mails: mail.counters().outcomes(),
+            mail_bytes: mail.bytes(),
+            store: self.health.figures(),
+        };
+        observe::render(&self.counters, &beside)
     }
 
     pub(super) fn status(&self) -> Response<Full<Bytes>> {
-        let [keys, _, revision, _] = self.health.figures();
+        let store = self.health.figures();
         let kind = match self.store {
             StoreKind::Sqlite => "sqlite",
             StoreKind::Postgres => "postgres",
@@ -104,8 +98,8 @@ impl Figures {
                 live_slots: self.counters.iter().map(|lane| lane.live()).sum(),
                 connections: self.counters.iter().map(|lane| lane.open()).sum(),
                 mail_queued: self.shared.mail.queued(),
-                keys,
-                store: StoreStatus { kind, up: self.health.is_up(), revision },
+                keys: store.keys,
+                store: StoreStatus { kind, up: store.up, revision: store.revision },
                 catalog: CatalogStatus { version: catalog.version().into(), entries: catalog.entries() },
             },
         )

@@ -1,0 +1,39 @@
+//! The answer to a batch: what each item's own answer would have been, in the order of the items.
+
+use serde_json::json;
+
+use super::{Problem, Reply, problem_json, retry_after};
+
+impl Reply {
+    /// 200 with `{"status":…,"verification":{…}}` or `{"status":…,"problem":{…}}` for each item.
+    ///
+    /// An item has no header of its own, so its problem says as `retry_after` what the field would have
+    /// said; its `request_id` is the one request's.
+    pub(crate) fn batch(items: &[Result<Self, Problem>], request_id: &str) -> Self {
+        let mut body = vec![b'['];
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            match item {
+                Ok(reply) => {
+                    body.extend_from_slice(
+                        format!("{{\"status\":{},\"verification\":", reply.status).as_bytes(),
+                    );
+                    body.extend_from_slice(&reply.body);
+                    body.push(b'}');
+                }
+                Err(problem) => {
+                    let mut member = problem_json(*problem, request_id);
+                    if let Some(seconds) = retry_after(*problem) {
+                        member["retry_after"] = seconds.into();
+                    }
+                    let item = json!({"status": problem.row().0, "problem": member});
+                    body.extend_from_slice(item.to_string().as_bytes());
+                }
+            }
+        }
+        body.push(b']');
+        Self::ok(body)
+    }
+}

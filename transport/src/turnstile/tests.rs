@@ -1,0 +1,237 @@
+//! Scripted arrivals: no clock, no runtime; a turn is a call.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use KeyClass::{Restricted, Secret};
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn turnstile(places: [usize; 2], per_turn: [u32; 2]) -> Turnstile {
+    Turnstile::with(Line::new(places[0], per_turn[0]), Line::new(places[1], per_turn[1]))
+}
+
+fn waits(place: &mut Place<'_>) -> bool {
+    Pin::new(place).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+#[test]
+fn who_finds_a_share_left_passes_and_wakes_nobody() {
+    let gate = turnstile([4, 4], [2, 2]);
+    let alarm = Arc::new(Alarm::default());
+    let waker = Waker::from(alarm.clone());
+    assert!(gate.sleep(&Context::from_waker(&waker)).is_pending());
+    assert!(gate.arrive(Restricted).unwrap().is_none());
+    assert_eq!(alarm.0.load(Ordering::Relaxed), 0);
+    assert!(gate.arrive(Restricted).unwrap().is_none(), "the last of the share");
+    assert_eq!(alarm.0.load(Ordering::Relaxed), 1, "and word that a turn is due");
+    assert!(!gate.turn(), "nobody waits: the share is there again and no other turn is needed");
+    assert!(gate.arrive(Restricted).unwrap().is_none());
+}
+
+#[test]
+fn a_flood_of_one_class_never_stands_in_front_of_the_other() {
+    let gate = turnstile([4, 100], [2, 1]);
+    let flood: Vec<_> = (0..101).map(|_| gate.arrive(Restricted).unwrap()).collect();
+    assert!(flood[0].is_none() && flood[1..].iter().all(Option::is_some));
+    assert_eq!(gate.arrive(Restricted).err(), Some(Full));
+    assert!(gate.is_full(Restricted) && !gate.is_full(Secret));
+    assert!(gate.arrive(Secret).unwrap().is_none());
+}
+
+#[test]
+fn secret_requests_are_let_through_first_and_restricted_ones_in_the_same_turn() {
+    let gate = turnstile([9, 9], [2, 1]);
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let mut arrivals: Vec<_> = [Restricted, Restricted, Restricted, Secret, Secret, Secret, Secret, Secret]
+        .into_iter()
+        .filter_map(|class| Some((class, gate.arrive(class).unwrap()?)))
+        .collect();
+    let mut turn = || {
+        gate.turn();
+        arrivals.retain_mut(|(class, place)| {
+            let stays = waits(place);
+            if !stays {
+                order.borrow_mut().push(*class);
+            }
+            stays
+        });
+        order.take()
+    };
+    assert_eq!(turn(), [Restricted, Secret, Secret], "one of one, two of the other");
+    assert_eq!(turn(), [Restricted, Secret]);
+    assert_eq!(turn(), []);
+}
+
+#[test]
+fn the_wakers_of_a_turn_ring_secret_first() {
+    let gate = turnstile([9, 9], [1, 1]);
+    struct Note(KeyClass, Arc<std::sync::Mutex<Vec<KeyClass>>>);
+    impl Wake for Note {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+    let rung = Arc::default();
+    let mut places: Vec<_> = [Restricted, Restricted, Secret, Secret]
+        .into_iter()
+        .filter_map(|class| Some((class, gate.arrive(class).unwrap()?)))
+        .collect();
+    for (class, place) in &mut places {
+        let waker = Waker::from(Arc::new(Note(*class, Arc::clone(&rung))));
+        assert!(Pin::new(place).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    gate.turn();
+    assert_eq!(*rung.lock().unwrap(), [Secret, Restricted]);
+}
+
+#[test]
+fn a_waiter_that_goes_away_gives_its_place_back() {
+    let gate = turnstile([1, 2], [1, 1]);
+    let _passed = gate.arrive(Restricted).unwrap();
+    let first = gate.arrive(Restricted).unwrap().unwrap();
+    let mut second = gate.arrive(Restricted).unwrap().unwrap();
+    assert_eq!(gate.arrive(Restricted).err(), Some(Full));
+    drop(first);
+    let mut third = gate.arrive(Restricted).unwrap().unwrap();
+    gate.turn();
+    assert!(!waits(&mut second) && waits(&mut third), "the one behind moved up, not the newcomer");
+}
+
+#[test]
+fn a_batch_is_charged_what_it_holds() {
+    let gate = turnstile([9, 9], [4, 1]);
+    assert!(gate.arrive(Secret).unwrap().is_none());
+    gate.charge(Secret, 9);
+    let mut next = gate.arrive(Secret).unwrap().unwrap();
+    assert!(gate.turn() && waits(&mut next), "six are owed, four are paid");
+    assert!(!gate.turn() && !waits(&mut next), "two more, and one for the next");
+    assert!(gate.arrive(Secret).unwrap().is_none());
+    assert!(gate.arrive(Secret).unwrap().is_some());
+}
+
+#[test]
+fn a_turn_comes_only_after_everything_that_was_ready() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let order = Rc::new(RefCell::new(Vec::new()));
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let gate = Rc::new(Turnstile::new());
+        let turns = gate.clone();
+        tokio::task::spawn_local(async move { turns.run().await });
+        tokio::task::yield_now().await;
+        let flood = 3 * RESTRICTED_PER_TURN as usize;
+        let tasks: Vec<_> = std::iter::repeat_n(Restricted, flood)
+            .chain([Secret])
+            .map(|class| {
+                let (gate, order) = (gate.clone(), order.clone());
+                tokio::task::spawn_local(async move {
+                    gate.pass(class).await.unwrap();
+                    order.borrow_mut().push(class);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    let order = order.take();
+    let ahead = order.iter().position(|class| *class == Secret);
+    assert_eq!(ahead, Some(RESTRICTED_PER_TURN as usize), "{order:?}");
+    assert_eq!(order.len(), 3 * RESTRICTED_PER_TURN as usize + 1, "and all the others came through");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Arrive(KeyClass),
+    /// The waiter at this place of this line, counted around, goes away.
+    Leave(KeyClass, usize),
+    Turn,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let class = || prop_oneof![Just(Secret), Just(Restricted)];
+    prop_oneof![
+        6 => class().prop_map(Event::Arrive),
+        1 => (class(), any::<usize>()).prop_map(|(class, at)| Event::Leave(class, at)),
+        2 => Just(Event::Turn),
+    ]
+}
+
+/// One waiter of the test's own book: its place, and in how many turns it must be through by then.
+struct Expected<'a> {
+    place: Place<'a>,
+    turns: usize,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Fairness, whatever comes: order is kept, a turn lets exactly its share through, a full line refuses
+    /// and only a full one, and everybody is through by the turn their place promised.
+    #[test]
+    fn nobody_overtakes_nobody_starves(
+        events in proptest::collection::vec(event(), 1..400),
+        shares in (1_u32..5, 1_u32..3),
+        places in (1_usize..20, 1_usize..9),
+    ) {
+        let gate = turnstile([places.0, places.1], [shares.0, shares.1]);
+        let mut lines: [VecDeque<Expected<'_>>; 2] = Default::default();
+        let mut left = [shares.0 as usize, shares.1 as usize];
+        let (share, most) = ([shares.0 as usize, shares.1 as usize], [places.0, places.1]);
+        for event in events {
+            match event {
+                Event::Arrive(class) => {
+                    let line = usize::from(class == Restricted);
+                    match gate.arrive(class) {
+                        Ok(None) => {
+                            prop_assert!(left[line] > 0 && lines[line].is_empty());
+                            left[line] -= 1;
+                        }
+                        Ok(Some(place)) => {
+                            prop_assert!(left[line] == 0 && lines[line].len() < most[line]);
+                            let turns = lines[line].len() / share[line] + 1;
+                            lines[line].push_back(Expected { place, turns });
+                        }
+                        Err(Full) => prop_assert!(left[line] == 0 && lines[line].len() == most[line]),
+                    }
+                }
+                Event::Leave(class, at) => {
+                    let line = &mut lines[usize::from(class == Restricted)];
+                    if !line.is_empty() {
+                        drop(line.remove(at % line.len()));
+                    }
+                }
+                Event::Turn => {
+                    let more = gate.turn();
+                    let mut used_up = false;
+                    for line in 0..2 {
+                        let through = lines[line].len().min(share[line]);
+                        for at in 0..lines[line].len() {
+                            let waiter = &mut lines[line][at];
+                            prop_assert_eq!(waits(&mut waiter.place), at >= through);
+                            waiter.turns -= 1;
+                            prop_assert!(at < through || waiter.turns > 0);
+                        }
+                        lines[line].drain(..through);
+                        left[line] = share[line] - through;
+                        used_up |= left[line] == 0;
+                    }
+                    prop_assert_eq!(more, used_up);
+                }
+            }
+        }
+    }
+}
