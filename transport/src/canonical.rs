@@ -1,24 +1,42 @@
 //! One text for one JSON value, whatever the order of its members: RFC 8785 for what requests contain.
 //!
-//! Members whose value is `null` are left out, because the contract reads them as absent. Numbers are
-//! integers here (no member takes a fraction); anything else has no canonical form.
+//! Members whose value is `null` are left out, because the contract reads them as absent. Two values are
+//! one only if no reader could tell them apart, so what has several readings has no canonical form here:
+//! a member said twice, and any number but an integer of 64 bits (no member takes another, and RFC 8785
+//! would round it to a double).
 
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// The canonical text of an object. `None` for anything that is no object or has no canonical form.
 pub(crate) fn object(json: &[u8]) -> Option<Zeroizing<String>> {
-    let Value::Object(members) = serde_json::from_slice(json).ok()? else { return None };
+    let Node::Object(members) = serde_json::from_slice(json).ok()? else { return None };
     // A string grows by escapes sixfold at most; sized first, it never moves and leaves no copy.
     let mut out = Zeroizing::new(String::with_capacity(6 * json.len()));
     write_object(&members, &mut out)?;
     Some(out)
 }
 
-fn write(value: &Value, out: &mut String) -> Option<()> {
-    match value {
-        Value::Object(members) => write_object(members, out)?,
-        Value::Array(items) => {
+/// A value that can be read in one way only. Texts are wiped: one of them is an address, another a code.
+enum Node {
+    Null,
+    /// `true`, `false`, or an integer, as JSON spells it.
+    Literal(String),
+    Text(Zeroizing<String>),
+    Array(Vec<Node>),
+    /// In canonical order: by UTF-16 code units, which differ from UTF-8 order above U+FFFF (3.2.3).
+    Object(Vec<(Zeroizing<String>, Node)>),
+}
+
+fn write(node: &Node, out: &mut String) -> Option<()> {
+    match node {
+        Node::Null => out.push_str("null"),
+        Node::Literal(text) => out.push_str(text),
+        Node::Text(text) => write_text(text, out)?,
+        Node::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
@@ -28,44 +46,87 @@ fn write(value: &Value, out: &mut String) -> Option<()> {
             }
             out.push(']');
         }
-        Value::Number(number) if !(number.is_u64() || number.is_i64()) => return None,
-        // serde_json escapes as RFC 8785, 3.2.2.2 asks: the short forms, else \u00xx in lower case.
-        scalar => out.push_str(&scalar.to_string()),
+        Node::Object(members) => write_object(members, out)?,
     }
     Some(())
 }
 
-fn write_object(members: &Map<String, Value>, out: &mut String) -> Option<()> {
-    let mut sorted: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();
-    // RFC 8785, 3.2.3: by UTF-16 code units, which differ from UTF-8 order above U+FFFF.
-    sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+fn write_object(members: &[(Zeroizing<String>, Node)], out: &mut String) -> Option<()> {
     out.push('{');
-    for (at, (name, value)) in sorted.into_iter().enumerate() {
+    let present = members.iter().filter(|(_, node)| !matches!(node, Node::Null));
+    for (at, (name, node)) in present.enumerate() {
         if at > 0 {
             out.push(',');
         }
-        out.push_str(&Value::from(name.as_str()).to_string());
+        write_text(name, out)?;
         out.push(':');
-        write(value, out)?;
+        write(node, out)?;
     }
     out.push('}');
     Some(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// serde_json escapes as 3.2.2.2 asks: the short forms, else `\u00xx` in lower case.
+fn write_text(text: &str, out: &mut String) -> Option<()> {
+    out.push_str(&Zeroizing::new(serde_json::to_string(text).ok()?));
+    Some(())
+}
 
-    #[test]
-    fn the_order_of_members_does_not_matter_and_the_values_do() {
-        let canon = |text: &str| object(text.as_bytes()).map(|text| text.to_string());
-        assert_eq!(canon(r#"{"b":1,"a":"x"}"#), canon(r#" {"a" : "x", "b":1, "c":null}"#));
-        assert_ne!(canon(r#"{"b":1}"#), canon(r#"{"b":2}"#));
-        assert_eq!(
-            canon(r#"{"\u20ac":1,"\r":2,"\ud83d\ude00":3,"\ufb33":4}"#).unwrap(),
-            "{\"\\r\":2,\"€\":1,\"😀\":3,\"\u{fb33}\":4}"
-        );
-        assert_eq!(canon("[]"), None);
-        assert_eq!(canon(r#"{"a":1.5}"#), None);
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NodeVisitor)
     }
 }
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without fractions")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Literal(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Literal(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Literal(value.to_string()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(Zeroizing::new(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(Node::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
+        let mut all: Vec<(Zeroizing<String>, Node)> = Vec::new();
+        while let Some((name, node)) = members.next_entry::<String, Node>()? {
+            all.push((Zeroizing::new(name), node));
+        }
+        all.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        if all.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+            return Err(A::Error::custom("a member twice"));
+        }
+        Ok(Node::Object(all))
+    }
+}
+
+#[cfg(test)]
+mod tests;

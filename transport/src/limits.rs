@@ -42,9 +42,9 @@ pub const H2_PENDING_RESETS: usize = 64;
 /// How long a TCP connection with nothing under way may take to say goodbye: two round trips of a bad
 /// link.
 pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
-/// Bytes thrown away while a peer that is still sending reads our last answer: a body a hundred times too
-/// long.
-pub const TCP_LINGER_BYTES: usize = 1 << 20;
+/// Bytes thrown away while a peer that is still sending reads our last answer. Many clients look for it
+/// only once their body is out, and a reset would take it from them; nothing of it is held.
+pub const TCP_LINGER_BYTES: usize = 16 << 20;
 /// How long a lane out of descriptors waits before it accepts again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections the kernel queues for us.

@@ -1,11 +1,11 @@
 """Issue and check over HTTP/3 with aioquic. Arguments: ready line (JSON), a recipient. Prints one JSON line."""
-import asyncio, glob, json, ssl, sys, time
-from email import message_from_file, policy
+import asyncio, json, sys
 from aioquic.asyncio import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
+from outbox import mail_to
 
 READY, RECIPIENT = json.loads(sys.argv[1]), sys.argv[2]
 
@@ -41,18 +41,12 @@ class Phone(QuicConnectionProtocol):
 
 
 def mailed_code():
-    for _ in range(500):
-        for path in glob.glob(READY["outbox"] + "/new/*.eml"):
-            with open(path) as file:
-                mail = message_from_file(file, policy=policy.default)
-            if mail["to"] == RECIPIENT:
-                code = mail["subject"].split()[-1]
-                assert mail.get_body(("plain",)).get_content().splitlines()[0].startswith(code)
-                assert code in mail.get_body(("html",)).get_content()
-                assert mail["auto-submitted"] == "auto-generated"
-                return code
-        time.sleep(0.01)
-    raise SystemExit("no mail")
+    mail = mail_to(READY, RECIPIENT)
+    code = mail["subject"].split()[-1]
+    assert mail.get_body(("plain",)).get_content().splitlines()[0].startswith(code)
+    assert code in mail.get_body(("html",)).get_content()
+    assert mail["auto-submitted"] == "auto-generated"
+    return code
 
 
 async def main():

@@ -1,13 +1,17 @@
-"""Issue and check from a page in headless Chromium, forced to QUIC. Arguments: ready line (JSON), a recipient.
+"""Issue and check from a page in headless Chromium.
 
-The page comes from http://localhost (a listed origin), calls the server at 127.0.0.1, and reports here.
-Chromium is told to speak QUIC to that address; the server's TCP counter shows that it did not use TCP.
+Arguments: ready line (JSON), a recipient, the page's host, `quic` or `tcp`. Prints one JSON line: what the
+page could do and read, or the fault it met.
+
+The page comes from http://HOST, calls the server at 127.0.0.1, and reports here. Chromium resolves every
+name below localhost to the loopback. The server's connection counters show which protocol it used.
 """
-import base64, glob, hashlib, http.server, json, shutil, ssl, subprocess, sys, tempfile, threading, time
+import base64, hashlib, http.server, json, shutil, ssl, subprocess, sys, tempfile, threading
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from outbox import mailed_code
 
-READY, RECIPIENT = json.loads(sys.argv[1]), sys.argv[2]
+READY, RECIPIENT, HOST, WIRE = json.loads(sys.argv[1]), *sys.argv[2:5]
 RESULT = threading.Event()
 REPORT = {}
 PAGE = """<!doctype html><script>
@@ -15,32 +19,28 @@ const base = "https://%s", key = "%s", recipient = "%s";
 const post = async (path, body) => {
   const answer = await fetch(base + path, {method: "POST", body: JSON.stringify(body),
     headers: {"Authorization": "Bearer " + key, "Content-Type": "application/json"}});
-  return [answer.status, await answer.json()];
+  return [answer.status, await answer.json(), name => answer.headers.get(name)];
 };
 (async () => {
   try {
-    const [issueStatus, issued] = await post("/v1/verifications", {recipient});
+    const [issueStatus, issued, field] = await post("/v1/verifications", {recipient});
     if (issueStatus !== 202) throw new Error("issue " + issueStatus);
+    const located = field("Location") === "/v1/verifications/" + issued.id;
+    const identified = String(field("X-Request-Id")).startsWith("req_");
+    const kept = field("X-Content-Type-Options");
     const code = await (await fetch("/code")).text();
     const path = "/v1/verifications/" + issued.id + "/check";
     const [status, checked] = await post(path, {code});
     const [again] = await post(path, {code});
-    await fetch("/report", {method: "POST", body: JSON.stringify({status, valid: checked.valid, again})});
+    const [limited, , limitedField] = await post("/v1/verifications", {recipient});
+    const wait = Number(limitedField("Retry-After"));
+    await fetch("/report", {method: "POST", body: JSON.stringify(
+      {status, valid: checked.valid, again, located, identified, kept, limited, waits: wait > 0})});
   } catch (fault) {
     await fetch("/report", {method: "POST", body: JSON.stringify({fault: String(fault)})});
   }
 })();
 </script>""" % (READY["h3"], READY["restricted_key"], RECIPIENT)
-
-
-def mailed_code():
-    for _ in range(500):
-        for path in glob.glob(READY["outbox"] + "/new/*.eml"):
-            text = open(path).read()
-            if RECIPIENT in text:
-                return next(line for line in text.splitlines() if line.startswith("Subject: ")).split()[-1]
-        time.sleep(0.01)
-    return ""
 
 
 class Site(http.server.BaseHTTPRequestHandler):
@@ -51,7 +51,10 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def do_GET(self):
-        self.answer(mailed_code(), "text/plain") if self.path == "/code" else self.answer(PAGE, "text/html")
+        if self.path == "/code":
+            self.answer(mailed_code(READY, RECIPIENT), "text/plain")
+        else:
+            self.answer(PAGE, "text/html")
 
     def do_POST(self):
         REPORT.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -73,11 +76,12 @@ def public_key_hash():
 site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
 threading.Thread(target=site.serve_forever, daemon=True).start()
 profile = tempfile.mkdtemp()
+protocol = {"quic": ["--enable-quic", "--origin-to-force-quic-on=" + READY["h3"]], "tcp": ["--disable-quic"]}
 browser = subprocess.Popen(
     ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-     "--disable-component-update", "--disable-sync", "--user-data-dir=" + profile, "--enable-quic",
-     "--origin-to-force-quic-on=" + READY["h3"], "--ignore-certificate-errors-spki-list=" + public_key_hash(),
-     "--remote-debugging-port=0", f"http://localhost:{site.server_port}/"],
+     "--disable-component-update", "--disable-sync", "--user-data-dir=" + profile, *protocol[WIRE],
+     "--ignore-certificate-errors-spki-list=" + public_key_hash(), "--remote-debugging-port=0",
+     f"http://{HOST}:{site.server_port}/"],
     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 try:
     if not RESULT.wait(60):
