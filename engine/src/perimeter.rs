@@ -16,6 +16,7 @@ use ahash::HashMap;
 use crate::request::ProjectId;
 
 pub mod api_key;
+pub mod forwarded;
 pub mod origin;
 pub mod permission;
 
