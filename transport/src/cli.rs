@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ConfigFault, Layers};
 use crate::server::{Server, StartFault};
 
+mod config;
 mod demo;
 mod dev;
 mod print;
@@ -34,6 +35,9 @@ enum Command {
     Demo,
     /// The real thing, from a config file.
     Serve(Serve),
+    /// Look at the settings without starting anything.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 #[derive(Args)]
@@ -56,17 +60,14 @@ struct Dev {
 
 #[derive(Args)]
 struct Serve {
-    /// The config file.
-    #[arg(long, default_value = "authepy.toml")]
-    config: PathBuf,
     /// Print one JSON line with the addresses when ready.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    settings: Settings,
+    source: config::Source,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Settings {
     /// Override one setting, e.g. --set limits.recipient.issue=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -76,7 +77,7 @@ struct Settings {
 impl Settings {
     /// The environment, then `--set`, over what is there.
     fn over(&self, layers: Layers) -> Result<Layers, ConfigFault> {
-        let layers = layers.environment(std::env::vars())?;
+        let layers = layers.environment(std::env::vars_os())?;
         self.set.iter().try_fold(layers, |layers, assignment| layers.assignment(assignment))
     }
 }
@@ -122,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Dev(dev) => actor::run(dev::run(dev)),
         Command::Demo => actor::run(demo::run()),
         Command::Serve(serve) => actor::run(serve::run(serve)),
+        Command::Config(command) => config::run(command),
     };
     let (code, why) = match result {
         Ok(()) => return ExitCode::SUCCESS,

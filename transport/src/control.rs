@@ -2,4 +2,6 @@
 //! and has no way into their state.
 
 pub mod admin;
+mod certificate;
 pub mod keyfile;
+pub mod reload;

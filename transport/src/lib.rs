@@ -37,6 +37,7 @@ mod drain;
 mod entropy;
 mod limits;
 mod observe;
+mod policy;
 mod published;
 pub mod server;
 pub mod tls;

@@ -49,3 +49,9 @@ pub const DRAIN_POLL: Duration = Duration::from_millis(20);
 pub const PORT_TRIES: usize = 16;
 /// Admin connections at once: a person, a scraper, a script.
 pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often the certificate's files are looked at: two `stat` calls on the control plane's thread. Half
+/// of it passes on average before a renewed certificate is shown, whose predecessor has weeks to live.
+pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Most bytes read of one of them: a chain of a dozen certificates has 30 KiB.
+pub const CERTIFICATE_FILE_BYTES: u64 = 256 << 10;

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::{Admitted, Credentials, Seen, admit};
+use authepy_engine::perimeter::{Admitted, Credentials, Seen, admit, forwarded};
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
@@ -33,11 +33,11 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
     let mut reply = match Target::of(head) {
         Target::Public(page) => public::answer(desk, page, head),
-        Target::Key(destination) => match admitted(desk, head) {
+        Target::Key(destination) => match entry(desk, head, exchange.peer()) {
             Err(problem) => problem.into(),
-            Ok(admitted) => {
+            Ok((peer, admitted)) => {
                 let mut reply = match destination {
-                    Ok(call) => perform(desk, &admitted, &call, exchange).await?,
+                    Ok(call) => perform(desk, &admitted, &call, peer, exchange).await?,
                     Err(problem) => problem.into(),
                 };
                 admitted.origin().into_iter().for_each(|origin| reply.allow_origin(origin));
@@ -50,7 +50,26 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     Ok(reply)
 }
 
-/// Ban → key → origin. Nothing of the body has been read, no shard has heard of the request.
+/// Peer → ban → key → origin.
+fn entry(desk: &Desk, head: &Head, network: IpAddr) -> Result<(IpAddr, Admitted), Problem> {
+    let peer = peer(desk, head, network)?;
+    Ok((peer, admitted(desk, head)?))
+}
+
+/// Whose request it is: the network's peer, or who a trusted proxy says.
+fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
+    let list = |known| match head.get(known) {
+        Field::Absent => None,
+        Field::One(list) => Some(list),
+        // Lists are joined when they are read; one that was not names nobody.
+        Field::Many => Some(&b""[..]),
+    };
+    let (forwarded, x_forwarded_for) = (list(Known::Forwarded), list(Known::XForwardedFor));
+    forwarded::peer(network, &desk.policy().trusted_proxies, forwarded, x_forwarded_for)
+        .map_err(|forwarded::Contradiction| Problem::MalformedHttp)
+}
+
+/// Nothing of the body has been read, no shard has heard of the request.
 fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
     if head.get(Known::EarlyData) != Field::Absent {
         return Err(Problem::TooEarly);
@@ -63,7 +82,7 @@ fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, Problem> {
         origin: seen(head.get(Known::Origin)),
         from_browser,
     };
-    let admitted = admit(&desk.keys(), &credentials, desk.refuses_secret_in_browser())?;
+    let admitted = admit(&desk.keys(), &credentials, desk.policy().refuse_secret_in_browser)?;
     if admitted.is_exposed() {
         desk.counters().key_exposed();
     }
@@ -75,6 +94,7 @@ async fn perform(
     desk: &Desk,
     admitted: &Admitted,
     call: &Call,
+    peer: IpAddr,
     exchange: &mut impl Exchange,
 ) -> Result<Reply, Fault> {
     if !call.permitted(admitted) {
@@ -86,7 +106,6 @@ async fn perform(
         Ok(key) => key.map(Box::<[u8]>::from),
         Err(problem) => return Ok(problem.into()),
     };
-    let peer = exchange.peer();
     let body = match exchange.body().await {
         Ok(body) => body,
         Err(Fault::Answer(refused)) => return Ok(Problem::from(refused).into()),

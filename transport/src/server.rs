@@ -8,12 +8,12 @@ use std::time::Duration;
 use authepy_engine::actor::{self, LaneThread, Readiness};
 use authepy_engine::perimeter::KeyBook;
 use authepy_engine::recipient::Realm;
-use authepy_engine::recipient::disposable::Catalog;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::route::StartKeys;
 
 use crate::config::{Config, ConfigFault};
 use crate::control::admin;
+use crate::control::reload::Reload;
 use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
 use crate::desk::Shared;
 use crate::drain::Drain;
@@ -21,10 +21,11 @@ use crate::entropy::OsEntropy;
 use crate::lane::{self, Doors};
 use crate::limits;
 use crate::observe::Counters;
+use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::socket;
-use crate::tls::{self, Identity};
+use crate::tls::{self, Certificate, Identity};
 use crate::{clock, tcp_socket};
 
 /// Why a start failed, by whose turn it is.
@@ -67,6 +68,8 @@ pub struct Plan {
     pub delivery: Vec<ProviderConfig>,
     /// Shows what the outbox gets.
     pub show_mail: Option<Show>,
+    /// How to read everything again; `None` where nothing came from files.
+    pub reload: Option<Reload>,
 }
 
 /// A running server.
@@ -113,8 +116,12 @@ impl Server {
             .await
             .map_err(|fault| StartFault::Machine("admin.listen", fault.kind()))?;
 
+        let certificate = Certificate::new(plan.identity)?;
         let (quic, tls) =
-            (tls::quic_config(&plan.identity, &config.connections)?, tls::tcp_config(&plan.identity)?);
+            (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
+        if let Some(reload) = plan.reload {
+            tokio::task::spawn_local(reload.run(certificate, shared.policy.clone()));
+        }
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
@@ -167,25 +174,13 @@ fn shared(
     drain: Drain,
     readiness: Readiness,
 ) -> Result<Shared, ConfigFault> {
-    let pem = match config.receipts.key_file.get() {
-        None => None,
-        Some(path) => Some(zeroize::Zeroizing::new(
-            std::fs::read_to_string(path)
-                .map_err(|_| ConfigFault("receipts.key_file: can't be read".into()))?,
-        )),
-    };
-    let pem = pem.as_ref().map(|pem| pem.as_str());
-    let receipts = ReceiptKey::new(&config.receipts.issuer, config.receipts.lifetime.0, pem)?;
-    let catalog = Catalog::embedded(&config.catalog.extra, &config.catalog.allow)
-        .map_err(|_| ConfigFault("catalog.extra or catalog.allow: not a list of domains".into()))?;
     Ok(Shared {
         keys: Published::new(keys),
-        receipts: Arc::new(receipts),
+        receipts: Arc::new(ReceiptKey::configured(&config.receipts)?),
         mail,
-        catalog: Arc::new(catalog.catalog),
+        policy: Published::new(Policy::of(config)?),
         providers: Arc::new(ProviderTable::built_in()),
         realm,
-        refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
         drain,
         readiness,
     })

@@ -83,8 +83,15 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
         true => vec![outbox_provider(&outbox)],
         false => config.delivery.clone(),
     };
-    let plan =
-        Plan { identity, keys: keyfile::book(&keys.stored)?, realm: Realm::Dev, delivery, show_mail, config };
+    let plan = Plan {
+        identity,
+        keys: keyfile::book(&keys.stored)?,
+        realm: Realm::Dev,
+        delivery,
+        show_mail,
+        reload: None,
+        config,
+    };
     let server = Server::start(plan).await?;
     let ready = Ready {
         h3: server.h3[0],
