@@ -230,6 +230,12 @@ impl Lane {
         self.0.shard.borrow().census()
     }
 
+    /// Gives this lane's shard other settings.
+    pub fn configure(&self, settings: Settings) {
+        // A shard that has failed answers `NotReady` under any settings.
+        let _failed = self.with_shard(|shard, _| shard.configure(settings));
+    }
+
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
         let target = route.shard(self.0.doors.asks.len());

@@ -34,6 +34,12 @@ pub const WINDOW_COUNT_MAX: u32 = 10_000;
 /// Longest WINDOW a limit may name.
 pub const WINDOW_SPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
 
+/// Hops read of one forwarding list, from its right end: a CDN, a balancer, an ingress and a few sidecars
+/// are six. Beyond it the last one read is the peer. Costs no memory; bounds the work of one request.
+pub const FORWARDED_HOPS: usize = 16;
+/// Blocks of `proxy.trusted`: the large CDNs publish about 200; each hop is held against all. 34 B each.
+pub const TRUSTED_PROXIES: usize = 1_024;
+
 /// One live verification with its inbox, its purpose, its index entries and allocator overhead.
 pub const INBOX_RECORD_BYTES: usize = 512;
 /// One idempotency record with its table entry.

@@ -18,6 +18,7 @@ use crate::clock::Now;
 use crate::request::ProjectId;
 
 pub mod api_key;
+pub mod forwarded;
 pub mod life;
 pub mod origin;
 pub mod permission;

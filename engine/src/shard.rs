@@ -98,6 +98,14 @@ impl Shard {
         }
     }
 
+    /// Takes other settings from now on; what lives keeps the terms it was issued under. The room stays
+    /// what it was: the tables were cut out of the memory ceiling at the start.
+    ///
+    /// A window that grows knows nothing of mails older than the span it had before.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = Settings { capacity: self.settings.capacity, ..settings };
+    }
+
     /// Decides one command. Never waits, never fails: a refusal is an outcome.
     pub fn handle(&mut self, now: Now, command: Command, entropy: &mut impl Entropy) -> Outcome {
         let decided = match command {

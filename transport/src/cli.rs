@@ -12,6 +12,7 @@ use crate::server::{Server, StartFault};
 
 mod admin;
 mod admin_token;
+mod config;
 mod demo;
 mod dev;
 mod key;
@@ -51,6 +52,9 @@ enum Command {
     Origin(origin::Origin),
     /// How a running server is.
     Status(status::Status),
+    /// Look at the settings without starting anything.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
 
 #[derive(Args)]
@@ -73,17 +77,14 @@ struct Dev {
 
 #[derive(Args)]
 struct Serve {
-    /// The config file.
-    #[arg(long, default_value = "authepy.toml")]
-    config: PathBuf,
     /// Print one JSON line with the addresses when ready.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    settings: Settings,
+    source: config::Source,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Settings {
     /// Override one setting, e.g. --set limits.recipient.issue=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -93,7 +94,7 @@ struct Settings {
 impl Settings {
     /// The environment, then `--set`, over what is there.
     fn over(&self, layers: Layers) -> Result<Layers, ConfigFault> {
-        let layers = layers.environment(std::env::vars())?;
+        let layers = layers.environment(std::env::vars_os())?;
         self.set.iter().try_fold(layers, |layers, assignment| layers.assignment(assignment))
     }
 }
@@ -146,6 +147,7 @@ pub fn run() -> ExitCode {
         Command::Key(key) => actor::run(key::run(key)),
         Command::Origin(origin) => actor::run(origin::run(origin)),
         Command::Status(status) => actor::run(status::run(status)),
+        Command::Config(command) => config::run(command),
     };
     let (code, why) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -5,35 +5,26 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use authepy_engine::limits::{
-    CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN, Capacity,
-};
+use authepy_engine::limits::Capacity;
+use authepy_engine::perimeter::forwarded::TrustedProxies;
 use authepy_engine::shard::Settings;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+mod bounds;
+pub mod check;
+mod fault;
 mod layers;
+mod mask;
 mod values;
 
-pub use layers::Layers;
+pub use fault::ConfigFault;
+pub use layers::{Digests, Layers, changed};
 use values::{Limits, Size, Span, Text};
 
 use crate::delivery::ProviderConfig;
-
-/// Why the settings can't be used. Its text is for the operator and quotes keys, never values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigFault(pub String);
-
-impl std::fmt::Display for ConfigFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigFault {}
 
 /// All settings, typed and checked.
 #[derive(Debug, Deserialize)]
@@ -171,34 +162,9 @@ section!(/// `receipts.*`
 impl Config {
     /// Types and checks the merged layers.
     pub fn from_layers(layers: Layers) -> Result<Self, ConfigFault> {
-        let config: Self = layers.into_table().try_into().map_err(|e: toml::de::Error| {
-            ConfigFault(format!("a setting has the wrong type: {}", e.message()))
-        })?;
-        config.check()?;
+        let config = layers.typed()?;
+        bounds::hold(&config)?;
         Ok(config)
-    }
-
-    fn check(&self) -> Result<(), ConfigFault> {
-        let lifetime = self.codes.lifetime.0;
-        require(!self.listen.is_empty(), "listen: at least one address")?;
-        require(
-            (CODE_DIGITS_MIN..=CODE_DIGITS_MAX).contains(&self.codes.length),
-            "codes.length: 6 to 10 digits",
-        )?;
-        require(
-            (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&lifetime),
-            "codes.lifetime: 60s to 600s (NIST SP 800-63B-4, 3.1.3.2)",
-        )?;
-        require(self.codes.attempts > 0, "codes.attempts: at least 1")?;
-        require(self.codes.sends > 0, "codes.sends: at least 1")?;
-        require(self.memory.ceiling.0 >= 16 << 20, "memory.ceiling: at least 16MiB")?;
-        require(self.engine.shards <= 256, "engine.shards: at most 256, one byte of a connection id")?;
-        require(self.state.url == "memory:", "state.url: only memory: is built so far")?;
-        require(self.admin.listen.ip().is_loopback(), "admin.listen: a loopback address")?;
-        require(
-            (Duration::from_secs(1)..=CODE_LIFETIME_MAX).contains(&self.receipts.lifetime.0),
-            "receipts.lifetime: 1s to 600s",
-        )
     }
 
     /// Lanes to start: as configured, else one for each core.
@@ -232,21 +198,27 @@ impl Config {
             (None, Some(file)) => match std::fs::read_to_string(file).map(Zeroizing::new) {
                 Ok(token) if !token.trim().is_empty() => Ok(digest(&token)),
                 Ok(_) => Err(ConfigFault("admin.token_file: the file is empty".into())),
-                Err(_) => Err(ConfigFault("admin.token_file: can't be read".into())),
+                Err(fault) => Err(ConfigFault(format!("admin.token_file: can't be read: {}", fault.kind()))),
             },
-            (Some(_), Some(_)) => Err(ConfigFault("admin.token and admin.token_file: one of them".into())),
+            (Some(_), Some(_)) => {
+                Err(ConfigFault("admin.token and admin.token_file: one of them, not both".into()))
+            }
         }
+    }
+
+    /// Whose forwarding headers are believed.
+    pub fn trusted_proxies(&self) -> Result<TrustedProxies, ConfigFault> {
+        TrustedProxies::parse(&self.proxy.trusted)
+            .map_err(|(at, fault)| ConfigFault(format!("proxy.trusted[{at}]: {fault}")))
     }
 
     /// The certificate and key files.
     pub fn tls_files(&self) -> Result<(PathBuf, PathBuf), ConfigFault> {
         match (self.tls.cert.get(), self.tls.key.get()) {
             (Some(cert), Some(key)) => Ok((cert.into(), key.into())),
-            _ => Err(ConfigFault("tls.cert and tls.key: both are needed to serve".into())),
+            (None, Some(_)) => Err(ConfigFault("tls.cert: needed to serve".into())),
+            (Some(_), None) => Err(ConfigFault("tls.key: needed to serve".into())),
+            (None, None) => Err(ConfigFault("tls.cert and tls.key: both are needed to serve".into())),
         }
     }
-}
-
-fn require(holds: bool, what: &str) -> Result<(), ConfigFault> {
-    holds.then_some(()).ok_or_else(|| ConfigFault(what.to_owned()))
 }

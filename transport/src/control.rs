@@ -24,17 +24,21 @@ use crate::limits::{CONTROL_START, NUDGES_WAITING};
 use crate::lookup::Miss;
 use crate::observe::Counters;
 use crate::published::Published;
+use crate::tls::Certificate;
 
 mod admin;
 mod api;
+mod certificate;
 mod keeper;
 mod keys;
 pub mod registry;
+pub mod reload;
 pub mod store;
 
 pub use keeper::StoreHealth;
 use keeper::{Keeper, Nudge};
 use registry::Registry;
+use reload::Reload;
 use store::{News, Store, StoreFault, StoreUrl};
 
 /// What the control plane starts from.
@@ -55,6 +59,8 @@ pub struct Control {
     pub counters: Vec<Arc<Counters>>,
     /// What is known of the store's health.
     pub health: Arc<StoreHealth>,
+    /// What reads files again, and the certificate it replaces.
+    pub reload: Option<(Reload, Certificate)>,
 }
 
 /// Why the control plane did not start.
@@ -116,6 +122,9 @@ impl Control {
         let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
         spawn_local(keeper.run(self.misses, nudged));
         spawn_local(listen_for_news(News::of(self.store), nudges.clone()));
+        if let Some((reload, certificate)) = self.reload {
+            spawn_local(reload.run(certificate, self.shared.policy.clone()));
+        }
         let api = api::Api {
             registry,
             nudges,

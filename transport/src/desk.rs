@@ -11,7 +11,7 @@ use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::KeyBook;
 use authepy_engine::perimeter::api_key::KeyDigest;
-use authepy_engine::recipient::disposable::{Catalog, DomainClass};
+use authepy_engine::recipient::disposable::DomainClass;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::Command;
@@ -22,6 +22,7 @@ use crate::drain::Drain;
 use crate::http3::wiped::Wiped;
 use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
+use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::reply::Problem;
@@ -38,14 +39,12 @@ pub struct Shared {
     pub receipts: Arc<ReceiptKey>,
     /// Places for mails.
     pub mail: MailQueue,
-    /// Disposable domains.
-    pub catalog: Arc<Catalog>,
+    /// What the operator may change while serving.
+    pub policy: Published<Policy>,
     /// How mail providers fold addresses.
     pub providers: Arc<ProviderTable>,
     /// Which domains exist: the public ones, or also those reserved for examples.
     pub realm: Realm,
-    /// Whether a secret key in a browser is refused.
-    pub refuse_secret_in_browser: bool,
     /// Whether the process is ending.
     pub drain: Drain,
     /// Whether every shard answers.
@@ -93,7 +92,7 @@ impl Desk {
         let shared = &self.0.shared;
         let recipient =
             Recipient::parse(raw, shared.realm, &shared.providers).map_err(|_| Problem::InvalidRecipient)?;
-        if shared.catalog.class(recipient.domain()) == DomainClass::Disposable {
+        if shared.policy.read().catalog.class(recipient.domain()) == DomainClass::Disposable {
             return Err(Problem::DisposableDomain);
         }
         Ok(recipient)
@@ -163,8 +162,9 @@ impl Desk {
         &self.0.shared.drain
     }
 
-    pub(crate) fn refuses_secret_in_browser(&self) -> bool {
-        self.0.shared.refuse_secret_in_browser
+    /// The operator's word as it is now.
+    pub(crate) fn policy(&self) -> Guard<Arc<Policy>> {
+        self.0.shared.policy.read()
     }
 
     pub(crate) fn is_ready(&self) -> bool {

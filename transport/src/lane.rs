@@ -13,10 +13,12 @@ use crate::accept::{Admission, InUse, accept};
 use crate::config::Connections;
 use crate::desk::{Desk, Shared};
 use crate::observe::Counters;
+use crate::policy::Policy;
+use crate::published::Published;
 use crate::socket::LaneConnectionIds;
 use crate::tcp;
 
-/// How often a lane publishes what its shard holds.
+/// How often a lane publishes what its shard holds, and looks for a new policy.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// What one lane listens with.
@@ -49,13 +51,14 @@ pub fn start(
         if let Some(core) = doors.core {
             pin(core);
         }
+        let policy = shared.policy.clone();
         let desk = Desk::new(lane.clone(), shared, counters.clone());
         let gate = desk.clone();
         tokio::task::spawn_local(async move { gate.turnstile().run().await });
         let result = open(&lane, doors, &desk, &admission);
         // Whoever starts the lanes has gone only if the start failed elsewhere.
         let _gone = started.send(result);
-        publish(&lane, &counters).await;
+        publish(&lane, &counters, &policy).await;
     })
 }
 
@@ -87,8 +90,15 @@ fn endpoint(lane: usize, lanes: usize, quic: quinn::ServerConfig, socket: UdpSoc
     Endpoint::new(config, Some(quic), socket, Arc::new(TokioRuntime))
 }
 
-async fn publish(lane: &Lane, counters: &Counters) {
+/// Tells the size of the shard, and tells the shard what the operator has changed.
+async fn publish(lane: &Lane, counters: &Counters, policy: &Published<Policy>) {
+    let mut known: Option<Arc<Policy>> = None;
     loop {
+        let present = policy.hold();
+        if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &present)) {
+            lane.configure(present.settings.clone());
+            known = Some(present);
+        }
         counters.publish(lane.census());
         tokio::time::sleep(PUBLISH_EVERY).await;
     }

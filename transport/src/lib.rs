@@ -40,6 +40,7 @@ mod entropy;
 mod hex;
 mod limits;
 mod observe;
+mod policy;
 mod published;
 pub mod server;
 pub mod tls;

@@ -123,3 +123,9 @@ pub const RESTRICTED_PER_TURN: u32 = 8;
 /// Issues in one batch (contract, section 4). Its answer has some 45 KB, well inside a connection's send
 /// window; the request itself is held to the 8 KiB of any body.
 pub const BATCH_ITEMS: usize = 100;
+
+/// How often the certificate's files are looked at: two `stat` calls on the control plane's thread. Half
+/// of it passes on average before a renewed certificate is shown, whose predecessor has weeks to live.
+pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Most bytes read of one of them: a chain of a dozen certificates has 30 KiB.
+pub const CERTIFICATE_FILE_BYTES: u64 = 256 << 10;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::config::ConfigFault;
+use crate::config::{ConfigFault, Receipts};
 
 /// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
 const RECEIPT_BYTES: usize = 4_096;
@@ -46,6 +46,16 @@ struct Payload<'a> {
 }
 
 impl ReceiptKey {
+    /// The key that the settings ask for.
+    pub fn configured(receipts: &Receipts) -> Result<Self, ConfigFault> {
+        let read = |path: &str| {
+            let pem = std::fs::read_to_string(path).map(zeroize::Zeroizing::new);
+            pem.map_err(|fault| ConfigFault(format!("receipts.key_file: can't be read: {}", fault.kind())))
+        };
+        let pem = receipts.key_file.get().map(read).transpose()?;
+        Self::new(&receipts.issuer, receipts.lifetime.0, pem.as_ref().map(|pem| pem.as_str()))
+    }
+
     /// A fresh key, or the one in a PKCS#8 PEM file.
     pub fn new(issuer: &str, lifetime: Duration, pem: Option<&str>) -> Result<Self, ConfigFault> {
         let fault = |what: &str| ConfigFault(format!("receipts.key_file: {what}"));

@@ -1,35 +1,27 @@
-//! The story of a request: read → admit → route → body → turnstile → recipient → shard → reply.
+//! The story of a request: read → enter → route → body → recipient → shard → reply.
 //!
 //! The order is the cheapest refusal first, and each step's result is the next one's argument, so that
-//! none can be skipped: a [`Call`] needs an [`Admitted`], an operation needs a body that was read.
+//! none can be skipped: a [`Call`] needs an [`Entered`], an operation needs a body that was read.
 //! HTTP/3 and the TCP door differ only in their [`Exchange`].
 
 use std::net::IpAddr;
 
-use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::{KeyText, Mode, bearer};
-use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit};
-use authepy_engine::request::Refusal;
+use authepy_engine::perimeter::api_key::Mode;
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
-use crate::http3::head::{Field, Head, Known};
-use crate::limits::STORE_RETRY;
-use crate::lookup::Verdict;
+use crate::http3::head::Head;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 use crate::turnstile::Full;
 
 mod batch;
+mod entry;
 mod idempotency;
 mod operation;
 mod public;
 
-/// The line of the key's class is full. A line drains in a quarter of a second at worst, so a second is
-/// enough.
-const OVERLOADED: Problem = Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
-/// Nobody can say whether the key exists: not 401, or a store's bad minute would look like a revoked key.
-const STORE_DOWN: Problem = Problem::Refused(Refusal::NotReady { retry_after: STORE_RETRY });
+use entry::{Entered, OVERLOADED, TurnedAway};
 
 /// One request on its way in: its head is there, its body not yet.
 pub trait Exchange {
@@ -48,13 +40,14 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     let label = target.label();
     let (mode, served) = match target {
         Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
-        Target::Key(destination) => match admitted(desk, head).await {
+        Target::Key(destination) => match entry::enter(desk, head, exchange.peer()).await {
             Err(TurnedAway { mode, problem }) => (mode, Ok(problem.into())),
-            Ok(admitted) => {
+            Ok(entered) => {
                 let served = match destination {
-                    Ok(call) => perform(desk, &admitted, &call, &id, exchange).await,
+                    Ok(call) => perform(desk, &entered, &call, &id, exchange).await,
                     Err(problem) => Ok(problem.into()),
                 };
+                let admitted = &entered.admitted;
                 (admitted.key().mode, served.map(|reply| reply.readable_by(admitted.origin())))
             }
         },
@@ -72,57 +65,10 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     }
 }
 
-/// Who was not let in, and whose counters say so.
-struct TurnedAway {
-    mode: Mode,
-    problem: Problem,
-}
-
-/// Ban → key → origin. Nothing of the body has been read, no shard has heard of the request.
-async fn admitted(desk: &Desk, head: &Head) -> Result<Admitted, TurnedAway> {
-    let from_browser = [Known::Origin, Known::SecFetchSite, Known::SecFetchMode, Known::SecFetchDest]
-        .into_iter()
-        .any(|known| head.get(known) != Field::Absent);
-    let credentials = Credentials {
-        authorization: seen(head.get(Known::Authorization)),
-        origin: seen(head.get(Known::Origin)),
-        from_browser,
-    };
-    if head.get(Known::EarlyData) != Field::Absent {
-        return Err(TurnedAway { mode: Mode::Live, problem: Problem::TooEarly });
-    }
-    let judge = || admit(&desk.keys(), &credentials, desk.now(), desk.refuses_secret_in_browser());
-    let judged = match judge() {
-        Err(Denial::UnlistedKey(key)) => match desk.look_up(key).await {
-            Verdict::Listed => judge(),
-            Verdict::Unknown => Err(Denial::InvalidKey),
-            Verdict::StoreDown => return Err(TurnedAway { mode: Mode::Live, problem: STORE_DOWN }),
-            Verdict::Crowded => return Err(TurnedAway { mode: Mode::Live, problem: OVERLOADED }),
-        },
-        judged => judged,
-    };
-    let admitted = judged
-        .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
-    if admitted.is_exposed() && admitted.key().mode == Mode::Live {
-        desk.counters().key_exposed();
-    }
-    Ok(admitted)
-}
-
-/// A key that exists and was denied for something else says by its text whether it is a test key; one
-/// that nobody knows is nobody's test.
-fn denied_mode(credentials: &Credentials<'_>, denial: &Denial) -> Mode {
-    let shown = match (denial, credentials.authorization) {
-        (Denial::InvalidKey | Denial::UnlistedKey(_), _) | (_, Seen::Absent | Seen::Many) => None,
-        (_, Seen::One(value)) => bearer(value).and_then(|text| KeyText::parse(text).ok()),
-    };
-    shown.map_or(Mode::Live, |text| text.mode())
-}
-
 /// Class → body → its class's turn → recipient → shard.
 async fn perform(
     desk: &Desk,
-    admitted: &Admitted,
+    Entered { admitted, peer }: &Entered,
     call: &Call,
     id: &str,
     exchange: &mut impl Exchange,
@@ -136,7 +82,7 @@ async fn perform(
         Ok(key) => key.map(Box::<[u8]>::from),
         Err(problem) => return Ok(problem.into()),
     };
-    let (peer, class) = (exchange.peer(), admitted.key().class);
+    let class = admitted.key().class;
     if desk.turnstile().is_full(class) {
         return Ok(OVERLOADED.into());
     }
@@ -148,18 +94,10 @@ async fn perform(
     if let Err(Full) = desk.turnstile().pass(class).await {
         return Ok(OVERLOADED.into());
     }
-    let request = operation::Request { admitted, call, id, body, peer };
+    let request = operation::Request { admitted, call, id, body, peer: *peer };
     let answer = match key {
         None => operation::perform(desk, &request, None).await.map(|done| done.reply),
         Some(key) => idempotency::perform(desk, &request, &key).await,
     };
     Ok(answer.unwrap_or_else(Reply::from))
-}
-
-fn seen(field: Field<'_>) -> Seen<'_> {
-    match field {
-        Field::Absent => Seen::Absent,
-        Field::One(value) => Seen::One(value),
-        Field::Many => Seen::Many,
-    }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use authepy_engine::actor::{self, LaneThread, Readiness};
 use authepy_engine::perimeter::KeyBook;
 use authepy_engine::recipient::Realm;
-use authepy_engine::recipient::disposable::Catalog;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::route::StartKeys;
 
 use crate::config::{Config, ConfigFault};
+use crate::control::reload::Reload;
 use crate::control::store::{StoreFault, StoreUrl};
 use crate::control::{Control, ControlFault, ControlThread};
 use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
@@ -23,10 +23,11 @@ use crate::lane::{self, Doors};
 use crate::limits;
 use crate::lookup::Miss;
 use crate::observe::Counters;
+use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::socket;
-use crate::tls::{self, Identity};
+use crate::tls::{self, Certificate, Identity};
 use crate::{clock, tcp_socket};
 
 /// Why a start failed, by whose turn it is.
@@ -83,6 +84,8 @@ pub struct Plan {
     pub delivery: Vec<ProviderConfig>,
     /// Shows what the outbox gets.
     pub show_mail: Option<Show>,
+    /// How to read everything again; `None` where nothing came from files.
+    pub reload: Option<Reload>,
 }
 
 /// A running server.
@@ -127,6 +130,7 @@ impl Server {
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
         let shared = shared(config, keeper, plan.realm, mail, drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
+        let certificate = Certificate::new(plan.identity)?;
         let control = Control {
             store: plan.store,
             listen: config.admin.listen,
@@ -136,11 +140,12 @@ impl Server {
             shared: shared.clone(),
             counters: counters.clone(),
             health: Arc::default(),
+            reload: plan.reload.map(|reload| (reload, certificate.clone())),
         };
         let control = control.start().await?;
 
         let (quic, tls) =
-            (tls::quic_config(&plan.identity, &config.connections)?, tls::tcp_config(&plan.identity)?);
+            (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
@@ -195,26 +200,14 @@ fn shared(
     drain: Drain,
     readiness: Readiness,
 ) -> Result<Shared, ConfigFault> {
-    let pem = match config.receipts.key_file.get() {
-        None => None,
-        Some(path) => Some(zeroize::Zeroizing::new(
-            std::fs::read_to_string(path)
-                .map_err(|_| ConfigFault("receipts.key_file: can't be read".into()))?,
-        )),
-    };
-    let pem = pem.as_ref().map(|pem| pem.as_str());
-    let receipts = ReceiptKey::new(&config.receipts.issuer, config.receipts.lifetime.0, pem)?;
-    let catalog = Catalog::embedded(&config.catalog.extra, &config.catalog.allow)
-        .map_err(|_| ConfigFault("catalog.extra or catalog.allow: not a list of domains".into()))?;
     Ok(Shared {
         keys: Published::new(KeyBook::default()),
         keeper,
-        receipts: Arc::new(receipts),
+        receipts: Arc::new(ReceiptKey::configured(&config.receipts)?),
         mail,
-        catalog: Arc::new(catalog.catalog),
+        policy: Published::new(Policy::of(config)?),
         providers: Arc::new(ProviderTable::built_in()),
         realm,
-        refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
         drain,
         readiness,
     })

@@ -4,7 +4,6 @@
 //! so the configuration is built from rustls directly and checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +11,13 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::config::{ConfigFault, Connections};
 use crate::limits;
 
-/// A certificate chain with its key.
-pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
+mod certificate;
+pub use certificate::{Certificate, Identity, identity_from_files};
 
 /// Makes aws-lc-rs the process's one TLS provider. Must run before any TLS is configured.
 pub fn install_provider() {
@@ -52,34 +47,19 @@ pub fn development_identity() -> Result<(Identity, String), rcgen::Error> {
     Ok((identity, ca_certificate.pem()))
 }
 
-/// Reads a chain and a key from PEM files.
-pub fn identity_from_files(chain: &Path, key: &Path) -> Result<Identity, ConfigFault> {
-    let fault = |key: &str, what: &str| ConfigFault(format!("{key}: {what}"));
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(chain)
-        .map_err(|_| fault("tls.cert", "the file can't be read"))?
-        .collect();
-    let chain = chain.map_err(|_| fault("tls.cert", "not PEM"))?;
-    if chain.is_empty() {
-        return Err(fault("tls.cert", "no certificate in the file"));
-    }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|_| fault("tls.key", "no PEM key in the file"))?;
-    Ok(Identity { chain, key })
-}
-
 /// rustls for one protocol list. TLS 1.3 only where QUIC asks for it.
 fn rustls_config(
-    identity: &Identity,
+    certificate: &Certificate,
     quic: bool,
     protocols: &[&[u8]],
 ) -> Result<rustls::ServerConfig, ConfigFault> {
-    let fault = || ConfigFault("tls.cert and tls.key: they don't belong together".into());
+    let fault = || ConfigFault("no TLS with this library".into());
     let versions = if quic { vec![&rustls::version::TLS13] } else { rustls::ALL_VERSIONS.to_vec() };
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&versions)
         .map_err(|_| fault())?
         .with_no_client_auth()
-        .with_single_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|_| fault())?;
+        .with_cert_resolver(Arc::new(certificate.clone()));
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
@@ -90,16 +70,16 @@ fn rustls_config(
 }
 
 /// TLS for the TCP door: HTTP/2 before HTTP/1.1.
-pub fn tcp_config(identity: &Identity) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
-    rustls_config(identity, false, &[b"h2", b"http/1.1"]).map(Arc::new)
+pub fn tcp_config(certificate: &Certificate) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
+    rustls_config(certificate, false, &[b"h2", b"http/1.1"]).map(Arc::new)
 }
 
 /// QUIC for the lanes: HTTP/3, every buffer finite.
 pub fn quic_config(
-    identity: &Identity,
+    certificate: &Certificate,
     connections: &Connections,
 ) -> Result<quinn::ServerConfig, ConfigFault> {
-    let tls = rustls_config(identity, true, &[b"h3"])?;
+    let tls = rustls_config(certificate, true, &[b"h3"])?;
     if tls.max_early_data_size != 0 {
         return Err(ConfigFault("early data is on; a replay would send a second mail".into()));
     }

@@ -41,9 +41,19 @@ struct OwnLists {
     relays: DomainSet,
 }
 
+impl OwnLists {
+    fn read(extra: &[String], allow: &[String]) -> Result<Self, CatalogFault> {
+        Ok(Self {
+            extra: reading::extra(extra)?,
+            allow: reading::allow(allow)?,
+            relays: DomainSet::of(relays::domains()),
+        })
+    }
+}
+
 /// Which domains give out throw-away inboxes.
 pub struct Catalog {
-    base: DomainSet,
+    base: Arc<DomainSet>,
     own: Arc<OwnLists>,
     version: String,
 }
@@ -73,12 +83,16 @@ impl Catalog {
     /// # Errors
     /// As [`embedded`](Self::embedded), and every refusal of `catalog load` but the shrinking.
     pub fn with_lists(base: &[u8], extra: &[String], allow: &[String]) -> Result<Loaded, CatalogFault> {
-        let own = OwnLists {
-            extra: reading::extra(extra)?,
-            allow: reading::allow(allow)?,
-            relays: DomainSet::of(relays::domains()),
-        };
-        Ok(Self::assemble(reading::read(base)?, Arc::new(own)))
+        Ok(Self::assemble(reading::read(base)?, Arc::new(OwnLists::read(extra, allow)?)))
+    }
+
+    /// Other entries of the operator's with this catalog's base list, loaded or embedded.
+    ///
+    /// # Errors
+    /// As [`embedded`](Self::embedded).
+    pub fn replace_own(&self, extra: &[String], allow: &[String]) -> Result<Self, CatalogFault> {
+        let own = Arc::new(OwnLists::read(extra, allow)?);
+        Ok(Self { base: Arc::clone(&self.base), own, version: self.version.clone() })
     }
 
     /// `catalog load`: a catalog with `text` as its base list and this one's own entries.
@@ -103,7 +117,7 @@ impl Catalog {
         }
         let [a, b, c, d, ..] = <[u8; 32]>::from(digest.finalize());
         let version = format!("{:08x}-{}", u32::from_be_bytes([a, b, c, d]), entries.len());
-        let base = DomainSet::of(entries.iter().map(|name| &**name));
+        let base = Arc::new(DomainSet::of(entries.iter().map(|name| &**name)));
         Loaded { catalog: Self { base, own, version }, skipped, bad_lines }
     }
 
@@ -151,7 +165,7 @@ impl Catalog {
     #[must_use]
     pub fn memory(&self) -> usize {
         let OwnLists { extra, allow, relays } = &*self.own;
-        [&self.base, extra, allow, relays].into_iter().map(DomainSet::memory).sum()
+        [&*self.base, extra, allow, relays].into_iter().map(DomainSet::memory).sum()
     }
 
     /// Longest text `catalog load` reads, in bytes: stop receiving there.

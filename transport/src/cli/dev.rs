@@ -84,7 +84,16 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
         false => config.delivery.clone(),
     };
     let token = Some(token_digest(admin_token.as_bytes()));
-    let plan = Plan { identity, store, admin_token: token, realm: Realm::Dev, delivery, show_mail, config };
+    let plan = Plan {
+        identity,
+        store,
+        admin_token: token,
+        realm: Realm::Dev,
+        delivery,
+        show_mail,
+        reload: None,
+        config,
+    };
     let server = Server::start(plan).await?;
     let ready = Ready {
         h3: server.h3[0],

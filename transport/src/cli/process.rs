@@ -27,6 +27,17 @@ pub(super) fn log(config: &Config) {
     let _installed = if json { builder.json().try_init() } else { builder.try_init() };
 }
 
+/// Has `act` called for each SIGHUP; from here on none ends the process.
+pub(super) fn on_hangup(act: impl Fn() + 'static) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::task::spawn_local(async move {
+        while hangup.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
+}
+
 /// Waits for SIGTERM or SIGINT (true), or for a failed shard (false).
 pub(super) async fn wait_for_end(server: &Server) -> bool {
     let (Ok(mut terminate), Ok(mut interrupt)) =

@@ -1,21 +1,33 @@
 //! `authepy serve`: the real thing, from a config file.
 
+use std::sync::Arc;
+
 use authepy_engine::recipient::Realm;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::print::{complain, say};
 use super::{Failure, Serve, process, until_stopped};
-use crate::config::{Config, ConfigFault, Layers};
+use crate::config::{Config, ConfigFault};
+use crate::control::reload::Reload;
 use crate::control::store::StoreUrl;
 use crate::server::{Plan, Server};
 use crate::tls;
 
 pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(&serve.config)
-        .map_err(|_| ConfigFault(format!("{}: can't be read", serve.config.display())))?;
-    let config = Config::from_layers(serve.settings.over(Layers::new()?.file(&text)?)?)?;
+    let layers = serve.source.layers()?;
+    let started = layers.digests();
+    let config = Config::from_layers(layers)?;
     process::log(&config);
-    let server = Server::start(plan(config)?).await?;
+    serve.source.warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
+    let asked = Arc::new(Notify::new());
+    let hangup = asked.clone();
+    process::on_hangup(move || hangup.notify_one())
+        .map_err(|_| Failure::Internal("SIGHUP can't be caught".into()))?;
+    let certificate = config.tls_files()?;
+    let layers = Box::new(move || serve.source.layers());
+    let reload = Reload { certificate, started, layers, asked };
+    let server = Server::start(Plan { reload: Some(reload), ..plan(config)? }).await?;
     if serve.json {
         say(&json!({"h3": server.h3[0], "tcp": server.tcp[0], "admin": format!("http://{}", server.admin)})
             .to_string());
@@ -36,5 +48,15 @@ fn plan(config: Config) -> Result<Plan, ConfigFault> {
         return Err(ConfigFault("delivery: at least one way out for mail".into()));
     }
     let delivery = config.delivery.clone();
-    Ok(Plan { identity, store, admin_token: None, realm: Realm::Public, delivery, show_mail: None, config })
+    let plan = Plan {
+        identity,
+        store,
+        admin_token: None,
+        realm: Realm::Public,
+        delivery,
+        show_mail: None,
+        reload: None,
+        config,
+    };
+    Ok(plan)
 }

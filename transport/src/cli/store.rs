@@ -6,9 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::Failure;
+use super::config::Source;
 use super::print::say;
-use super::{Failure, Settings};
-use crate::config::{Config, ConfigFault, Layers};
+use crate::config::{Config, ConfigFault};
 use crate::control::registry::{Registry, RegistryFault};
 use crate::control::store::StoreUrl;
 
@@ -35,8 +36,7 @@ impl StoreArgs {
         if let Some(url) = &self.store {
             return Ok(Zeroizing::new(url.clone()));
         }
-        let settings = Settings { set: Vec::new() };
-        let config = Config::from_layers(settings.over(file_layers(self.config.as_deref())?)?)?;
+        let config = Config::from_layers(Source::of(self.config.clone()).layers()?)?;
         Ok(Zeroizing::new(config.store.url))
     }
 
@@ -49,16 +49,6 @@ impl StoreArgs {
         let line = serde_json::to_string(done).map_err(|_| Failure::Internal("the answer".into()))?;
         say(&line);
         Ok(())
-    }
-}
-
-/// The defaults and the config file: the named one, which must be there, or `authepy.toml` if it is.
-pub(super) fn file_layers(named: Option<&std::path::Path>) -> Result<Layers, ConfigFault> {
-    let path = named.unwrap_or(std::path::Path::new("authepy.toml"));
-    match std::fs::read_to_string(path) {
-        Ok(text) => Layers::new()?.file(&text),
-        Err(fault) if named.is_none() && fault.kind() == std::io::ErrorKind::NotFound => Layers::new(),
-        Err(_) => Err(ConfigFault(format!("{}: can't be read", path.display()))),
     }
 }
 

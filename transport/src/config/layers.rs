@@ -1,19 +1,41 @@
 //! Four layers of settings, merged into one table before anything is typed.
+//!
+//! ```text
+//!   defaults.toml ◀─ the file ◀─ AUTHEPY_A__B ◀─ --set a.b=…
+//! ```
+//!
+//! The defaults are also the list of keys that exist, and tell which of them hold text: `--set
+//! receipts.issuer=2026` means the text, although it reads as a number.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::ConfigFault;
+use super::{Config, ConfigFault, fault, mask};
 
 const DEFAULTS: &str = include_str!("../defaults.toml");
+/// What a variable begins with; those of top-level keys begin with `AUTHEPY__`.
 const ENVIRONMENT_PREFIX: &str = "AUTHEPY_";
-/// Tables whose content is a list of its own, checked where it is used.
+/// A list of tables, checked where it is used; the only key that has no default.
 const FREE_FORM: &str = "delivery";
 
-/// Settings on their way to a [`super::Config`].
-#[derive(Debug, Clone)]
+/// Settings on their way to a [`Config`].
+#[derive(Clone)]
 pub struct Layers {
     known: Table,
     merged: Table,
+}
+
+/// Digests of all settings, by key: enough to tell what has changed, and no secret is kept for it.
+pub type Digests = BTreeMap<String, [u8; 32]>;
+
+/// Keys only: a value may be a secret.
+impl std::fmt::Debug for Layers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(leaves("", &self.merged).iter().map(|(path, _)| path)).finish()
+    }
 }
 
 impl Layers {
@@ -26,26 +48,31 @@ impl Layers {
 
     /// Lays a TOML file over what is there.
     pub fn file(mut self, text: &str) -> Result<Self, ConfigFault> {
-        let table: Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| ConfigFault(format!("the file is not TOML: {}", e.message())))?;
-        for (path, value) in leaves("", &table) {
-            self = self.set(&path, value)?;
+        for (path, value) in leaves("", &parse(text)?) {
+            let is_empty_section = matches!(&value, Value::Table(table) if table.is_empty());
+            if !(is_empty_section && is_section(&self.known, &path)) {
+                self = self.set(&path, value)?;
+            }
         }
         Ok(self)
     }
 
-    /// Lays environment variables over: `AUTHEPY_LIMITS__PEER__ISSUE` is `limits.peer.issue`. Only names
-    /// with a double underscore, and those of top-level keys, are read as keys.
+    /// Lays environment variables over: `AUTHEPY_LIMITS__PEER__ISSUE` is `limits.peer.issue`, and
+    /// `AUTHEPY__LISTEN` is `listen`. Only names with a double underscore are keys.
     pub fn environment(
         mut self,
-        variables: impl Iterator<Item = (String, String)>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigFault> {
         for (name, text) in variables {
-            let Some(name) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-            if name.contains("__") {
-                self = self.set(&name.to_lowercase().replace("__", "."), value(&text))?;
-            }
+            // A name that is not even UTF-8 is nobody's key.
+            let Some(name) = name.to_str() else { continue };
+            let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| name.contains("__")) else {
+                continue;
+            };
+            let path = key.trim_start_matches('_').to_lowercase().replace("__", ".");
+            let text = text.to_str().ok_or_else(|| ConfigFault(format!("{path}: {name} is not UTF-8")))?;
+            let value = value(text, self.holds_text(&path));
+            self = self.set(&path, value).map_err(|fault| ConfigFault(format!("{fault} (in {name})")))?;
         }
         Ok(self)
     }
@@ -54,12 +81,14 @@ impl Layers {
     pub fn assignment(self, assignment: &str) -> Result<Self, ConfigFault> {
         let (path, text) =
             assignment.split_once('=').ok_or_else(|| ConfigFault("--set takes key=value".into()))?;
-        self.set(path.trim(), value(text.trim()))
+        let path = path.trim();
+        let value = value(text.trim(), self.holds_text(path));
+        self.set(path, value)
     }
 
     /// Sets one key.
     pub fn set(mut self, path: &str, value: Value) -> Result<Self, ConfigFault> {
-        if path != FREE_FORM && !is_known(&self.known, path) {
+        if path != FREE_FORM && !leaves("", &self.known).iter().any(|(name, _)| name == path) {
             return Err(unknown(&self.known, path));
         }
         let mut table = &mut self.merged;
@@ -74,15 +103,68 @@ impl Layers {
         Ok(self)
     }
 
-    pub(super) fn into_table(self) -> Table {
-        self.merged
+    /// Types what was merged; every fault names its key.
+    pub(super) fn typed(self) -> Result<Config, ConfigFault> {
+        serde_path_to_error::deserialize(Value::Table(self.merged)).map_err(|f| fault::naming_the_key(&f))
+    }
+
+    /// All settings as they act, secrets masked: for people to read.
+    pub fn masked(&self) -> Table {
+        mask::table(&self.merged)
+    }
+
+    /// Whether anything that was set is a secret.
+    pub fn hold_secret(&self) -> bool {
+        self.masked() != self.merged
+    }
+
+    /// What [`changed`] compares.
+    pub fn digests(&self) -> Digests {
+        let digest = |value: &Value| Sha256::digest(value.to_string()).into();
+        leaves("", &self.merged).iter().map(|(path, value)| (path.clone(), digest(value))).collect()
+    }
+
+    /// Variables that look like a key of the top level and are none: they lack an underscore.
+    pub fn near_misses(&self, names: impl Iterator<Item = OsString>) -> Vec<String> {
+        let is_key = |key: &str| key == FREE_FORM || self.known.get(key).is_some_and(|v| !v.is_table());
+        let names = names.filter_map(|name| name.into_string().ok());
+        let keys = names.filter_map(|name| name.strip_prefix(ENVIRONMENT_PREFIX).map(str::to_lowercase));
+        keys.filter(|key| is_key(key)).collect()
+    }
+
+    fn holds_text(&self, path: &str) -> bool {
+        let mut names = path.split('.');
+        let first = names.next().and_then(|name| self.known.get(name));
+        matches!(
+            names.try_fold(first, |value, name| Some(value?.get(name))).flatten(),
+            Some(Value::String(_))
+        )
     }
 }
 
-/// A value from outside a file: TOML, or a plain string where it is not TOML.
-fn value(text: &str) -> Value {
-    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
+/// The keys whose values differ.
+pub fn changed<'a>(before: &'a Digests, after: &'a Digests) -> Vec<&'a str> {
+    let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
+    keys.filter(|key| before.get(*key) != after.get(*key)).map(String::as_str).collect()
+}
+
+fn parse(text: &str) -> Result<Table, ConfigFault> {
+    text.parse().map_err(|fault: toml::de::Error| {
+        let line = fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+        // What stands in that line is not quoted: it may be a secret.
+        ConfigFault(format!("line {line} is not TOML: {}", fault.message()))
+    })
+}
+
+/// A value from outside a file: TOML, or a plain string where it is not TOML. Where text belongs, a
+/// number, a date or a truth value is text, too.
+fn value(text: &str, holds_text: bool) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    match parsed.and_then(|mut table| table.remove("value")) {
+        Some(value @ (Value::String(_) | Value::Array(_) | Value::Table(_))) => value,
+        Some(scalar) if !holds_text => scalar,
+        _ => Value::String(text.to_owned()),
+    }
 }
 
 fn leaves(prefix: &str, table: &Table) -> Vec<(String, Value)> {
@@ -90,75 +172,27 @@ fn leaves(prefix: &str, table: &Table) -> Vec<(String, Value)> {
     for (name, value) in table {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
-            Value::Table(inner) if path != FREE_FORM => found.extend(leaves(&path, inner)),
+            Value::Table(inner) if path != FREE_FORM && !inner.is_empty() => {
+                found.extend(leaves(&path, inner));
+            }
             value => found.push((path, value.clone())),
         }
     }
     found
 }
 
-fn is_known(known: &Table, path: &str) -> bool {
-    leaves("", known).iter().any(|(name, _)| name == path)
+fn is_section(known: &Table, path: &str) -> bool {
+    let below = format!("{path}.");
+    leaves("", known).iter().any(|(name, _)| name.starts_with(&below))
 }
 
 fn unknown(known: &Table, path: &str) -> ConfigFault {
-    let names: Vec<String> = leaves("", known).into_iter().map(|(name, _)| name).collect();
-    let nearest =
-        names.iter().max_by(|a, b| strsim::jaro_winkler(a, path).total_cmp(&strsim::jaro_winkler(b, path)));
-    let hint = nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    let names = leaves("", known).into_iter().map(|(name, _)| name).chain([FREE_FORM.to_owned()]);
+    let hint = fault::nearest(names, path).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     ConfigFault(format!("unknown setting {path}{hint}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Config;
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_a_valid_config() {
-        Config::from_layers(Layers::new().unwrap()).unwrap();
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let environment = [
-            ("AUTHEPY_CODES__ATTEMPTS".to_owned(), "4".to_owned()),
-            ("AUTHEPY_ADMIN_TOKEN".into(), "x".into()),
-        ];
-        let layers = Layers::new().unwrap().file("[codes]\nattempts = 3\nsends = 3").unwrap();
-        let layers = layers.environment(environment.into_iter()).unwrap();
-        let config = Config::from_layers(layers.clone()).unwrap();
-        assert_eq!((config.codes.attempts, config.codes.sends), (4, 3));
-        let config = Config::from_layers(layers.assignment("codes.attempts=2").unwrap()).unwrap();
-        assert_eq!(config.codes.attempts, 2);
-    }
-
-    #[test]
-    fn an_unknown_key_names_the_nearest() {
-        let fault = Layers::new().unwrap().assignment("limits.peers.issue=off").unwrap_err();
-        assert_eq!(fault.0, "unknown setting limits.peers.issue; did you mean limits.peer.issue?");
-    }
-
-    #[test]
-    fn a_plain_word_needs_no_quotes() {
-        let layers = Layers::new().unwrap().assignment("limits.recipient.issue=off").unwrap();
-        assert!(Config::from_layers(layers).unwrap().limits.recipient.issue.0.is_empty());
-        let layers = Layers::new().unwrap().assignment(r#"limits.recipient.issue=["2/1m"]"#).unwrap();
-        assert_eq!(Config::from_layers(layers).unwrap().limits.recipient.issue.0.len(), 1);
-    }
-
-    #[test]
-    fn what_would_weaken_a_code_does_not_start() {
-        for bad in [
-            "codes.lifetime=601s",
-            "codes.length=5",
-            "codes.length=11",
-            "codes.attempts=0",
-            "memory.ceiling=1MiB",
-            "codes.lifetime=5",
-        ] {
-            let layers = Layers::new().unwrap().assignment(bad).unwrap();
-            assert!(Config::from_layers(layers).is_err(), "{bad}");
-        }
-    }
-}
+#[allow(clippy::unwrap_used, clippy::panic)]
+#[path = "tests/layers.rs"]
+mod tests;

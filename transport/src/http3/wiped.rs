@@ -54,6 +54,13 @@ impl Wiped {
         self.extend_zeroed(more.len()).copy_from_slice(more);
     }
 
+    /// Adds a part of what is held at the end, without a copy elsewhere.
+    pub fn append_own(&mut self, part: std::ops::Range<usize>) {
+        let start = self.len;
+        self.extend_zeroed(part.len());
+        self.memory.copy_within(part, start);
+    }
+
     /// Adds `bytes` zeroes at the end, for a decoder to write into.
     pub fn extend_zeroed(&mut self, bytes: usize) -> &mut [u8] {
         let start = self.len;
@@ -135,6 +142,15 @@ mod tests {
         assert!(buffer.is_empty());
         assert_eq!(buffer.spare(), [0; MIN_CAPACITY_BYTES]);
         assert_eq!(buffer.extend_zeroed(19), [0; 19]);
+    }
+
+    #[test]
+    fn a_part_may_be_held_twice() {
+        let mut buffer = Wiped::new();
+        buffer.append(&[b'x'; MIN_CAPACITY_BYTES - 3]);
+        buffer.append(b"abc");
+        buffer.append_own(MIN_CAPACITY_BYTES - 3..MIN_CAPACITY_BYTES);
+        assert_eq!(&buffer.as_slice()[MIN_CAPACITY_BYTES - 3..], b"abcabc");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Figures {
             StoreKind::Sqlite => "sqlite",
             StoreKind::Postgres => "postgres",
         };
-        let catalog = &self.shared.catalog;
+        let catalog = self.shared.policy.hold().catalog.clone();
         json(
             200,
             &Status {

@@ -1,3 +1,4 @@
+use super::super::super::limits::MAX_FIELD_SECTION_BYTES;
 use super::*;
 
 #[test]
@@ -72,4 +73,43 @@ fn a_length_is_digits_and_fits() {
     for text in [&b""[..], b"18446744073709551616", b"1 ", b"+1", b"1e3", b"\xb2"] {
         assert_eq!(decimal(text), None, "{text:?}");
     }
+}
+
+#[test]
+fn the_lines_of_a_forwarding_list_are_one_list_and_those_of_no_other_field() {
+    let mut builder = HeadBuilder::new(Wire::Multiplexed);
+    builder.pseudo(b":method", b"POST").unwrap();
+    builder.pseudo(b":scheme", b"https").unwrap();
+    builder.pseudo(b":path", b"/").unwrap();
+    builder.pseudo(b":authority", b"a.example").unwrap();
+    for line in [&b"1"[..], b"", b"2, 3"] {
+        builder.field(b"x-forwarded-for", line).unwrap();
+    }
+    // In turn, so that neither list stays the last thing kept.
+    for line in [&b"a"[..], b"b", b"c"] {
+        builder.field(b"forwarded", line).unwrap();
+        builder.field(b"x-forwarded-for", line).unwrap();
+        builder.field(b"origin", line).unwrap();
+    }
+    let head = builder.finish().unwrap();
+    assert!(head.get(Known::XForwardedFor) == Field::One(b"1, , 2, 3, a, b, c"));
+    assert!(head.get(Known::Forwarded) == Field::One(b"a, b, c"));
+    assert!(head.get(Known::Origin) == Field::Many);
+    assert_eq!(head.path(), "/");
+}
+
+#[test]
+fn joined_lists_are_bounded_by_the_same_room_as_all_that_is_kept() {
+    let mut builder = HeadBuilder::new(Wire::Serial);
+    let line = vec![b'1'; MAX_FIELD_SECTION_BYTES / 4];
+    let mut taken = 0;
+    while builder.field(b"x-forwarded-for", &line) == Ok(()) {
+        taken += 1;
+    }
+    assert_eq!(taken, 3, "commas count, too");
+    let mut builder = HeadBuilder::new(Wire::Serial);
+    let line = vec![b'1'; 200];
+    let in_turn = (0..MAX_FIELDS).map(|n| [&b"forwarded"[..], b"x-forwarded-for"][n % 2]);
+    let ended = in_turn.map(|name| builder.field(name, &line)).find(Result::is_err);
+    assert_eq!(ended, Some(Err(HeadFault::TooLarge)));
 }

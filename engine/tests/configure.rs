@@ -1,0 +1,131 @@
+//! Other settings while codes are alive: they act from the next command on, and change no promise.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::id::IdSecret;
+use authepy_engine::limits::Capacity;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::recipient::disposable::{Catalog, DomainClass};
+use authepy_engine::request::{Command, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
+use authepy_engine::route::StartKeys;
+use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::testing::Seeded;
+
+const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
+
+struct Story {
+    shard: Shard,
+    keys: StartKeys,
+    entropy: Seeded,
+    settings: Settings,
+}
+
+impl Story {
+    fn with_room_for(inboxes: usize) -> Self {
+        let mut entropy = Seeded::new(7);
+        let keys = StartKeys::draw(&mut entropy);
+        let settings = Settings {
+            code_length: 6,
+            lifetime: Duration::from_secs(300),
+            attempts: 5,
+            resend_after: Duration::from_secs(30),
+            sends: 5,
+            recipient_issue: vec![Limit { count: 1, window: Duration::from_secs(600) }],
+            capacity: Capacity { inboxes, idempotency: 10, receipts: 10 },
+        };
+        Self { shard: Shard::new(keys.clone(), settings.clone()), keys, entropy, settings }
+    }
+
+    fn reconfigure(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.shard.configure(self.settings.clone());
+    }
+
+    fn ask(&mut self, second: u64, command: Command) -> Outcome {
+        let now =
+            Now { at: Moment::from_millis(second * 1_000), unix_ms: 1_795_000_000_000 + second * 1_000 };
+        self.shard.handle(now, command, &mut self.entropy)
+    }
+
+    fn issue(&mut self, second: u64, address: &str) -> Outcome {
+        let issue = Issue {
+            inbox: self.keys.fingerprint(address, OWNER.mode),
+            address: self.keys.exact_address(address),
+            owner: OWNER,
+            secret: IdSecret::draw(&mut self.entropy),
+            code_length: None,
+            lifetime: None,
+            nonce: None,
+            purpose: "login".into(),
+            metadata: None,
+        };
+        self.ask(second, Command::Issue(issue))
+    }
+
+    fn issued(&mut self, second: u64, address: &str) -> Issued {
+        match self.issue(second, address) {
+            Outcome::Issued(issued) => issued,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn other_settings_act_from_the_next_command_on() {
+    let mut story = Story::with_room_for(10);
+    assert_eq!(story.issued(0, "ada@example.com").code.length(), 6);
+    let refused = Outcome::Refused(Refusal::RateLimited {
+        policy: Policy::Recipient,
+        retry_after: Duration::from_secs(599),
+    });
+    assert_eq!(format!("{:?}", story.issue(1, "ada@example.com")), format!("{refused:?}"));
+    story.reconfigure(|settings| {
+        settings.code_length = 8;
+        settings.recipient_issue = vec![Limit { count: 2, window: Duration::from_secs(600) }];
+    });
+    assert_eq!(story.issued(2, "ada@example.com").code.length(), 8, "the first mail still counts as one");
+    assert!(matches!(story.issue(3, "ada@example.com"), Outcome::Refused(_)));
+    story.reconfigure(|settings| settings.recipient_issue.clear());
+    story.issued(4, "ada@example.com");
+}
+
+#[test]
+fn what_lives_keeps_the_terms_it_was_issued_under() {
+    let mut story = Story::with_room_for(10);
+    let id = story.issued(0, "ada@example.com").id;
+    story.reconfigure(|settings| {
+        settings.lifetime = Duration::from_secs(60);
+        (settings.attempts, settings.sends, settings.code_length) = (1, 1, 10);
+    });
+    let slot = Slot::locate(&story.keys, id, OWNER);
+    match story.ask(120, Command::Status(slot)) {
+        Outcome::Status(standing, _) => {
+            let terms = (standing.code_length, standing.attempts_remaining, standing.sends_remaining);
+            assert_eq!(terms, (6, 5, 4));
+            assert_eq!(standing.expires, Moment::from_millis(300_000));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_room_stays_what_it_was_at_the_start() {
+    let mut story = Story::with_room_for(1);
+    story.reconfigure(|settings| settings.capacity.inboxes = 10);
+    story.issued(0, "ada@example.com");
+    assert!(matches!(story.issue(0, "bob@example.com"), Outcome::Refused(Refusal::Overloaded { .. })));
+}
+
+#[test]
+fn other_entries_of_the_operators_leave_a_loaded_base_list_in_use() {
+    let own = |domain: &str| vec![domain.to_owned()];
+    let base = Catalog::with_lists(b"throwaway.example.org\n", &own("one.example.net"), &[]).unwrap().catalog;
+    let next = base.replace_own(&own("two.example.net"), &own("throwaway.example.org")).unwrap();
+    assert_eq!((next.version(), next.entries()), (base.version(), 1));
+    assert_eq!(next.class("one.example.net"), DomainClass::Unlisted);
+    assert_eq!(next.class("two.example.net"), DomainClass::Disposable);
+    assert_eq!(next.class("throwaway.example.org"), DomainClass::Allowed);
+    assert!(base.replace_own(&own("com"), &[]).is_err());
+}

@@ -1,0 +1,50 @@
+//! Everything about the settings that a start would trip over, and what an operator should know.
+//!
+//! Files are read, nothing is changed, nothing is connected to.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Config, ConfigFault};
+use crate::control::store::StoreUrl;
+use crate::receipt::ReceiptKey;
+use crate::tls;
+
+/// Read, write or enter by those who are neither owner nor group.
+const OTHERS: u32 = 0o007;
+
+/// Opens what the settings name: the first fault, by its key.
+pub fn start(config: &Config) -> Result<(), ConfigFault> {
+    let (chain, key) = config.tls_files()?;
+    tls::identity_from_files(&chain, &key)?.certified()?;
+    StoreUrl::parse(&config.store.url)?;
+    if config.delivery.is_empty() {
+        return Err(ConfigFault("delivery: at least one way out for mail".into()));
+    }
+    for (at, provider) in config.delivery.iter().enumerate() {
+        provider.check().map_err(|fault| ConfigFault(format!("delivery[{at}]: {fault}")))?;
+    }
+    ReceiptKey::configured(&config.receipts)?;
+    config.admin_token().map(drop)
+}
+
+/// A line for each file with a secret that every user of this machine may open.
+pub fn warnings(config: &Config) -> Vec<String> {
+    let text = |text: &super::Text| text.get().map(PathBuf::from);
+    let own = [
+        ("tls.key".to_owned(), text(&config.tls.key)),
+        ("admin.token_file".to_owned(), text(&config.admin.token_file)),
+        ("receipts.key_file".to_owned(), text(&config.receipts.key_file)),
+    ];
+    let delivery = config.delivery.iter().enumerate();
+    let delivery = delivery.map(|(at, p)| (format!("delivery[{at}].password_file"), p.password_file.clone()));
+    let files = own.into_iter().chain(delivery).filter_map(|(key, path)| Some((key, path?)));
+    files.filter_map(|(key, path)| open_to_others(&key, &path)).collect()
+}
+
+/// The warning about one file, if there is something to warn of.
+pub fn open_to_others(what: &str, path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & OTHERS != 0)
+        .then(|| format!("{what}: holds a secret and is open to every user of this machine; chmod o= it"))
+}

@@ -1,0 +1,114 @@
+//! Looks whether the certificate's files have changed, and shows what is in them if it can be used.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::tls::{self, Certificate};
+
+/// What changes when a file does: a rename brings another inode, a write another time.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Of content and of inode, in seconds and nanoseconds: `cp -p` keeps the former only.
+    times: [(i64, i64); 2],
+}
+
+impl Stamp {
+    /// `None` while there is no such file. Links are followed, as Kubernetes and certbot swap those.
+    fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let times = [(file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())];
+        Some(Self { device: file.dev(), inode: file.ino(), bytes: file.size(), times })
+    }
+}
+
+/// What a look at the files found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The files of the last look, not read again.
+    Unchanged,
+    /// The certificate in use.
+    Same,
+    /// Another certificate, now in use.
+    Replaced,
+    /// A pair that can't be used.
+    Unusable,
+}
+
+/// The files behind a certificate. Owned by the control plane.
+pub(super) struct CertificateFiles {
+    chain: PathBuf,
+    key: PathBuf,
+    certificate: Certificate,
+    /// As they were when last read; nothing yet, as they may have changed since the start read them.
+    seen: Option<[Option<Stamp>; 2]>,
+}
+
+impl CertificateFiles {
+    pub(super) fn new((chain, key): (PathBuf, PathBuf), certificate: Certificate) -> Self {
+        Self { chain, key, certificate, seen: None }
+    }
+
+    /// Reads the files if they have changed, or in any case. A pair that can't be used (half written,
+    /// not matching) is told of once for each change, and the one in use stays.
+    pub(super) fn look(&mut self, in_any_case: bool) -> Look {
+        // Stamped before they are read: a change in between shows at the next look.
+        let stamps = Some([Stamp::of(&self.chain), Stamp::of(&self.key)]);
+        if self.seen == stamps && !in_any_case {
+            return Look::Unchanged;
+        }
+        self.seen = stamps;
+        let read = tls::identity_from_files(&self.chain, &self.key);
+        match read.and_then(|identity| self.certificate.replace(identity)) {
+            Ok(true) => {
+                tracing::info!("the certificate was replaced");
+                Look::Replaced
+            }
+            Ok(false) => Look::Same,
+            Err(fault) => {
+                tracing::warn!(%fault, "the certificate's files can't be used; the one in use stays");
+                Look::Unusable
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        std::fs::write(folder.join("next"), text).unwrap();
+        std::fs::rename(folder.join("next"), folder.join(name)).unwrap();
+    }
+
+    #[test]
+    fn a_change_is_judged_once_whatever_comes_of_it() {
+        let make = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (first, second, folder) = (make(), make(), tempfile::tempdir().unwrap());
+        let folder = folder.path();
+        let (chain, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        write(folder, "cert.pem", &first.cert.pem());
+        write(folder, "key.pem", &first.signing_key.serialize_pem());
+        let certificate = Certificate::new(tls::identity_from_files(&chain, &key).unwrap()).unwrap();
+        let mut files = CertificateFiles::new((chain.clone(), key.clone()), certificate);
+        assert_eq!(files.look(false), Look::Same, "read again, as it may have changed since the start");
+        assert_eq!(files.look(false), Look::Unchanged);
+        write(folder, "cert.pem", &second.cert.pem());
+        assert_eq!(files.look(false), Look::Unusable);
+        assert_eq!(files.look(false), Look::Unchanged, "told of once");
+        write(folder, "key.pem", &second.signing_key.serialize_pem());
+        assert_eq!(files.look(false), Look::Replaced);
+        assert_eq!(files.look(true), Look::Same, "a signal asks in any case");
+        std::fs::remove_file(&chain).unwrap();
+        assert_eq!(files.look(false), Look::Unusable);
+        assert_eq!(files.look(false), Look::Unchanged);
+        // Written in place: the same inode, another time or size.
+        std::fs::write(&chain, first.cert.pem()).unwrap();
+        std::fs::write(&key, first.signing_key.serialize_pem()).unwrap();
+        assert_eq!(files.look(false), Look::Replaced);
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads files again while serving: the certificate when its files change, everything on SIGHUP.
+//!
+//! ```text
+//!   every 2 s ───────▶ certificate files changed? ─ yes ─▶ read ─┬─ can be used ─▶ next handshakes
+//!   SIGHUP ─┬────────▶ certificate files, in any case ───▶ read ─┴─ can not ─▶ warn once, keep
+//!           └────────▶ the config, through the same layers ──┬─ valid ─▶ one Policy, published whole
+//!                                                            └─ not   ─▶ warn, keep everything
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::certificate::CertificateFiles;
+use crate::config::{Config, ConfigFault, Digests, Layers, changed, check};
+use crate::limits;
+use crate::policy::Policy;
+use crate::published::Published;
+use crate::tls::Certificate;
+
+/// Puts the layers together again: the same file, environment and `--set` as at the start.
+pub type ReadLayers = Box<dyn Fn() -> Result<Layers, ConfigFault> + Send>;
+
+/// What a server that was started from files needs to read them again.
+pub struct Reload {
+    /// Chain and key.
+    pub certificate: (PathBuf, PathBuf),
+    /// The settings it was started with.
+    pub started: Digests,
+    /// The settings as they are now.
+    pub layers: ReadLayers,
+    /// Notified to have everything read again.
+    pub asked: Arc<Notify>,
+}
+
+impl Reload {
+    /// Watches and obeys, until the process ends. Blocks its thread while it reads, so not for a lane's.
+    pub(crate) async fn run(self, certificate: Certificate, policy: Published<Policy>) {
+        let mut files = CertificateFiles::new(self.certificate.clone(), certificate);
+        loop {
+            let asked = timeout(limits::CERTIFICATE_LOOK_EVERY, self.asked.notified()).await.is_ok();
+            let _logged = files.look(asked);
+            if asked {
+                self.reconfigure(&policy);
+            }
+        }
+    }
+
+    fn reconfigure(&self, policy: &Published<Policy>) {
+        match self.next(&policy.read()) {
+            Ok((next, digests)) => {
+                policy.replace(next);
+                tracing::info!("the config was read again");
+                let waiting = changed(&self.started, &digests).into_iter().filter(|key| !Policy::covers(key));
+                let waiting: Vec<&str> = waiting.collect();
+                if !waiting.is_empty() {
+                    tracing::warn!(
+                        keys = waiting.join(", "),
+                        "these settings have changed and need a restart"
+                    );
+                }
+            }
+            Err(fault) => {
+                tracing::warn!(%fault, "the config can't be used; everything stays as it was");
+            }
+        }
+    }
+
+    fn next(&self, present: &Policy) -> Result<(Policy, Digests), ConfigFault> {
+        let layers = (self.layers)()?;
+        let digests = layers.digests();
+        let config = Config::from_layers(layers)?;
+        check::start(&config)?;
+        Ok((present.next(&config)?, digests))
+    }
+}

@@ -1,0 +1,65 @@
+//! What an operator may change while serving: one immutable value, published whole.
+//!
+//! ```text
+//!   SIGHUP ─▶ control/reload ─▶ Published<Policy> ─┬─▶ requests read it (desk)
+//!                                                  └─▶ each lane hands `settings` to its shard (lane)
+//! ```
+
+use std::sync::Arc;
+
+use authepy_engine::perimeter::forwarded::TrustedProxies;
+use authepy_engine::recipient::disposable::{Catalog, CatalogFault};
+use authepy_engine::shard::Settings;
+
+use crate::config::{Config, ConfigFault};
+
+/// Keys that act without a restart; a name with a dot at its end stands for all below it.
+const LIVE: [&str; 5] = ["codes.", "limits.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser"];
+
+/// The operator's word on requests, as it is now.
+pub struct Policy {
+    /// What shards decide by. Its capacity is that of the start.
+    pub settings: Settings,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Disposable domains.
+    pub catalog: Arc<Catalog>,
+    /// Whether a secret key in a browser is refused.
+    pub refuse_secret_in_browser: bool,
+}
+
+impl Policy {
+    /// The policy of a start.
+    pub fn of(config: &Config) -> Result<Self, ConfigFault> {
+        let loaded = Catalog::embedded(&config.catalog.extra, &config.catalog.allow);
+        Self::with(config, loaded.map_err(catalog_fault)?.catalog)
+    }
+
+    /// The policy that follows this one; a base list that was loaded stays in use.
+    pub fn next(&self, config: &Config) -> Result<Self, ConfigFault> {
+        let catalog = self.catalog.replace_own(&config.catalog.extra, &config.catalog.allow);
+        Self::with(config, catalog.map_err(catalog_fault)?)
+    }
+
+    fn with(config: &Config, catalog: Catalog) -> Result<Self, ConfigFault> {
+        Ok(Self {
+            settings: config.settings(),
+            trusted_proxies: config.trusted_proxies()?,
+            catalog: Arc::new(catalog),
+            refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
+        })
+    }
+
+    /// Whether a change of this key acts without a restart.
+    pub fn covers(key: &str) -> bool {
+        LIVE.iter().any(|live| if live.ends_with('.') { key.starts_with(live) } else { key == *live })
+    }
+}
+
+fn catalog_fault(fault: CatalogFault) -> ConfigFault {
+    ConfigFault(match fault {
+        CatalogFault::BadExtra(at) => format!("catalog.extra[{at}]: no domain, or a public suffix"),
+        CatalogFault::BadAllow(at) => format!("catalog.allow[{at}]: no domain"),
+        base => format!("the built-in catalog: {base}"),
+    })
+}

@@ -1,0 +1,112 @@
+//! The way in: whose request it is, then key, then origin. No body is read, no shard hears of it.
+//!
+//! ```text
+//!   network peer, trusted proxies ─▶ peer ─▶ key ─┬─ in the book ────────────────▶ class, origin ─▶ Entered
+//!                                                 └─ unknown ─▶ keeper looks it up ─┘
+//! ```
+
+use std::net::IpAddr;
+
+use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
+use authepy_engine::perimeter::api_key::{KeyText, Mode, bearer};
+use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forwarded};
+use authepy_engine::request::Refusal;
+
+use crate::desk::Desk;
+use crate::http3::head::{Field, Head, Known};
+use crate::limits::STORE_RETRY;
+use crate::lookup::Verdict;
+use crate::reply::Problem;
+
+pub(super) const OVERLOADED: Problem =
+    Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+/// Nobody can say whether the key exists: not 401, or a store's bad minute would look like a revoked key.
+const STORE_DOWN: Problem = Problem::Refused(Refusal::NotReady { retry_after: STORE_RETRY });
+
+/// A request that was let in.
+pub(super) struct Entered {
+    pub(super) admitted: Admitted,
+    /// Whose it is: the network's peer, or who a trusted proxy says.
+    pub(super) peer: IpAddr,
+}
+
+/// Who was not let in, and whose counters say so.
+pub(super) struct TurnedAway {
+    pub(super) mode: Mode,
+    pub(super) problem: Problem,
+}
+
+impl From<Problem> for TurnedAway {
+    fn from(problem: Problem) -> Self {
+        Self { mode: Mode::Live, problem }
+    }
+}
+
+/// Peer → key → origin.
+pub(super) async fn enter(desk: &Desk, head: &Head, network: IpAddr) -> Result<Entered, TurnedAway> {
+    let peer = peer(desk, head, network)?;
+    if head.get(Known::EarlyData) != Field::Absent {
+        return Err(Problem::TooEarly.into());
+    }
+    let credentials = credentials(head);
+    let admitted = match judge(desk, &credentials) {
+        Err(Denial::UnlistedKey(key)) => match desk.look_up(key).await {
+            Verdict::Listed => judge(desk, &credentials),
+            Verdict::Unknown => Err(Denial::InvalidKey),
+            Verdict::StoreDown => return Err(STORE_DOWN.into()),
+            Verdict::Crowded => return Err(OVERLOADED.into()),
+        },
+        judged => judged,
+    };
+    let admitted = admitted
+        .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
+    if admitted.is_exposed() && admitted.key().mode == Mode::Live {
+        desk.counters().key_exposed();
+    }
+    Ok(Entered { admitted, peer })
+}
+
+fn judge(desk: &Desk, credentials: &Credentials<'_>) -> Result<Admitted, Denial> {
+    admit(&desk.keys(), credentials, desk.now(), desk.policy().refuse_secret_in_browser)
+}
+
+fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
+    let list = |known| match head.get(known) {
+        Field::Absent => None,
+        Field::One(list) => Some(list),
+        // Lists are joined when they are read; one that was not names nobody.
+        Field::Many => Some(&b""[..]),
+    };
+    let (forwarded, x_forwarded_for) = (list(Known::Forwarded), list(Known::XForwardedFor));
+    forwarded::peer(network, &desk.policy().trusted_proxies, forwarded, x_forwarded_for)
+        .map_err(|forwarded::Contradiction| Problem::MalformedHttp)
+}
+
+fn credentials(head: &Head) -> Credentials<'_> {
+    let from_browser = [Known::Origin, Known::SecFetchSite, Known::SecFetchMode, Known::SecFetchDest]
+        .into_iter()
+        .any(|known| head.get(known) != Field::Absent);
+    Credentials {
+        authorization: seen(head.get(Known::Authorization)),
+        origin: seen(head.get(Known::Origin)),
+        from_browser,
+    }
+}
+
+/// A key that exists and was denied for something else says by its text whether it is a test key; one
+/// that nobody knows is nobody's test.
+fn denied_mode(credentials: &Credentials<'_>, denial: &Denial) -> Mode {
+    let shown = match (denial, credentials.authorization) {
+        (Denial::InvalidKey | Denial::UnlistedKey(_), _) | (_, Seen::Absent | Seen::Many) => None,
+        (_, Seen::One(value)) => bearer(value).and_then(|text| KeyText::parse(text).ok()),
+    };
+    shown.map_or(Mode::Live, |text| text.mode())
+}
+
+fn seen(field: Field<'_>) -> Seen<'_> {
+    match field {
+        Field::Absent => Seen::Absent,
+        Field::One(value) => Seen::One(value),
+        Field::Many => Seen::Many,
+    }
+}

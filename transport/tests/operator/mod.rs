@@ -1,0 +1,205 @@
+//! An operator's view: files in a folder, the built binary, its exit codes, signals and log.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+
+pub mod client;
+
+/// Longest a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the binary to its end, in this folder and with these variables.
+pub fn authepy(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_authepy"))
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .current_dir(folder.temp.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
+}
+
+/// A folder with a config, a certificate and a store with one secret key.
+pub struct Folder {
+    temp: tempfile::TempDir,
+    pub secret_key: String,
+}
+
+/// A self-signed certificate for `localhost`.
+pub struct Pair {
+    pub der: CertificateDer<'static>,
+    pub chain: String,
+    pub key: String,
+}
+
+impl Pair {
+    pub fn make() -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (der, chain) = (made.cert.der().clone(), made.cert.pem());
+        Self { der, chain, key: made.signing_key.serialize_pem() }
+    }
+}
+
+impl Folder {
+    /// Without a store: for commands that open none.
+    pub fn empty() -> Self {
+        Self { temp: tempfile::TempDir::new().unwrap(), secret_key: String::new() }
+    }
+
+    /// With the store that a development server made.
+    pub fn with_store() -> Self {
+        let mut folder = Self::empty();
+        let dir = folder.path("dev");
+        let dev = Server::run(&["dev", "--json", "--listen", "127.0.0.1:0", "--dir", &dir]);
+        folder.secret_key = dev.text("secret_key").to_owned();
+        folder
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.temp.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes a file as a careful program does: a reader sees the old one or the new one.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let (path, next) = (self.path(name), self.path(&format!("{name}.next")));
+        self.write_with_mode(&format!("{name}.next"), text, 0o600);
+        std::fs::rename(next, &path).unwrap();
+        path
+    }
+
+    pub fn write_with_mode(&self, name: &str, text: &str, mode: u32) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// Key first: the other order would show one more pair that does not match.
+    pub fn install(&self, pair: &Pair) {
+        self.write("key.pem", &pair.key);
+        self.write("cert.pem", &pair.chain);
+    }
+
+    /// The settings a start needs; `more` may hold sections.
+    pub fn config(&self, more: &str) -> String {
+        let store = format!("sqlite://{}", self.path("dev/authepy.db"));
+        format!(
+            "listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"\nengine.shards = 2\n\
+             tls = {{cert = \"{}\", key = \"{}\"}}\nstore.url = \"{store}\"\n\
+             delivery = [{{name = \"outbox\", kind = \"outbox\", url = \"{}\", from = \"codes@acme.example\"}}]\n{more}\n",
+            self.path("cert.pem"),
+            self.path("key.pem"),
+            self.path("outbox"),
+        )
+    }
+
+    /// Starts `serve` on what stands in the folder's `authepy.toml`.
+    pub fn serve(&self) -> Server {
+        let mut server = Server::run(&["serve", "--json", "--config", &self.path("authepy.toml")]);
+        server.ready["secret_key"] = Value::from(self.secret_key.as_str());
+        server
+    }
+}
+
+/// A running server, ended with the test.
+pub struct Server {
+    process: Child,
+    pub ready: Value,
+    log: Arc<(Mutex<String>, Condvar)>,
+}
+
+impl Server {
+    pub fn run(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_authepy"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new((Mutex::new(String::new()), Condvar::new()));
+        let (kept, mut stderr) = (log.clone(), process.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = stderr.read(&mut chunk) {
+                kept.0.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..length]));
+                kept.1.notify_all();
+            }
+        });
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("no ready line but {line:?}; log: {}", log.0.lock().unwrap()));
+        Self { process, ready, log }
+    }
+
+    pub fn text(&self, member: &str) -> &str {
+        self.ready[member].as_str().unwrap()
+    }
+
+    pub fn h3(&self) -> SocketAddr {
+        self.text("h3").parse().unwrap()
+    }
+
+    pub fn tcp(&self) -> SocketAddr {
+        self.text("tcp").parse().unwrap()
+    }
+
+    /// What `dev` says its authority is.
+    pub fn ca(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.text("ca")).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
+    /// Waits until the log has said this so many times.
+    pub fn log_says(&self, what: &str, times: usize) {
+        let said = |log: &mut String| log.matches(what).count() < times;
+        let (log, ended) = self.log.1.wait_timeout_while(self.log.0.lock().unwrap(), PATIENCE, said).unwrap();
+        assert!(!ended.timed_out(), "{what:?} not {times} times in: {log}");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// SIGHUP, and the log's word that it was obeyed or not, for the `time`-th time.
+    pub fn reload(&self, word: &str, time: usize) {
+        self.signal("-HUP");
+        self.log_says(word, time);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+}
+
+/// What the log says of a config that was taken, and of one that was not.
+pub const TAKEN: &str = "the config was read again";
+pub const NOT_TAKEN: &str = "the config can't be used";
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+        assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
+    }
+}
