@@ -72,6 +72,8 @@ pub const MISS_PAUSE: Duration = Duration::from_millis(20);
 pub const MISSES_WAITING: usize = 4_096;
 /// Unknown keys one lane asks about at once: some 300 B each. More are refused, 503.
 pub const KEYS_ASKED_PER_LANE: usize = 512;
+/// Longest a request waits for word of its unknown key: a query that hangs, and the one before it.
+pub const LOOKUP_PATIENCE: Duration = Duration::from_secs(6);
 /// Unknown keys a lane remembers: 4,096 of 32 B, 128 KiB.
 pub const UNKNOWN_KEY_PLACES: usize = 4_096;
 /// How long: as long as a change may take to act.

@@ -18,8 +18,9 @@ use authepy_engine::perimeter::api_key::KeyDigest;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::limits::{KEYS_ASKED_PER_LANE, UNKNOWN_KEY_PLACES, UNKNOWN_KEY_SPAN};
+use crate::limits::{KEYS_ASKED_PER_LANE, LOOKUP_PATIENCE, UNKNOWN_KEY_PLACES, UNKNOWN_KEY_SPAN};
 
 /// What is known of a key that was not in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +90,16 @@ impl KeyLookups {
         }
         let (answer, answered) = oneshot::channel();
         self.keeper.try_send(Miss { digest: digest.clone(), answer }).ok()?;
-        // A keeper that is gone says nothing, like a store that is down.
-        let waiting = async { answered.await.unwrap_or(Verdict::StoreDown) }.boxed_local().shared();
+        // A keeper that is gone or hangs says nothing, like a store that is down.
+        let waiting = async { timeout(LOOKUP_PATIENCE, answered).await.map_or(Verdict::StoreDown, said) };
+        let waiting = waiting.boxed_local().shared();
         asked.insert(*digest.as_bytes(), waiting.clone());
         Some(waiting)
     }
+}
+
+fn said(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
+    verdict.unwrap_or(Verdict::StoreDown)
 }
 
 /// Keys that did not exist a moment ago: a direct-mapped table, a later one takes the place of an
@@ -178,7 +184,7 @@ mod tests {
         }
         let one_more = lookups.find(digest(KEYS_ASKED_PER_LANE), now).now_or_never();
         assert_eq!(one_more, Some(Verdict::Crowded));
-        drop(misses);
+        misses.drain().for_each(drop);
         for find in waiting {
             assert_eq!(find.await, Verdict::StoreDown, "the keeper is gone");
         }
