@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::{KeyText, Mode, bearer};
+use authepy_engine::perimeter::api_key::{KeyClass, KeyText, Mode, bearer};
 use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit};
 use authepy_engine::request::Refusal;
 
@@ -33,6 +33,8 @@ pub trait Exchange {
     fn head(&self) -> Option<&Head>;
     /// Who sent it, as far as the network knows.
     fn peer(&self) -> IpAddr;
+    /// Hears of whose key was let in.
+    fn admitted(&self, _class: KeyClass) {}
     /// Reads the body to its end, bounded in size and time. Callable again; it is the same body.
     fn body(&mut self) -> impl Future<Output = Result<&[u8], Fault>>;
 }
@@ -47,6 +49,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
         Target::Key(destination) => match admitted(desk, head) {
             Err(TurnedAway { mode, problem }) => (mode, Ok(problem.into())),
             Ok(admitted) => {
+                exchange.admitted(admitted.key().class);
                 let served = match destination {
                     Ok(call) => perform(desk, &admitted, &call, &id, exchange).await,
                     Err(problem) => Ok(problem.into()),
