@@ -23,8 +23,7 @@ mod idempotency;
 mod operation;
 mod public;
 
-/// The line of the key's class is full. A line drains in a quarter of a second at worst, so a second is
-/// enough.
+/// The line of the key's class is full. In a second any line has moved on by hundreds of places.
 const OVERLOADED: Problem = Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
 
 /// One request on its way in: its head is there, its body not yet.
