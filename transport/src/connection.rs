@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use authepy_engine::perimeter::api_key::KeyClass;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     /// Requests under way.
     running: Cell<usize>,
     finished: Notify,
+    /// Whether the last key it was let in with was a secret one.
+    backend: Cell<bool>,
 }
 
 /// Sees one connection through, from its first packet to its last.
@@ -60,6 +63,7 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
         resets: Cell::new(0),
         running: Cell::new(0),
         finished: Notify::new(),
+        backend: Cell::new(false),
     });
     session.clone().serve().await;
     session.desk.counters().disconnected();
@@ -78,6 +82,9 @@ impl Session {
                 accepted = self.connection.accept_bi() => {
                     let Ok((send, recv)) = accepted else { return };
                     next_request = u64::from(VarInt::from(send.id())) + 4;
+                    if !self.backend.get() {
+                        self.desk.turnstile().pass_stranger().await;
+                    }
                     tokio::task::spawn_local(self.clone().request(send, recv));
                 }
                 accepted = self.connection.accept_uni() => {
@@ -156,6 +163,11 @@ impl Session {
         if self.resets.get() > self.admission.resets() {
             self.close(Code::ExcessiveLoad);
         }
+    }
+
+    /// Learns whose key the connection carries; see [`crate::turnstile`].
+    pub(crate) fn admitted(&self, class: KeyClass) {
+        self.backend.set(class == KeyClass::Secret);
     }
 
     pub(crate) fn close(&self, code: Code) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use authepy_engine::perimeter::api_key::KeyClass;
 use quinn::{ReadError, RecvStream};
 use tokio::time::{Instant, timeout_at};
 
@@ -86,6 +87,10 @@ impl Exchange for Http3Exchange<'_> {
 
     fn peer(&self) -> IpAddr {
         self.session.peer
+    }
+
+    fn admitted(&self, class: KeyClass) {
+        self.session.admitted(class);
     }
 
     async fn body(&mut self) -> Result<&[u8], Fault> {

@@ -117,6 +117,10 @@ pub const SECRET_PLACES: usize = 4_096;
 pub const RESTRICTED_PLACES: usize = 1_024;
 /// Requests of secret keys worked on before a lane looks at its sockets again: some 1.5 ms.
 pub const SECRET_PER_TURN: u32 = 64;
+/// Heads read from connections that have shown no secret key before a lane looks at its sockets again:
+/// some 150 µs. Twice what restricted keys may do in a turn, so that their line fills, and refuses, only
+/// when two thousand of them come at once; and what is refused after its head does not use up the rest.
+pub const STRANGER_HEADS_PER_TURN: u32 = 16;
 /// Requests of restricted keys worked on before a lane looks at its sockets again: some 200 µs, which is
 /// what they can add to the wait of a backend's request. Fewer would make the look itself (about 2 µs)
 /// a noticeable part of each request.

@@ -90,7 +90,8 @@ enum Outcome {
     Refused,
     /// 5xx: ours.
     Failed,
-    /// No answer: the request broke off, came too slowly or made no sense on the wire.
+    /// No answer: the request broke off, came too slowly or made no sense on the wire. A request whose TCP
+    /// connection went away is dropped with it and not counted.
     Aborted,
 }
 

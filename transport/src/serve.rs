@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::api_key::{KeyClass, Mode};
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
@@ -29,6 +29,8 @@ pub trait Exchange {
     fn head(&self) -> Option<&Head>;
     /// Who sent it, as far as the network knows.
     fn peer(&self) -> IpAddr;
+    /// Hears of whose key was let in.
+    fn admitted(&self, _class: KeyClass) {}
     /// Reads the body to its end, bounded in size and time. Callable again; it is the same body.
     fn body(&mut self) -> impl Future<Output = Result<&[u8], Fault>>;
 }
@@ -43,6 +45,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
         Target::Key(destination) => match entry::enter(desk, head, exchange.peer()).await {
             Err(TurnedAway { mode, problem }) => (mode, Ok(problem.into())),
             Ok(entered) => {
+                exchange.admitted(entered.admitted.key().class);
                 let served = match destination {
                     Ok(call) => perform(desk, &entered, &call, &id, exchange).await,
                     Err(problem) => Ok(problem.into()),

@@ -1,6 +1,9 @@
-//! Two lines in front of the shards: what secret keys ask and what restricted keys ask wait apart.
+//! Lines in front of the shards: what secret keys ask and what restricted keys ask wait apart.
 //!
 //! ```text
+//!   a stream of a connection that has shown no secret key
+//!      └─ at most 16 a turn; a connection waits with one, the others stay in QUIC ─▶ read its head, admit
+//!
 //!                     ┌─ share of this turn left ────────────────────────────▶ parse ─▶ shard ─▶ reply
 //!   admitted, ────────┤
 //!   its body arrived  ├─ else a place in its class's line ─┐                     ▲
@@ -14,6 +17,12 @@
 //! worked on before the lane looks at its sockets again, so that a backend's request is read, found ready
 //! and let through meanwhile.
 //!
+//! A flood queues where its work is first ready: as hundreds of streams whose heads nobody has read, each
+//! a task of its own, with a backend's one among them. So the lane also reads at most
+//! [`STRANGER_HEADS_PER_TURN`] heads a turn from connections that have not shown a secret key, one
+//! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
+//! connection's further streams wait in QUIC, where its stream limit holds them.
+//!
 //! What each class may rely on:
 //! - **Secret**: between two looks at the sockets the lane works on at most [`RESTRICTED_PER_TURN`]
 //!   restricted requests, and a line of restricted requests is never in front of a secret one.
@@ -25,7 +34,7 @@
 //! through with their heads and then all be finished in one burst. A request that finds its line full
 //! before its body has come is refused without waiting for it.
 //!
-//! No lock, no allocation after the start. Who finds some of the share left only counts; who takes the
+//! No lock. A line's memory grows to the most that ever waited. Who finds some of the share left only counts; who takes the
 //! last of it wakes the task that begins turns, which sleeps whenever there is nothing to hand out.
 
 use std::cell::{Cell, RefCell};
@@ -36,10 +45,14 @@ use std::task::{Context, Poll, Waker};
 
 use authepy_engine::perimeter::api_key::KeyClass;
 
-use crate::limits::{RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_PER_TURN, SECRET_PLACES};
+use crate::limits::{
+    RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_PER_TURN, SECRET_PLACES, STRANGER_HEADS_PER_TURN,
+};
 
-/// The two lines of one lane. Lives on its thread.
+/// The lines of one lane. Lives on its thread.
 pub(crate) struct Turnstile {
+    /// Connections that have shown no secret key, each with one stream.
+    strangers: RefCell<Line>,
     secret: RefCell<Line>,
     restricted: RefCell<Line>,
     /// Wakes [`Turnstile::run`] while it sleeps.
@@ -59,7 +72,13 @@ impl Turnstile {
     }
 
     fn with(secret: Line, restricted: Line) -> Self {
-        Self { secret: RefCell::new(secret), restricted: RefCell::new(restricted), sleeping: Cell::new(None) }
+        Self {
+            // As many places as the lane has connections: each waits with one stream.
+            strangers: RefCell::new(Line::new(usize::MAX, STRANGER_HEADS_PER_TURN)),
+            secret: RefCell::new(secret),
+            restricted: RefCell::new(restricted),
+            sleeping: Cell::new(None),
+        }
     }
 
     /// Whether a request of this class would be refused now.
@@ -69,17 +88,25 @@ impl Turnstile {
 
     /// Lets one request through: at once, in a later turn, or not at all.
     pub(crate) async fn pass(&self, class: KeyClass) -> Result<(), Full> {
-        if let Some(place) = self.arrive(class)? {
+        if let Some(place) = self.arrive(self.line(class))? {
             place.await;
         }
         Ok(())
+    }
+
+    /// Lets a connection that has shown no secret key read one more head.
+    pub(crate) async fn pass_stranger(&self) {
+        // The line has a place for each connection, so it is never full.
+        if let Ok(Some(place)) = self.arrive(&self.strangers) {
+            place.await;
+        }
     }
 
     /// Charges what a request that passed turned out to be: so many requests more. The line owes them to
     /// the turns to come.
     pub(crate) fn charge(&self, class: KeyClass, more: usize) {
         self.line(class).borrow_mut().take(u32::try_from(more).unwrap_or(u32::MAX));
-        self.wake_if_used_up(class);
+        self.wake_if_used_up(self.line(class));
     }
 
     /// Begins a turn whenever a share has been used up. To be run beside the lane's other tasks.
@@ -97,29 +124,29 @@ impl Turnstile {
     }
 
     /// `None`: passed. Otherwise a place to wait in.
-    fn arrive(&self, class: KeyClass) -> Result<Option<Place<'_>>, Full> {
-        let serial = self.line(class).borrow_mut().arrive()?;
-        self.wake_if_used_up(class);
-        Ok(serial.map(|serial| Place { line: self.line(class), serial }))
+    fn arrive<'a>(&self, line: &'a RefCell<Line>) -> Result<Option<Place<'a>>, Full> {
+        let serial = line.borrow_mut().arrive()?;
+        self.wake_if_used_up(line);
+        Ok(serial.map(|serial| Place { line, serial }))
     }
 
-    /// Hands out both shares, secret keys' first. True if another turn has to follow.
+    /// Hands out all shares, secret keys' first. True if another turn has to follow.
     fn turn(&self) -> bool {
-        let secret = self.secret.borrow_mut().turn();
-        let restricted = self.restricted.borrow_mut().turn();
-        secret || restricted
+        // Each has its turn, so no lazy `any` here.
+        let used_up = [&self.secret, &self.restricted, &self.strangers].map(|line| line.borrow_mut().turn());
+        used_up.contains(&true)
     }
 
     fn sleep(&self, context: &Context<'_>) -> Poll<()> {
-        if self.secret.borrow().is_used_up() || self.restricted.borrow().is_used_up() {
+        if [&self.secret, &self.restricted, &self.strangers].iter().any(|line| line.borrow().is_used_up()) {
             return Poll::Ready(());
         }
         self.sleeping.set(Some(context.waker().clone()));
         Poll::Pending
     }
 
-    fn wake_if_used_up(&self, class: KeyClass) {
-        if self.line(class).borrow().is_used_up()
+    fn wake_if_used_up(&self, line: &RefCell<Line>) {
+        if line.borrow().is_used_up()
             && let Some(sleeper) = self.sleeping.take()
         {
             sleeper.wake();
@@ -153,7 +180,7 @@ struct Waiting {
 impl Line {
     fn new(places: usize, per_turn: u32) -> Self {
         let per_turn = i64::from(per_turn);
-        Self { waiting: VecDeque::with_capacity(places), places, per_turn, left: per_turn, next_serial: 0 }
+        Self { waiting: VecDeque::new(), places, per_turn, left: per_turn, next_serial: 0 }
     }
 
     fn is_full(&self) -> bool {

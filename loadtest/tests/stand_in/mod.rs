@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 /// What the server does wrong.
 #[derive(Clone, Copy, PartialEq)]
+#[allow(dead_code, reason = "each test file orders its own faults")]
 pub(crate) enum Fault {
     None,
     /// A used code works again.

@@ -6,6 +6,10 @@ use std::sync::atomic::AtomicU64;
 use super::openmetrics::{Exposition, Kind};
 use super::{Counters, Outcome, REASONS, Requests, RouteLabel, sum};
 
+/// Where a lane keeps one number, or one for each route and outcome.
+type Place = fn(&Counters) -> &AtomicU64;
+type Table = fn(&Counters) -> &Requests;
+
 /// What is told besides the lanes' counters.
 #[derive(Default)]
 pub struct Beside {
@@ -57,7 +61,7 @@ fn store(out: &mut Exposition, store: &StoreFigures) {
 }
 
 fn requests(out: &mut Exposition, lanes: &[Arc<Counters>]) {
-    let families: [(_, _, fn(&Counters) -> &Requests); 2] = [
+    let families: [(_, _, Table); 2] = [
         (
             "authepy_requests",
             "Requests by route and outcome: ok 2xx, refused 4xx, failed 5xx, aborted without an answer.",
@@ -87,7 +91,7 @@ fn requests(out: &mut Exposition, lanes: &[Arc<Counters>]) {
 
 fn shards(out: &mut Exposition, lanes: &[Arc<Counters>], mail_bytes: u64) {
     let messages = "Questions put to inboxes; peer accounting is not in it.";
-    let families: [(_, _, _, fn(&Counters) -> &AtomicU64); 4] = [
+    let families: [(_, _, _, Place); 4] = [
         ("authepy_shard_messages", Kind::Counter, messages, |lane| &lane.shard_messages),
         ("authepy_test_shard_messages", Kind::Counter, "The same for test keys.", |lane| {
             &lane.test_shard_messages

@@ -49,7 +49,7 @@ fn every_label_is_at_its_own_place() {
 #[test]
 fn a_test_key_leaves_the_live_counters_alone() {
     let lane = Arc::new(Counters::default());
-    let before = render(&[lane.clone()], &Beside::default());
+    let before = render(std::slice::from_ref(&lane), &Beside::default());
     lane.count(RouteLabel::Issue, Mode::Test, &Reply::from(Problem::InvalidRecipient));
     lane.shard_message(Mode::Test);
     lane.publish(Census { live_slots: 0, test_slots: 3, bytes: 0 });

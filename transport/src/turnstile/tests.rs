@@ -34,22 +34,22 @@ fn who_finds_a_share_left_passes_and_wakes_nobody() {
     let alarm = Arc::new(Alarm::default());
     let waker = Waker::from(alarm.clone());
     assert!(gate.sleep(&Context::from_waker(&waker)).is_pending());
-    assert!(gate.arrive(Restricted).unwrap().is_none());
+    assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none());
     assert_eq!(alarm.0.load(Ordering::Relaxed), 0);
-    assert!(gate.arrive(Restricted).unwrap().is_none(), "the last of the share");
+    assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none(), "the last of the share");
     assert_eq!(alarm.0.load(Ordering::Relaxed), 1, "and word that a turn is due");
     assert!(!gate.turn(), "nobody waits: the share is there again and no other turn is needed");
-    assert!(gate.arrive(Restricted).unwrap().is_none());
+    assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none());
 }
 
 #[test]
 fn a_flood_of_one_class_never_stands_in_front_of_the_other() {
     let gate = turnstile([4, 100], [2, 1]);
-    let flood: Vec<_> = (0..101).map(|_| gate.arrive(Restricted).unwrap()).collect();
+    let flood: Vec<_> = (0..101).map(|_| gate.arrive(gate.line(Restricted)).unwrap()).collect();
     assert!(flood[0].is_none() && flood[1..].iter().all(Option::is_some));
-    assert_eq!(gate.arrive(Restricted).err(), Some(Full));
+    assert_eq!(gate.arrive(gate.line(Restricted)).err(), Some(Full));
     assert!(gate.is_full(Restricted) && !gate.is_full(Secret));
-    assert!(gate.arrive(Secret).unwrap().is_none());
+    assert!(gate.arrive(gate.line(Secret)).unwrap().is_none());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn secret_requests_are_let_through_first_and_restricted_ones_in_the_same_turn() 
     let order = Rc::new(RefCell::new(Vec::new()));
     let mut arrivals: Vec<_> = [Restricted, Restricted, Restricted, Secret, Secret, Secret, Secret, Secret]
         .into_iter()
-        .filter_map(|class| Some((class, gate.arrive(class).unwrap()?)))
+        .filter_map(|class| Some((class, gate.arrive(gate.line(class)).unwrap()?)))
         .collect();
     let mut turn = || {
         gate.turn();
@@ -88,7 +88,7 @@ fn the_wakers_of_a_turn_ring_secret_first() {
     let rung = Arc::default();
     let mut places: Vec<_> = [Restricted, Restricted, Secret, Secret]
         .into_iter()
-        .filter_map(|class| Some((class, gate.arrive(class).unwrap()?)))
+        .filter_map(|class| Some((class, gate.arrive(gate.line(class)).unwrap()?)))
         .collect();
     for (class, place) in &mut places {
         let waker = Waker::from(Arc::new(Note(*class, Arc::clone(&rung))));
@@ -101,12 +101,12 @@ fn the_wakers_of_a_turn_ring_secret_first() {
 #[test]
 fn a_waiter_that_goes_away_gives_its_place_back() {
     let gate = turnstile([1, 2], [1, 1]);
-    let _passed = gate.arrive(Restricted).unwrap();
-    let first = gate.arrive(Restricted).unwrap().unwrap();
-    let mut second = gate.arrive(Restricted).unwrap().unwrap();
-    assert_eq!(gate.arrive(Restricted).err(), Some(Full));
+    let _passed = gate.arrive(gate.line(Restricted)).unwrap();
+    let first = gate.arrive(gate.line(Restricted)).unwrap().unwrap();
+    let mut second = gate.arrive(gate.line(Restricted)).unwrap().unwrap();
+    assert_eq!(gate.arrive(gate.line(Restricted)).err(), Some(Full));
     drop(first);
-    let mut third = gate.arrive(Restricted).unwrap().unwrap();
+    let mut third = gate.arrive(gate.line(Restricted)).unwrap().unwrap();
     gate.turn();
     assert!(!waits(&mut second) && waits(&mut third), "the one behind moved up, not the newcomer");
 }
@@ -114,13 +114,13 @@ fn a_waiter_that_goes_away_gives_its_place_back() {
 #[test]
 fn a_batch_is_charged_what_it_holds() {
     let gate = turnstile([9, 9], [4, 1]);
-    assert!(gate.arrive(Secret).unwrap().is_none());
+    assert!(gate.arrive(gate.line(Secret)).unwrap().is_none());
     gate.charge(Secret, 9);
-    let mut next = gate.arrive(Secret).unwrap().unwrap();
+    let mut next = gate.arrive(gate.line(Secret)).unwrap().unwrap();
     assert!(gate.turn() && waits(&mut next), "six are owed, four are paid");
     assert!(!gate.turn() && !waits(&mut next), "two more, and one for the next");
-    assert!(gate.arrive(Secret).unwrap().is_none());
-    assert!(gate.arrive(Secret).unwrap().is_some());
+    assert!(gate.arrive(gate.line(Secret)).unwrap().is_none());
+    assert!(gate.arrive(gate.line(Secret)).unwrap().is_some());
 }
 
 #[test]
@@ -151,6 +151,29 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
     let ahead = order.iter().position(|class| *class == Secret);
     assert_eq!(ahead, Some(RESTRICTED_PER_TURN as usize), "{order:?}");
     assert_eq!(order.len(), 3 * RESTRICTED_PER_TURN as usize + 1, "and all the others came through");
+}
+
+#[test]
+fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_one_of_each() {
+    let gate = turnstile([1, 1], [1, 1]);
+    for _ in 0..STRANGER_HEADS_PER_TURN {
+        assert!(gate.arrive(&gate.strangers).unwrap().is_none());
+    }
+    let mut floods: Vec<_> = (0..40).map(|_| gate.arrive(&gate.strangers).unwrap().unwrap()).collect();
+    let mut newcomer = gate.arrive(&gate.strangers).unwrap().unwrap();
+    assert!(gate.arrive(gate.line(Secret)).unwrap().is_none(), "what has shown a secret key does not wait");
+    let mut turns = 0;
+    while waits(&mut newcomer) {
+        assert!(gate.turn());
+        turns += 1;
+        // Each that was let through is back in line with its next stream.
+        for place in &mut floods {
+            if !waits(place) {
+                *place = gate.arrive(&gate.strangers).unwrap().unwrap();
+            }
+        }
+    }
+    assert_eq!(turns, 41_usize.div_ceil(STRANGER_HEADS_PER_TURN as usize));
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +218,7 @@ proptest! {
             match event {
                 Event::Arrive(class) => {
                     let line = usize::from(class == Restricted);
-                    match gate.arrive(class) {
+                    match gate.arrive(gate.line(class)) {
                         Ok(None) => {
                             prop_assert!(left[line] > 0 && lines[line].is_empty());
                             left[line] -= 1;

@@ -1,0 +1,71 @@
+//! What a shard says it holds: live and test keys' slots apart, and the bytes they count for.
+#![allow(clippy::panic, reason = "another outcome than the story's ends the story")]
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::id::IdSecret;
+use authepy_engine::limits::{Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, SPENT_RECEIPT_BYTES};
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{Command, Issue, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
+use authepy_engine::route::StartKeys;
+use authepy_engine::shard::{Census, Settings, Shard};
+use authepy_engine::testing::Seeded;
+
+#[test]
+fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
+    let mut entropy = Seeded::new(7);
+    let keys = StartKeys::draw(&mut entropy);
+    let settings = Settings {
+        code_length: 6,
+        lifetime: Duration::from_secs(300),
+        attempts: 5,
+        resend_after: Duration::from_secs(30),
+        sends: 5,
+        recipient_issue: Vec::new(),
+        capacity: Capacity { inboxes: 100, idempotency: 100, receipts: 100 },
+    };
+    let mut shard = Shard::new(keys.clone(), settings);
+    let at = |seconds: u64| Moment::from_millis(1_000 * seconds);
+    let now = Now { at: at(1), unix_ms: 1_795_000_000_000 };
+    let mut issue = |shard: &mut Shard, mode, address: &str| {
+        let issue = Issue {
+            inbox: keys.fingerprint(address, mode),
+            address: keys.exact_address(address),
+            owner: Owner { project: ProjectId(1), mode },
+            secret: IdSecret::draw(&mut entropy),
+            code_length: None,
+            lifetime: None,
+            nonce: None,
+            purpose: "login".into(),
+            metadata: None,
+        };
+        let owner = issue.owner;
+        match shard.handle(now, Command::Issue(issue), &mut entropy) {
+            Outcome::Issued(issued) => Slot::locate(&keys, issued.id, owner),
+            other => panic!("{other:?}"),
+        }
+    };
+    let slots: Vec<Slot> = [(Mode::Live, "a"), (Mode::Live, "a"), (Mode::Live, "b"), (Mode::Test, "a")]
+        .map(|(mode, name)| issue(&mut shard, mode, name))
+        .into();
+    assert_eq!(
+        shard.census(),
+        Census { live_slots: 3, test_slots: 1, bytes: 4 * INBOX_RECORD_BYTES },
+        "two slots of one inbox count as two"
+    );
+
+    let mut unused = Seeded::new(8);
+    let lifetime = Duration::from_secs(60);
+    let digest = keys.scoped("x", &[]);
+    shard.handle(now, Command::Reserve(Reserve { key: digest, body: digest, lifetime }), &mut unused);
+    shard.handle(now, Command::Spend(Spend { receipt: digest, lifetime }), &mut unused);
+    for slot in [&slots[0], &slots[3]] {
+        shard.handle(now, Command::Cancel(slot.clone()), &mut unused);
+    }
+    let others = IDEMPOTENCY_RECORD_BYTES + SPENT_RECEIPT_BYTES;
+    let left = Census { live_slots: 2, test_slots: 0, bytes: 2 * INBOX_RECORD_BYTES + others };
+    assert_eq!(shard.census(), left);
+    while shard.sweep(at(1_000)) {}
+    assert_eq!(shard.census(), Census::default());
+}
