@@ -86,10 +86,10 @@ const UNLISTED: &str = "other.localhost";
 fn browse(server: &DevServer, host: &str, wire: &str) -> Value {
     let heard = report("signup_chromium.py", server, &["chromium@example.com", host, wire]);
     let over_quic = server.metric("authepy_connections_accepted_total{protocol=\"quic\"}");
-    // The script itself read the certificate over TCP, once.
-    let over_tcp = server.metric("authepy_connections_accepted_total{protocol=\"tcp\"}") - 1;
+    let over_tcp = server.metric("authepy_connections_accepted_total{protocol=\"tcp\"}");
     match wire {
-        "quic" => assert!(over_quic >= 1 && over_tcp == 0, "quic {over_quic}, tcp {over_tcp}: {heard}"),
+        // The script itself read the certificate over TCP, once.
+        "quic" => assert!(over_quic >= 1 && over_tcp <= 1, "quic {over_quic}, tcp {over_tcp}: {heard}"),
         _ => assert!(over_quic == 0 && over_tcp >= 1, "quic {over_quic}, tcp {over_tcp}: {heard}"),
     }
     assert!(server.metric("authepy_requests_total{route=\"preflight\",outcome=\"ok\"}") >= 1, "at least the preflight came");

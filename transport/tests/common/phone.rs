@@ -170,7 +170,7 @@ impl Phone {
             Wire::H1 => Line::Tcp(TcpLine::http1(server).await),
         };
         let authority = format!("localhost:{}", server.h3().port());
-        // `serve` tells no keys; its tests bring their own.
+        // Only a development server says its keys.
         let key = server.ready["secret_key"].as_str().unwrap_or_default().to_owned();
         Self { line, key, headers: Vec::new(), authority }
     }

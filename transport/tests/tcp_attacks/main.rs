@@ -13,6 +13,7 @@ mod crowds;
 mod drain;
 mod floods;
 mod frames;
+mod hang_up;
 mod slow;
 mod smuggling;
 mod strangers;
