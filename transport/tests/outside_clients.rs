@@ -92,7 +92,10 @@ fn browse(server: &DevServer, host: &str, wire: &str) -> Value {
         "quic" => assert!(over_quic >= 1 && over_tcp <= 1, "quic {over_quic}, tcp {over_tcp}: {heard}"),
         _ => assert!(over_quic == 0 && over_tcp >= 1, "quic {over_quic}, tcp {over_tcp}: {heard}"),
     }
-    assert!(server.metric("authepy_requests_total{route=\"preflight\",outcome=\"ok\"}") >= 1, "at least the preflight came");
+    assert!(
+        server.metric("authepy_requests_total{route=\"preflight\",outcome=\"ok\"}") >= 1,
+        "at least the preflight came"
+    );
     heard
 }
 
