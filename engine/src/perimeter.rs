@@ -16,7 +16,9 @@ use ahash::HashMap;
 use crate::request::ProjectId;
 
 pub mod api_key;
+pub mod ban;
 pub mod origin;
+pub mod peer;
 pub mod permission;
 
 use api_key::{KeyClass, KeyDigest, KeyText, Mode, bearer};

@@ -16,7 +16,7 @@ use authepy_engine::request::{
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, as_shipped};
 
 const ADA: &str = "ada@example.com";
 const ACME: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
@@ -286,7 +286,7 @@ fn a_resend_goes_to_the_same_address_or_nowhere() {
     let mail = story.issue_delivered(ADA);
     story.seconds = 30.0;
     let address = story.keys.exact_address("Ada@example.com");
-    let elsewhere = Resend { slot: mail.slot.clone(), address };
+    let elsewhere = Resend { slot: mail.slot.clone(), address, peer: None };
     assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
     assert_eq!(story.resend(&mail), "resent");
 }
@@ -337,7 +337,7 @@ fn another_project_or_mode_finds_nothing() {
         }
         assert_eq!(story.status(&slot), "not found");
         story.seconds = 30.0;
-        let resend = Resend { slot, address: story.keys.exact_address(ADA) };
+        let resend = Resend { slot, address: story.keys.exact_address(ADA), peer: None };
         assert_eq!(say(&story.ask(Command::Resend(resend))), "not found");
     }
     assert_eq!(story.check(&mail.slot, &mail.code), "approved");
@@ -584,15 +584,8 @@ impl Story {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            code_length: 6,
-            lifetime: Duration::from_secs(300),
-            attempts: 5,
-            resend_after: Duration::from_secs(30),
-            sends: 5,
-            recipient_issue: limits(&[(5, 600), (10, 86_400)]),
-            capacity: Capacity { inboxes: 10_000, idempotency: 100, receipts: 100 },
-        };
+        let capacity = Capacity { inboxes: 10_000, idempotency: 100, receipts: 100, ..Capacity::UNBOUNDED };
+        let mut settings = Settings { capacity, ..as_shipped() };
         change(&mut settings);
         let mut entropy = Seeded::new(42);
         let keys = StartKeys::draw(&mut entropy);
@@ -623,6 +616,7 @@ impl Story {
             inbox: self.keys.fingerprint(address, owner.mode),
             address: self.keys.exact_address(address),
             owner,
+            peer: None,
             secret: IdSecret::draw(&mut self.entropy),
             code_length: None,
             lifetime: None,
@@ -728,7 +722,7 @@ impl Story {
 
 impl Mailed {
     fn resend(&self) -> Resend {
-        Resend { slot: self.slot.clone(), address: self.address }
+        Resend { slot: self.slot.clone(), address: self.address, peer: None }
     }
 }
 
@@ -755,7 +749,9 @@ fn say(outcome: &Outcome) -> String {
         Outcome::Reserved { .. } => "reserved".into(),
         Outcome::Repeated { .. } => "repeated".into(),
         Outcome::Spent { first } => format!("spent, first: {first}"),
+        Outcome::Charged(_) | Outcome::Banned(_) | Outcome::Unbanned { .. } => "about a peer or a key".into(),
         Outcome::Refused(refusal) => match refusal {
+            Refusal::Banned { retry_after } => format!("banned, {retry_after:?}"),
             Refusal::VerificationNotFound => "not found".into(),
             Refusal::RecipientMismatch => "recipient mismatch".into(),
             Refusal::NonceMismatch => "nonce mismatch".into(),

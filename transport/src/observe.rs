@@ -11,13 +11,14 @@ use crate::delivery::MailCounters;
 use crate::reply::{Problem, Reply};
 
 /// Problem codes as metric reasons, in a fixed order: the index is the counter's place.
-const REASONS: [&str; 24] = [
+const REASONS: [&str; 25] = [
     "malformed_request",
     "malformed_http",
     "invalid_key",
     "origin_not_allowed",
     "key_class_forbidden",
     "secret_key_in_browser",
+    "banned",
     "verification_not_found",
     "not_found",
     "method_not_allowed",
@@ -156,6 +157,7 @@ mod tests {
             Refusal::NonceMismatch,
             Refusal::MalformedCode,
             Refusal::RateLimited { policy: Policy::Peer, retry_after },
+            Refusal::Banned { retry_after },
             Refusal::Overloaded { retry_after },
             Refusal::DeliveryUnavailable { retry_after },
             Refusal::IdempotencyInProgress { retry_after },

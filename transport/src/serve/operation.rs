@@ -86,6 +86,7 @@ async fn issue(desk: &Desk, request: &Request<'_>, secret: Option<IdSecret>) -> 
         inbox,
         address: keys.exact_address(recipient.exact()),
         owner: request.owner(),
+        peer: None,
         secret: secret.unwrap_or_else(|| desk.draw_secret()),
         code_length,
         lifetime,
@@ -105,7 +106,7 @@ async fn resend(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
     let permit = desk.reserve_mail(request.owner().mode)?;
     let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
-    match desk.ask(route, Command::Resend(Resend { slot, address })).await {
+    match desk.ask(route, Command::Resend(Resend { slot, address, peer: None })).await {
         Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, &recipient, None)),
         other => Err(unexpected(other)),
     }
