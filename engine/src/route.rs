@@ -188,3 +188,36 @@ pub(crate) fn truncate(mac: Hmac<Sha256>) -> Digest128 {
     full.zeroize();
     Digest128(short)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Seeded;
+    use std::net::{IpAddr, Ipv6Addr};
+
+    #[test]
+    fn all_networks_around_a_peer_live_on_one_shard() {
+        let keys = StartKeys::draw(&mut Seeded::new(1));
+        for n in 0..1_000u16 {
+            let peer = Peer::from(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, n / 100, n, n, 0, 0, n)));
+            assert!(peer.prefixes().all(|prefix| keys.prefix_route(&prefix) == keys.peer_route(&peer)));
+        }
+    }
+
+    #[test]
+    fn peers_spread_evenly_and_differently_after_a_restart() {
+        const SHARDS: usize = 16;
+        const PEERS: u32 = 100_000;
+        let starts = [1, 2].map(|seed| StartKeys::draw(&mut Seeded::new(seed)));
+        let spread = starts.each_ref().map(|keys| {
+            (0..PEERS).map(|n| keys.peer_route(&Peer::from(IpAddr::from(n.to_be_bytes()))).shard(SHARDS))
+        });
+        let [first, second] = spread.map(Iterator::collect::<Vec<_>>);
+        for all in [&first, &second] {
+            let most = (0..SHARDS).map(|shard| all.iter().filter(|s| **s == shard).count()).max();
+            assert!(most <= Some(PEERS as usize / SHARDS * 5 / 4), "{most:?}");
+        }
+        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+        assert!(same < PEERS as usize / SHARDS * 5 / 4, "{same} peers stayed where they were");
+    }
+}

@@ -23,6 +23,7 @@ impl Stamped for Moment {
 }
 
 /// Events, oldest first. Owned by a record.
+#[allow(clippy::box_collection, reason = "a ring's four words would be in every log, and most have none")]
 #[derive(Clone, Debug, Default)]
 pub(super) enum Log<E> {
     #[default]

@@ -133,6 +133,8 @@ impl<T> Records<T> {
     /// The next record whose visit is due; it has no appointment any more.
     pub(super) fn next_due(&mut self, now: Moment) -> Option<u32> {
         let tick = now.as_millis() / SLOT_MILLIS;
+        // After a long sleep one turn meets every list; more would find them empty.
+        self.cursor = self.cursor.max(tick.saturating_sub(SLOTS));
         loop {
             let at = self.slots[(self.cursor % SLOTS) as usize];
             if let Some(place) = self.place(at) {
