@@ -13,11 +13,14 @@
 //! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
 //! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
 //!
+//! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`).
+//!
 //! A panic inside a shard is a bug whose damage is unknown: the shard answers `NotReady` from then on
 //! and reports itself through [`Readiness`], by which the process ends.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,14 +30,20 @@ use std::time::Duration;
 
 use actix::{Actor, Arbiter, AsyncContext, Context, StreamHandler};
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Moment, Now};
 use crate::entropy::Entropy;
-use crate::limits::{BATCH_ASKS, INBOX_BATCHES, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
+use crate::limits::{
+    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE,
+};
+use crate::perimeter::ban::BanEntry;
+use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
 
+mod bans;
 mod pending;
+use bans::{BanNews, LaneBans};
 pub use pending::Answer;
 use pending::PendingAsks;
 
@@ -53,6 +62,7 @@ type Answers = Vec<(u32, Outcome)>;
 struct Doors {
     asks: Vec<flume::Sender<Asks>>,
     answers: Vec<flume::Sender<Answers>>,
+    bans: Vec<flume::Sender<BanNews>>,
 }
 
 /// False once any shard has failed.
@@ -78,6 +88,7 @@ pub struct Seat {
     clock: Clock,
     asks: flume::Receiver<Asks>,
     answers: flume::Receiver<Answers>,
+    bans: flume::Receiver<BanNews>,
     doors: Arc<Doors>,
     readiness: Readiness,
 }
@@ -106,9 +117,11 @@ pub fn seats(
     let (ask_doors, asks): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_BATCHES)).unzip();
     let (answer_doors, answers): (Vec<_>, Vec<_>) =
         (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
-    let doors = Arc::new(Doors { asks: ask_doors, answers: answer_doors });
+    let (ban_doors, bans): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(BAN_NEWS_BATCHES)).unzip();
+    let doors = Arc::new(Doors { asks: ask_doors, answers: answer_doors, bans: ban_doors });
     let readiness = Readiness(Arc::new(AtomicBool::new(true)));
-    let seats = asks.into_iter().zip(answers).enumerate().map(|(index, (asks, answers))| Seat {
+    let inboxes = asks.into_iter().zip(answers).zip(bans);
+    let seats = inboxes.enumerate().map(|(index, ((asks, answers), bans))| Seat {
         index,
         shard: Shard::new(keys.clone(), settings.clone()),
         keys: keys.clone(),
@@ -116,6 +129,7 @@ pub fn seats(
         clock,
         asks,
         answers,
+        bans,
         doors: doors.clone(),
         readiness: readiness.clone(),
     });
@@ -147,11 +161,12 @@ impl Seat {
     {
         let arbiter = Arbiter::new();
         arbiter.spawn_fn(move || {
-            let (asks, answers) = (self.asks.clone(), self.answers.clone());
+            let (asks, answers, bans) = (self.asks.clone(), self.answers.clone(), self.bans.clone());
             let lane = Lane::new(self);
             ShardActor::create(|context| {
                 context.add_stream(asks.into_stream());
                 context.add_stream(answers.into_stream());
+                context.add_stream(bans.into_stream());
                 ShardActor { lane: lane.clone() }
             });
             actix::spawn(lane.clone().flush_each_turn());
@@ -177,6 +192,8 @@ struct Inner {
     outboxes: RefCell<Vec<Vec<(u32, Command)>>>,
     flusher: Cell<Option<Waker>>,
     pending: Rc<RefCell<PendingAsks>>,
+    /// This lane's copy of all bans.
+    bans: LaneBans,
     failed: Cell<bool>,
     readiness: Readiness,
 }
@@ -194,6 +211,7 @@ impl Lane {
             outboxes: RefCell::new((0..lanes).map(|_| Vec::new()).collect()),
             flusher: Cell::new(None),
             pending: Rc::default(),
+            bans: LaneBans::new(seat.index, lanes),
             failed: Cell::new(false),
             readiness: seat.readiness,
         }))
@@ -236,6 +254,28 @@ impl Lane {
         let _failed = self.with_shard(|shard, _| shard.configure(settings));
     }
 
+    /// Whether nobody at `address` is to be listened to. Asked for every datagram: one comparison while
+    /// there are no bans, else at most three probes.
+    pub fn is_banned(&self, address: IpAddr) -> bool {
+        self.banned_until(address).is_some()
+    }
+
+    /// As [`Lane::is_banned`], with the end of the ban.
+    pub fn banned_until(&self, address: IpAddr) -> Option<Moment> {
+        self.0.bans.until(address, || self.now().at)
+    }
+
+    /// All bans that hold, of all shards, as far as this lane has heard. For the operator.
+    pub fn bans(&self) -> Vec<BanEntry> {
+        self.0.bans.list(self.now().at)
+    }
+
+    /// Has `watcher` called on this thread with each network whose ban begins, so that its live
+    /// connections can be closed. It must not await; it may ask this lane anything.
+    pub fn on_ban(&self, watcher: impl Fn(Prefix) + 'static) {
+        self.0.bans.watch(Rc::new(watcher));
+    }
+
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
         let target = route.shard(self.0.doors.asks.len());
@@ -252,8 +292,8 @@ impl Lane {
         };
         if full {
             self.flush(target);
-        } else if let Some(flusher) = self.0.flusher.take() {
-            flusher.wake();
+        } else {
+            self.wake_flusher();
         }
         Answer::waiting(self.0.pending.clone(), ticket)
     }
@@ -261,9 +301,22 @@ impl Lane {
     fn decide(&self, command: Command) -> Outcome {
         let decision = self.with_shard(|shard, now| {
             let mut entropy = self.0.entropy.borrow_mut();
-            shard.handle(now, command, &mut *entropy)
+            (shard.handle(now, command, &mut *entropy), shard.take_ban_changes())
         });
-        decision.unwrap_or(Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER }))
+        let Some((outcome, ban_changes)) = decision else {
+            return Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
+        };
+        if !ban_changes.is_empty() {
+            self.0.bans.announce(&ban_changes);
+            self.wake_flusher();
+        }
+        outcome
+    }
+
+    fn wake_flusher(&self) {
+        if let Some(flusher) = self.0.flusher.take() {
+            flusher.wake();
+        }
     }
 
     /// Runs `work` on this lane's shard. `None` if it panicked, now or before.
@@ -284,6 +337,7 @@ impl Lane {
         poll_fn(|context| {
             for target in 0..self.0.doors.asks.len() {
                 self.flush(target);
+                self.tell_bans(target);
             }
             self.0.flusher.set(Some(context.waker().clone()));
             Poll::<()>::Pending
@@ -306,6 +360,19 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Tells a lane what it does not know yet about this shard's bans. What its channel does not take
+    /// now is told in a later turn.
+    fn tell_bans(&self, target: usize) {
+        let all = || self.with_shard(|shard, now| shard.bans(now.at)).unwrap_or_default();
+        self.0.bans.tell(target, all, |news| match self.0.doors.bans[target].try_send(news) {
+            Err(flume::TrySendError::Full(news)) => Err(news),
+            // A lane that has ended needs no bans.
+            Ok(()) | Err(flume::TrySendError::Disconnected(_)) => Ok(()),
+        });
+    }
+}
+
 fn overloaded() -> Outcome {
     Outcome::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
 }
@@ -325,7 +392,14 @@ impl Actor for ShardActor {
 impl ShardActor {
     /// Sweeps a bounded number of records; the rest after whoever waits has been served.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        if self.lane.with_shard(|shard, now| shard.sweep(now.at)) == Some(true) {
+        // A lane whose channel was full hears the rest of the news now.
+        self.lane.wake_flusher();
+        let bans = &self.lane.0.bans;
+        let swept = self.lane.with_shard(|shard, now| {
+            bans.sweep(now.at);
+            shard.sweep(now.at)
+        });
+        if swept == Some(true) {
             context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
         }
     }
@@ -339,6 +413,12 @@ impl StreamHandler<Asks> for ShardActor {
             // Never full (see the module's doc); an ended lane has nobody left to answer.
             let _ended = self.lane.0.doors.answers[from].try_send(answers);
         }
+    }
+}
+
+impl StreamHandler<BanNews> for ShardActor {
+    fn handle(&mut self, news: BanNews, _: &mut Self::Context) {
+        self.lane.0.bans.learn(&news, &self.lane.0.keys);
     }
 }
 

@@ -57,5 +57,5 @@ fn millis(span: Duration) -> u64 {
 
 /// Whole seconds, rounded up: what a `Retry-After` may promise without lying.
 pub fn whole_seconds_up(span: Duration) -> u64 {
-    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
 }

@@ -1,13 +1,29 @@
 //! Every bound of the engine: its number, its unit in the name, its reason, and what it can cost.
 //!
-//! Worst case per shard: `INBOX_RECORD_BYTES` × records + `IDEMPOTENCY_RECORD_BYTES` × idempotency
-//! records + `SPENT_RECEIPT_BYTES` × spent receipts, which [`Capacity::of`] cuts out of
-//! `memory.ceiling`, plus `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight.
+//! Worst case of one process, cut out of `memory.ceiling` by [`Capacity::of`] in sixteenths, per shard:
+//!
+//! | state | sixteenths | a record | at 512 MiB in all |
+//! |---|---|---|---|
+//! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live |
+//! | their growth by resends and wrong codes | 1 | | |
+//! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
+//! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 524 k |
+//! | peers | 1 | [`PEER_RECORD_BYTES`] | 209 k networks |
+//! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
+//! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 118 k at 2 lanes |
+//! | windows of API keys, mail queue | 1 | | |
+//!
+//! Beside the ceiling: `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight, and
+//! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane.
 
 use std::time::Duration;
 
 /// Digits of a code, least: a guess hits one of 10⁶ (NIST SP 800-63B-4, 3.1.3.2 asks for 6).
 pub const CODE_DIGITS_MIN: u8 = 6;
+/// Least digits of a new code in an inbox whose guess budget is used up: a guess hits one of 10⁸.
+pub const CODE_DIGITS_GUESSED: u8 = 8;
+/// Least digits once it is used up twice.
+pub const CODE_DIGITS_GUESSED_TWICE: u8 = 10;
 /// Digits of a code, most: ten digits is what people still type without error.
 pub const CODE_DIGITS_MAX: u8 = 10;
 /// Longest life of a code: NIST SP 800-63B-4, 3.1.3.2 sets ten minutes.
@@ -16,7 +32,7 @@ pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
 pub const CODE_LIFETIME_MIN: Duration = Duration::from_secs(60);
 
 /// Live verifications in one inbox. The issue window stops long before (5 in 10 min); this holds
-/// where the operator turned the window off. 16 × 208 B.
+/// where the operator turned the window off. 16 × 104 B.
 pub const LIVE_PER_INBOX: usize = 16;
 /// Bytes of a purpose: a short machine word such as `login`; kept in the slot until it is purged.
 pub const PURPOSE_BYTES: usize = 64;
@@ -29,7 +45,13 @@ pub const METADATA_MEMBERS: usize = 16;
 /// Bytes of an idempotency key: the draft has no bound, 255 is what the field uses.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 
-/// Timestamps one window log can hold: the greatest COUNT a limit may name. 8 B each.
+/// Limits one policy may name; `["20/1m","100/1h"]` has two.
+pub const LIMITS_PER_POLICY: usize = 4;
+/// Mails an inbox remembers for the shares of its peers, where its own windows are off or shorter than
+/// theirs. 16 B each.
+pub const MAILS_REMEMBERED: u32 = 64;
+/// Timestamps one window log can hold: the greatest COUNT a limit may name. 8 B each; 16 × as many in the
+/// log of an IPv6 /48.
 pub const WINDOW_COUNT_MAX: u32 = 10_000;
 /// Longest WINDOW a limit may name.
 pub const WINDOW_SPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -40,8 +62,24 @@ pub const FORWARDED_HOPS: usize = 16;
 /// Blocks of `proxy.trusted`: the large CDNs publish about 200; each hop is held against all. 34 B each.
 pub const TRUSTED_PROXIES: usize = 1_024;
 
-/// One live verification with its inbox, its purpose, its index entries and allocator overhead.
-pub const INBOX_RECORD_BYTES: usize = 512;
+/// One live verification with its inbox, its mail, its index entries and allocator overhead, as
+/// `tests/memory.rs` counts it: 241 B where the tables have just grown. Long purposes, nonces, metadata
+/// and further mails come on top and are accounted byte by byte.
+pub const INBOX_RECORD_BYTES: usize = 256;
+/// An inbox that only remembers its windows.
+pub const INBOX_IDLE_BYTES: usize = 112;
+/// An inbox's entry in its index: 5 B at the worst load of 7/16.
+pub const INBOX_INDEX_BYTES: usize = 12;
+/// A verification's entry in the index of ids: 9 B at the worst load of 7/16.
+pub const ID_INDEX_BYTES: usize = 21;
+/// One network with a request or two, its place and its entry in the index.
+pub const PEER_RECORD_BYTES: usize = 160;
+/// One ban at its owner: two tables, by name and by end.
+pub const BAN_RECORD_BYTES: usize = 160;
+/// One ban in a lane's copy: 33 B at the worst load of 7/16.
+pub const BAN_COPY_BYTES: usize = 76;
+/// One API key with a window.
+pub const KEY_RECORD_BYTES: usize = 128;
 /// One idempotency record with its table entry.
 pub const IDEMPOTENCY_RECORD_BYTES: usize = 192;
 /// One spent receipt: digest, deadline, table entry.
@@ -63,29 +101,76 @@ pub const IN_PROGRESS_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The `Retry-After` of a limit of zero, which no wait can satisfy: a day.
 pub const NEVER_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// Inboxes one sweep visits before it gives the lane back: about 100 µs.
+/// How long a ban is remembered after its end: the next one within that time is twice as long.
+pub const BAN_MEMORY: Duration = Duration::from_secs(86_400);
+/// Records looked at to find the one that is forgotten for a new peer: about a microsecond.
+pub const EVICTION_LOOKS: usize = 8;
+/// Records looked at where all of the first have strikes, before the new peer goes uncounted.
+pub const EVICTION_LOOKS_MAX: usize = 64;
+/// How often API keys that have been quiet are looked for.
+pub const KEY_SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Changes of bans in one batch between two lanes; 32 B each.
+pub const BAN_NEWS: usize = 256;
+/// Batches of them waiting for a lane. A lane that is further behind is told the newest word about each
+/// network once it has caught up.
+pub const BAN_NEWS_BATCHES: usize = 16;
+
+/// Inboxes and peers one sweep visits before it gives the lane back: about 100 µs.
 pub const SWEEP_VISITS: usize = 512;
 
-/// How many records of each kind one shard may hold.
+/// How much of each kind one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Live verifications plus inboxes that only remember their windows.
+    /// Inboxes, or live verifications in them if those are more.
     pub inboxes: usize,
+    /// Bytes of both.
+    pub inbox_bytes: usize,
+    /// Bytes by which what is there may still grow when `inbox_bytes` is reached.
+    pub growth_bytes: usize,
     /// Idempotency records.
     pub idempotency: usize,
     /// Receipts remembered as introspected.
     pub receipts: usize,
+    /// Networks with windows or strikes.
+    pub peers: usize,
+    /// Bytes of their logs.
+    pub peer_log_bytes: usize,
+    /// Bans, live or remembered.
+    pub bans: usize,
+    /// API keys with a window.
+    pub keys: usize,
 }
 
 impl Capacity {
-    /// Cuts one shard's share out of the memory ceiling: six parts of eight for inboxes, one for each
-    /// of the others.
+    /// Cuts one shard's share out of the memory ceiling; see the table above.
     pub fn of(ceiling_bytes: usize, shards: usize) -> Self {
-        let share = ceiling_bytes / shards.max(1) / 8;
+        let part = ceiling_bytes / shards.max(1) / 16;
+        let ban_bytes = BAN_RECORD_BYTES + BAN_COPY_BYTES * shards;
         Self {
-            inboxes: (share * 6 / INBOX_RECORD_BYTES).max(1),
-            idempotency: (share / IDEMPOTENCY_RECORD_BYTES).max(1),
-            receipts: (share / SPENT_RECEIPT_BYTES).max(1),
+            inboxes: (part * 8 / INBOX_IDLE_BYTES).max(1),
+            inbox_bytes: part * 8,
+            growth_bytes: part,
+            idempotency: (part * 2 / IDEMPOTENCY_RECORD_BYTES).max(1),
+            receipts: (part / SPENT_RECEIPT_BYTES).max(1),
+            peers: (part / PEER_RECORD_BYTES).max(1),
+            peer_log_bytes: part,
+            bans: (part / ban_bytes).max(1),
+            keys: (part / 2 / KEY_RECORD_BYTES).max(1),
         }
     }
+
+    /// No bound at all, for tests that are about something else.
+    #[doc(hidden)]
+    pub const UNBOUNDED: Self = Self {
+        inboxes: usize::MAX,
+        inbox_bytes: usize::MAX,
+        growth_bytes: usize::MAX,
+        idempotency: usize::MAX,
+        receipts: usize::MAX,
+        peers: usize::MAX,
+        peer_log_bytes: usize::MAX,
+        bans: usize::MAX,
+        keys: usize::MAX,
+    };
 }

@@ -18,9 +18,11 @@ use crate::clock::Now;
 use crate::request::ProjectId;
 
 pub mod api_key;
+pub mod ban;
 pub mod forwarded;
 pub mod life;
 pub mod origin;
+pub mod peer;
 pub mod permission;
 
 use api_key::{KeyClass, KeyDigest, KeyText, Mode, bearer};

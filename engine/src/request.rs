@@ -9,7 +9,11 @@ use crate::clock::Moment;
 use crate::code::Code;
 use crate::id::{IdSecret, VerificationId};
 use crate::perimeter::api_key::Mode;
-use crate::route::{Digest128, Fingerprint, Route, StartKeys};
+use crate::perimeter::peer::Prefix;
+use crate::route::{Digest128, Fingerprint, PeerDigest, Route, StartKeys};
+
+mod charge;
+pub use charge::{Activity, Charge, Charged, Quota, Quotas, RefundKey};
 
 /// A tenant, as the store numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +49,26 @@ pub enum Command {
     Settle(Settle),
     /// Mark a receipt as introspected.
     Spend(Spend),
+    /// Count a request in its peer's windows. The route is [`StartKeys::peer_route`].
+    Charge(Charge),
+    /// Count an issue in the window of the API key with this digest ([`StartKeys::api_key`]), whose route
+    /// says which shard. Needed only where that limit is on.
+    ChargeKey(Digest128),
+    /// Take such a count back: the issue was not accepted after all.
+    RefundKey(RefundKey),
+    /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`].
+    Ban(Ban),
+    /// Lift the ban of exactly this network.
+    Unban(Prefix),
+}
+
+/// See [`Command::Ban`].
+#[derive(Clone, Debug)]
+pub struct Ban {
+    /// Whom.
+    pub prefix: Prefix,
+    /// For how long; `None` for as long as strikes would have banned it now.
+    pub span: Option<Duration>,
 }
 
 /// Names a verification and says who asks; where it lives is worked out once.
@@ -77,6 +101,8 @@ pub struct Issue {
     pub address: Digest128,
     /// Who asks.
     pub owner: Owner,
+    /// The peer whose share of the inbox's budget this uses; `None` for a secret key that names none.
+    pub peer: Option<PeerDigest>,
     /// Secret half of the id to be.
     pub secret: IdSecret,
     /// Digits of the code; `None` for the configured number.
@@ -111,6 +137,8 @@ pub struct Resend {
     pub slot: Slot,
     /// The exact address; the server kept no copy, only this digest.
     pub address: Digest128,
+    /// As in [`Issue::peer`].
+    pub peer: Option<PeerDigest>,
 }
 
 /// See [`Command::HandOver`].
@@ -193,6 +221,15 @@ pub enum Outcome {
         /// True once per receipt.
         first: bool,
     },
+    /// A request was counted, or refused by a window.
+    Charged(Charged),
+    /// The network is banned until then.
+    Banned(Moment),
+    /// The network is not banned any more.
+    Unbanned {
+        /// Whether it was.
+        was_banned: bool,
+    },
     /// No.
     Refused(Refusal),
 }
@@ -202,7 +239,7 @@ pub enum Outcome {
 pub struct Standing {
     /// What the code is for.
     pub purpose: Box<str>,
-    /// Digits of the code.
+    /// Digits of the code that was drawn last.
     pub code_length: u8,
     /// When the facts were read.
     pub at: Moment,
@@ -278,13 +315,18 @@ pub enum Refusal {
     RecipientMismatch,
     /// The nonce is missing or not the one given at issue.
     NonceMismatch,
-    /// Another number of digits than the code has.
+    /// Another number of digits than any of the codes has.
     MalformedCode,
     /// A window or a count is used up.
     RateLimited {
         /// Whose.
         policy: Policy,
         /// Waiting this long is enough.
+        retry_after: Duration,
+    },
+    /// The peer is banned.
+    Banned {
+        /// What is left of the ban.
         retry_after: Duration,
     },
     /// No room: a full inbox, a full table.

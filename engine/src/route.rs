@@ -4,12 +4,15 @@
 //! aim at a shard from outside (A68), two runs spread the same inbox differently, and a fingerprint in
 //! a memory image says nothing about the address without the key beside it.
 
+use std::num::NonZeroU64;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::Entropy;
-use crate::perimeter::api_key::Mode;
+use crate::perimeter::api_key::{KeyDigest, Mode};
+use crate::perimeter::peer::{Peer, Prefix};
 
 /// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so that
 /// it still means the same after the number of shards changed.
@@ -50,6 +53,22 @@ impl Digest128 {
 /// Keyed digest of a canonical recipient: the name of an inbox.
 pub type Fingerprint = Digest128;
 
+/// Keyed digest of a peer's /32 or /64: recognises it in an inbox's record, and names it in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerDigest(NonZeroU64);
+
+impl std::fmt::Display for PeerDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl std::fmt::Debug for PeerDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PeerDigest(..)")
+    }
+}
+
 /// The secrets of one process life. Half of what protects a code; the other half is in the caller's id.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct StartKeys {
@@ -57,6 +76,7 @@ pub struct StartKeys {
     pub(crate) id: [u8; 32],
     pub(crate) code: [u8; 32],
     scope: [u8; 32],
+    peer: [u8; 32],
 }
 
 impl std::fmt::Debug for StartKeys {
@@ -68,8 +88,8 @@ impl std::fmt::Debug for StartKeys {
 impl StartKeys {
     /// Draws fresh keys.
     pub fn draw(entropy: &mut impl Entropy) -> Self {
-        let mut keys = Self { inbox: [0; 32], id: [0; 32], code: [0; 32], scope: [0; 32] };
-        for key in [&mut keys.inbox, &mut keys.id, &mut keys.code, &mut keys.scope] {
+        let mut keys = Self { inbox: [0; 32], id: [0; 32], code: [0; 32], scope: [0; 32], peer: [0; 32] };
+        for key in [&mut keys.inbox, &mut keys.id, &mut keys.code, &mut keys.scope, &mut keys.peer] {
             entropy.fill(key);
         }
         keys
@@ -98,6 +118,37 @@ impl StartKeys {
             absorb(&mut mac, part);
         }
         truncate(mac)
+    }
+
+    /// The shard that owns a peer's windows, strikes and bans: all networks around it live on one.
+    pub fn peer_route(&self, peer: &Peer) -> Route {
+        self.prefix_route(&peer.unit())
+    }
+
+    /// The shard that owns a network's bans: that of the widest network around it.
+    pub fn prefix_route(&self, prefix: &Prefix) -> Route {
+        let [a, b, ..] = self.peer_hash(&prefix.network());
+        Route(u16::from_be_bytes([a, b]))
+    }
+
+    /// Recognises a peer in an inbox's record.
+    pub fn peer_digest(&self, peer: &Peer) -> PeerDigest {
+        let [.., a, b, c, d, e, f, g, h] = self.peer_hash(&peer.unit());
+        let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        PeerDigest(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Names an API key's window; its route says which shard owns it.
+    pub fn api_key(&self, key: &KeyDigest) -> Digest128 {
+        self.scoped("api key", &[key.as_bytes()])
+    }
+
+    /// SHA-256 over the peer key and a prefix: one block of a fixed length, as in `id_hash`.
+    fn peer_hash(&self, prefix: &Prefix) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.peer);
+        hash.update(prefix.bytes());
+        hash.finalize().into()
     }
 
     fn digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> Digest128 {
@@ -136,4 +187,37 @@ pub(crate) fn truncate(mac: Hmac<Sha256>) -> Digest128 {
     short.copy_from_slice(&full[..16]);
     full.zeroize();
     Digest128(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Seeded;
+    use std::net::{IpAddr, Ipv6Addr};
+
+    #[test]
+    fn all_networks_around_a_peer_live_on_one_shard() {
+        let keys = StartKeys::draw(&mut Seeded::new(1));
+        for n in 0..1_000u16 {
+            let peer = Peer::from(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, n / 100, n, n, 0, 0, n)));
+            assert!(peer.prefixes().all(|prefix| keys.prefix_route(&prefix) == keys.peer_route(&peer)));
+        }
+    }
+
+    #[test]
+    fn peers_spread_evenly_and_differently_after_a_restart() {
+        const SHARDS: usize = 16;
+        const PEERS: u32 = 100_000;
+        let starts = [1, 2].map(|seed| StartKeys::draw(&mut Seeded::new(seed)));
+        let spread = starts.each_ref().map(|keys| {
+            (0..PEERS).map(|n| keys.peer_route(&Peer::from(IpAddr::from(n.to_be_bytes()))).shard(SHARDS))
+        });
+        let [first, second] = spread.map(Iterator::collect::<Vec<_>>);
+        for all in [&first, &second] {
+            let most = (0..SHARDS).map(|shard| all.iter().filter(|s| **s == shard).count()).max();
+            assert!(most <= Some(PEERS as usize / SHARDS * 5 / 4), "{most:?}");
+        }
+        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+        assert!(same < PEERS as usize / SHARDS * 5 / 4, "{same} peers stayed where they were");
+    }
 }

@@ -3,39 +3,58 @@
 //! ```text
 //!   Command ──▶ handle(now, …) ──▶ Outcome
 //!                  │
-//!                  ├─ inboxes      slab of InboxRecord ◀─ by_inbox (fingerprint) ◀─ issue
-//!                  │                                   ◀─ by_id (digest)          ◀─ check, resend, …
+//!                  ├─ inboxes      InboxRecord ◀─ by_inbox (fingerprint) ◀─ issue
+//!                  │                           ◀─ by_id (digest)          ◀─ check, resend, …
+//!                  ├─ peers        PeerRecord  ◀─ by_prefix               ◀─ charge
+//!                  ├─ bans         who is banned, who was; changes leave through take_ban_changes
+//!                  ├─ keys         windows of API keys
 //!                  ├─ idempotency  claimed keys and first answers
-//!                  ├─ receipts     introspected receipts
-//!                  └─ wheel        when to look at which inbox again (frees memory, decides nothing)
+//!                  └─ receipts     introspected receipts
 //! ```
 //!
 //! Invariants: a verification is in `by_id` exactly while it is in its inbox; a record with nothing to
-//! remember is not in the slab; a full table refuses new work and never drops a live code.
+//! remember is freed at its next visit; a full table refuses new work and never drops a live code, a
+//! strike, or a ban.
 
 use std::time::Duration;
 
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, OVERLOADED_RETRY_AFTER, SPENT_RECEIPT_BYTES,
-    SWEEP_VISITS,
+    BAN_RECORD_BYTES, Capacity, ID_INDEX_BYTES, IDEMPOTENCY_RECORD_BYTES, INBOX_INDEX_BYTES,
+    OVERLOADED_RETRY_AFTER, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::api_key::Mode;
-use crate::request::{Command, HandOver, Issue, Outcome, Refusal};
+use crate::perimeter::ban::BanChange;
+use crate::request::{Ban, Command, HandOver, Issue, Outcome, Refusal, Resend};
 use crate::route::{Digest128, StartKeys};
 
-mod expiry;
-mod idempotency;
 mod inbox;
-mod spent;
-mod table;
+mod ledger;
+mod mails;
+mod purpose;
 mod verification;
+
+mod ban;
+mod peer;
+mod peers;
+mod strike;
+
+mod idempotency;
+mod key;
+mod spent;
+
+mod log;
+mod records;
+mod table;
 mod window;
 
-use expiry::Wheel;
+use ban::Bans;
 use idempotency::IdempotencyTable;
 use inbox::InboxRecord;
+use key::KeyTable;
+pub use peer::PeerLimits;
+use peers::PeerTable;
 use spent::SpentReceipts;
 use table::InboxTable;
 pub use window::Limit;
@@ -53,8 +72,18 @@ pub struct Settings {
     pub resend_after: Duration,
     /// Mails of a verification, the first included.
     pub sends: u8,
-    /// Mails per inbox.
+    /// Mails per inbox. Here and below: empty means off.
     pub recipient_issue: Vec<Limit>,
+    /// One peer's share of an inbox's mails.
+    pub recipient_peer_issue: Vec<Limit>,
+    /// Wrong codes compared per inbox, past which new codes grow.
+    pub recipient_guess: Vec<Limit>,
+    /// Requests per peer.
+    pub peer: PeerLimits,
+    /// Accepted issues per API key.
+    pub key_issue: Vec<Limit>,
+    /// What strikes lead to.
+    pub bans: BanRules,
     /// Room for records.
     pub capacity: Capacity,
 }
@@ -66,8 +95,27 @@ pub struct Census {
     pub live_slots: usize,
     /// Live verifications of test keys.
     pub test_slots: usize,
-    /// What all records count for against the memory ceiling.
+    /// Bytes of inboxes and live verifications.
+    pub inbox_bytes: usize,
+    /// Networks with windows or strikes.
+    pub peers: usize,
+    /// Bytes of their logs.
+    pub peer_log_bytes: usize,
+    /// Bans, live or remembered.
+    pub bans: usize,
+    /// What all of it counts for against the memory ceiling.
     pub bytes: usize,
+}
+
+/// When a peer is banned, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct BanRules {
+    /// Strikes that ban; empty for never.
+    pub strikes: Vec<Limit>,
+    /// The first ban.
+    pub first: Duration,
+    /// The longest ban, however often it was doubled.
+    pub max: Duration,
 }
 
 /// The state of one shard. Owned by one actor on one thread; nothing else reaches it.
@@ -75,12 +123,16 @@ pub struct Shard {
     keys: StartKeys,
     settings: Settings,
     inboxes: InboxTable,
+    peers: PeerTable,
+    bans: Bans,
+    api_keys: KeyTable,
     idempotency: IdempotencyTable,
     receipts: SpentReceipts,
-    wheel: Wheel,
     live: usize,
     /// Those of `live` that test keys issued.
     test: usize,
+    /// Bytes beside the inbox records: their verifications and logs.
+    inbox_heap_bytes: usize,
 }
 
 impl Shard {
@@ -88,11 +140,14 @@ impl Shard {
     pub fn new(keys: StartKeys, settings: Settings) -> Self {
         Self {
             inboxes: InboxTable::default(),
+            peers: PeerTable::default(),
+            bans: Bans::default(),
+            api_keys: KeyTable::default(),
             idempotency: IdempotencyTable::new(settings.capacity.idempotency),
             receipts: SpentReceipts::new(settings.capacity.receipts),
-            wheel: Wheel::default(),
             live: 0,
             test: 0,
+            inbox_heap_bytes: 0,
             keys,
             settings,
         }
@@ -110,18 +165,16 @@ impl Shard {
     pub fn handle(&mut self, now: Now, command: Command, entropy: &mut impl Entropy) -> Outcome {
         let decided = match command {
             Command::Issue(issue) => self.issue(now, issue, entropy),
-            Command::Check(check) => {
-                self.with_inbox(now, check.slot.digest, |inbox, keys, _| inbox.check(now, &check, keys))
-            }
-            Command::Resend(resend) => self.with_inbox(now, resend.slot.digest, |inbox, keys, settings| {
-                inbox.resend(now, resend, settings, keys, entropy).map(Outcome::Resent)
+            Command::Check(check) => self.with_inbox(now, check.slot.digest, |inbox, keys, settings| {
+                inbox.check(now, &check, settings, keys)
             }),
+            Command::Resend(resend) => self.resend(now, resend, entropy),
             Command::Cancel(slot) => {
                 let cancel = |inbox: &mut InboxRecord, _: &_, _: &_| Ok(inbox.cancel(now, &slot));
                 self.with_inbox(now, slot.digest, cancel).or(Ok(Outcome::Cancelled))
             }
             Command::Status(slot) => {
-                self.with_inbox(now, slot.digest, |inbox, _, _| inbox.status(now, &slot))
+                self.with_inbox(now, slot.digest, |inbox, _, settings| inbox.status(now, &slot, settings))
             }
             Command::HandOver(hand_over) => Ok(self.hand_over(now, &hand_over)),
             Command::Reserve(reserve) => self.idempotency.reserve(now.at, reserve, entropy),
@@ -130,6 +183,18 @@ impl Shard {
                 Ok(Outcome::Noted)
             }
             Command::Spend(spend) => self.receipts.spend(now.at, &spend),
+            Command::Charge(charge) => {
+                Ok(Outcome::Charged(self.peers.charge(&charge, &mut self.bans, &self.settings, now.at)))
+            }
+            Command::ChargeKey(key) => {
+                Ok(Outcome::Charged(self.api_keys.charge(key, &self.settings, now.at)))
+            }
+            Command::RefundKey(refund) => {
+                self.api_keys.refund(&refund);
+                Ok(Outcome::Noted)
+            }
+            Command::Ban(ban) => self.ban(now.at, &ban),
+            Command::Unban(prefix) => Ok(Outcome::Unbanned { was_banned: self.bans.lift(prefix, now.at) }),
         };
         decided.unwrap_or_else(Outcome::Refused)
     }
@@ -138,14 +203,31 @@ impl Shard {
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);
         self.receipts.sweep(now);
-        for _ in 0..SWEEP_VISITS {
-            let Some((at, due)) = self.wheel.next(now) else { return false };
-            // A record that was rescheduled, or whose place was taken over, is visited at its own time.
-            if self.inboxes.get(at).is_some_and(|inbox| inbox.visit_at == due) {
-                self.settle_inbox(now, at);
+        self.api_keys.sweep(&self.settings, now);
+        self.bans.sweep(now);
+        let mut visits = 0..SWEEP_VISITS;
+        while visits.next().is_some() {
+            let Some(at) = self.inboxes.next_due(now) else { break };
+            let before = self.heap_bytes_of(at);
+            self.settle_inbox(now, at, before);
+        }
+        while visits.next().is_some() {
+            if !self.peers.sweep_one(&self.settings, now) {
+                return false;
             }
         }
         true
+    }
+
+    /// What the lanes' copies of the bans have to learn; whoever drives a shard takes it after every
+    /// command.
+    pub fn take_ban_changes(&mut self) -> Vec<BanChange> {
+        self.bans.take_changes()
+    }
+
+    /// All bans that hold, for a copy that starts anew.
+    pub fn bans(&self, now: Moment) -> Vec<BanChange> {
+        self.bans.all(now)
     }
 
     /// Live verifications, for the metrics.
@@ -160,33 +242,65 @@ impl Shard {
 
     /// What there is, and what it counts for: a look at lengths.
     pub fn census(&self) -> Census {
-        let inboxes = self.live.max(self.inboxes.len()) * INBOX_RECORD_BYTES;
+        let (peers, bans) = (self.peers.len(), self.bans.len());
+        let (inbox_bytes, peer_log_bytes) = (self.inbox_bytes(), self.peers.heap_bytes());
+        let networks = peers * PEER_RECORD_BYTES + peer_log_bytes + bans * BAN_RECORD_BYTES;
         let others =
             self.idempotency.len() * IDEMPOTENCY_RECORD_BYTES + self.receipts.len() * SPENT_RECEIPT_BYTES;
-        Census { live_slots: self.live - self.test, test_slots: self.test, bytes: inboxes + others }
+        Census {
+            live_slots: self.live - self.test,
+            test_slots: self.test,
+            inbox_bytes,
+            peers,
+            peer_log_bytes,
+            bans,
+            bytes: inbox_bytes + networks + others,
+        }
     }
 
     fn issue(&mut self, now: Now, issue: Issue, entropy: &mut impl Entropy) -> Result<Outcome, Refusal> {
         let known = self.inboxes.find_inbox(&issue.inbox);
         if let Some(at) = known {
-            self.settle_inbox(now.at, at);
+            let before = self.heap_bytes_of(at);
+            self.settle_inbox(now.at, at, before);
         }
-        if self.live.max(self.inboxes.len()) >= self.settings.capacity.inboxes {
-            return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+        let capacity = &self.settings.capacity;
+        if self.live.max(self.inboxes.len()) >= capacity.inboxes || self.inbox_bytes() >= capacity.inbox_bytes
+        {
+            return Err(OVERLOADED);
         }
         let of_test = usize::from(issue.owner.mode == Mode::Test);
         let at = self.inboxes.find_or_insert(&issue.inbox, InboxRecord::new);
+        let before = self.heap_bytes_of(at);
         let decided = match self.inboxes.get_mut(at) {
             Some(inbox) => inbox.issue(now, issue, &self.settings, &self.keys, entropy),
-            None => Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
+            None => Err(OVERLOADED),
         };
         if let Ok(issued) = &decided {
-            self.inboxes.insert_id(issued.id.locate(&self.keys).0, at);
+            self.inboxes.insert_id(&issued.id.locate(&self.keys).0, at);
             self.live += 1;
             self.test += of_test;
         }
-        self.settle_inbox(now.at, at);
+        self.settle_inbox(now.at, at, before);
         decided.map(Outcome::Issued)
+    }
+
+    /// A resend needs no new record, but its mail is remembered: so it may go on where issues may not,
+    /// until the memory that is kept for growth is used up too.
+    fn resend(&mut self, now: Now, resend: Resend, entropy: &mut impl Entropy) -> Result<Outcome, Refusal> {
+        let Capacity { inbox_bytes, growth_bytes, .. } = self.settings.capacity;
+        if self.inbox_bytes() >= inbox_bytes.saturating_add(growth_bytes) {
+            return Err(OVERLOADED);
+        }
+        self.with_inbox(now, resend.slot.digest, |inbox, keys, settings| {
+            inbox.resend(now, resend, settings, keys, entropy).map(Outcome::Resent)
+        })
+    }
+
+    fn ban(&mut self, now: Moment, ban: &Ban) -> Result<Outcome, Refusal> {
+        let until = self.bans.ban(ban.prefix, ban.span, &self.settings, now).ok_or(OVERLOADED)?;
+        self.peers.clear_strikes(ban.prefix);
+        Ok(Outcome::Banned(until))
     }
 
     /// Runs one rule on the inbox that holds the verification `id`, then brings the tables in line.
@@ -198,14 +312,14 @@ impl Shard {
     ) -> Result<Outcome, Refusal> {
         let at = self.inboxes.find_id(&id).ok_or(Refusal::VerificationNotFound)?;
         let inbox = self.inboxes.get_mut(at).ok_or(Refusal::VerificationNotFound)?;
-        let (before, of_test) = (inbox.live(), usize::from(inbox.is_test()));
+        let (before, of_test, heap_bytes) = (inbox.live(), usize::from(inbox.is_test()), inbox.heap_bytes());
         let decided = rule(inbox, &self.keys, &self.settings);
         if inbox.live() < before {
-            self.inboxes.remove_id(&id);
+            self.inboxes.remove_id(&id, at);
             self.live -= 1;
             self.test -= of_test;
         }
-        self.settle_inbox(now.at, at);
+        self.settle_inbox(now.at, at, heap_bytes);
         decided
     }
 
@@ -217,23 +331,35 @@ impl Shard {
         Outcome::Noted
     }
 
-    /// Wipes what has expired in one inbox, then schedules its next visit or forgets it.
-    fn settle_inbox(&mut self, now: Moment, at: u32) {
+    /// Wipes what has expired in one inbox, then schedules its next visit or forgets it. `before` is
+    /// what its heap took when it was last accounted for.
+    fn settle_inbox(&mut self, now: Moment, at: u32, before: usize) {
         let Some(inbox) = self.inboxes.get_mut(at) else { return };
         let (mut gone, of_test) = (Vec::new(), usize::from(inbox.is_test()));
         let next = inbox.sweep(now, &self.settings, |id| gone.push(id));
+        let after = if next.is_some() { inbox.heap_bytes() } else { 0 };
+        self.inbox_heap_bytes = self.inbox_heap_bytes + after - before;
         match next {
             None => self.inboxes.remove(at),
-            Some(next) if next != inbox.visit_at && (inbox.visit_at <= now || next < inbox.visit_at) => {
-                inbox.visit_at = next;
-                self.wheel.schedule(at, next);
-            }
-            Some(_) => {}
+            Some(next) => self.inboxes.schedule_by(at, next),
         }
         for id in gone {
-            self.inboxes.remove_id(&id);
+            self.inboxes.remove_id(&id, at);
             self.live -= 1;
             self.test -= of_test;
         }
     }
+
+    fn heap_bytes_of(&self, at: u32) -> usize {
+        self.inboxes.get(at).map_or(0, InboxRecord::heap_bytes)
+    }
+
+    fn inbox_bytes(&self) -> usize {
+        self.inboxes.len() * RECORD_BYTES + self.live * ID_INDEX_BYTES + self.inbox_heap_bytes
+    }
 }
+
+/// An inbox that only remembers, with its place and its entry in the index.
+const RECORD_BYTES: usize = size_of::<InboxRecord>() + records::LINK_BYTES + INBOX_INDEX_BYTES;
+
+const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

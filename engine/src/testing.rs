@@ -1,6 +1,10 @@
-//! A reproducible source of randomness for tests.
+//! What tests share: a reproducible source of randomness, and the settings as shipped.
+
+use std::time::Duration;
 
 use crate::entropy::Entropy;
+use crate::limits::Capacity;
+use crate::shard::{BanRules, Limit, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
 #[derive(Clone, Debug)]
@@ -33,5 +37,35 @@ impl Entropy for Seeded {
             let bytes = self.draw().to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
+    }
+}
+
+/// The settings the contract names, without any bound of memory.
+pub fn as_shipped() -> Settings {
+    let limits = |list: &[(u32, u64)]| -> Vec<Limit> {
+        list.iter().map(|&(count, secs)| Limit { count, window: Duration::from_secs(secs) }).collect()
+    };
+    Settings {
+        code_length: 6,
+        lifetime: Duration::from_secs(300),
+        attempts: 5,
+        resend_after: Duration::from_secs(30),
+        sends: 5,
+        recipient_issue: limits(&[(5, 600), (10, 86_400)]),
+        recipient_peer_issue: limits(&[(3, 600), (5, 86_400)]),
+        recipient_guess: limits(&[(20, 86_400)]),
+        peer: PeerLimits {
+            issue: limits(&[(20, 60), (100, 3_600)]),
+            check: limits(&[(60, 60)]),
+            denied: limits(&[(30, 60)]),
+            handshake: limits(&[(100, 60)]),
+        },
+        key_issue: Vec::new(),
+        bans: BanRules {
+            strikes: limits(&[(5, 600)]),
+            first: Duration::from_secs(3 * 3_600),
+            max: Duration::from_secs(86_400),
+        },
+        capacity: Capacity::UNBOUNDED,
     }
 }

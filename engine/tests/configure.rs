@@ -11,7 +11,7 @@ use authepy_engine::recipient::disposable::{Catalog, DomainClass};
 use authepy_engine::request::{Command, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, as_shipped};
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
 
@@ -27,13 +27,9 @@ impl Story {
         let mut entropy = Seeded::new(7);
         let keys = StartKeys::draw(&mut entropy);
         let settings = Settings {
-            code_length: 6,
-            lifetime: Duration::from_secs(300),
-            attempts: 5,
-            resend_after: Duration::from_secs(30),
-            sends: 5,
             recipient_issue: vec![Limit { count: 1, window: Duration::from_secs(600) }],
-            capacity: Capacity { inboxes, idempotency: 10, receipts: 10 },
+            capacity: Capacity { inboxes, ..Capacity::UNBOUNDED },
+            ..as_shipped()
         };
         Self { shard: Shard::new(keys.clone(), settings.clone()), keys, entropy, settings }
     }
@@ -54,6 +50,7 @@ impl Story {
             inbox: self.keys.fingerprint(address, OWNER.mode),
             address: self.keys.exact_address(address),
             owner: OWNER,
+            peer: None,
             secret: IdSecret::draw(&mut self.entropy),
             code_length: None,
             lifetime: None,

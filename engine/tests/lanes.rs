@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "real threads need a clock that runs, and patience that ends")]
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::mpsc;
@@ -16,14 +17,16 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::{BATCH_ASKS, Capacity, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
+use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal, Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal,
+    Resend, Slot,
 };
 use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
-use authepy_engine::shard::Settings;
-use authepy_engine::testing::Seeded;
+use authepy_engine::shard::{BanRules, Limit, Settings};
+use authepy_engine::testing::{Seeded, as_shipped};
 
 const ROUNDS: u64 = 1_000;
 const PARALLEL: usize = 64;
@@ -68,7 +71,7 @@ fn a_check_that_races_a_resend_wins_once_or_meets_two_codes() {
             let mail = lanes.issue(round).await;
             let word = HandOver { id: mail.slot.digest, send: 1, accepted: true };
             lanes.teller.tell(mail.slot.route, Command::HandOver(word)).await;
-            let resend = Resend { slot: mail.slot.clone(), address: mail.address };
+            let resend = Resend { slot: mail.slot.clone(), address: mail.address, peer: None };
             let asked_by = (round % 2) as usize;
             let resent = lanes.begin(asked_by, async move |lane| {
                 lane.ask(resend.slot.route, Command::Resend(resend)).await
@@ -266,6 +269,110 @@ fn a_panic_in_a_sweep_is_noticed_too() {
     });
 }
 
+#[test]
+fn a_ban_reaches_every_lane_and_so_does_its_end() {
+    for count in [1, 2, 8] {
+        in_lanes(count, async move |lanes| {
+            let told: Vec<_> = (0..count).map(|_| flume::bounded::<Prefix>(1_000)).collect();
+            for (lane, (tell, _)) in told.iter().enumerate() {
+                let tell = tell.clone();
+                let watch = async move |lane: Lane| {
+                    // A watcher may ask the lane anything.
+                    lane.clone().on_ban(move |prefix| {
+                        assert!(lane.is_banned(address(&prefix)));
+                        let _room_for_all = tell.try_send(prefix);
+                    });
+                };
+                lanes.on(lane, watch).await;
+            }
+            let prefixes: Vec<Prefix> = (0..200)
+                .map(|n| match n % 2 {
+                    0 => format!("10.0.0.{n}").parse().unwrap(),
+                    _ => format!("2001:db8:{n}::/48").parse().unwrap(),
+                })
+                .collect();
+            let (bans, first) = (prefixes.clone(), prefixes[0]);
+            lanes
+                .on(0, async move |lane: Lane| {
+                    for prefix in bans {
+                        let ban = Command::Ban(Ban { prefix, span: None });
+                        let route = lane.keys().prefix_route(&prefix);
+                        assert!(matches!(lane.ask(route, ban).await, Outcome::Banned(_)));
+                    }
+                })
+                .await;
+            for (lane, (_, heard)) in told.iter().enumerate() {
+                let mut all: Vec<Prefix> = prefixes.iter().map(|_| arrived(heard)).collect();
+                all.sort();
+                let mut expected = prefixes.clone();
+                expected.sort();
+                assert!(all == expected, "lane {lane} of {count}");
+            }
+            let lift = async move |lane: Lane| {
+                assert!(!lane.is_banned("10.0.1.0".parse().unwrap()));
+                let route = lane.keys().prefix_route(&first);
+                assert!(matches!(
+                    lane.ask(route, Command::Unban(first)).await,
+                    Outcome::Unbanned { was_banned: true }
+                ));
+            };
+            lanes.on(count - 1, lift).await;
+            for lane in 0..count {
+                let listed = async move |lane: Lane| {
+                    while lane.is_banned(address(&first)) {
+                        next_turn().await;
+                    }
+                    lane.bans().len()
+                };
+                assert_eq!(lanes.on(lane, listed).await, 199);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_breaks_its_limits_is_banned_on_all_lanes() {
+    in_lanes(4, async |lanes| {
+        let villain: IpAddr = "203.0.113.9".parse().unwrap();
+        let flood = async move |lane: Lane| {
+            let peer = Peer::from(villain);
+            let route = lane.keys().peer_route(&peer);
+            let mut answers = Vec::new();
+            // Four windows, four strikes at most in one minute: the rule of these lanes is four.
+            for (activity, count) in [
+                (Activity::Issue, 21),
+                (Activity::Check, 61),
+                (Activity::Denied, 31),
+                (Activity::Handshake, 101),
+            ] {
+                for _ in 0..count {
+                    let charge = Charge { peer, activity, mode: Mode::Live };
+                    answers.push(lane.ask(route, Command::Charge(charge)).await);
+                }
+            }
+            match answers.last() {
+                Some(Outcome::Charged(charged)) => charged.refusal,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(lanes.on(0, flood).await, Some(Refusal::Banned { .. })));
+        for lane in 0..4 {
+            let banned = async move |lane: Lane| {
+                while !lane.is_banned(villain) {
+                    next_turn().await;
+                }
+                lane.is_banned("203.0.113.10".parse().unwrap())
+            };
+            assert!(!lanes.on(lane, banned).await);
+        }
+    });
+}
+
+/// An address in it.
+fn address(prefix: &Prefix) -> IpAddr {
+    prefix.to_string().split_once('/').unwrap().0.parse().unwrap()
+}
+
 type Job = Box<dyn FnOnce(Lane) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// Running lanes, each of which does one job after the other.
@@ -305,13 +412,12 @@ fn in_lanes(count: usize, story: impl AsyncFnOnce(&Lanes)) {
 
 fn in_lanes_with(count: usize, mut entropy: impl FnMut(u64) -> LaneEntropy, story: impl AsyncFnOnce(&Lanes)) {
     let settings = Settings {
-        code_length: 6,
         lifetime: Duration::from_secs(600),
-        attempts: 5,
         resend_after: Duration::ZERO,
-        sends: 5,
         recipient_issue: Vec::new(),
-        capacity: Capacity { inboxes: 200_000, idempotency: 1, receipts: 1 },
+        recipient_guess: Vec::new(),
+        bans: BanRules { strikes: vec![Limit { count: 4, window: PATIENCE }], ..as_shipped().bans },
+        ..as_shipped()
     };
     let keys = keys();
     run(async move {
@@ -481,6 +587,7 @@ fn request(inbox: Fingerprint, secret: IdSecret, purpose: &str) -> Issue {
         inbox,
         address: inbox,
         owner: OWNER,
+        peer: None,
         secret,
         code_length: None,
         lifetime: None,

@@ -3,20 +3,22 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "another outcome than the story's ends the story")]
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::Capacity;
+use authepy_engine::limits::{Capacity, MAILS_REMEMBERED};
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
     Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
     Reserve, Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, as_shipped};
 
 const ADA: &str = "ada@example.com";
 const ACME: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
@@ -286,7 +288,7 @@ fn a_resend_goes_to_the_same_address_or_nowhere() {
     let mail = story.issue_delivered(ADA);
     story.seconds = 30.0;
     let address = story.keys.exact_address("Ada@example.com");
-    let elsewhere = Resend { slot: mail.slot.clone(), address };
+    let elsewhere = Resend { slot: mail.slot.clone(), address, peer: None };
     assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
     assert_eq!(story.resend(&mail), "resent");
 }
@@ -337,7 +339,7 @@ fn another_project_or_mode_finds_nothing() {
         }
         assert_eq!(story.status(&slot), "not found");
         story.seconds = 30.0;
-        let resend = Resend { slot, address: story.keys.exact_address(ADA) };
+        let resend = Resend { slot, address: story.keys.exact_address(ADA), peer: None };
         assert_eq!(say(&story.ask(Command::Resend(resend))), "not found");
     }
     assert_eq!(story.check(&mail.slot, &mail.code), "approved");
@@ -508,6 +510,152 @@ fn a_sweep_forgets_what_has_ended_and_nothing_else() {
     assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 0));
 }
 
+#[test]
+fn past_the_guess_budget_new_codes_grow_and_nobody_is_locked_out() {
+    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
+    let mut lengths = Vec::new();
+    for _ in 0..10 {
+        let mail = story.issue_delivered(ADA);
+        lengths.push(mail.code.len());
+        let wrong = "1".repeat(mail.code.len());
+        for _ in 0..5 {
+            story.check(&mail.slot, &wrong);
+        }
+    }
+    assert_eq!(lengths, [6, 6, 6, 6, 8, 8, 8, 8, 10, 10]);
+    let mail = story.issue_delivered(ADA);
+    assert_eq!((mail.code.len(), mail.standing.code_length), (10, 10));
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+    assert_eq!(story.issue("bob@example.com").code.len(), 6, "another inbox has its own ledger");
+    // A day later the guesses are forgotten, also by a sweep.
+    story.seconds = 86_399.999;
+    story.sweep();
+    assert_eq!(story.issue(ADA).code.len(), 10);
+    story.seconds = 86_400.0;
+    assert_eq!(story.issue(ADA).code.len(), 6);
+}
+
+#[test]
+fn a_longer_code_that_was_asked_for_stays_longer() {
+    let mut story = Story::with(|settings| settings.recipient_guess = limits(&[(0, 60)]));
+    for (asked, drawn) in [(None, 10), (Some(7), 10), (Some(10), 10)] {
+        let request = Issue { code_length: asked, ..story.request(ADA, ACME) };
+        assert_eq!(story.issued(request).code.len(), drawn, "a budget of zero is always used up twice");
+    }
+    let mut story = Story::with(|settings| settings.recipient_guess = Vec::new());
+    for _ in 0..5 {
+        let mail = story.issue_delivered(ADA);
+        assert_eq!(mail.code.len(), 6, "no ledger");
+        (0..5).for_each(|_| drop(story.check(&mail.slot, wrong(&mail))));
+    }
+}
+
+#[test]
+fn a_resend_may_draw_a_longer_code_and_each_is_compared_with_its_like() {
+    let mut story = Story::with(|settings| settings.recipient_guess = limits(&[(2, 600)]));
+    let first = story.issue_delivered(ADA);
+    (0..2).for_each(|_| drop(story.check(&first.slot, wrong(&first))));
+    story.seconds = 30.0;
+    let second = story.resent(&first);
+    assert_eq!((second.code.len(), second.standing.code_length), (8, 8));
+    assert_eq!(story.check(&first.slot, "1234567"), "malformed code");
+    assert_eq!(story.check(&first.slot, "1234567890"), "malformed code");
+    assert_eq!(story.check(&first.slot, "99999999"), "incorrect, 2 left");
+    assert_eq!(story.check(&first.slot, &first.code), "approved", "six digits still work");
+    // And the longer one does.
+    let mail = story.issue_delivered(ADA);
+    assert_eq!(mail.code.len(), 8);
+    assert_eq!(story.check(&mail.slot, &mail.code), "approved");
+}
+
+#[test]
+fn a_wrong_code_counts_once_for_each_code_it_was_compared_with() {
+    let mut story = Story::with(|settings| {
+        (settings.recipient_guess, settings.resend_after) = (limits(&[(6, 600)]), Duration::ZERO);
+    });
+    let first = story.issue_delivered(ADA);
+    story.resent_delivered(&first);
+    story.resent(&first);
+    // Three live codes, the last one on its way.
+    story.check(&first.slot, wrong(&first));
+    assert_eq!(story.issue(ADA).code.len(), 6);
+    story.check(&first.slot, wrong(&first));
+    assert_eq!(story.issue(ADA).code.len(), 8);
+}
+
+#[test]
+fn one_peer_uses_its_share_of_an_inbox_only() {
+    let mut story = Story::new();
+    let peer = |story: &Story, text: &str| {
+        Some(story.keys.peer_digest(&Peer::from(text.parse::<IpAddr>().unwrap())))
+    };
+    let (stranger, owner) = (peer(&story, "203.0.113.7"), peer(&story, "2001:db8::1"));
+    let ask = |story: &mut Story, peer| {
+        let request = Issue { peer, ..story.request(ADA, ACME) };
+        say(&story.ask(Command::Issue(request)))
+    };
+    for _ in 0..3 {
+        assert_eq!(ask(&mut story, stranger), "issued");
+    }
+    assert_eq!(ask(&mut story, stranger), "recipient limit, 600s");
+    assert_eq!(ask(&mut story, owner), "issued");
+    let same_subnet = peer(&story, "2001:db8::2");
+    assert_eq!(ask(&mut story, same_subnet), "issued");
+    assert_eq!(ask(&mut story, owner), "recipient limit, 600s", "five in ten minutes for the inbox");
+    // The day's share is five.
+    for minute in [10.0, 20.0] {
+        story.seconds = minute * 60.0;
+        assert_eq!(ask(&mut story, stranger), "issued");
+    }
+    story.seconds = 1_800.0;
+    assert_eq!(ask(&mut story, stranger), "recipient limit, 84600s");
+    assert_eq!(ask(&mut story, owner), "issued");
+    assert_eq!(ask(&mut story, None), "issued", "a secret key that names no peer has the inbox's budget");
+}
+
+#[test]
+fn a_resend_counts_in_the_share_of_whoever_asks_for_it() {
+    let mut story = Story::with(|settings| settings.recipient_peer_issue = limits(&[(2, 600)]));
+    let peer = Some(story.keys.peer_digest(&Peer::from(IpAddr::from([203, 0, 113, 7]))));
+    let request = Issue { peer, ..story.request(ADA, ACME) };
+    let mail = story.issued(request);
+    for (second, answer) in [(30.0, "resent"), (60.0, "recipient limit, 540s")] {
+        story.seconds = second;
+        story.hand_over(&mail, true);
+        let resend = Resend { peer, ..mail.resend() };
+        assert_eq!(say(&story.ask(Command::Resend(resend))), answer);
+    }
+}
+
+#[test]
+fn where_the_inbox_has_no_window_a_full_log_holds_strangers_up_and_forgets_no_share() {
+    let mut story = Story::with(|settings| {
+        settings.recipient_issue = Vec::new();
+        settings.recipient_peer_issue = limits(&[(1, 3_600)]);
+    });
+    let ask = |story: &mut Story, n: u32| {
+        let peer = Some(story.keys.peer_digest(&Peer::from(IpAddr::from(n.to_be_bytes()))));
+        let request = Issue { peer, ..story.request(ADA, ACME) };
+        let mail = match story.ask(Command::Issue(request)) {
+            Outcome::Issued(issued) => story.mailed(issued, story.keys.exact_address(ADA), ACME),
+            other => return say(&other),
+        };
+        story.cancel(&mail.slot)
+    };
+    for n in 0..MAILS_REMEMBERED {
+        assert_eq!(ask(&mut story, n), "cancelled");
+    }
+    assert_eq!(ask(&mut story, 0), "recipient limit, 3600s");
+    assert_eq!(ask(&mut story, 1_000), "recipient limit, 3600s", "nobody's share is forgotten for it");
+    for _ in 0..200 {
+        let mail = story.issue(ADA);
+        assert_eq!(story.cancel(&mail.slot), "cancelled", "a secret key is not held up");
+    }
+    assert_eq!(ask(&mut story, 0), "recipient limit, 3600s");
+    story.seconds = 3_600.0;
+    assert_eq!(ask(&mut story, 0), "cancelled");
+}
+
 // Idempotency keys and receipts.
 
 #[test]
@@ -584,15 +732,8 @@ impl Story {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            code_length: 6,
-            lifetime: Duration::from_secs(300),
-            attempts: 5,
-            resend_after: Duration::from_secs(30),
-            sends: 5,
-            recipient_issue: limits(&[(5, 600), (10, 86_400)]),
-            capacity: Capacity { inboxes: 10_000, idempotency: 100, receipts: 100 },
-        };
+        let capacity = Capacity { inboxes: 10_000, idempotency: 100, receipts: 100, ..Capacity::UNBOUNDED };
+        let mut settings = Settings { capacity, ..as_shipped() };
         change(&mut settings);
         let mut entropy = Seeded::new(42);
         let keys = StartKeys::draw(&mut entropy);
@@ -623,6 +764,7 @@ impl Story {
             inbox: self.keys.fingerprint(address, owner.mode),
             address: self.keys.exact_address(address),
             owner,
+            peer: None,
             secret: IdSecret::draw(&mut self.entropy),
             code_length: None,
             lifetime: None,
@@ -728,7 +870,7 @@ impl Story {
 
 impl Mailed {
     fn resend(&self) -> Resend {
-        Resend { slot: self.slot.clone(), address: self.address }
+        Resend { slot: self.slot.clone(), address: self.address, peer: None }
     }
 }
 
@@ -755,7 +897,9 @@ fn say(outcome: &Outcome) -> String {
         Outcome::Reserved { .. } => "reserved".into(),
         Outcome::Repeated { .. } => "repeated".into(),
         Outcome::Spent { first } => format!("spent, first: {first}"),
+        Outcome::Charged(_) | Outcome::Banned(_) | Outcome::Unbanned { .. } => "about a peer or a key".into(),
         Outcome::Refused(refusal) => match refusal {
+            Refusal::Banned { retry_after } => format!("banned, {retry_after:?}"),
             Refusal::VerificationNotFound => "not found".into(),
             Refusal::RecipientMismatch => "recipient mismatch".into(),
             Refusal::NonceMismatch => "nonce mismatch".into(),

@@ -1,8 +1,21 @@
 //! Seeded simulation of one shard against a slow oracle that is written from the contract alone
-//! (A01, A03, A05, A58).
+//! (A01, A03, A05, A06, A21b, A21e, A58): many inboxes, peers of both families, honest and hostile askers,
+//! on a virtual clock that likes the edges of windows.
 //!
-//! `AUTHEPY_SEED=7` plays one seed only, `AUTHEPY_COMMANDS=1000000` makes every run longer. A failure
-//! names the seed, the settings and the command.
+//! Held in every run, after every command:
+//! 1. A right code works once, for its own verification, owner and purpose; tries are counted first.
+//! 2. No span of a window ever holds more than its count: per inbox, per peer's share of an inbox, per
+//!    network around a peer, per key; what a window refused does not count in it.
+//! 3. Each `retry_after` is enough, and a millisecond less is not.
+//! 4. A wrong code counts once for each live code it was compared with; new codes grow by the ledger, and
+//!    nobody is refused for it.
+//! 5. A window strikes once in its span; the strike that is one too many bans at once and for twice as long
+//!    as a ban of the last day; a banned peer is charged nothing; operators ban and lift.
+//! 6. What a quota says is left is what is left.
+//! 7. The counters tell how much is held; when all is over, nothing is.
+//!
+//! 1,000 short runs vary the seed, a few long ones go deep. `AUTHEPY_SEED=7` plays one seed only,
+//! `AUTHEPY_COMMANDS=1000000` makes every run longer. A failure names the seed, the settings and the command.
 
 #![allow(clippy::unwrap_used, reason = "a run with a mistyped number is no run")]
 
@@ -10,12 +23,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use authepy_engine::limits::Capacity;
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Limit, PeerLimits, Settings, Shard};
+use authepy_engine::testing::as_shipped;
 
 #[path = "model/broken.rs"]
 mod broken;
 #[path = "model/oracle.rs"]
 mod oracle;
+#[path = "model/peers.rs"]
+mod peers;
 #[path = "model/play.rs"]
 mod play;
 
@@ -25,6 +41,9 @@ use play::Play;
 const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 /// Commands of one run; the oracle's scans make long runs slow, so there are many short ones.
 const COMMANDS: usize = 2_500;
+/// Seeds that are played once each, with one of the settings.
+const SHORT_RUNS: u64 = 1_000;
+const SHORT_COMMANDS: usize = 400;
 
 /// A way to run the service, with the number of inboxes that makes its limits bite.
 struct Variant {
@@ -39,14 +58,8 @@ fn a_shard_does_what_the_contract_says() {
     let commands = number("AUTHEPY_COMMANDS").map_or(COMMANDS, |commands| commands as usize);
     let mut seen = BTreeMap::new();
     for seed in seeds {
-        for Variant { name, inboxes, settings } in variants() {
-            let mut play = Play::new(seed, inboxes, &settings, |keys, rules| Shard::new(keys, rules.clone()));
-            if let Err(difference) = play.run(commands) {
-                panic!("AUTHEPY_SEED={seed}, settings {name:?}: {difference}");
-            }
-            for (kind, times) in play.seen {
-                *seen.entry(kind).or_insert(0) += times;
-            }
+        for variant in variants() {
+            play(seed, &variant, commands, &mut seen);
         }
     }
     let all: usize = seen.values().sum();
@@ -54,6 +67,26 @@ fn a_shard_does_what_the_contract_says() {
     for kind in EVERY_OUTCOME.iter().filter(|_| all >= 100_000) {
         let times = seen.get(kind).copied().unwrap_or(0);
         assert!(times >= 30, "{kind:?} came up {times} times: the runs prove nothing about it");
+    }
+}
+
+#[test]
+fn a_thousand_seeds_find_no_difference() {
+    let (all, mut seen) = (variants(), BTreeMap::new());
+    for seed in 1_000..1_000 + SHORT_RUNS {
+        play(seed, &all[seed as usize % all.len()], SHORT_COMMANDS, &mut seen);
+    }
+    println!("{seen:?}");
+}
+
+fn play(seed: u64, variant: &Variant, commands: usize, seen: &mut BTreeMap<&'static str, usize>) {
+    let Variant { name, inboxes, settings } = variant;
+    let mut play = Play::new(seed, *inboxes, settings, |keys, rules| Shard::new(keys, rules.clone()));
+    if let Err(difference) = play.run(commands) {
+        panic!("AUTHEPY_SEED={seed}, settings {name:?}: {difference}");
+    }
+    for (kind, times) in play.seen {
+        *seen.entry(kind).or_insert(0) += times;
     }
 }
 
@@ -77,7 +110,7 @@ fn a_broken_rule_is_caught() {
 }
 
 /// All that a shard can answer. `NotReady` is the actor's.
-const EVERY_OUTCOME: [&str; 21] = [
+const EVERY_OUTCOME: [&str; 28] = [
     "issued",
     "resent",
     "approved",
@@ -99,17 +132,19 @@ const EVERY_OUTCOME: [&str; 21] = [
     "still sending",
     "in progress",
     "key reused",
+    "charged",
+    "peer limit",
+    "peer banned",
+    "key limit",
+    "banned",
+    "unbanned",
+    "was not banned",
 ];
 
 fn variants() -> Vec<Variant> {
     let usual = Settings {
-        code_length: 6,
-        lifetime: Duration::from_secs(300),
-        attempts: 5,
-        resend_after: Duration::from_secs(30),
-        sends: 5,
-        recipient_issue: limits(&[(5, 600), (10, 86_400)]),
-        capacity: Capacity { inboxes: 1_000, idempotency: 1_000, receipts: 1_000 },
+        capacity: Capacity { inboxes: 1_000, idempotency: 1_000, receipts: 1_000, ..Capacity::UNBOUNDED },
+        ..as_shipped()
     };
     let variant = |name, inboxes, change: fn(&mut Settings)| {
         let mut settings = usual.clone();
@@ -120,27 +155,52 @@ fn variants() -> Vec<Variant> {
         variant("as shipped", 12, |_| {}),
         variant("no windows, no pause between mails, many sends", 4, |s| {
             (s.recipient_issue, s.resend_after, s.sends, s.attempts) = (Vec::new(), Duration::ZERO, 255, 3);
+            (s.recipient_peer_issue, s.recipient_guess) = (Vec::new(), limits(&[(3, 40), (9, 400)]));
         }),
         variant("nobody may receive mail", 4, |s| s.recipient_issue = limits(&[(5, 600), (0, 60)])),
         variant("one of everything", 3, |s| {
             (s.attempts, s.sends, s.lifetime) = (1, 1, Duration::from_secs(60));
             s.recipient_issue = limits(&[(1, 5)]);
+            s.recipient_guess = limits(&[(0, 60)]);
         }),
         variant("room for three", 5, |s| {
-            s.capacity = Capacity { inboxes: 3, idempotency: 2, receipts: 2 };
+            s.capacity = Capacity { inboxes: 3, idempotency: 2, receipts: 2, ..Capacity::UNBOUNDED };
             s.recipient_issue = limits(&[(2, 60)]);
         }),
         variant("room for one, no windows", 2, |s| {
-            s.capacity = Capacity { inboxes: 1, idempotency: 1, receipts: 1 };
-            s.recipient_issue = Vec::new();
+            s.capacity = Capacity { inboxes: 1, idempotency: 1, receipts: 1, ..Capacity::UNBOUNDED };
+            (s.recipient_issue, s.recipient_peer_issue, s.recipient_guess) = Default::default();
         }),
         variant("windows wider than an inbox", 1, |s| {
             (s.lifetime, s.resend_after, s.sends) = (Duration::from_secs(600), Duration::from_secs(1), 3);
             s.recipient_issue = limits(&[(18, 20), (60, 7_000)]);
+            (s.recipient_peer_issue, s.recipient_guess) = (limits(&[(12, 600)]), limits(&[(6, 300)]));
         }),
         variant("many inboxes, a window of no time", 3_000, |s| {
             (s.resend_after, s.sends) = (Duration::from_secs(2), 20);
             s.recipient_issue = limits(&[(1, 0), (3, 45), (2, 7)]);
+        }),
+        variant("hasty peers", 6, |s| {
+            s.peer = PeerLimits {
+                issue: limits(&[(2, 3), (6, 60)]),
+                check: limits(&[(1, 2), (1, 0)]),
+                denied: limits(&[(3, 10)]),
+                handshake: limits(&[(4, 5)]),
+            };
+            s.bans.strikes = limits(&[(2, 15), (4, 900)]);
+            (s.bans.first, s.bans.max) = (Duration::from_secs(20), Duration::from_secs(100));
+            (s.key_issue, s.recipient_peer_issue) = (limits(&[(3, 60)]), limits(&[(2, 30), (3, 100)]));
+        }),
+        variant("some peers may do nothing, and nobody is banned but by word", 6, |s| {
+            s.peer = PeerLimits {
+                issue: limits(&[(0, 5), (3, 10)]),
+                check: Vec::new(),
+                denied: limits(&[(1, 1)]),
+                handshake: limits(&[(2, 30), (5, 300)]),
+            };
+            (s.bans.strikes, s.bans.first, s.bans.max) =
+                (Vec::new(), Duration::from_secs(60), Duration::from_secs(10));
+            (s.key_issue, s.recipient_peer_issue) = (limits(&[(2, 9), (4, 90)]), limits(&[(0, 60)]));
         }),
     ]
 }

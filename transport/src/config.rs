@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use authepy_engine::limits::Capacity;
 use authepy_engine::perimeter::forwarded::TrustedProxies;
-use authepy_engine::shard::Settings;
+use authepy_engine::shard::{self, BanRules, Settings};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -177,14 +177,28 @@ impl Config {
 
     /// What the shards decide by.
     pub fn settings(&self) -> Settings {
-        let codes = &self.codes;
+        let (codes, limits) = (&self.codes, &self.limits);
         Settings {
             code_length: codes.length,
             lifetime: codes.lifetime.0,
             attempts: codes.attempts,
             resend_after: codes.resend_after.0,
             sends: codes.sends,
-            recipient_issue: self.limits.recipient.issue.0.clone(),
+            recipient_issue: limits.recipient.issue.0.clone(),
+            recipient_peer_issue: limits.recipient_peer.issue.0.clone(),
+            recipient_guess: limits.recipient.guess.0.clone(),
+            peer: shard::PeerLimits {
+                issue: limits.peer.issue.0.clone(),
+                check: limits.peer.check.0.clone(),
+                denied: limits.peer.denied.0.clone(),
+                handshake: limits.peer.handshake.0.clone(),
+            },
+            key_issue: limits.key.issue.0.clone(),
+            bans: BanRules {
+                strikes: self.bans.strikes.0.clone(),
+                first: self.bans.first.0,
+                max: self.bans.max.0,
+            },
             capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
         }
     }

@@ -17,13 +17,14 @@ mod sheet;
 pub use sheet::{Beside, StoreFigures, render};
 
 /// Problem codes as metric reasons, in a fixed order: the index is the counter's place.
-const REASONS: [&str; 24] = [
+const REASONS: [&str; 25] = [
     "malformed_request",
     "malformed_http",
     "invalid_key",
     "origin_not_allowed",
     "key_class_forbidden",
     "secret_key_in_browser",
+    "banned",
     "verification_not_found",
     "not_found",
     "method_not_allowed",

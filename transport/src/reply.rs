@@ -181,6 +181,7 @@ fn refusal_row(refusal: Refusal) -> Row {
         Refusal::RateLimited { .. } => {
             (429, "rate-limited", "Rate limited", "wait as long as Retry-After says")
         }
+        Refusal::Banned { .. } => (403, "banned", "Banned", "this peer broke its limits too often"),
         Refusal::Overloaded { .. } => (503, "overloaded", "Overloaded", "wait as long as Retry-After says"),
         Refusal::DeliveryUnavailable { .. } => {
             (503, "delivery-unavailable", "Delivery unavailable", "no mail can be promised now")

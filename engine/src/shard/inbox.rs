@@ -1,4 +1,4 @@
-//! The record of one inbox: its live verifications and the window of mails it received.
+//! The record of one inbox: its live verifications, the mails it received, the wrong codes it saw.
 //!
 //! A plain value with rules. Nothing in here knows of tables, threads or other inboxes.
 
@@ -7,8 +7,10 @@ use std::time::Duration;
 use zeroize::Zeroize;
 
 use super::Settings;
+use super::ledger::GuessLedger;
+use super::log::BLOCK_BYTES;
+use super::mails::MailLog;
 use super::verification::{Opening, Try, Verification};
-use super::window::WindowLog;
 use crate::clock::{Moment, Now};
 use crate::code::{Code, CodeMac};
 use crate::entropy::Entropy;
@@ -16,22 +18,20 @@ use crate::id::VerificationId;
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
 use crate::perimeter::api_key::Mode;
 use crate::request::{Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
-use crate::route::{Digest128, Fingerprint, StartKeys};
+use crate::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.
 #[derive(Debug)]
 pub(super) struct InboxRecord {
     pub(super) fingerprint: Fingerprint,
-    /// Mails sent, over all aliases and verifications. Survives their purge.
-    mails: WindowLog,
+    mails: MailLog,
+    guesses: GuessLedger,
     live: Vec<Verification>,
-    /// When the sweeper will look at this record next.
-    pub(super) visit_at: Moment,
 }
 
 impl InboxRecord {
     pub(super) fn new(fingerprint: Fingerprint) -> Self {
-        Self { fingerprint, mails: WindowLog::default(), live: Vec::new(), visit_at: Moment::default() }
+        Self { fingerprint, mails: MailLog::default(), guesses: GuessLedger::default(), live: Vec::new() }
     }
 
     /// Opens a verification, if the inbox may receive another mail.
@@ -44,7 +44,8 @@ impl InboxRecord {
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
         // Waiting as long as told must be enough, so the longer of the two waits is told.
-        if let Some(wait) = self.wait_for_window(now, settings).max(self.wait_for_room(now)) {
+        let window = self.mails.wait(issue.peer, settings, now.at);
+        if let Some(wait) = window.max(self.wait_for_room(now)) {
             return Err(rate_limited(Policy::Recipient, wait));
         }
         let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
@@ -56,12 +57,11 @@ impl InboxRecord {
             expires: now.at.after(issue.lifetime.unwrap_or(settings.lifetime)),
             code_length: issue.code_length.unwrap_or(settings.code_length),
             attempts: settings.attempts,
-            sends: settings.sends,
             purpose: issue.purpose,
             metadata: issue.metadata,
         });
         let at = self.insert(verification);
-        Ok(self.send(now, at, id, settings, keys, entropy))
+        Ok(self.send(now, at, id, issue.peer, settings, keys, entropy))
     }
 
     /// Draws a further code for a verification; tries and lifetime stay what they are.
@@ -78,13 +78,13 @@ impl InboxRecord {
         if !verification.is_of(&resend.address) {
             return Err(Refusal::RecipientMismatch);
         }
-        let standing = verification.standing(now);
+        let standing = verification.standing(now, settings);
         if standing.sends_remaining == 0 {
             return Err(rate_limited(Policy::Resend, standing.expires.since(now.at)));
         }
         // As in `issue`: the longer wait, with the policy it comes from.
         let pause = (standing.resend_at > now.at).then(|| standing.resend_at.since(now.at));
-        let window = self.wait_for_window(now, settings);
+        let window = self.mails.wait(resend.peer, settings, now.at);
         if let Some(wait) = pause.max(window) {
             return Err(rate_limited(if window > pause { Policy::Recipient } else { Policy::Resend }, wait));
         }
@@ -92,27 +92,36 @@ impl InboxRecord {
             // The relay still has not said whether it took the last one.
             return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
         }
-        Ok(self.send(now, at, resend.slot.id, settings, keys, entropy))
+        Ok(self.send(now, at, resend.slot.id, resend.peer, settings, keys, entropy))
     }
 
     /// Count, compare, purge: one step, no pause in between.
-    pub(super) fn check(&mut self, now: Now, check: &Check, keys: &StartKeys) -> Result<Outcome, Refusal> {
+    pub(super) fn check(
+        &mut self,
+        now: Now,
+        check: &Check,
+        settings: &Settings,
+        keys: &StartKeys,
+    ) -> Result<Outcome, Refusal> {
         let at = self.find(now, &check.slot)?;
         let verification = &mut self.live[at];
         verification.fits(check.address.as_ref(), check.nonce.as_ref(), check.code.length())?;
         let presented = CodeMac::of(keys, &check.slot.id, &check.code);
-        Ok(match verification.attempt(&presented) {
+        match verification.attempt(&presented, check.code.length()) {
             Try::Right => {
-                let purpose = verification.standing(now).purpose;
+                let purpose = verification.purpose();
                 self.purge(at);
-                Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms })
+                Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms }))
             }
-            Try::LastWrong => {
+            Try::Wrong { attempts_remaining, compared } => {
+                self.guesses.count(compared, (&settings.recipient_guess).into(), now.at);
+                if attempts_remaining > 0 {
+                    return Ok(Outcome::Incorrect { attempts_remaining });
+                }
                 self.purge(at);
-                Outcome::Exhausted
+                Ok(Outcome::Exhausted)
             }
-            Try::Wrong { attempts_remaining } => Outcome::Incorrect { attempts_remaining },
-        })
+        }
     }
 
     /// Purges a verification; one that is unknown or somebody else's stays untouched.
@@ -123,9 +132,9 @@ impl InboxRecord {
         Outcome::Cancelled
     }
 
-    pub(super) fn status(&self, now: Now, slot: &Slot) -> Result<Outcome, Refusal> {
+    pub(super) fn status(&self, now: Now, slot: &Slot, settings: &Settings) -> Result<Outcome, Refusal> {
         let verification = &self.live[self.find(now, slot)?];
-        Ok(Outcome::Status(verification.standing(now), verification.metadata()))
+        Ok(Outcome::Status(verification.standing(now, settings), verification.metadata()))
     }
 
     pub(super) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
@@ -146,9 +155,12 @@ impl InboxRecord {
             gone(self.live[at].id);
             self.purge(at);
         }
-        self.mails.prune(&settings.recipient_issue, now);
+        let guess = (&settings.recipient_guess).into();
+        self.mails.prune(settings, now);
+        self.guesses.prune(guess, now);
         let ends = self.live.iter().map(|v| v.expires);
-        ends.chain(self.mails.empty_at(&settings.recipient_issue)).min()
+        let ends = ends.chain(self.mails.empty_at(settings)).chain(self.guesses.empty_at(guess));
+        ends.filter(|end| *end > now).min()
     }
 
     pub(super) fn live(&self) -> usize {
@@ -160,9 +172,18 @@ impl InboxRecord {
         self.live.first().is_some_and(|verification| verification.owner().mode == Mode::Test)
     }
 
-    /// How long until the inbox may receive another mail; `None` for now.
-    fn wait_for_window(&self, now: Now, settings: &Settings) -> Option<Duration> {
-        self.mails.permits(&settings.recipient_issue, now.at).err()
+    pub(super) fn holds(&self, id: &Digest128) -> bool {
+        self.live.iter().any(|verification| verification.id == *id)
+    }
+
+    /// Bytes beside the record itself: verifications with their notes, and logs.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let list = match self.live.capacity() {
+            0 => 0,
+            places => places * size_of::<Verification>() + BLOCK_BYTES,
+        };
+        let notes: usize = self.live.iter().map(Verification::heap_bytes).sum();
+        list + notes + self.mails.heap_bytes() + self.guesses.heap_bytes()
     }
 
     /// How long until there is a place for another verification; `None` for now.
@@ -178,26 +199,33 @@ impl InboxRecord {
             .ok_or(Refusal::VerificationNotFound)
     }
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the present, the place, and what every issue is decided by"
+    )]
     fn send(
         &mut self,
         now: Now,
         at: usize,
         id: VerificationId,
+        peer: Option<PeerDigest>,
         settings: &Settings,
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Issued {
         let verification = &mut self.live[at];
-        let length = verification.standing(now).code_length;
+        let guess = (&settings.recipient_guess).into();
+        let length = verification.code_length().max(self.guesses.least_digits(guess, now.at));
         let test = verification.owner().mode == Mode::Test;
         let code = if test { Code::zeros(length) } else { Code::draw(length, entropy) };
-        let send = verification.send(CodeMac::of(keys, &id, &code), now.at.after(settings.resend_after));
+        let send =
+            verification.send(CodeMac::of(keys, &id, &code), length, now.at.after(settings.resend_after));
         if test {
             // No mail will be sent, so there is nothing to wait for.
             verification.hand_over(send, true);
         }
-        self.mails.record(&settings.recipient_issue, now.at);
-        Issued { id, code, send, standing: self.live[at].standing(now) }
+        self.mails.record(peer, settings, now.at);
+        Issued { id, code, send, standing: self.live[at].standing(now, settings) }
     }
 
     /// Adds a verification without leaving a copy behind: growth moves the others out of memory that
@@ -217,6 +245,10 @@ impl InboxRecord {
         self.live[at].zeroize();
         self.live.swap_remove(at);
         wipe_spare(&mut self.live);
+        if self.live.is_empty() {
+            // A record that only remembers must not keep the room of its verifications.
+            self.live = Vec::new();
+        }
     }
 }
 

@@ -1,42 +1,65 @@
-//! The inbox table: a slab of records and two indices into it, by fingerprint and by id digest.
+//! The inbox table: the records and two indices into them, by fingerprint and by id digest.
 //!
-//! The indices hold slab places, not keys: the keys stand in the records, once.
+//! The indices hold places, not keys: the keys stand in the records, once. An entry of the id index has
+//! 32 bits of the digest beside the place, so that a table of millions finds its way without looking into
+//! each record on the path; which verification is meant, the record decides.
 
 use hashbrown::HashTable;
 
 use super::inbox::InboxRecord;
+use super::records::Records;
+use crate::clock::Moment;
 use crate::route::{Digest128, Fingerprint};
 
 /// Where each inbox and each live verification is. Owned by its shard.
 #[derive(Default)]
 pub(super) struct InboxTable {
-    records: Vec<Option<InboxRecord>>,
-    free: Vec<u32>,
+    records: Records<InboxRecord>,
     by_inbox: HashTable<u32>,
-    by_id: HashTable<(Digest128, u32)>,
+    by_id: HashTable<IdEntry>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct IdEntry {
+    tag: u32,
+    at: u32,
+}
+
+impl IdEntry {
+    fn new(id: &Digest128, at: u32) -> Self {
+        Self { tag: id.table_bits() as u32, at }
+    }
+
+    /// A table needs the low and the high bits to be spread; the tag's are keyed already.
+    fn bits(&self) -> u64 {
+        u64::from(self.tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl InboxTable {
     pub(super) fn len(&self) -> usize {
-        self.by_inbox.len()
+        self.records.len()
     }
 
     pub(super) fn get(&self, at: u32) -> Option<&InboxRecord> {
-        self.records.get(at as usize)?.as_ref()
+        self.records.get(at)
     }
 
     pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut InboxRecord> {
-        self.records.get_mut(at as usize)?.as_mut()
+        self.records.get_mut(at)
     }
 
     pub(super) fn find_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
-        let records = &self.records;
-        let same = |at: &u32| is_of(records, *at, fingerprint);
+        let same = |at: &u32| self.records.get(*at).is_some_and(|r| r.fingerprint == *fingerprint);
         self.by_inbox.find(fingerprint.table_bits(), same).copied()
     }
 
     pub(super) fn find_id(&self, id: &Digest128) -> Option<u32> {
-        self.by_id.find(id.table_bits(), |(other, _)| other == id).map(|(_, at)| *at)
+        let meant = IdEntry::new(id, 0);
+        let same = |entry: &IdEntry| {
+            entry.tag == meant.tag && self.records.get(entry.at).is_some_and(|record| record.holds(id))
+        };
+        self.by_id.find(meant.bits(), same).map(|entry| entry.at)
     }
 
     pub(super) fn find_or_insert(
@@ -47,46 +70,43 @@ impl InboxTable {
         if let Some(at) = self.find_inbox(fingerprint) {
             return at;
         }
-        let record = Some(new(*fingerprint));
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.records[at as usize] = record;
-                at
-            }
-            None => {
-                self.records.push(record);
-                (self.records.len() - 1) as u32
-            }
-        };
+        let at = self.records.insert(new(*fingerprint));
         let records = &self.records;
-        let bits = |at: &u32| records[*at as usize].as_ref().map_or(0, |r| r.fingerprint.table_bits());
+        let bits = |at: &u32| records.get(*at).map_or(0, |record| record.fingerprint.table_bits());
         self.by_inbox.insert_unique(fingerprint.table_bits(), at, bits);
         at
     }
 
-    pub(super) fn insert_id(&mut self, id: Digest128, at: u32) {
-        self.by_id.insert_unique(id.table_bits(), (id, at), |(id, _)| id.table_bits());
+    pub(super) fn insert_id(&mut self, id: &Digest128, at: u32) {
+        let entry = IdEntry::new(id, at);
+        self.by_id.insert_unique(entry.bits(), entry, IdEntry::bits);
     }
 
-    pub(super) fn remove_id(&mut self, id: &Digest128) {
-        if let Ok(mut entry) = self.by_id.find_entry(id.table_bits(), |(other, _)| other == id) {
+    /// Forgets the id of a verification that was in the record at `at`.
+    pub(super) fn remove_id(&mut self, id: &Digest128, at: u32) {
+        let meant = IdEntry::new(id, at);
+        if let Ok(mut entry) = self.by_id.find_entry(meant.bits(), |other| *other == meant) {
             // Wiped first: a removed entry's bytes stay in the table until the place is used again.
-            entry.get_mut().0 = Digest128::default();
+            entry.get_mut().tag = 0;
             entry.remove();
         }
     }
 
     /// Forgets an inbox. Its verifications must be gone already.
     pub(super) fn remove(&mut self, at: u32) {
-        let Some(record) = self.records.get_mut(at as usize).and_then(Option::take) else { return };
-        let bits = record.fingerprint.table_bits();
-        if let Ok(entry) = self.by_inbox.find_entry(bits, |other| *other == at) {
+        let Some(record) = self.records.remove(at) else { return };
+        if let Ok(entry) = self.by_inbox.find_entry(record.fingerprint.table_bits(), |other| *other == at) {
             entry.remove();
         }
-        self.free.push(at);
     }
-}
 
-fn is_of(records: &[Option<InboxRecord>], at: u32, fingerprint: &Fingerprint) -> bool {
-    records.get(at as usize).and_then(Option::as_ref).is_some_and(|r| r.fingerprint == *fingerprint)
+    /// Asks for a visit of the record at `at`, unless an earlier one is planned.
+    pub(super) fn schedule_by(&mut self, at: u32, due: Moment) {
+        self.records.schedule_by(at, due);
+    }
+
+    /// The next inbox to look at again.
+    pub(super) fn next_due(&mut self, now: Moment) -> Option<u32> {
+        self.records.next_due(now)
+    }
 }

@@ -12,42 +12,66 @@
 //!
 //! A try is counted before it is compared. A pending code is compared too: who can type it has the mail,
 //! so the hand-over evidently happened, even if the relay's word has not reached us yet.
+//!
+//! Each code has its own number of digits, as a resend may draw a longer one (see `ledger.rs`), and is
+//! compared only with what has as many. Answers report the number of the code that was drawn last.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::Settings;
+use super::log::BLOCK_BYTES;
+use super::purpose::Purpose;
 use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
 use crate::perimeter::api_key::Mode;
 use crate::request::{Owner, ProjectId, Refusal, Standing};
 use crate::route::Digest128;
 
-/// Codes that work at once, besides one whose mail is on its way: the last two mails may overtake
-/// each other.
-const CURRENT_CODES: usize = 2;
+/// The places of a verification's codes: two that were handed over, older and newer, since the last two
+/// mails may overtake each other; and one whose mail is on its way.
+const OLDER: usize = 0;
+const NEWER: usize = 1;
+const PENDING: usize = 2;
 
-/// A live verification. Owned by its inbox's record; wiped when it ends.
+/// A live verification. Owned by its inbox's record; wiped when it ends. Its size is a promise of
+/// `limits.rs`, so what few verifications have is in [`Extras`].
 #[derive(Debug, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Verification {
     /// Digest of the id; the id itself is the caller's.
     pub(super) id: Digest128,
     /// Digest of the address exactly as typed.
     address: Digest128,
-    nonce: Option<Digest128>,
-    project: u32,
-    test: bool,
-    /// Handed-over codes, oldest first.
-    current: [Option<CodeMac>; CURRENT_CODES],
-    /// The code whose mail is on its way, with the mail's number.
-    pending: Option<(u8, CodeMac)>,
+    codes: [Drawn; 3],
     #[zeroize(skip)]
     pub(super) expires: Moment,
     #[zeroize(skip)]
     resend_at: Moment,
+    purpose: Purpose,
+    project: u32,
+    test: bool,
+    /// Digits of the code that was drawn last.
     code_length: u8,
+    /// Tries left.
     attempts: u8,
+    /// Mails sent, the one on its way included.
     sends: u8,
-    sends_remaining: u8,
-    purpose: Box<str>,
+    #[zeroize(skip)] // wipes itself when it is dropped
+    extras: Option<Box<Extras>>,
+}
+
+/// The MAC of a code with its number of digits; none if that is zero.
+#[derive(Clone, Debug, Default, Zeroize)]
+struct Drawn {
+    mac: CodeMac,
+    length: u8,
+}
+
+/// What most verifications go without.
+#[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
+struct Extras {
+    nonce: Option<Digest128>,
+    /// A purpose that is too long for its place.
+    purpose: Option<Box<str>>,
     metadata: Option<Box<str>>,
 }
 
@@ -60,7 +84,6 @@ pub(super) struct Opening {
     pub expires: Moment,
     pub code_length: u8,
     pub attempts: u8,
-    pub sends: u8,
     pub purpose: Box<str>,
     pub metadata: Option<Box<str>>,
 }
@@ -69,68 +92,76 @@ pub(super) struct Opening {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Try {
     Right,
-    Wrong { attempts_remaining: u8 },
-    LastWrong,
+    /// Wrong, `compared` with so many codes.
+    Wrong {
+        attempts_remaining: u8,
+        compared: u8,
+    },
 }
 
 impl Verification {
     pub(super) fn open(opening: Opening) -> Self {
+        let short = Purpose::inline(&opening.purpose);
+        let extras = Extras {
+            nonce: opening.nonce,
+            purpose: if short.is_some() { None } else { Some(opening.purpose) },
+            metadata: opening.metadata,
+        };
         Self {
             id: opening.id,
             address: opening.address,
-            nonce: opening.nonce,
-            project: opening.owner.project.0,
-            test: opening.owner.mode == Mode::Test,
-            current: [None, None],
-            pending: None,
+            codes: Default::default(),
             expires: opening.expires,
             resend_at: Moment::default(),
+            purpose: short.unwrap_or_default(),
+            project: opening.owner.project.0,
+            test: opening.owner.mode == Mode::Test,
             code_length: opening.code_length,
             attempts: opening.attempts,
             sends: 0,
-            sends_remaining: opening.sends,
-            purpose: opening.purpose,
-            metadata: opening.metadata,
+            extras: extras.has_any().then(|| Box::new(extras)),
         }
     }
 
-    /// Takes a new code in; its mail is on its way. Returns the mail's number.
-    pub(super) fn send(&mut self, mac: CodeMac, resend_at: Moment) -> u8 {
+    /// Takes a new code of `length` digits in; its mail is on its way. Returns the mail's number.
+    pub(super) fn send(&mut self, mac: CodeMac, length: u8, resend_at: Moment) -> u8 {
         self.sends = self.sends.saturating_add(1);
-        self.sends_remaining = self.sends_remaining.saturating_sub(1);
         self.resend_at = resend_at;
-        self.pending = Some((self.sends, mac));
+        self.code_length = length;
+        self.codes[PENDING] = Drawn { mac, length };
         self.sends
     }
 
     /// The hand-over of mail `send` ended. A failed one takes only its own code away.
     pub(super) fn hand_over(&mut self, send: u8, accepted: bool) {
-        if let Some((_, mac)) = self.pending.take_if(|(pending, _)| *pending == send)
-            && accepted
-        {
-            self.current.rotate_left(1);
-            self.current[CURRENT_CODES - 1] = Some(mac);
+        // Only the latest mail can be on its way: a resend waits for the word about the one before.
+        if !self.is_sending() || send != self.sends {
+            return;
+        }
+        let word = std::mem::take(&mut self.codes[PENDING]);
+        if accepted {
+            let newer = std::mem::replace(&mut self.codes[NEWER], word);
+            self.codes[OLDER] = newer;
         }
     }
 
     /// Whether a mail of this verification is on its way.
     pub(super) fn is_sending(&self) -> bool {
-        self.pending.is_some()
+        self.codes[PENDING].length > 0
     }
 
-    /// Counts a try, then compares it with every live code. The caller removes the verification
-    /// unless tries are left.
-    pub(super) fn attempt(&mut self, presented: &CodeMac) -> Try {
-        let Some(left) = self.attempts.checked_sub(1) else { return Try::LastWrong };
+    /// Counts a try, then compares it with every live code of as many digits. The caller removes the
+    /// verification unless tries are left.
+    pub(super) fn attempt(&mut self, presented: &CodeMac, length: u8) -> Try {
+        let Some(left) = self.attempts.checked_sub(1) else {
+            return Try::Wrong { attempts_remaining: 0, compared: 0 };
+        };
         self.attempts = left;
-        let live = self.current.iter().flatten().chain(self.pending.iter().map(|(_, mac)| mac));
+        let comparable = self.codes.iter().filter(|code| code.length == length);
         // No early exit: the time must not tell which of the codes it was.
-        let right = live.fold(false, |right, mac| right | mac.matches(presented));
-        match (right, left) {
-            (true, _) => Try::Right,
-            (false, 0) => Try::LastWrong,
-            (false, left) => Try::Wrong { attempts_remaining: left },
-        }
+        let (right, compared) = comparable
+            .fold((false, 0), |(right, compared), code| (right | code.mac.matches(presented), compared + 1));
+        if right { Try::Right } else { Try::Wrong { attempts_remaining: left, compared } }
     }
 
     /// Whether the request's address, nonce and digits fit at all. None of these spends a try.
@@ -143,13 +174,20 @@ impl Verification {
         if address.is_some_and(|address| *address != self.address) {
             return Err(Refusal::RecipientMismatch);
         }
-        if self.nonce.is_some() && nonce != self.nonce.as_ref() {
+        let wanted = self.extras.as_ref().and_then(|extras| extras.nonce.as_ref());
+        if wanted.is_some() && nonce != wanted {
             return Err(Refusal::NonceMismatch);
         }
-        if code_length != self.code_length {
+        if !self.has_code_of(code_length) {
             return Err(Refusal::MalformedCode);
         }
         Ok(())
+    }
+
+    /// Where every mail failed there is no code; the digits of the last one are what people may try.
+    fn has_code_of(&self, length: u8) -> bool {
+        let mut live = self.codes.iter().map(|code| code.length).filter(|&length| length > 0).peekable();
+        if live.peek().is_none() { length == self.code_length } else { live.any(|other| other == length) }
     }
 
     pub(super) fn is_of(&self, address: &Digest128) -> bool {
@@ -165,20 +203,43 @@ impl Verification {
         self.expires > now
     }
 
-    pub(super) fn standing(&self, now: Now) -> Standing {
+    pub(super) fn code_length(&self) -> u8 {
+        self.code_length
+    }
+
+    pub(super) fn standing(&self, now: Now, settings: &Settings) -> Standing {
         Standing {
-            purpose: self.purpose.clone(),
+            purpose: self.purpose(),
             code_length: self.code_length,
             at: now.at,
             unix_ms: now.unix_ms,
             expires: self.expires,
             resend_at: self.resend_at,
-            sends_remaining: self.sends_remaining,
+            sends_remaining: settings.sends.saturating_sub(self.sends),
             attempts_remaining: self.attempts,
         }
     }
 
+    pub(super) fn purpose(&self) -> Box<str> {
+        let long = self.extras.as_ref().and_then(|extras| extras.purpose.clone());
+        long.unwrap_or_else(|| self.purpose.as_str().into())
+    }
+
     pub(super) fn metadata(&self) -> Option<Box<str>> {
-        self.metadata.clone()
+        self.extras.as_ref()?.metadata.clone()
+    }
+
+    /// Bytes beside the verification itself.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + BLOCK_BYTES);
+        self.extras.as_ref().map_or(0, |extras| {
+            size_of::<Extras>() + BLOCK_BYTES + text(&extras.purpose) + text(&extras.metadata)
+        })
+    }
+}
+
+impl Extras {
+    fn has_any(&self) -> bool {
+        self.nonce.is_some() || self.purpose.is_some() || self.metadata.is_some()
     }
 }

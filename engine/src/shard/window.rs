@@ -2,12 +2,14 @@
 //!
 //! One log of moments serves all limits of a policy. An event is allowed if, for each limit, the
 //! COUNT-th latest event is at least WINDOW old. Counters per fixed interval would be smaller and let
-//! twice the count through at the seam.
+//! twice the count through at the seam. A policy that refuses an event does not count it.
 
 use std::time::Duration;
 
-use crate::clock::Moment;
+use super::log::{Log, Stamped};
+use crate::clock::{Moment, whole_seconds_up};
 use crate::limits::NEVER_RETRY_AFTER;
+use crate::request::{Quota, Quotas};
 
 /// At most `count` events in any span of `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,57 +20,137 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// The events one policy has counted for one key, oldest first. Owned by the record of that key.
-#[derive(Clone, Debug, Default)]
-pub(super) struct WindowLog {
-    events: Vec<Moment>,
+impl Limit {
+    /// How long until `events` leave room for one more; `None` for now.
+    pub(super) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Duration> {
+        let nth_latest = match self.count {
+            0 => return Some(NEVER_RETRY_AFTER),
+            count => events.get(events.len().checked_sub(count as usize)?)?,
+        };
+        self.wait_after(nth_latest.at(), now)
+    }
+
+    /// How long until an event at `nth_latest` has left the window; `None` if it has.
+    pub(super) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Duration> {
+        let free_at = nth_latest.after(self.window);
+        (free_at > now).then(|| free_at.since(now))
+    }
 }
+
+/// The limits of one policy, as they stand for one key: a wider network has a multiple of the counts.
+#[derive(Clone, Copy)]
+pub(super) struct Limits<'a> {
+    list: &'a [Limit],
+    factor: u32,
+}
+
+impl<'a> Limits<'a> {
+    pub(super) fn times(self, factor: u32) -> Self {
+        Self { factor: self.factor.saturating_mul(factor), ..self }
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Limit> + 'a {
+        let factor = self.factor;
+        self.list.iter().map(move |limit| Limit { count: limit.count.saturating_mul(factor), ..*limit })
+    }
+
+    /// How many events a log has to remember.
+    pub(super) fn deepest(self) -> usize {
+        self.iter().map(|limit| limit.count as usize).max().unwrap_or(0)
+    }
+
+    /// For how long.
+    pub(super) fn longest(self) -> Duration {
+        self.list.iter().map(|limit| limit.window).max().unwrap_or_default()
+    }
+}
+
+impl<'a> From<&'a [Limit]> for Limits<'a> {
+    fn from(list: &'a [Limit]) -> Self {
+        Self { list, factor: 1 }
+    }
+}
+
+impl<'a> From<&'a Vec<Limit>> for Limits<'a> {
+    fn from(list: &'a Vec<Limit>) -> Self {
+        Self { list, factor: 1 }
+    }
+}
+
+/// The events one policy has counted for one key. Owned by the record of that key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WindowLog(Log<Moment>);
 
 impl WindowLog {
     /// Whether one more event is allowed at `now`; if not, the earliest wait after which it is.
-    pub(super) fn permits(&self, limits: &[Limit], now: Moment) -> Result<(), Duration> {
-        let wait = limits.iter().filter_map(|limit| self.wait(limit, now)).max();
+    pub(super) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Duration> {
+        let wait = limits.iter().filter_map(|limit| self.wait(&limit, now)).max();
         wait.map_or(Ok(()), Err)
     }
 
+    pub(super) fn wait(&self, limit: &Limit, now: Moment) -> Option<Duration> {
+        limit.wait(&self.0, now)
+    }
+
     /// Counts an event. Events that no limit can see any more are forgotten in the same step.
-    pub(super) fn record(&mut self, limits: &[Limit], now: Moment) {
-        let deepest = limits.iter().map(|limit| limit.count as usize).max().unwrap_or(0);
+    pub(super) fn record(&mut self, limits: Limits<'_>, now: Moment) {
+        let deepest = limits.deepest();
         if deepest == 0 {
             return;
         }
         self.prune(limits, now);
-        let surplus = (self.events.len() + 1).saturating_sub(deepest);
-        self.events.drain(..surplus);
-        if self.events.len() == self.events.capacity() {
-            // Doubling would round a log of five up to eight; logs are many and short.
-            self.events.reserve_exact(self.events.len().clamp(1, 16));
-        }
-        self.events.push(now);
+        self.0.drop_oldest((self.0.len() + 1).saturating_sub(deepest));
+        self.0.push(now);
+    }
+
+    /// Takes back one event that was counted at `at`, if it is still remembered.
+    pub(super) fn take_back(&mut self, at: Moment) {
+        self.0.remove_latest(|event| *event == at);
     }
 
     /// Forgets what lies behind the longest window. True if nothing is left.
-    pub(super) fn prune(&mut self, limits: &[Limit], now: Moment) -> bool {
-        let longest = limits.iter().map(|limit| limit.window).max().unwrap_or_default();
-        let dead = self.events.partition_point(|&event| now.since(event) >= longest);
-        self.events.drain(..dead);
-        self.events.is_empty()
+    pub(super) fn prune(&mut self, limits: Limits<'_>, now: Moment) -> bool {
+        self.0.drop_before(limits.longest(), now);
+        self.0.len() == 0
     }
 
     /// When the latest event will have left the longest window.
-    pub(super) fn empty_at(&self, limits: &[Limit]) -> Option<Moment> {
-        let longest = limits.iter().map(|limit| limit.window).max()?;
-        self.events.last().map(|event| event.after(longest))
+    pub(super) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
+        self.0.latest().map(|event| event.after(limits.longest()))
     }
 
-    fn wait(&self, limit: &Limit, now: Moment) -> Option<Duration> {
-        if limit.count == 0 {
-            return Some(NEVER_RETRY_AFTER);
-        }
-        let nth_latest = self.events.len().checked_sub(limit.count as usize)?;
-        let free_at = self.events[nth_latest].after(limit.window);
-        (free_at > now).then(|| free_at.since(now))
+    /// How many events lie in the window that ends now.
+    pub(super) fn count(&self, window: Duration, now: Moment) -> u32 {
+        u32::try_from(self.0.count_within(window, now)).unwrap_or(u32::MAX)
     }
+
+    /// What each limit has left.
+    pub(super) fn quotas(&self, limits: Limits<'_>, now: Moment) -> Quotas {
+        let quota = |limit: Limit| {
+            let used = self.count(limit.window, now);
+            let oldest = self.0.len().checked_sub(used.max(1) as usize).and_then(|nth| self.0.get(nth));
+            let reset = oldest.and_then(|oldest| limit.wait_after(*oldest, now)).unwrap_or_default();
+            Quota {
+                count: limit.count,
+                window_seconds: seconds(limit.window),
+                remaining: limit.count.saturating_sub(used),
+                reset_seconds: seconds(self.wait(&limit, now).unwrap_or(reset)),
+            }
+        };
+        limits.iter().map(quota).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
+    }
+}
+
+fn seconds(span: Duration) -> u32 {
+    u32::try_from(whole_seconds_up(span)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -84,27 +166,28 @@ mod tests {
     fn no_span_of_the_window_ever_holds_more_than_the_count() {
         for seed in 0..200 {
             let mut random = Seeded::new(seed);
-            let limits = [
+            let list = vec![
                 limit(1 + random.below(6) as u32, 1 + random.below(20)),
                 limit(1 + random.below(12) as u32, 1 + random.below(90)),
             ];
+            let limits = Limits::from(&list);
             let (mut log, mut allowed, mut now) = (WindowLog::default(), Vec::new(), 0);
             for _ in 0..500 {
                 now += random.below(4_000);
                 let at = Moment::from_millis(now);
-                match log.permits(&limits, at) {
+                match log.permits(limits, at) {
                     Ok(()) => {
-                        log.record(&limits, at);
+                        log.record(limits, at);
                         allowed.push(now);
                     }
                     Err(wait) => {
                         // Waiting that long is enough, and a millisecond less is not.
                         let then = at.after(wait);
-                        assert!(log.permits(&limits, then).is_ok());
-                        assert!(log.permits(&limits, Moment::from_millis(then.as_millis() - 1)).is_err());
+                        assert!(log.permits(limits, then).is_ok());
+                        assert!(log.permits(limits, Moment::from_millis(then.as_millis() - 1)).is_err());
                     }
                 }
-                for limit in &limits {
+                for limit in &list {
                     let span = limit.window.as_millis() as u64;
                     let seen = allowed.iter().filter(|&&t| now - t < span).count();
                     assert!(seen <= limit.count as usize, "seed {seed}");
@@ -114,19 +197,58 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_says_what_is_left_and_when_more_will_be() {
+        let list = vec![limit(2, 10), limit(3, 60)];
+        let limits = Limits::from(&list);
+        let mut log = WindowLog::default();
+        let left = |log: &WindowLog, second: u64| {
+            let quotas = log.quotas(limits, Moment::from_millis(second * 1_000));
+            quotas.as_slice().iter().map(|q| (q.remaining, q.reset_seconds)).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&log, 0), [(2, 0), (3, 0)]);
+        log.record(limits, Moment::from_millis(0));
+        log.record(limits, Moment::from_millis(4_500));
+        assert_eq!(left(&log, 5), [(0, 5), (1, 55)]);
+        assert_eq!(left(&log, 10), [(1, 5), (1, 50)]);
+        assert_eq!(left(&log, 70), [(2, 0), (3, 0)]);
+    }
+
+    #[test]
     fn a_limit_of_zero_denies_all_and_no_limit_denies_nothing() {
+        let (zero, none) = (vec![limit(0, 60)], Vec::new());
         let log = WindowLog::default();
-        assert_eq!(log.permits(&[limit(0, 60)], Moment::default()), Err(NEVER_RETRY_AFTER));
-        assert_eq!(log.permits(&[], Moment::default()), Ok(()));
+        assert_eq!(log.permits((&zero).into(), Moment::default()), Err(NEVER_RETRY_AFTER));
+        assert_eq!(log.permits((&none).into(), Moment::default()), Ok(()));
+    }
+
+    #[test]
+    fn counts_at_the_edge_of_numbers_saturate() {
+        let list = vec![Limit { count: u32::MAX, window: Duration::MAX }];
+        let limits = Limits::from(&list).times(16).times(u32::MAX);
+        let mut log = WindowLog::default();
+        log.record(limits, Moment::from_millis(u64::MAX));
+        assert_eq!(log.permits(limits, Moment::from_millis(u64::MAX)), Ok(()));
+        assert_eq!(log.quotas(limits, Moment::default()).as_slice()[0].remaining, u32::MAX - 1);
     }
 
     #[test]
     fn a_log_never_holds_more_than_the_deepest_count() {
-        let limits = [limit(3, 1_000), limit(5, 10_000)];
+        let list = vec![limit(3, 1_000), limit(5, 10_000)];
         let mut log = WindowLog::default();
         for n in 0..100 {
-            log.record(&limits, Moment::from_millis(n));
+            log.record((&list).into(), Moment::from_millis(n));
         }
-        assert_eq!(log.events.len(), 5);
+        assert_eq!(log.len(), 5);
+    }
+
+    #[test]
+    fn what_is_taken_back_was_never_counted() {
+        let list = vec![limit(1, 60)];
+        let mut log = WindowLog::default();
+        log.record((&list).into(), Moment::from_millis(7));
+        log.take_back(Moment::from_millis(8));
+        assert!(log.permits((&list).into(), Moment::from_millis(9)).is_err());
+        log.take_back(Moment::from_millis(7));
+        assert!(log.permits((&list).into(), Moment::from_millis(9)).is_ok());
     }
 }

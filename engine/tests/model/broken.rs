@@ -1,14 +1,18 @@
 //! Canaries: a shard with one rule broken, made by tampering with what goes in and what comes out.
 //! The comparison must notice each of them, or it proves nothing.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Approved, Check, Command, Issue, Issued, Outcome, Refusal, Slot, Standing};
+use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::request::{
+    Activity, Approved, Check, Command, Issue, Issued, Outcome, Quota, Refusal, Slot, Standing,
+};
 use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::Seeded;
 
 use crate::play::Subject;
@@ -28,16 +32,20 @@ macro_rules! rules {
 rules! {
     // By other settings than the oracle's.
     OneTryTooMany, ACodeLivesAMillisecondLonger, OneMailMore, TheWindowIsAMillisecondShort,
-    ResendAMillisecondEarly, OneSendMore, OneRecordMore,
+    ResendAMillisecondEarly, OneSendMore, OneRecordMore, OneGuessMore, GuessesAreForgottenEarly,
+    OneMailMoreForAPeer, OneRequestMoreForAPeer, ThePeersWindowIsAMillisecondShort, OneStrikeMore,
+    StrikesAreForgottenEarly, BansDoNotDouble, BansGrowWithoutEnd, OneIssueMoreForAKey,
     // By changing or withholding what goes in.
     WrongCodesCostNothing, ResendAddsATry, ACodeWorksTwice, ACodeDiesWithAFailedResend,
     AFailedMailsCodeWorks, OnlyTheLatestCodeWorks, AnOldCodeWorksForEver, APendingCodeDoesNotWork,
     AMismatchSpendsATry, AWrongLengthSpendsATry, TheNonceIsNotCompared, TheAddressIsNotCompared,
     AStrangerMayCheck, AStrangerMayCancel, CancelDoesNothing, MetadataIsLost, AnyBodyIsRepeated,
-    KeysLiveTooLong, ReleasedKeysStay, TheFirstAnswerIsLost,
+    KeysLiveTooLong, ReleasedKeysStay, TheFirstAnswerIsLost, AllPeersShareOneBudget,
+    TestKeysCountAsLive, NeighboursAreStrangers, KeysAreNotRefunded, UnbanDoesNothing, BansAreUnbannedByNoise,
+    RefusedRequestsCountTwice,
     // By changing what comes out.
     RetryAfterIsAMillisecondShort, ALiveCodeMakesRoom, NothingIsSwept, TestCodesAreDrawn,
-    ReceiptsAreActiveTwice,
+    ReceiptsAreActiveTwice, TheBannedMayGoOn, QuotasFlatter,
 }
 
 const A_MILLISECOND: Duration = Duration::from_millis(1);
@@ -84,6 +92,10 @@ impl Subject for Broken {
     fn population(&self) -> [usize; 2] {
         [self.shard.live(), self.shard.inboxes()]
     }
+
+    fn holdings(&self) -> [usize; 4] {
+        Subject::holdings(&self.shard)
+    }
 }
 
 impl Broken {
@@ -92,13 +104,23 @@ impl Broken {
         match rule {
             Rule::OneTryTooMany => other.attempts += 1,
             Rule::ACodeLivesAMillisecondLonger => other.lifetime += A_MILLISECOND,
-            Rule::OneMailMore => other.recipient_issue.iter_mut().for_each(|limit| limit.count += 1),
-            Rule::TheWindowIsAMillisecondShort => {
-                other.recipient_issue.iter_mut().for_each(|l| l.window = shorter(l.window));
-            }
+            Rule::OneMailMore => more(&mut other.recipient_issue),
+            Rule::TheWindowIsAMillisecondShort => hasten(&mut other.recipient_issue),
             Rule::ResendAMillisecondEarly => other.resend_after = shorter(other.resend_after),
             Rule::OneSendMore => other.sends = other.sends.saturating_add(1),
             Rule::OneRecordMore => other.capacity.inboxes += 1,
+            Rule::OneGuessMore => more(&mut other.recipient_guess),
+            Rule::GuessesAreForgottenEarly => hasten(&mut other.recipient_guess),
+            Rule::OneMailMoreForAPeer => more(&mut other.recipient_peer_issue),
+            Rule::OneRequestMoreForAPeer => more(&mut other.peer.denied),
+            Rule::ThePeersWindowIsAMillisecondShort => hasten(&mut other.peer.handshake),
+            Rule::OneStrikeMore => more(&mut other.bans.strikes),
+            Rule::StrikesAreForgottenEarly => {
+                other.bans.strikes.iter_mut().for_each(|limit| limit.window /= 2)
+            }
+            Rule::BansDoNotDouble => other.bans.max = other.bans.first.min(other.bans.max),
+            Rule::BansGrowWithoutEnd => other.bans.max = Duration::MAX,
+            Rule::OneIssueMoreForAKey => more(&mut other.key_issue),
             _ => {}
         }
         Self { rule, shard: Shard::new(keys.clone(), other), keys, known: Vec::new() }
@@ -110,6 +132,10 @@ impl Broken {
         match command {
             Command::Check(check) => return self.tamper_check(now, check, entropy).map(Command::Check),
             Command::Cancel(_) if rule == Rule::CancelDoesNothing => return Err(Outcome::Cancelled),
+            Command::RefundKey(_) if rule == Rule::KeysAreNotRefunded => return Err(Outcome::Noted),
+            Command::Unban(_) if rule == Rule::UnbanDoesNothing => {
+                return Err(Outcome::Unbanned { was_banned: true });
+            }
             Command::HandOver(word) if !word.accepted => {
                 if rule == Rule::AFailedMailsCodeWorks {
                     return Err(Outcome::Noted);
@@ -135,6 +161,28 @@ impl Broken {
             (Rule::AStrangerMayCancel, Command::Cancel(slot)) => self.adopt(slot),
             (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => reserve.body = Digest128::default(),
             (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => reserve.lifetime += A_MILLISECOND,
+            (Rule::AllPeersShareOneBudget, Command::Issue(issue)) => {
+                let anybody = Peer::from(IpAddr::from([127, 0, 0, 1]));
+                issue.peer = issue.peer.map(|_| self.keys.peer_digest(&anybody));
+            }
+            (Rule::TestKeysCountAsLive, Command::Charge(charge)) => charge.mode = Mode::Live,
+            (Rule::NeighboursAreStrangers, Command::Charge(charge)) => {
+                // Each subnet as if it were alone in its site.
+                if charge.peer.prefixes().count() > 1 {
+                    let alone = self.keys.peer_digest(&charge.peer).to_string();
+                    let text = format!("2001:{}:{}::1", &alone[..4], &alone[4..8]);
+                    charge.peer = Peer::from(text.parse::<IpAddr>().unwrap());
+                }
+            }
+            (Rule::BansAreUnbannedByNoise, Command::Charge(charge)) => {
+                let lifted = Command::Unban(charge.peer.unit());
+                self.shard.handle(now, lifted, entropy);
+            }
+            (Rule::RefusedRequestsCountTwice, Command::Charge(charge))
+                if charge.activity == Activity::Denied =>
+            {
+                self.shard.handle(now, Command::Charge(*charge), entropy);
+            }
             _ => {}
         }
         Ok(command)
@@ -231,6 +279,13 @@ impl Broken {
                 }
             }
             (Rule::ReceiptsAreActiveTwice, Outcome::Spent { first }) => *first = true,
+            (Rule::TheBannedMayGoOn, Outcome::Charged(charged)) => {
+                charged.refusal.take_if(|refusal| matches!(refusal, Refusal::Banned { .. }));
+            }
+            (Rule::QuotasFlatter, Outcome::Charged(charged)) => {
+                let kind = |quota: &Quota| Quota { remaining: quota.remaining.max(1), ..*quota };
+                charged.quotas = charged.quotas.as_slice().iter().map(kind).collect();
+            }
             _ => {}
         }
         outcome
@@ -265,6 +320,14 @@ impl Broken {
             slot.owner = known.slot.owner;
         }
     }
+}
+
+fn more(limits: &mut [Limit]) {
+    limits.iter_mut().for_each(|limit| limit.count += 1);
+}
+
+fn hasten(limits: &mut [Limit]) {
+    limits.iter_mut().for_each(|limit| limit.window = shorter(limit.window));
 }
 
 fn shorter(span: Duration) -> Duration {

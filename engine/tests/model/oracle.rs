@@ -6,6 +6,8 @@
 //! - A new verification is refused while either counter (live ones, inbox records) is at its bound.
 //! - What has ended is out of the counters as soon as a command reached its inbox, at the latest after
 //!   the first complete sweep of a later whole second.
+//! - A code is as long as asked for, as the one before it, or as the guess ledger wants it, whichever is
+//!   most; a try is compared with live codes of as many digits, and is malformed if there is none.
 //! - A claimed idempotency key or a spent receipt gives its place back in a sweep, in the order of claiming.
 
 use std::time::Duration;
@@ -18,8 +20,10 @@ use authepy_engine::request::{
     Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend,
     Reserve, Settle, Slot, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
-use authepy_engine::shard::Settings;
+use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
+use authepy_engine::shard::{Limit, Settings};
+
+use crate::peers::PeerOracle;
 
 const LIVE_PER_INBOX: usize = 16;
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -38,7 +42,6 @@ pub(crate) struct Opened {
     pub(crate) id: VerificationId,
     pub(crate) digest: Digest128,
     pub(crate) issue: Issue,
-    pub(crate) length: u8,
     pub(crate) expires: u64,
     pub(crate) mails: Vec<Mail>,
     pub(crate) tries: u32,
@@ -50,7 +53,20 @@ pub(crate) struct Opened {
 
 struct Delivered {
     inbox: Fingerprint,
+    by: Option<PeerDigest>,
     at: u64,
+}
+
+/// A wrong code that was compared with one live code.
+struct Guessed {
+    inbox: Fingerprint,
+    at: u64,
+}
+
+/// Something an inbox has to remember.
+struct Trace {
+    inbox: Fingerprint,
+    until: u64,
     freed: bool,
 }
 
@@ -73,10 +89,10 @@ struct SpentOnce {
 /// What the next outcome has to be.
 pub(crate) enum Expected {
     Exactly(Outcome),
-    Issued(Issue),
+    Issued(Issue, u8),
     /// Whether the last record that stands in the way has been swept already is not ours to know.
     OverloadedOr(Box<Expected>),
-    Resent(usize),
+    Resent(usize, u8, Option<PeerDigest>),
     Reserved(Reserve),
 }
 
@@ -85,14 +101,18 @@ pub(crate) struct Oracle {
     pub(crate) rules: Settings,
     pub(crate) opened: Vec<Opened>,
     delivered: Vec<Delivered>,
+    guessed: Vec<Guessed>,
+    traces: Vec<Trace>,
+    pub(crate) peers: PeerOracle,
     claims: Vec<Claim>,
     spent: Vec<SpentOnce>,
 }
 
 impl Oracle {
     pub(crate) fn new(keys: StartKeys, rules: Settings) -> Self {
-        let (opened, delivered, claims, spent) = Default::default();
-        Self { keys, rules, opened, delivered, claims, spent }
+        let (opened, delivered, guessed, traces, claims, spent) = Default::default();
+        let peers = PeerOracle::new(rules.clone());
+        Self { keys, rules, opened, delivered, guessed, traces, peers, claims, spent }
     }
 
     /// What must come out. Checks count their try here, whatever the shard will say.
@@ -118,6 +138,7 @@ impl Oracle {
             Command::Reserve(reserve) => self.reserve(at, reserve),
             Command::Settle(settle) => Expected::Exactly(self.settle(settle)),
             Command::Spend(spend) => Expected::Exactly(self.spend(at, spend)),
+            about_peers => Expected::Exactly(self.peers.expect(at, about_peers)),
         }
     }
 
@@ -129,28 +150,29 @@ impl Oracle {
             (Expected::Exactly(expected), got) => Err(format!("expected {expected:?}, got {got:?}")),
             (Expected::OverloadedOr(_), got) if same(&overloaded(), got) => Ok(()),
             (Expected::OverloadedOr(expected), got) => self.learn(now, *expected, got),
-            (Expected::Issued(issue), Outcome::Issued(issued)) => {
+            (Expected::Issued(issue, length), Outcome::Issued(issued)) => {
                 let known = self.opened.iter().any(|o| o.id == issued.id);
                 let (digest, route) = issued.id.locate(&self.keys);
                 if known || route != issue.inbox.route() {
                     return Err("an id that is not new, or leads elsewhere".into());
                 }
-                let length = issue.code_length.unwrap_or(self.rules.code_length);
+                let by = issue.peer;
                 let life = issue.lifetime.unwrap_or(self.rules.lifetime);
                 self.opened.push(Opened {
                     id: issued.id.clone(),
                     digest,
                     issue,
-                    length,
                     expires: at + millis(life),
                     mails: Vec::new(),
                     tries: 0,
                     ended: false,
                     freed: false,
                 });
-                self.mailed(self.opened.len() - 1, now, issued)
+                self.mailed(self.opened.len() - 1, now, issued, length, by)
             }
-            (Expected::Resent(found), Outcome::Resent(issued)) => self.mailed(found, now, issued),
+            (Expected::Resent(found, length, by), Outcome::Resent(issued)) => {
+                self.mailed(found, now, issued, length, by)
+            }
             (Expected::Reserved(reserve), Outcome::Reserved { salt }) => {
                 if *salt == Digest128::default() || self.claims.iter().any(|claim| claim.salt == *salt) {
                     return Err("a salt that is not fresh".into());
@@ -161,18 +183,17 @@ impl Oracle {
                 self.claims.push(claim);
                 Ok(())
             }
-            (Expected::Issued(_), got) => Err(format!("expected an issued code, got {got:?}")),
-            (Expected::Resent(_), got) => Err(format!("expected a further code, got {got:?}")),
+            (Expected::Issued(..), got) => Err(format!("expected an issued code, got {got:?}")),
+            (Expected::Resent(..), got) => Err(format!("expected a further code, got {got:?}")),
             (Expected::Reserved(_), got) => Err(format!("expected a claimed key, got {got:?}")),
         }
     }
 
     /// A sweep that visited all it wanted to.
     pub(crate) fn swept(&mut self, at: u64) {
-        let longest = self.longest_window();
         let earlier_second = |end: u64| end / 1_000 < at / 1_000;
         self.opened.iter_mut().filter(|o| earlier_second(o.expires)).for_each(|o| o.freed = true);
-        self.delivered.iter_mut().filter(|d| earlier_second(d.at + longest)).for_each(|d| d.freed = true);
+        self.traces.iter_mut().filter(|t| earlier_second(t.until)).for_each(|t| t.freed = true);
     }
 
     /// Any sweep, complete or not: keys and receipts are always done in full.
@@ -195,17 +216,16 @@ impl Oracle {
     pub(crate) fn population(&self, at: u64) -> [(usize, usize); 2] {
         let least = self.opened.iter().filter(|o| o.is_live(at)).count();
         let most = self.opened.iter().filter(|o| !o.ended && !o.freed).count();
-        let longest = self.longest_window();
         let counted = |surely: bool| {
             let codes = self.opened.iter().filter(|o| match surely {
                 true => o.is_live(at),
                 false => !o.ended && !o.freed,
             });
-            let mails = self.delivered.iter().filter(|d| match surely {
-                true => d.at + longest > at,
-                false => !d.freed && longest > 0,
+            let traces = self.traces.iter().filter(|t| match surely {
+                true => t.until > at,
+                false => !t.freed,
             });
-            let all = codes.map(|o| o.issue.inbox).chain(mails.map(|d| d.inbox));
+            let all = codes.map(|o| o.issue.inbox).chain(traces.map(|t| t.inbox));
             all.collect::<std::collections::HashSet<_>>().len()
         };
         [(least, most), (counted(true), counted(false))]
@@ -215,9 +235,16 @@ impl Oracle {
     pub(crate) fn boundaries(&self, at: u64) -> Vec<u64> {
         let codes = self.opened.iter().rev().take(30).filter(|o| o.is_live(at));
         let codes = codes.flat_map(|o| [o.expires, self.resend_at(o)]);
+        let spans = |limits: &[Limit], of: u64| -> Vec<u64> {
+            limits.iter().map(|limit| of + millis(limit.window)).collect()
+        };
         let mails = self.delivered.iter().rev().take(30);
-        let spans = || self.rules.recipient_issue.iter().map(|limit| millis(limit.window));
-        let windows = mails.flat_map(|d| spans().map(|span| d.at + span));
+        let windows = mails.flat_map(|d| {
+            [spans(&self.rules.recipient_issue, d.at), spans(&self.rules.recipient_peer_issue, d.at)].concat()
+        });
+        let guesses = self.guessed.iter().rev().take(30);
+        let windows = windows.chain(guesses.flat_map(|g| spans(&self.rules.recipient_guess, g.at)));
+        let windows = windows.chain(self.peers.boundaries());
         let claims = self.claims.iter().rev().take(5).map(|claim| claim.expires);
         let mut all: Vec<u64> = codes.chain(windows).chain(claims).filter(|&end| end > at).collect();
         all.sort_unstable();
@@ -226,8 +253,10 @@ impl Oracle {
 
     fn issue(&mut self, at: u64, issue: &Issue) -> Expected {
         self.touch(issue.inbox, at);
-        let allowed = match self.wait_for_window(&issue.inbox, at).max(self.wait_for_room(&issue.inbox, at)) {
-            None => Expected::Issued(issue.clone()),
+        let window = self.wait_for_mail(&issue.inbox, issue.peer, at);
+        let asked = issue.code_length.unwrap_or(self.rules.code_length);
+        let allowed = match window.max(self.wait_for_room(&issue.inbox, at)) {
+            None => Expected::Issued(issue.clone(), asked.max(self.least_digits(&issue.inbox, at))),
             Some(wait) => Expected::Exactly(limited(Policy::Recipient, wait)),
         };
         let bound = self.rules.capacity.inboxes;
@@ -255,7 +284,7 @@ impl Oracle {
         }
         // Waiting as long as told must be enough, so the longer wait is the one to tell.
         let cooling = self.resend_at(verification).saturating_sub(at);
-        let window = self.wait_for_window(&verification.issue.inbox, at).unwrap_or(0);
+        let window = self.wait_for_mail(&verification.issue.inbox, resend.peer, at).unwrap_or(0);
         if cooling.max(window) > 0 {
             let policy = if window > cooling { Policy::Recipient } else { Policy::Resend };
             return Expected::Exactly(limited(policy, cooling.max(window)));
@@ -263,7 +292,8 @@ impl Oracle {
         if verification.mails.iter().any(|mail| mail.taken.is_none()) {
             return refused(Refusal::DeliveryUnavailable { retry_after: FIVE_SECONDS });
         }
-        Expected::Resent(found)
+        let least = self.least_digits(&verification.issue.inbox, at);
+        Expected::Resent(found, verification.length().max(least), resend.peer)
     }
 
     fn check(&mut self, now: Now, check: &Check) -> Outcome {
@@ -278,16 +308,30 @@ impl Oracle {
         if issue.nonce.is_some() && check.nonce != issue.nonce {
             return Outcome::Refused(Refusal::NonceMismatch);
         }
-        if check.code.as_str().len() != usize::from(verification.length) {
+        let digits = check.code.as_str().len();
+        let live = verification.live_codes();
+        let lengths: Vec<usize> = live.iter().map(|code| code.len()).collect();
+        let known = if lengths.is_empty() {
+            digits == usize::from(verification.length())
+        } else {
+            lengths.contains(&digits)
+        };
+        if !known {
             return Outcome::Refused(Refusal::MalformedCode);
         }
+        let compared = lengths.iter().filter(|&&length| length == digits).count();
+        let is_right = live.contains(&check.code.as_str());
         verification.tries += 1;
-        if verification.works(check.code.as_str()) {
+        if is_right {
             verification.ended = true;
             return Outcome::Approved(Approved { purpose: issue.purpose.clone(), unix_ms: now.unix_ms });
         }
-        let left = u32::from(self.rules.attempts).saturating_sub(verification.tries);
+        let (inbox, allowed_tries) = (issue.inbox, u32::from(self.rules.attempts));
+        // Where no try is allowed at all, nothing is compared.
+        let compared = if verification.tries > allowed_tries { 0 } else { compared };
+        let left = allowed_tries.saturating_sub(verification.tries);
         verification.ended = left == 0;
+        self.guess(inbox, now.at.as_millis(), compared);
         match left {
             0 => Outcome::Exhausted,
             left => Outcome::Incorrect { attempts_remaining: left as u8 },
@@ -362,28 +406,70 @@ impl Oracle {
     }
 
     fn touch(&mut self, inbox: Fingerprint, at: u64) {
-        let longest = self.longest_window();
         let codes = self.opened.iter_mut().filter(|o| o.issue.inbox == inbox && o.expires <= at);
         codes.for_each(|o| o.freed = true);
-        let mails = self.delivered.iter_mut().filter(|d| d.inbox == inbox && d.at + longest <= at);
-        mails.for_each(|d| d.freed = true);
+        let traces = self.traces.iter_mut().filter(|t| t.inbox == inbox && t.until <= at);
+        traces.for_each(|t| t.freed = true);
     }
 
-    fn mailed(&mut self, found: usize, now: Now, issued: &Issued) -> Result<(), String> {
+    fn guess(&mut self, inbox: Fingerprint, at: u64, compared: usize) {
+        self.guessed.extend((0..compared).map(|_| Guessed { inbox, at }));
+        let counts = self.rules.recipient_guess.iter().any(|limit| limit.count > 0);
+        if compared > 0 && counts {
+            self.remember(inbox, at, longest(&self.rules.recipient_guess));
+        }
+    }
+
+    fn remember(&mut self, inbox: Fingerprint, at: u64, span: u64) {
+        if span > 0 {
+            self.traces.push(Trace { inbox, until: at + span, freed: false });
+        }
+    }
+
+    /// Six; eight once the budget of wrong codes is used up, ten once it is used up twice.
+    fn least_digits(&self, inbox: &Fingerprint, at: u64) -> u8 {
+        let spent = |times: usize| {
+            self.rules.recipient_guess.iter().any(|limit| {
+                let of =
+                    self.guessed.iter().filter(|g| g.inbox == *inbox && g.at + millis(limit.window) > at);
+                of.count() >= times * limit.count as usize
+            })
+        };
+        if spent(2) {
+            10
+        } else if spent(1) {
+            8
+        } else {
+            6
+        }
+    }
+
+    fn mailed(
+        &mut self,
+        found: usize,
+        now: Now,
+        issued: &Issued,
+        length: u8,
+        by: Option<PeerDigest>,
+    ) -> Result<(), String> {
         let at = now.at.as_millis();
         let verification = &mut self.opened[found];
         let test = verification.issue.owner.mode == Mode::Test;
         let digits = issued.code.as_str();
-        if digits.len() != usize::from(verification.length) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(format!("a code of {} characters", digits.len()));
+        if digits.len() != usize::from(length) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("a code of {} characters, {length} expected", digits.len()));
         }
         if test && digits.bytes().any(|b| b != b'0') {
             return Err("a test key got a secret code".into());
         }
         let taken = test.then_some(true);
         verification.mails.push(Mail { at, code: issued.code.clone(), taken });
-        self.delivered.push(Delivered { inbox: verification.issue.inbox, at, freed: false });
-        let number = verification.mails.len();
+        let inbox = verification.issue.inbox;
+        self.delivered.push(Delivered { inbox, by, at });
+        // A mail that no peer asked for is seen by the inbox's own windows only.
+        let share = by.map_or(0, |_| longest(&self.rules.recipient_peer_issue));
+        self.remember(inbox, at, longest(&self.rules.recipient_issue).max(share));
+        let number = self.opened[found].mails.len();
         let standing = self.standing(found, now);
         if issued.id != self.opened[found].id || usize::from(issued.send) != number {
             return Err(format!("mail {number} of a verification came as mail {}", issued.send));
@@ -398,7 +484,7 @@ impl Oracle {
         let verification = &self.opened[found];
         Standing {
             purpose: verification.issue.purpose.clone(),
-            code_length: verification.length,
+            code_length: verification.length(),
             at: now.at,
             unix_ms: now.unix_ms,
             expires: Moment::from_millis(verification.expires),
@@ -412,35 +498,20 @@ impl Oracle {
         verification.mails.last().map_or(0, |mail| mail.at + millis(self.rules.resend_after))
     }
 
-    /// The shortest wait after which every span of every limit has room for one more mail.
-    fn wait_for_window(&self, inbox: &Fingerprint, at: u64) -> Option<u64> {
-        if self.rules.recipient_issue.iter().any(|limit| limit.count == 0) {
-            return Some(millis(A_DAY));
-        }
-        let mails: Vec<u64> = self.delivered.iter().filter(|d| d.inbox == *inbox).map(|d| d.at).collect();
-        let fits = |then: u64| {
-            self.rules.recipient_issue.iter().all(|limit| {
-                let span = millis(limit.window);
-                mails.iter().filter(|&&mail| mail + span > then).count() < limit.count as usize
-            })
-        };
-        if fits(at) {
-            return None;
-        }
-        // Room appears only in the moment in which some mail leaves some window.
-        let windows = self.rules.recipient_issue.iter().map(|limit| millis(limit.window));
-        let leaves = windows.flat_map(|span| mails.iter().map(move |mail| mail + span));
-        leaves.filter(|&then| then > at && fits(then)).min().map(|then| then - at)
+    /// The inbox's own windows, and the share of the peer who asks, if one does.
+    fn wait_for_mail(&self, inbox: &Fingerprint, by: Option<PeerDigest>, at: u64) -> Option<u64> {
+        let here = || self.delivered.iter().filter(|d| d.inbox == *inbox);
+        let all: Vec<u64> = here().map(|d| d.at).collect();
+        let budget = wait_for_window(&self.rules.recipient_issue, &all, at);
+        let Some(by) = by else { return budget };
+        let own: Vec<u64> = here().filter(|d| d.by == Some(by)).map(|d| d.at).collect();
+        budget.max(wait_for_window(&self.rules.recipient_peer_issue, &own, at))
     }
 
     fn wait_for_room(&self, inbox: &Fingerprint, at: u64) -> Option<u64> {
         let here = self.opened.iter().filter(|o| o.issue.inbox == *inbox && o.is_live(at));
         let ends: Vec<u64> = here.map(|o| o.expires).collect();
         if ends.len() < LIVE_PER_INBOX { None } else { ends.into_iter().min().map(|end| end - at) }
-    }
-
-    fn longest_window(&self) -> u64 {
-        self.rules.recipient_issue.iter().map(|limit| millis(limit.window)).max().unwrap_or(0)
     }
 }
 
@@ -453,12 +524,41 @@ impl Opened {
         self.issue.owner
     }
 
+    /// Digits of the code that was drawn last.
+    pub(crate) fn length(&self) -> u8 {
+        self.mails.last().map_or(0, |mail| mail.code.length())
+    }
+
     /// The last two that a relay took work, and the one on its way.
-    fn works(&self, typed: &str) -> bool {
+    fn live_codes(&self) -> Vec<&str> {
         let taken = self.mails.iter().rev().filter(|mail| mail.taken == Some(true)).take(2);
         let on_its_way = self.mails.iter().filter(|mail| mail.taken.is_none());
-        taken.chain(on_its_way).any(|mail| mail.code.as_str() == typed)
+        taken.chain(on_its_way).map(|mail| mail.code.as_str()).collect()
     }
+}
+
+/// The shortest wait after which every span of every limit has room for one more event.
+pub(crate) fn wait_for_window(limits: &[Limit], events: &[u64], at: u64) -> Option<u64> {
+    if limits.iter().any(|limit| limit.count == 0) {
+        return Some(millis(A_DAY));
+    }
+    let fits = |then: u64| {
+        limits.iter().all(|limit| {
+            let span = millis(limit.window);
+            events.iter().filter(|&&event| event + span > then).count() < limit.count as usize
+        })
+    };
+    if fits(at) {
+        return None;
+    }
+    // Room appears only in the moment in which some event leaves some window.
+    let windows = limits.iter().map(|limit| millis(limit.window));
+    let leaves = windows.flat_map(|span| events.iter().map(move |event| event + span));
+    leaves.filter(|&then| then > at && fits(then)).min().map(|then| then - at)
+}
+
+fn longest(limits: &[Limit]) -> u64 {
+    limits.iter().map(|limit| millis(limit.window)).max().unwrap_or(0)
 }
 
 fn limited(policy: Policy, wait: u64) -> Outcome {
@@ -469,7 +569,7 @@ fn overloaded() -> Outcome {
     Outcome::Refused(Refusal::Overloaded { retry_after: A_SECOND })
 }
 
-fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     span.as_millis() as u64
 }
 
@@ -485,6 +585,9 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
         }
         (Spent { first: a }, Spent { first: b }) => a == b,
         (Refused(a), Refused(b)) => a == b,
+        (Charged(a), Charged(b)) => a == b,
+        (Banned(a), Banned(b)) => a == b,
+        (Unbanned { was_banned: a }, Unbanned { was_banned: b }) => a == b,
         _ => false,
     }
 }

@@ -1,16 +1,18 @@
 //! One seeded run: draws commands and moments, asks the subject and the oracle, compares everything.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Approved, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
-    Reserve, Settle, Slot, Spend,
+    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
+    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
 };
-use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
+use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::Seeded;
 
@@ -21,6 +23,8 @@ pub(crate) trait Subject {
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome;
     fn sweep(&mut self, now: Moment) -> bool;
     fn population(&self) -> [usize; 2];
+    /// All that is held besides: bytes of inboxes, peers, bytes of their logs, bans.
+    fn holdings(&self) -> [usize; 4];
 }
 
 impl Subject for Shard {
@@ -34,6 +38,11 @@ impl Subject for Shard {
 
     fn population(&self) -> [usize; 2] {
         [self.live(), self.inboxes()]
+    }
+
+    fn holdings(&self) -> [usize; 4] {
+        let holdings = Shard::census(self);
+        [holdings.inbox_bytes, holdings.peers, holdings.peer_log_bytes, holdings.bans]
     }
 }
 
@@ -86,17 +95,21 @@ impl<S: Subject> Play<S> {
             let command = self.draw();
             let again = repeatable(&command);
             let outcome = self.step(command)?;
-            if let (Some(again), Outcome::Refused(Refusal::RateLimited { policy, retry_after })) =
-                (again, outcome)
-            {
-                self.come_back(again, policy, retry_after)?;
+            match (again, limited(&outcome)) {
+                (Some(again), Some((policy, retry_after))) => self.come_back(again, policy, retry_after)?,
+                (again @ Some(Command::Charge(_) | Command::ChargeKey(_)), None) => {
+                    self.insist(again.as_ref())?;
+                }
+                _ => {}
             }
         }
         self.at += Duration::from_secs(10 * 86_400).as_millis() as u64;
         while self.subject.sweep(Moment::from_millis(self.at)) {}
-        match self.subject.population() {
-            [0, 0] => Ok(()),
-            left => Err(format!("after the last sweep {left:?} verifications and inboxes are left")),
+        match (self.subject.population(), self.subject.holdings()) {
+            ([0, 0], [0, 0, 0, 0]) => Ok(()),
+            (left, held) => {
+                Err(format!("after the last sweep {left:?} verifications and inboxes are left, and {held:?}"))
+            }
         }
     }
 
@@ -110,6 +123,17 @@ impl<S: Subject> Play<S> {
         self.oracle.learn(now, expected, &outcome).map_err(|why| format!("{told}\n  {why}"))?;
         self.count().map_err(|why| format!("{told}\n  {why}"))?;
         Ok(outcome)
+    }
+
+    /// Does the same a few times more, as those do who get banned for it.
+    fn insist(&mut self, on: Option<&Command>) -> Result<(), Told> {
+        for _ in 0..self.random.below(12).saturating_sub(6) {
+            self.at += self.random.below(400);
+            if let Some(again) = on.and_then(repeatable) {
+                self.step(again)?;
+            }
+        }
+        Ok(())
     }
 
     fn sweep(&mut self) -> Result<(), Told> {
@@ -137,18 +161,22 @@ impl<S: Subject> Play<S> {
             return Ok(());
         }
         let (early, then) = (repeatable(&command), self.at + wait);
+        // What a /64 refuses, the networks around it count: trying early costs them, and is no waiting.
+        let early = early.filter(|command| match command {
+            Command::Charge(charge) => charge.peer.prefixes().count() == 1,
+            _ => true,
+        });
         self.at = then - 1;
         if let Some(early) = early
-            && let Outcome::Issued(_) | Outcome::Resent(_) = self.step(early)?
+            && let Outcome::Issued(_) | Outcome::Resent(_) | Outcome::Charged(Charged { refusal: None, .. }) =
+                self.step(early)?
         {
             return Err(format!("{policy:?} let go a millisecond early"));
         }
         self.at = then;
-        match self.step(command)? {
-            Outcome::Refused(Refusal::RateLimited { .. }) => {
-                Err(format!("{policy:?}: {wait} ms were not enough"))
-            }
-            _ => Ok(()),
+        match limited(&self.step(command)?) {
+            Some(_) => Err(format!("{policy:?}: {wait} ms were not enough")),
+            None => Ok(()),
         }
     }
 
@@ -174,7 +202,12 @@ impl<S: Subject> Play<S> {
     }
 
     fn draw(&mut self) -> Command {
-        match self.random.below(100) {
+        match self.random.below(150) {
+            100..138 => Command::Charge(self.charge()),
+            138..143 => Command::ChargeKey(self.digest("api key", 2)),
+            143..145 => self.refund(),
+            145 => Command::Ban(self.ban()),
+            146..150 => Command::Unban(self.prefix()),
             0..22 => Command::Issue(self.issue()),
             22..52 => Command::Check(self.check()),
             52..64 => Command::Resend(self.resend()),
@@ -195,6 +228,7 @@ impl<S: Subject> Play<S> {
             inbox: self.inbox(inbox, owner.mode),
             address: self.address(inbox),
             owner,
+            peer: self.asker(),
             secret: IdSecret::draw(&mut self.random),
             code_length: (self.random.below(4) == 0).then(|| 6 + self.random.below(5) as u8),
             lifetime: (self.random.below(4) == 0)
@@ -220,7 +254,7 @@ impl<S: Subject> Play<S> {
             0..20 => mails[mails.len() - 1].code.clone(),
             20..45 => mails[pick % mails.len()].code.clone(),
             45..60 => Code::draw(6 + (pick % 5) as u8, &mut self.random),
-            _ => Code::draw(verification.length, &mut self.random),
+            _ => Code::draw(verification.length(), &mut self.random),
         };
         let (address, nonce) = (verification.issue.address, verification.issue.nonce);
         let (address, nonce) = match odds {
@@ -236,7 +270,57 @@ impl<S: Subject> Play<S> {
         let (slot, meant) = self.slot();
         let stray = self.address(1);
         let address = meant.map(|at| self.oracle.opened[at].issue.address).unwrap_or(stray);
-        Resend { slot, address: if self.random.below(10) == 0 { stray } else { address } }
+        let peer = self.asker();
+        Resend { slot, address: if self.random.below(10) == 0 { stray } else { address }, peer }
+    }
+
+    /// The peer that asks for a mail; none for some secret keys.
+    fn asker(&mut self) -> Option<PeerDigest> {
+        let peer = Peer::from(self.someone());
+        (self.random.below(6) > 0).then(|| self.keys.peer_digest(&peer))
+    }
+
+    /// Mostly one of two neighbours; also other subnets and sites, and IPv4 in both spellings.
+    fn someone(&mut self) -> IpAddr {
+        let (net, host) = (self.random.below(3), 1 + self.random.below(2));
+        let text = match self.random.below(6) {
+            0 => format!("203.0.113.{host}"),
+            1 => format!("::ffff:203.0.113.{host}"),
+            2 => format!("2001:db8:a:{host}0{net}::1"),
+            3 => format!("2001:db8:b::{host}"),
+            _ => format!("2001:db8:a:10{net}::{host}"),
+        };
+        text.parse().unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    }
+
+    fn charge(&mut self) -> Charge {
+        let address = self.someone();
+        let peer = Peer::from(address);
+        self.oracle.peers.meet(peer, address);
+        let activity = match self.random.below(5) {
+            0 => Activity::Handshake,
+            1 | 2 => Activity::Issue,
+            3 => Activity::Check,
+            _ => Activity::Denied,
+        };
+        Charge { peer, activity, mode: self.owner().mode }
+    }
+
+    fn refund(&mut self) -> Command {
+        let key = self.digest("api key", 2);
+        let at = Moment::from_millis(self.oracle.peers.last_charge(&key).unwrap_or(self.at));
+        Command::RefundKey(RefundKey { key, at })
+    }
+
+    fn prefix(&mut self) -> Prefix {
+        let peer = Peer::from(self.someone());
+        let all: Vec<Prefix> = peer.prefixes().collect();
+        all[self.random.below(all.len() as u64) as usize]
+    }
+
+    fn ban(&mut self) -> Ban {
+        let span = (self.random.below(2) == 0).then(|| Duration::from_millis(self.random.below(100_000)));
+        Ban { prefix: self.prefix(), span }
     }
 
     /// Mostly the latest mail's first word; also late, repeated, contrary and invented ones.
@@ -324,6 +408,19 @@ fn repeatable(command: &Command) -> Option<Command> {
     match command {
         Command::Issue(issue) => Some(Command::Issue(issue.clone())),
         Command::Resend(resend) => Some(Command::Resend(resend.clone())),
+        Command::Charge(charge) => Some(Command::Charge(*charge)),
+        Command::ChargeKey(key) => Some(Command::ChargeKey(*key)),
+        _ => None,
+    }
+}
+
+/// Which window refused, and how long it said to wait.
+fn limited(outcome: &Outcome) -> Option<(Policy, Duration)> {
+    match outcome {
+        Outcome::Refused(Refusal::RateLimited { policy, retry_after })
+        | Outcome::Charged(Charged { refusal: Some(Refusal::RateLimited { policy, retry_after }), .. }) => {
+            Some((*policy, *retry_after))
+        }
         _ => None,
     }
 }
@@ -342,7 +439,18 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Reserved { .. } => "reserved",
         Outcome::Repeated { .. } => "repeated",
         Outcome::Spent { .. } => "spent",
+        Outcome::Charged(charged) => match charged.refusal {
+            None => "charged",
+            Some(Refusal::RateLimited { policy: Policy::Peer, .. }) => "peer limit",
+            Some(Refusal::RateLimited { .. }) => "key limit",
+            Some(Refusal::Banned { .. }) => "peer banned",
+            Some(_) => "not counted",
+        },
+        Outcome::Banned(_) => "banned",
+        Outcome::Unbanned { was_banned: true } => "unbanned",
+        Outcome::Unbanned { was_banned: false } => "was not banned",
         Outcome::Refused(refusal) => match refusal {
+            Refusal::Banned { .. } => "banned out of turn",
             Refusal::VerificationNotFound => "not found",
             Refusal::RecipientMismatch => "recipient mismatch",
             Refusal::NonceMismatch => "nonce mismatch",

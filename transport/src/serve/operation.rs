@@ -103,6 +103,7 @@ pub(super) async fn issue(
         inbox,
         address: keys.exact_address(recipient.exact()),
         owner: request.owner(),
+        peer: None,
         secret: secret.unwrap_or_else(|| desk.draw_secret()),
         code_length,
         lifetime,
@@ -122,7 +123,7 @@ async fn resend(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
     let permit = desk.reserve_mail(request.owner().mode)?;
     let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
-    match request.ask(desk, route, Command::Resend(Resend { slot, address })).await {
+    match request.ask(desk, route, Command::Resend(Resend { slot, address, peer: None })).await {
         Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, &recipient, None)),
         other => Err(unexpected(other)),
     }

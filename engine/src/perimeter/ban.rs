@@ -1,0 +1,128 @@
+//! The bans as every lane knows them: a copy to look into for each datagram.
+//!
+//! ```text
+//!   owning shard ── BanChange ──▶ every lane's BanTable ◀── until(address)   before QUIC, before TLS
+//! ```
+//!
+//! The peer's shard decides (`shard/ban.rs`); a table only repeats it. While nobody is banned a look-up is
+//! one comparison; else it is one probe of a keyed hash table for IPv4 and at most three for IPv6. A ban
+//! that has run out is not one, whether or not the table has forgotten it yet.
+
+use std::net::IpAddr;
+
+use ahash::HashMap;
+
+use crate::clock::Moment;
+use crate::perimeter::peer::{Peer, Prefix};
+
+/// What an owning shard has to tell about one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BanChange {
+    /// Whom it is about.
+    pub prefix: Prefix,
+    /// The end of its ban; `None` if it was lifted.
+    pub until: Option<Moment>,
+    /// Which ban it is in a row, each begun within a day of the last one's end; from 1.
+    pub count: u8,
+}
+
+/// One ban, for the operator's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BanEntry {
+    /// Who is banned.
+    pub prefix: Prefix,
+    /// Until when.
+    pub until: Moment,
+    /// See [`BanChange::count`].
+    pub count: u8,
+}
+
+/// All bans, of all shards. Owned by one lane.
+#[derive(Default)]
+pub struct BanTable {
+    bans: HashMap<Prefix, (Moment, u8)>,
+    /// No ban ends before this, so no sweep is worth it.
+    first_end: Moment,
+}
+
+impl BanTable {
+    /// Whether there is nobody to look for.
+    pub fn is_empty(&self) -> bool {
+        self.bans.is_empty()
+    }
+
+    /// When the longest ban that covers `address` ends; `None` if none does.
+    pub fn until(&self, address: IpAddr, now: Moment) -> Option<Moment> {
+        if self.bans.is_empty() {
+            return None;
+        }
+        let bans = Peer::from(address).prefixes().filter_map(|prefix| self.bans.get(&prefix));
+        bans.map(|(until, _)| *until).max().filter(|until| *until > now)
+    }
+
+    /// Repeats what an owner said. True if somebody is banned now who was not before.
+    pub fn apply(&mut self, change: &BanChange) -> bool {
+        let Some(until) = change.until else {
+            self.bans.remove(&change.prefix);
+            return false;
+        };
+        self.first_end = if self.bans.is_empty() { until } else { self.first_end.min(until) };
+        self.bans.insert(change.prefix, (until, change.count)).is_none()
+    }
+
+    /// Forgets the bans that `meant` names, before their owner tells all of its bans anew.
+    pub(crate) fn forget(&mut self, meant: impl Fn(&Prefix) -> bool) {
+        self.bans.retain(|prefix, _| !meant(prefix));
+    }
+
+    /// Frees the place of bans that have ended.
+    pub fn sweep(&mut self, now: Moment) {
+        if self.bans.is_empty() || self.first_end > now {
+            return;
+        }
+        self.bans.retain(|_, (until, _)| *until > now);
+        self.first_end = self.bans.values().map(|(until, _)| *until).min().unwrap_or_default();
+        self.bans.shrink_to(2 * self.bans.len());
+    }
+
+    /// The bans that hold at `now`, in no order.
+    pub fn list(&self, now: Moment) -> Vec<BanEntry> {
+        let entry = |(&prefix, &(until, count)): (&Prefix, &(Moment, u8))| BanEntry { prefix, until, count };
+        self.bans.iter().map(entry).filter(|entry| entry.until > now).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ban(text: &str, second: u64) -> BanChange {
+        let until = Some(Moment::from_millis(second * 1_000));
+        BanChange { prefix: text.parse().unwrap(), until, count: 1 }
+    }
+
+    fn until(table: &BanTable, address: &str, second: u64) -> Option<u64> {
+        let now = Moment::from_millis(second * 1_000);
+        table.until(address.parse().unwrap(), now).map(|until| until.as_millis() / 1_000)
+    }
+
+    #[test]
+    fn a_ban_covers_its_network_until_it_ends() {
+        let mut table = BanTable::default();
+        assert!(table.is_empty() && until(&table, "1.2.3.4", 0).is_none());
+        assert!(table.apply(&ban("1.2.3.4", 100)));
+        assert!(table.apply(&ban("2001:db8:1::/48", 50)));
+        assert!(table.apply(&ban("2001:db8:1:2::/64", 200)));
+        assert!(!table.apply(&ban("1.2.3.4", 120)), "was banned before");
+        assert_eq!(until(&table, "::ffff:1.2.3.4", 0), Some(120));
+        assert_eq!(until(&table, "1.2.3.5", 0), None);
+        assert_eq!(until(&table, "2001:db8:1:2::9", 10), Some(200), "the longer of two");
+        assert_eq!(until(&table, "2001:db8:1:3::9", 49), Some(50));
+        assert_eq!(until(&table, "2001:db8:1:3::9", 50), None, "ended, swept or not");
+        assert_eq!(table.list(Moment::from_millis(50_000)).len(), 2);
+        table.sweep(Moment::from_millis(120_000));
+        assert_eq!(table.bans.len(), 1);
+        table.apply(&BanChange { until: None, ..ban("2001:db8:1:2::/64", 0) });
+        assert!(table.is_empty());
+    }
+}

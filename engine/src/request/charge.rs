@@ -1,0 +1,107 @@
+//! What a peer and an API key are charged for, and what is left to them.
+
+use crate::clock::Moment;
+use crate::limits::LIMITS_PER_POLICY;
+use crate::perimeter::api_key::Mode;
+use crate::perimeter::peer::Peer;
+use crate::request::Refusal;
+use crate::route::Digest128;
+
+/// What a peer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// Asked for a mail: an issue or a resend.
+    Issue,
+    /// Presented a code.
+    Check,
+    /// Was answered with a 4xx other than 409, 425 and 429.
+    Denied,
+    /// Completed a handshake.
+    Handshake,
+}
+
+/// See [`Command::Charge`](crate::request::Command::Charge). All networks around the peer are charged in
+/// the one visit.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge {
+    /// Who: the address that the handshake validated, or the `client.ip` of a secret key.
+    pub peer: Peer,
+    /// For what.
+    pub activity: Activity,
+    /// Test keys have issue and check windows of their own; for the others the mode means nothing.
+    pub mode: Mode,
+}
+
+/// See [`Command::RefundKey`](crate::request::Command::RefundKey).
+#[derive(Clone, Copy, Debug)]
+pub struct RefundKey {
+    /// The key that was charged.
+    pub key: Digest128,
+    /// [`Charged::at`] of that charge.
+    pub at: Moment,
+}
+
+/// How a charge ended. A request that a window refused is not counted by that window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// `RateLimited`, `Banned` or `Overloaded`; `None` if the request may go on.
+    pub refusal: Option<Refusal>,
+    /// The windows after this request. Empty where the limit is off.
+    pub quotas: Quotas,
+    /// When it was counted.
+    pub at: Moment,
+}
+
+/// One window as its owner may know it, in the units of the `RateLimit` fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// COUNT of the limit, as it stands for a /32 or /64.
+    pub count: u32,
+    /// WINDOW of the limit, in whole seconds, rounded up.
+    pub window_seconds: u32,
+    /// Requests left: the least that any network around the peer has left.
+    pub remaining: u32,
+    /// Seconds until that number grows, rounded up; zero if nothing was used.
+    pub reset_seconds: u32,
+}
+
+/// The quotas of one policy, in the order of its limits. Small enough to travel by value.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quotas {
+    list: [Quota; LIMITS_PER_POLICY],
+    len: u8,
+}
+
+impl std::fmt::Debug for Quotas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl Quotas {
+    /// The quotas; empty if the limit is off.
+    pub fn as_slice(&self) -> &[Quota] {
+        self.list.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Lowers what is left to what a wider network has left.
+    pub(crate) fn lower_to(&mut self, wider: &Quotas) {
+        for (own, wider) in self.list.iter_mut().zip(wider.as_slice()) {
+            if (wider.remaining, own.reset_seconds) < (own.remaining, wider.reset_seconds) {
+                (own.remaining, own.reset_seconds) = (wider.remaining, wider.reset_seconds);
+            }
+        }
+    }
+}
+
+/// Keeps the first [`LIMITS_PER_POLICY`].
+impl FromIterator<Quota> for Quotas {
+    fn from_iter<I: IntoIterator<Item = Quota>>(quotas: I) -> Self {
+        let mut all = Self::default();
+        for (place, quota) in all.list.iter_mut().zip(quotas) {
+            *place = quota;
+            all.len += 1;
+        }
+        all
+    }
+}

@@ -1,0 +1,206 @@
+//! The peer table: who is charged, and who is forgotten when there is no place.
+//!
+//! ```text
+//!   charge(peer) ── banned? ──▶ for each network around it: find or make a record ─▶ windows, strikes
+//!                                                                │ full
+//!                                                                ▼
+//!                                      of the next few places, forget the record with the fewest
+//!                                      requests, never one with strikes
+//! ```
+//!
+//! Noise can't launder strikes: a million other prefixes push each other out, since each of them has made
+//! fewer requests than whoever is near a limit, and records with strikes are not touched at all. If a walk
+//! over [`EVICTION_LOOKS_MAX`] places finds nothing but strikes, or the logs have used up their memory,
+//! the newcomer can't be counted: its issues, which cost a mail, are refused with 503, and all else goes
+//! uncounted; what protects an inbox does not depend on peers.
+
+use std::time::Duration;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::Settings;
+use super::ban::Bans;
+use super::peer::{PeerRecord, RecordCharge};
+use super::records::Records;
+use super::window::Limits;
+use crate::clock::Moment;
+use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX, OVERLOADED_RETRY_AFTER};
+use crate::perimeter::peer::Prefix;
+use crate::request::{Activity, Charge, Charged, Policy, Quotas, Refusal};
+
+/// The networks that live on one shard. Owned by it.
+#[derive(Default)]
+pub(super) struct PeerTable {
+    records: Records<PeerRecord>,
+    by_prefix: HashTable<u32>,
+    hash: RandomState,
+    /// Bytes of all records' logs and strikes.
+    heap_bytes: usize,
+    /// Where the next walk for a place begins.
+    hand: u32,
+}
+
+impl PeerTable {
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Counts one request in the windows of all networks around the peer.
+    pub(super) fn charge(
+        &mut self,
+        charge: &Charge,
+        bans: &mut Bans,
+        settings: &Settings,
+        now: Moment,
+    ) -> Charged {
+        let Charge { peer, activity, mode } = *charge;
+        if let Some(until) = bans.until(peer, now) {
+            let refusal = Some(Refusal::Banned { retry_after: until.since(now) });
+            return Charged { refusal, quotas: Quotas::default(), at: now };
+        }
+        if settings.peer.of(activity).is_empty() {
+            return Charged { refusal: None, quotas: Quotas::default(), at: now };
+        }
+        let longest = Limits::from(settings.peer.of(activity)).longest();
+        let (mut is_refused, mut is_counted) = (false, false);
+        let (mut wait, mut banned, mut quotas) = (None, None, None::<Quotas>);
+        for prefix in peer.prefixes() {
+            let rule = |record: &mut PeerRecord| record.charge(activity, mode, settings, now);
+            let Some(charged) = self.with_record(prefix, longest, settings, now, rule) else { continue };
+            let RecordCharge { is_refused: here, next, is_out, quotas: left } = charged;
+            is_counted |= prefix == peer.unit();
+            is_refused |= here;
+            // A network that has counted what another refused may be full now, and be waited for too.
+            wait = wait.max(next);
+            quotas.get_or_insert(left).lower_to(&left);
+            if is_out && let Some(until) = bans.ban(prefix, None, settings, now) {
+                self.clear_strikes(prefix);
+                banned = banned.max(Some(until));
+            }
+        }
+        let refusal = match (banned, wait.filter(|_| is_refused)) {
+            (Some(until), _) => Some(Refusal::Banned { retry_after: until.since(now) }),
+            (None, Some(retry_after)) => Some(Refusal::RateLimited { policy: Policy::Peer, retry_after }),
+            (None, None) if !is_counted && activity == Activity::Issue => {
+                Some(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
+            }
+            (None, None) => None,
+        };
+        Charged { refusal, quotas: quotas.unwrap_or_default(), at: now }
+    }
+
+    pub(super) fn clear_strikes(&mut self, prefix: Prefix) {
+        if let Some(record) = self.find(&prefix).and_then(|at| self.records.get_mut(at)) {
+            let before = record.heap_bytes();
+            record.clear_strikes();
+            self.heap_bytes = self.heap_bytes + record.heap_bytes() - before;
+        }
+    }
+
+    /// Looks at the next record whose time has come. False if there is none.
+    pub(super) fn sweep_one(&mut self, settings: &Settings, now: Moment) -> bool {
+        let due = self.records.next_due(now);
+        if let Some(at) = due {
+            self.prune(at, settings, now);
+        }
+        due.is_some()
+    }
+
+    /// Runs a rule on a network's record, made if need be. `None` if there is no place for it.
+    fn with_record<T>(
+        &mut self,
+        prefix: Prefix,
+        longest: Duration,
+        settings: &Settings,
+        now: Moment,
+        rule: impl FnOnce(&mut PeerRecord) -> T,
+    ) -> Option<T> {
+        if self.heap_bytes >= settings.capacity.peer_log_bytes {
+            self.make_room(settings, now);
+            if self.heap_bytes >= settings.capacity.peer_log_bytes {
+                return None;
+            }
+        }
+        let at = match self.find(&prefix) {
+            Some(at) => at,
+            None => self.insert(prefix, settings, now)?,
+        };
+        let record = self.records.get_mut(at)?;
+        let before = record.heap_bytes();
+        let done = rule(record);
+        self.heap_bytes = self.heap_bytes + record.heap_bytes() - before;
+        // What was counted now ends later than what was counted before: one visit will see it all, or
+        // tell when to come again.
+        self.records.schedule_once(at, now.after(longest));
+        Some(done)
+    }
+
+    fn find(&self, prefix: &Prefix) -> Option<u32> {
+        let same = |at: &u32| self.records.get(*at).is_some_and(|record| record.prefix == *prefix);
+        self.by_prefix.find(self.hash.hash_one(prefix), same).copied()
+    }
+
+    fn insert(&mut self, prefix: Prefix, settings: &Settings, now: Moment) -> Option<u32> {
+        if self.records.len() >= settings.capacity.peers && !self.make_room(settings, now) {
+            return None;
+        }
+        let at = self.records.insert(PeerRecord::new(prefix));
+        let (records, hash) = (&self.records, &self.hash);
+        let bits = |at: &u32| records.get(*at).map_or(0, |record| hash.hash_one(record.prefix));
+        self.by_prefix.insert_unique(hash.hash_one(prefix), at, bits);
+        Some(at)
+    }
+
+    /// Forgets one record, the lightest of the next few without strikes. False if there is none.
+    fn make_room(&mut self, settings: &Settings, now: Moment) -> bool {
+        let mut lightest: Option<(usize, u32)> = None;
+        for look in 0..EVICTION_LOOKS_MAX {
+            if look >= EVICTION_LOOKS && lightest.is_some() {
+                break;
+            }
+            let at = self.hand % self.records.places().max(1);
+            self.hand = at + 1;
+            if self.records.get(at).is_none() {
+                continue;
+            }
+            if !self.prune(at, settings, now) {
+                return true;
+            }
+            if let Some(record) = self.records.get(at).filter(|record| !record.has_strikes()) {
+                let candidate = (record.weight(), at);
+                lightest = Some(lightest.map_or(candidate, |best| best.min(candidate)));
+            }
+        }
+        lightest.is_some_and(|(_, at)| {
+            self.remove(at);
+            true
+        })
+    }
+
+    /// Forgets what no window sees any more, and the record if that was all. True if it stays.
+    fn prune(&mut self, at: u32, settings: &Settings, now: Moment) -> bool {
+        let Some(record) = self.records.get_mut(at) else { return false };
+        let before = record.heap_bytes();
+        let end = record.prune(settings, now);
+        self.heap_bytes = self.heap_bytes + record.heap_bytes() - before;
+        match end {
+            Some(end) => self.records.schedule(at, end),
+            None => self.remove(at),
+        }
+        end.is_some()
+    }
+
+    fn remove(&mut self, at: u32) {
+        let Some(record) = self.records.remove(at) else { return };
+        self.heap_bytes -= record.heap_bytes();
+        if let Ok(entry) = self.by_prefix.find_entry(self.hash.hash_one(record.prefix), |other| *other == at)
+        {
+            entry.remove();
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! A slab of records, each with at most one appointment: when to look at it again.
+//!
+//! ```text
+//!   chunks ─▶ [ place │ place │ … 256 ]          value + link {prev, next, due, slot} = T + 16 B
+//!                 ▲ ▲──────┘
+//!   slots  ─▶ heads of 1,024 lists, one second each; a record is in one of them, or in none
+//! ```
+//!
+//! Appointments free memory and decide nothing: whether something has expired is decided when it is
+//! read. One that is further away than a turn of the wheel waits in the last slot and goes round again.
+//! The lists run through the places themselves, so that a flood of issues leaves no memory behind, and
+//! chunks never move, so that growing copies no secret and needs no second table beside the first.
+
+use crate::clock::Moment;
+
+const CHUNK: usize = 256;
+const SLOTS: u64 = 1_024; // one turn is 17 minutes, longer than any code lives
+const SLOT_MILLIS: u64 = 1_000;
+const NONE: u32 = u32::MAX;
+const UNLISTED: u16 = u16::MAX;
+
+/// Bytes of a place beside its value.
+pub(super) const LINK_BYTES: usize = size_of::<Link>();
+
+#[derive(Clone, Copy)]
+struct Link {
+    prev: u32,
+    next: u32,
+    /// The second in which the visit is due. A `u32` of seconds is 136 years.
+    due: u32,
+    slot: u16,
+}
+
+const UNLINKED: Link = Link { prev: NONE, next: NONE, due: 0, slot: UNLISTED };
+
+struct Place<T> {
+    value: Option<T>,
+    link: Link,
+}
+
+/// Records by place. Owned by the table that knows their names.
+pub(super) struct Records<T> {
+    chunks: Vec<Vec<Place<T>>>,
+    /// First record of each slot.
+    slots: Box<[u32]>,
+    /// The slot being emptied, counted from the start of time.
+    cursor: u64,
+    /// First of the empty places, chained by `next`.
+    free: u32,
+    len: usize,
+}
+
+impl<T> Default for Records<T> {
+    fn default() -> Self {
+        let slots = vec![NONE; SLOTS as usize].into_boxed_slice();
+        Self { chunks: Vec::new(), slots, cursor: 0, free: NONE, len: 0 }
+    }
+}
+
+impl<T> Records<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Places that were ever used: `0..places()` are all a walk has to visit.
+    pub(super) fn places(&self) -> u32 {
+        self.chunks.last().map_or(0, |last| ((self.chunks.len() - 1) * CHUNK + last.len()) as u32)
+    }
+
+    pub(super) fn get(&self, at: u32) -> Option<&T> {
+        self.place(at)?.value.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        self.place_mut(at)?.value.as_mut()
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        let free = self.free;
+        if let Some(place) = self.place_mut(free) {
+            let next = place.link.next;
+            *place = Place { value: Some(value), link: UNLINKED };
+            self.free = next;
+            return free;
+        }
+        let place = Place { value: Some(value), link: UNLINKED };
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(place),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(place);
+                self.chunks.push(chunk);
+            }
+        }
+        self.places() - 1
+    }
+
+    pub(super) fn remove(&mut self, at: u32) -> Option<T> {
+        self.unlist(at);
+        let free = self.free;
+        let place = self.place_mut(at)?;
+        let value = place.value.take()?;
+        place.link = Link { next: free, ..UNLINKED };
+        self.free = at;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// Asks for a visit of the record at `at`, in the second after `due`, in place of any other.
+    pub(super) fn schedule(&mut self, at: u32, due: Moment) {
+        self.unlist(at);
+        let second = (due.as_millis() / SLOT_MILLIS + 1).min(u64::from(u32::MAX));
+        self.list(at, second as u32);
+    }
+
+    /// As [`Records::schedule`], unless an earlier visit is planned already.
+    pub(super) fn schedule_by(&mut self, at: u32, due: Moment) {
+        let second = due.as_millis() / SLOT_MILLIS + 1;
+        let planned = self.place(at).filter(|p| p.link.slot != UNLISTED).map(|p| u64::from(p.link.due));
+        if planned.is_none_or(|planned| planned > second) {
+            self.schedule(at, due);
+        }
+    }
+
+    /// As [`Records::schedule`], unless any visit is planned already.
+    pub(super) fn schedule_once(&mut self, at: u32, due: Moment) {
+        if self.place(at).is_some_and(|place| place.link.slot == UNLISTED) {
+            self.schedule(at, due);
+        }
+    }
+
+    /// The next record whose visit is due; it has no appointment any more.
+    pub(super) fn next_due(&mut self, now: Moment) -> Option<u32> {
+        let tick = now.as_millis() / SLOT_MILLIS;
+        // After a long sleep one turn meets every list; more would find them empty.
+        self.cursor = self.cursor.max(tick.saturating_sub(SLOTS));
+        loop {
+            let at = self.slots[(self.cursor % SLOTS) as usize];
+            if let Some(place) = self.place(at) {
+                let due = place.link.due;
+                self.unlist(at);
+                if u64::from(due) <= tick {
+                    return Some(at);
+                }
+                self.list(at, due);
+            } else if self.cursor < tick {
+                self.cursor += 1;
+            } else {
+                return None;
+            }
+        }
+    }
+
+    fn list(&mut self, at: u32, due: u32) {
+        let tick = u64::from(due).clamp(self.cursor + 1, self.cursor + SLOTS - 1);
+        let slot = (tick % SLOTS) as u16;
+        let next = std::mem::replace(&mut self.slots[usize::from(slot)], at);
+        if let Some(after) = self.place_mut(next) {
+            after.link.prev = at;
+        }
+        if let Some(place) = self.place_mut(at) {
+            place.link = Link { prev: NONE, next, due, slot };
+        }
+    }
+
+    fn unlist(&mut self, at: u32) {
+        let Some(place) = self.place_mut(at) else { return };
+        let Link { prev, next, slot, .. } = std::mem::replace(&mut place.link, UNLINKED);
+        if slot == UNLISTED {
+            // A free place's `next` is the chain of free places.
+            place.link.next = next;
+            return;
+        }
+        match self.place_mut(prev) {
+            Some(before) => before.link.next = next,
+            None => self.slots[usize::from(slot)] = next,
+        }
+        if let Some(after) = self.place_mut(next) {
+            after.link.prev = prev;
+        }
+    }
+
+    fn place(&self, at: u32) -> Option<&Place<T>> {
+        self.chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
+    }
+
+    fn place_mut(&mut self, at: u32) -> Option<&mut Place<T>> {
+        self.chunks.get_mut(at as usize / CHUNK)?.get_mut(at as usize % CHUNK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Seeded;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_appointment_is_kept_once_not_early_and_at_most_a_slot_late() {
+        let mut random = Seeded::new(4);
+        let mut records = Records::default();
+        let mut due: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut now = 0u64;
+        let mut visits = 0;
+        for n in 0..60_000u64 {
+            let moment = now + random.below(3_000_000);
+            let some = due.keys().nth(random.below(due.len().max(1) as u64) as usize).copied();
+            match (random.below(9), some) {
+                (0..3, _) => {
+                    let at = records.insert(n);
+                    records.schedule(at, Moment::from_millis(moment));
+                    assert_eq!(due.insert(at, moment), None, "a place in use was given away");
+                }
+                (3, Some(at)) => {
+                    records.schedule(at, Moment::from_millis(moment));
+                    due.insert(at, moment);
+                }
+                (4, Some(at)) => {
+                    records.schedule_by(at, Moment::from_millis(moment));
+                    due.entry(at)
+                        .and_modify(|due| *due = if moment / 1_000 < *due / 1_000 { moment } else { *due });
+                }
+                (5, Some(at)) => {
+                    assert!(records.remove(at).is_some() && records.get(at).is_none());
+                    due.remove(&at);
+                }
+                _ => now += random.below(8_000),
+            }
+            while let Some(at) = records.next_due(Moment::from_millis(now)) {
+                let moment = due.remove(&at).unwrap();
+                assert!(moment <= now);
+                records.remove(at).unwrap();
+                visits += 1;
+            }
+            assert!(due.values().all(|moment| moment + 2 * SLOT_MILLIS > now), "a visit was forgotten");
+            assert_eq!(records.len(), due.len());
+        }
+        assert!(visits > 5_000 && records.places() < 20_000, "{visits} visits, {} places", records.places());
+    }
+}

@@ -1,0 +1,77 @@
+//! Strikes: a breached peer window costs one, and enough of them cost a ban.
+//!
+//! ```text
+//!   window (COUNT/WINDOW)                      latch                       strikes
+//!
+//!   request 1 … COUNT   counted
+//!   request COUNT+1     refused = breached ──▶ open: closes, strike ─────▶ +1 ── reaches bans.strikes?
+//!   request COUNT+2 …   refused            ──▶ closed: nothing               yes ▼
+//!        ⋮                                     opens again WINDOW after       ban, strikes = 0,
+//!   request n           refused            ──▶ its strike: strike ────────▶   latches stay closed
+//! ```
+//!
+//! So one window strikes at most once in any span of its WINDOW, however hard it is hammered; a client
+//! that keeps to `Retry-After` is never struck at all. A policy with several limits (`["20/1m","100/1h"]`)
+//! has a latch for each; a request that breaches two at once closes both and strikes once. Each network
+//! around an IPv6 peer has its own windows, latches and strikes, and it is the network whose window was
+//! breached that is struck and banned: a rotating attacker in a /48 does not hide behind fresh /64s, and a
+//! noisy /64 alone does not take its neighbours down.
+
+use std::time::Duration;
+
+use super::window::{Limit, WindowLog};
+use crate::clock::Moment;
+
+/// Which window: the policy's place among a peer's, and the limit's place in the policy.
+pub(super) type WindowName = (u8, u8);
+
+/// A window that has struck and may not again yet.
+#[derive(Clone, Copy, Debug)]
+struct Latch {
+    of: WindowName,
+    opens: Moment,
+}
+
+/// The strikes of one network. Owned by its record; few networks ever have any.
+#[derive(Debug, Default)]
+pub(super) struct Strikes {
+    recent: WindowLog,
+    latches: Vec<Latch>,
+}
+
+impl Strikes {
+    /// Closes the latch of a breached window. True if it was open.
+    pub(super) fn latch(&mut self, of: WindowName, window: Duration, now: Moment) -> bool {
+        self.latches.retain(|latch| latch.opens > now);
+        if self.latches.iter().any(|latch| latch.of == of) {
+            return false;
+        }
+        self.latches.push(Latch { of, opens: now.after(window) });
+        true
+    }
+
+    /// Counts a strike. True if it is one too many.
+    pub(super) fn strike(&mut self, rule: &[Limit], now: Moment) -> bool {
+        self.recent.record(rule.into(), now);
+        rule.iter().any(|limit| self.recent.count(limit.window, now) >= limit.count)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.recent = WindowLog::default();
+    }
+
+    /// Forgets what counts no more. True if nothing is left.
+    pub(super) fn prune(&mut self, rule: &[Limit], now: Moment) -> bool {
+        self.latches.retain(|latch| latch.opens > now);
+        self.recent.prune(rule.into(), now) && self.latches.is_empty()
+    }
+
+    /// When nothing will be left.
+    pub(super) fn empty_at(&self, rule: &[Limit]) -> Option<Moment> {
+        self.latches.iter().map(|latch| latch.opens).chain(self.recent.empty_at(rule.into())).max()
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.latches.capacity() * size_of::<Latch>() + self.recent.heap_bytes()
+    }
+}

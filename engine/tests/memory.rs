@@ -1,0 +1,334 @@
+//! What state costs, counted where it is allocated, and what a flood can't take away (A21c, A21d, A67).
+//!
+//! Allocator overhead is that of glibc: eight bytes a block, rounded up to sixteen, at least 32.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "another outcome than the story's ends the story")]
+#![allow(unsafe_code, reason = "an allocator that counts has to be one")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use authepy_engine::clock::{Moment, Now};
+use authepy_engine::code::Code;
+use authepy_engine::id::IdSecret;
+use authepy_engine::limits::{Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, PEER_RECORD_BYTES};
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::request::{
+    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Slot,
+};
+use authepy_engine::route::StartKeys;
+use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::testing::{Seeded, as_shipped};
+
+thread_local! {
+    /// Bytes this thread has allocated and not freed, with their overhead.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn block(layout: Layout) -> usize {
+    (layout.size() + 8).next_multiple_of(16).max(32)
+}
+
+// SAFETY: every call is handed to the system's allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _thread_ends = HELD.try_with(|held| held.set(held.get().wrapping_add(block(layout))));
+        // SAFETY: as above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        let _thread_ends = HELD.try_with(|held| held.set(held.get().wrapping_sub(block(layout))));
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
+
+struct Story {
+    shard: Shard,
+    keys: StartKeys,
+    entropy: Seeded,
+    seconds: u64,
+}
+
+/// The tables have just grown where their load is 7/16, the least: 8 × 2ⁿ⁻¹ of 7/8 × 2ⁿ places.
+const JUST_GROWN: u64 = 7 * (1 << 13) + 1;
+
+#[test]
+fn a_live_verification_costs_at_most_256_bytes_all_included() {
+    let mut story = Story::new(|_| {});
+    let empty = HELD.get();
+    for n in 0..JUST_GROWN {
+        story.issue(n, "verification").unwrap();
+    }
+    let each = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
+    println!("{each:.1} B for each live verification where the tables have just grown");
+    assert!(each <= INBOX_RECORD_BYTES as f64, "{each}");
+    let accounted = story.shard.census().inbox_bytes as f64 / JUST_GROWN as f64;
+    assert!(accounted >= each, "the ceiling counts {accounted} B, {each} B are held");
+    // Ended, an inbox that remembers its mail for a day.
+    story.seconds = 301;
+    while story.shard.sweep(story.now().at) {}
+    let idle = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
+    println!("{idle:.1} B for each inbox that only remembers");
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, JUST_GROWN as usize));
+    assert!(idle <= (INBOX_IDLE_BYTES + 21) as f64, "{idle}: the emptied id index stays as large as it was");
+}
+
+#[test]
+fn what_a_verification_has_besides_is_accounted() {
+    let mut story = Story::new(|s| s.recipient_issue = vec![limit(100, 86_400)]);
+    let empty = HELD.get();
+    for n in 0..2_000 {
+        let notes = format!("{{\"ref\":\"{}\"}}", "x".repeat((n % 500) as usize));
+        let purpose = "p".repeat(1 + n as usize % 64);
+        let issue = Issue { metadata: Some(notes.into()), ..story.request(n % 400, &purpose) };
+        assert!(matches!(story.ask(Command::Issue(issue)), Outcome::Issued(_)));
+    }
+    let (held, accounted) = (HELD.get() - empty, story.shard.census().inbox_bytes);
+    println!("{held} B held, {accounted} B accounted");
+    assert!(accounted >= held * 95 / 100 && accounted <= held * 3 / 2);
+}
+
+#[test]
+fn issues_without_a_window_leave_no_appointments_behind() {
+    let mut story = Story::new(|s| {
+        (s.recipient_issue, s.recipient_peer_issue) = Default::default();
+    });
+    let cycle = |story: &mut Story| {
+        for n in 0..20_000 {
+            let slot = story.issue(n % 10, "login").unwrap().0;
+            assert!(matches!(story.ask(Command::Cancel(slot)), Outcome::Cancelled));
+        }
+        HELD.get()
+    };
+    let first = cycle(&mut story);
+    assert_eq!(cycle(&mut story), first, "20,000 issues later");
+}
+
+#[test]
+fn a_spray_of_a_million_recipients_costs_no_live_code() {
+    const CEILING: usize = 64 << 20;
+    let mut story = Story::new(|s| s.capacity = Capacity::of(CEILING, 1));
+    let empty = HELD.get();
+    let honest: Vec<_> = (0..1_000).map(|n| story.issue(n, "login").unwrap()).collect();
+    let (mut refused, mut most) = (0, 0);
+    for n in 0..1_000_000 {
+        refused += u64::from(story.issue(1_000_000 + n, "spray").is_err());
+        most = most.max(HELD.get() - empty);
+    }
+    println!("{refused} of 1,000,000 sprayed issues were refused; {most} B at most");
+    assert!(refused > 800_000);
+    assert!(most <= CEILING, "{most} B held");
+    for (slot, code) in honest {
+        let check = Check { slot, code, address: None, nonce: None };
+        assert!(matches!(story.ask(Command::Check(check)), Outcome::Approved(_)));
+    }
+    // When the spray has expired and its windows have passed, there is room again.
+    story.seconds = 90_000;
+    while story.shard.sweep(story.now().at) {}
+    assert!(story.issue(5, "login").is_ok());
+}
+
+#[test]
+fn noise_of_a_million_prefixes_launders_no_strike() {
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity::of(16 << 20, 1);
+        s.peer.denied = vec![limit(30, 60)];
+    });
+    let villain = Peer::from(IpAddr::from([203, 0, 113, 7]));
+    // Four windows breached, four strikes.
+    let strike = |story: &mut Story, activity, count| {
+        let last = (0..count).map(|_| story.charge(villain, activity)).last().unwrap();
+        last.refusal.unwrap()
+    };
+    for (activity, count) in
+        [(Activity::Issue, 21), (Activity::Check, 61), (Activity::Denied, 31), (Activity::Handshake, 101)]
+    {
+        assert!(matches!(strike(&mut story, activity, count), Refusal::RateLimited { .. }));
+    }
+    let capacity = Capacity::of(16 << 20, 1);
+    let before = HELD.get();
+    let mut uncounted = 0;
+    for n in 0..1_000_000u32 {
+        let noise = Peer::from(IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+        uncounted += u32::from(story.charge(noise, Activity::Issue).refusal.is_some());
+    }
+    assert_eq!(uncounted, 0, "noise pushes out noise");
+    let holdings = story.shard.census();
+    assert!(holdings.peers <= capacity.peers, "{holdings:?}");
+    let each = (HELD.get() - before) as f64 / holdings.peers as f64;
+    println!("{each:.1} B for each of {} peers", holdings.peers);
+    assert!(each <= PEER_RECORD_BYTES as f64, "{each}");
+    story.seconds = 60;
+    let fifth = strike(&mut story, Activity::Denied, 31);
+    assert!(matches!(fifth, Refusal::Banned { .. }), "{fifth:?}");
+}
+
+#[test]
+fn a_full_table_of_struck_peers_refuses_issues_and_lets_checks_pass() {
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity { peers: 50, ..Capacity::UNBOUNDED };
+        s.peer.check = vec![limit(0, 60)];
+    });
+    let peer = |n: u8| Peer::from(IpAddr::from([10, 0, 0, n]));
+    for n in 0..50 {
+        assert!(story.charge(peer(n), Activity::Check).refusal.is_some(), "a strike for each");
+    }
+    let issue = story.charge(peer(100), Activity::Issue);
+    assert!(matches!(issue.refusal, Some(Refusal::Overloaded { .. })), "{issue:?}");
+    assert_eq!(story.charge(peer(100), Activity::Denied).refusal, None);
+    assert_eq!(story.shard.census().peers, 50);
+    // Strikes and latches pass; then there is a place again.
+    story.seconds = 600;
+    assert_eq!(story.charge(peer(100), Activity::Issue).refusal, None);
+}
+
+#[test]
+fn a_full_ban_table_forgets_the_ended_first_and_a_live_ban_never() {
+    let mut story = Story::new(|s| s.capacity = Capacity { bans: 1_000, ..Capacity::UNBOUNDED });
+    let ban = |story: &mut Story, n: u32, secs: u64| {
+        let prefix = IpAddr::from(n.to_be_bytes()).to_string().parse::<Prefix>().unwrap();
+        story.ask(Command::Ban(Ban { prefix, span: Some(Duration::from_secs(secs)) }))
+    };
+    for n in 0..1_000 {
+        assert!(matches!(ban(&mut story, n, 100 + u64::from(n)), Outcome::Banned(_)));
+    }
+    for n in 1_000..100_000 {
+        assert!(matches!(ban(&mut story, n, 1_000), Outcome::Refused(Refusal::Overloaded { .. })));
+    }
+    assert_eq!(story.shard.bans(story.now().at).len(), 1_000);
+    story.seconds = 105;
+    let ended = (1_000..1_010).filter(|&n| matches!(ban(&mut story, n, 1_000), Outcome::Banned(_))).count();
+    assert_eq!(ended, 6, "those that ended after 100 to 105 s made room, nobody else");
+    assert_eq!(story.shard.bans(story.now().at).len(), 1_000);
+}
+
+#[test]
+fn a_peer_with_strikes_that_finds_no_place_for_its_ban_stays_limited() {
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity { bans: 1, ..Capacity::UNBOUNDED };
+        s.bans.strikes = vec![limit(1, 600)];
+    });
+    let (first, second) = (Peer::from(IpAddr::from([1, 1, 1, 1])), Peer::from(IpAddr::from([2, 2, 2, 2])));
+    let flood =
+        |story: &mut Story, peer| (0..31).map(|_| story.charge(peer, Activity::Denied)).last().unwrap();
+    assert!(matches!(flood(&mut story, first).refusal, Some(Refusal::Banned { .. })));
+    assert!(matches!(flood(&mut story, second).refusal, Some(Refusal::RateLimited { .. })));
+    // The first ban ends; the next strike of the other finds the place.
+    story.seconds = 3 * 3_600;
+    assert!(matches!(flood(&mut story, second).refusal, Some(Refusal::Banned { .. })));
+}
+
+#[test]
+fn rotation_inside_a_48_is_counted_and_banned_as_a_whole() {
+    let mut story = Story::new(|_| {});
+    let subnet = |n: u16| Peer::from(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 1, n, 0, 0, 0, 1)));
+    let (mut accepted, mut banned_at) = (0, None);
+    for minute in 0..10 {
+        story.seconds = 60 * minute;
+        for n in 0..2_000u16 {
+            let at = n.wrapping_mul(7_919);
+            match story.charge(subnet(at), Activity::Issue).refusal {
+                None => accepted += 1,
+                Some(Refusal::Banned { .. }) => {
+                    banned_at.get_or_insert(minute);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    // 16 × 20 a minute for the /48; a strike each minute, the fifth bans it.
+    assert_eq!((accepted, banned_at), (5 * 320, Some(4)));
+    let neighbour = Peer::from(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1)));
+    assert_eq!(story.charge(neighbour, Activity::Issue).refusal, None, "another /48");
+}
+
+#[test]
+fn two_hundred_people_behind_one_address_get_through_beside_an_abuser_below_the_limits() {
+    // 200 people sign up in two and a half hours; the abuser tries a code every other second. One that
+    // goes past the limits takes the address down with it: bans are blunt behind shared addresses.
+    let mut story = Story::new(|_| {});
+    let nat = Peer::from(IpAddr::from([198, 51, 100, 1]));
+    let (mut tried, mut through) = (0, 0);
+    for second in 0..200 * 45 {
+        story.seconds = second;
+        if second % 2 == 0 {
+            story.charge(nat, Activity::Check);
+        }
+        if second % 45 == 0 {
+            tried += 2;
+            through += u32::from(story.charge(nat, Activity::Issue).refusal.is_none());
+            through += u32::from(story.charge(nat, Activity::Check).refusal.is_none());
+        }
+    }
+    let share = f64::from(through) / f64::from(tried);
+    println!("{through} of {tried} requests of honest people passed");
+    assert!(tried == 400 && share >= 0.95, "{share}");
+}
+
+impl Story {
+    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = as_shipped();
+        change(&mut settings);
+        let mut entropy = Seeded::new(21);
+        let keys = StartKeys::draw(&mut entropy);
+        Self { shard: Shard::new(keys.clone(), settings), keys, entropy, seconds: 0 }
+    }
+
+    fn now(&self) -> Now {
+        Now { at: Moment::from_millis(self.seconds * 1_000), unix_ms: self.seconds * 1_000 }
+    }
+
+    fn ask(&mut self, command: Command) -> Outcome {
+        let outcome = self.shard.handle(self.now(), command, &mut self.entropy);
+        drop(self.shard.take_ban_changes());
+        outcome
+    }
+
+    fn charge(&mut self, peer: Peer, activity: Activity) -> Charged {
+        match self.ask(Command::Charge(Charge { peer, activity, mode: Mode::Live })) {
+            Outcome::Charged(charged) => charged,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn request(&mut self, inbox: u64, purpose: &str) -> Issue {
+        let name = format!("ada{inbox}@example.com");
+        Issue {
+            inbox: self.keys.fingerprint(&name, Mode::Live),
+            address: self.keys.exact_address(&name),
+            owner: OWNER,
+            peer: None,
+            secret: IdSecret::draw(&mut self.entropy),
+            code_length: None,
+            lifetime: None,
+            nonce: None,
+            purpose: purpose.into(),
+            metadata: None,
+        }
+    }
+
+    fn issue(&mut self, inbox: u64, purpose: &str) -> Result<(Slot, Code), Refusal> {
+        let request = self.request(inbox, purpose);
+        match self.ask(Command::Issue(request)) {
+            Outcome::Issued(issued) => Ok((Slot::locate(&self.keys, issued.id, OWNER), issued.code)),
+            Outcome::Refused(refusal) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn limit(count: u32, seconds: u64) -> Limit {
+    Limit { count, window: Duration::from_secs(seconds) }
+}
