@@ -11,12 +11,10 @@ use authepy_engine::actor::{self, Seat, Teller};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::IdSecret;
-use authepy_engine::limits::Capacity;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{Check, Command, Issue, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
-use authepy_engine::shard::Settings;
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, as_shipped};
 use authepy_transport::delivery::{
     Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig, Show,
 };
@@ -301,15 +299,7 @@ impl Story {
 
 fn engine() -> (StartKeys, Vec<Seat>, Teller) {
     let keys = StartKeys::draw(&mut Seeded::new(7));
-    let settings = Settings {
-        code_length: 6,
-        lifetime: Duration::from_secs(300),
-        attempts: 5,
-        resend_after: Duration::from_secs(30),
-        sends: 5,
-        recipient_issue: Vec::new(),
-        capacity: Capacity::of(1 << 20, 1),
-    };
+    let settings = as_shipped();
     let (seats, teller, _readiness) = actor::seats(1, &settings, &keys, now, || Box::new(Seeded::new(9)));
     (keys, seats, teller)
 }
@@ -336,6 +326,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
             inbox,
             address,
             owner,
+            peer: None,
             secret: IdSecret::draw(&mut Seeded::new(11)),
             code_length: None,
             lifetime: None,
