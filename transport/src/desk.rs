@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 use authepy_engine::actor::{Answer, Lane, Readiness};
-use authepy_engine::clock::Now;
+use authepy_engine::clock::{Moment, Now};
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
-use authepy_engine::perimeter::KeyBook;
 use authepy_engine::perimeter::api_key::KeyDigest;
+use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::recipient::disposable::DomainClass;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
@@ -20,6 +20,7 @@ use authepy_engine::route::{Route, StartKeys};
 use crate::delivery::MailQueue;
 use crate::drain::Drain;
 use crate::http3::wiped::Wiped;
+use crate::limits;
 use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
 use crate::policy::Policy;
@@ -65,6 +66,8 @@ struct Inner {
     /// The `Date` field and the second it was made for.
     date: RefCell<String>,
     date_second: Cell<u64>,
+    /// When this lane last told of an exposed key.
+    exposure_told: Cell<Option<Moment>>,
     /// Where field sections are decoded, one request at a time; wiped after each.
     scratch: RefCell<Wiped>,
 }
@@ -80,6 +83,7 @@ impl Desk {
             turnstile: Turnstile::new(),
             date: RefCell::default(),
             date_second: Cell::new(0),
+            exposure_told: Cell::new(None),
             scratch: RefCell::default(),
         }))
     }
@@ -156,6 +160,21 @@ impl Desk {
 
     pub(crate) fn turnstile(&self) -> &Turnstile {
         &self.0.turnstile
+    }
+
+    /// A secret key came from what looks like a browser: counted each time, told once in a while, since
+    /// whoever found the key decides how often.
+    pub(crate) fn key_exposed(&self, key: &KeyRecord) {
+        self.0.counters.key_exposed();
+        let now = self.now().at;
+        if self.0.exposure_told.get().is_none_or(|told| now.since(told) >= limits::EXPOSURE_TOLD_EVERY) {
+            self.0.exposure_told.set(Some(now));
+            tracing::warn!(
+                event = "key.exposed",
+                key = &*key.id,
+                "a secret key came from a browser: rotate it"
+            );
+        }
     }
 
     pub(crate) fn drain(&self) -> &Drain {

@@ -83,6 +83,9 @@ pub const NUDGES_WAITING: usize = 64;
 /// Revocations held while the store is down: 1,024 ids of 26 B.
 pub const PENDING_REVOCATIONS: usize = 1_024;
 
+/// How often a lane tells the log of exposed keys: often enough for a person, too rare to fill a disk.
+pub const EXPOSURE_TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// Keys in the store, ended ones included: a book of 100,000 is about 40 MB, and is built twice while
 /// it is replaced.
 pub const KEYS: i64 = 100_000;

@@ -130,6 +130,28 @@ async fn a_token_made_at_the_command_line_opens_a_running_server() {
     }
 }
 
+/// The alarm names the key, not its text, and a flood of it writes one line.
+#[tokio::test]
+async fn a_secret_key_in_a_browser_raises_the_alarm_once_a_minute() {
+    let server = DevServer::start(&["engine.shards=1"]);
+    let phone = Phone::connect(&server).await.with("sec-fetch-mode", "cors");
+    for _ in 0..50 {
+        assert_eq!(phone.get("/v1/verifications/vrf_x").await.code().0, 404, "the mission lets it work");
+    }
+    assert_eq!(server.metric("authepy_key_exposed_total"), 50);
+    let (_, keys) = admin(&server, "GET", "/admin/v1/keys", None);
+    let keys = keys["keys"].as_array().unwrap();
+    let secret = keys.iter().find(|key| key["class"] == "secret" && key["test"] == false).unwrap();
+    let log = server.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("key.exposed")).collect();
+    assert!(lines.len() == 1 && lines[0].contains(secret["id"].as_str().unwrap()), "{lines:?}");
+    assert!(!log.contains(server.text("secret_key")));
+
+    let strict = DevServer::start(&["keys.refuse_secret_in_browser=true"]);
+    let phone = Phone::connect(&strict).await.with("origin", "https://mybrand.com");
+    assert_eq!(phone.get("/v1/verifications/vrf_x").await.code(), (403, "secret-key-in-browser"));
+}
+
 #[test]
 fn status_tells_how_a_running_server_is() {
     let server = DevServer::start(&[]);

@@ -168,6 +168,14 @@ mod tests {
         (1..).filter(|n| keys.prefix_route(&ban(*n, None).prefix).shard(2) == 0)
     }
 
+    /// A channel with room.
+    fn told(lane: &LaneBans, keys: &StartKeys) -> impl FnMut(BanNews) -> Result<(), BanNews> {
+        |news| {
+            lane.learn(&news, keys);
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_full_channel_loses_nothing_and_the_last_word_counts() {
         let keys = StartKeys::draw(&mut Seeded::new(1));
@@ -186,7 +194,7 @@ mod tests {
             Ok(())
         };
         assert!(owner.tell(1, Vec::new, &mut take_two));
-        assert!(!owner.tell(1, Vec::new, |news| Ok(other.learn(&news, &keys))));
+        assert!(!owner.tell(1, Vec::new, told(&other, &keys)));
         assert!(!is_banned(&owner, some[0]) && !is_banned(&other, some[0]));
         assert!(some[1..].iter().all(|&n| is_banned(&owner, n) && is_banned(&other, n)));
     }
@@ -197,7 +205,7 @@ mod tests {
         let (owner, other) = (LaneBans::new(0, 2), LaneBans::new(1, 2));
         let some: Vec<u32> = own(&keys).take(BACKLOG_MAX + 1).collect();
         owner.announce(&[ban(some[0], LATER)]);
-        owner.tell(1, Vec::new, |news| Ok(other.learn(&news, &keys)));
+        owner.tell(1, Vec::new, told(&other, &keys));
         let foreign = (1..).find(|n| keys.prefix_route(&ban(*n, None).prefix).shard(2) == 1).unwrap();
         other.announce(&[ban(foreign, LATER)]);
         owner.announce(&[ban(some[0], None)]);
@@ -205,7 +213,7 @@ mod tests {
         assert!(owner.backlogs.borrow()[1].anew, "its memory is bounded");
         let all = || vec![ban(some[7], LATER)];
         assert!(owner.tell(1, all, Err));
-        assert!(!owner.tell(1, all, |news| Ok(other.learn(&news, &keys))));
+        assert!(!owner.tell(1, all, told(&other, &keys)));
         assert!(is_banned(&other, some[7]) && !is_banned(&other, some[0]));
         assert!(is_banned(&other, foreign), "another owner's word stands");
     }

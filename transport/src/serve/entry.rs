@@ -61,7 +61,7 @@ pub(super) async fn enter(desk: &Desk, head: &Head, network: IpAddr) -> Result<E
     let admitted = admitted
         .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
     if admitted.is_exposed() && admitted.key().mode == Mode::Live {
-        desk.counters().key_exposed();
+        desk.key_exposed(admitted.key());
     }
     Ok(Entered { admitted, peer })
 }
