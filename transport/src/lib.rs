@@ -5,10 +5,11 @@
 //!                                                              ├─▶ serve ─▶ desk ─▶ engine
 //!   TCP ─▶ tcp_socket ─▶ tcp (hyper) ──────▶ exchange ─────────┘     │
 //!                                                    reply ◀─ wire ◀─┴─▶ delivery ─▶ relay
+//!   store ◀─▶ control ── Published: keys, policy, certificate ──▶ lanes
 //! ```
 //!
-//! Lanes share nothing but what is immutable and counters; the delivery runs on a thread of its own; the
-//! control plane on the main thread. Hang either of the latter, and checks go on.
+//! Lanes share nothing but what is immutable and counters; delivery and control plane run on threads of
+//! their own. Hang either, and checks go on.
 
 mod accept;
 mod connection;
