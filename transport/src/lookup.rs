@@ -106,8 +106,11 @@ fn said(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
 /// earlier one. A key is drawn by the store before it is used, so one that is unknown does not become
 /// known later; the span covers stores that were restored.
 pub(crate) struct UnknownKeys {
-    places: Box<[Option<([u8; 16], Moment)>]>,
+    places: Box<[Option<UnknownKey>]>,
 }
+
+/// A part of a digest, and until when it is remembered.
+type UnknownKey = ([u8; 16], Moment);
 
 impl Default for UnknownKeys {
     fn default() -> Self {

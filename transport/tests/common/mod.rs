@@ -12,9 +12,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 pub mod operator;
@@ -27,8 +29,11 @@ pub mod tcp;
 pub struct DevServer {
     process: Child,
     pub ready: Value,
-    log: Arc<Mutex<String>>,
+    log: Arc<(Mutex<String>, Condvar)>,
 }
+
+/// Longest a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Switches off every limit, for tests of something else.
 pub const NO_LIMITS: [&str; 7] = [
@@ -66,18 +71,19 @@ impl DevServer {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let (kept, mut stderr) = (log.clone(), process.stderr.take().unwrap());
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = stderr.read(&mut chunk) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..length]));
+                kept.0.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..length]));
+                kept.1.notify_all();
             }
         });
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("no ready line but {line:?}; log: {}", log.lock().unwrap()));
+            .unwrap_or_else(|_| panic!("no ready line but {line:?}; log: {}", log.0.lock().unwrap()));
         Self { process, ready, log }
     }
 
@@ -93,13 +99,41 @@ impl DevServer {
         self.text("tcp").parse().unwrap()
     }
 
+    /// What `dev` says its authority is.
+    pub fn ca(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.text("ca")).unwrap()
+    }
+
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
 
     /// What the server wrote to standard error so far.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.0.lock().unwrap().clone()
+    }
+
+    /// Waits until the log has said this so many times.
+    pub fn log_says(&self, what: &str, times: usize) {
+        let unsaid = |log: &mut String| log.matches(what).count() < times;
+        let (log, ended) =
+            self.log.1.wait_timeout_while(self.log.0.lock().unwrap(), PATIENCE, unsaid).unwrap();
+        assert!(!ended.timed_out(), "{what:?} not {times} times in: {log}");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// SIGHUP, and the log's word that it was obeyed or not, for the `time`-th time.
+    pub fn reload(&self, word: &str, time: usize) {
+        self.signal("-HUP");
+        self.log_says(word, time);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
     }
 
     /// Resident memory in KiB.

@@ -3,20 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+
+#[path = "../common/mod.rs"]
+mod common;
 
 pub mod client;
 
-/// Longest a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use common::{DevServer as Server, PATIENCE};
 
 /// Runs the binary to its end, in this folder and with these variables.
 pub fn authepy(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -116,90 +113,6 @@ impl Folder {
     }
 }
 
-/// A running server, ended with the test.
-pub struct Server {
-    process: Child,
-    pub ready: Value,
-    log: Arc<(Mutex<String>, Condvar)>,
-}
-
-impl Server {
-    pub fn run(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_authepy"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new((Mutex::new(String::new()), Condvar::new()));
-        let (kept, mut stderr) = (log.clone(), process.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(length @ 1..) = stderr.read(&mut chunk) {
-                kept.0.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..length]));
-                kept.1.notify_all();
-            }
-        });
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("no ready line but {line:?}; log: {}", log.0.lock().unwrap()));
-        Self { process, ready, log }
-    }
-
-    pub fn text(&self, member: &str) -> &str {
-        self.ready[member].as_str().unwrap()
-    }
-
-    pub fn h3(&self) -> SocketAddr {
-        self.text("h3").parse().unwrap()
-    }
-
-    pub fn tcp(&self) -> SocketAddr {
-        self.text("tcp").parse().unwrap()
-    }
-
-    /// What `dev` says its authority is.
-    pub fn ca(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_file(self.text("ca")).unwrap()
-    }
-
-    pub fn log(&self) -> String {
-        self.log.0.lock().unwrap().clone()
-    }
-
-    /// Waits until the log has said this so many times.
-    pub fn log_says(&self, what: &str, times: usize) {
-        let said = |log: &mut String| log.matches(what).count() < times;
-        let (log, ended) = self.log.1.wait_timeout_while(self.log.0.lock().unwrap(), PATIENCE, said).unwrap();
-        assert!(!ended.timed_out(), "{what:?} not {times} times in: {log}");
-    }
-
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// SIGHUP, and the log's word that it was obeyed or not, for the `time`-th time.
-    pub fn reload(&self, word: &str, time: usize) {
-        self.signal("-HUP");
-        self.log_says(word, time);
-    }
-
-    pub fn is_running(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
-    }
-}
-
 /// What the log says of a config that was taken, and of one that was not.
 pub const TAKEN: &str = "the config was read again";
 pub const NOT_TAKEN: &str = "the config can't be used";
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.process.kill();
-        let _reaped = self.process.wait();
-        assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
-    }
-}
