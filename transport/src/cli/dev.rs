@@ -178,12 +178,13 @@ fn folder_fault() -> Failure {
 }
 
 fn introduce(ready: &Ready) {
-    let Ready { h3, ca, restricted_key, secret_key, outbox, admin, .. } = ready;
+    let Ready { h3, ca, restricted_key, secret_key, outbox, admin, admin_token, .. } = ready;
     say(&format!("Authepy serves HTTP/3 on udp://{h3}, HTTP/2 and HTTP/1.1 on the same TCP port."));
     say(&format!("  secret key      {secret_key}"));
     say(&format!("  restricted key  {restricted_key}   (origins: {})", ORIGINS.join(", ")));
     say(&format!("  mail            {}/new", outbox.display()));
     say(&format!("  metrics         {admin}/metrics"));
+    say(&format!("  status          AUTHEPY_ADMIN_TOKEN={admin_token} authepy status --admin {admin}"));
     say("Issue a code (curl takes --http3-only where it was built with HTTP/3):");
     say(&format!("  curl --cacert {} https://localhost:{}/v1/verifications \\", ca.display(), h3.port()));
     say(&format!("    -H 'Authorization: Bearer {secret_key}' -H 'Content-Type: application/json' \\"));

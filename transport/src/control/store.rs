@@ -139,12 +139,8 @@ impl Store {
             .acquire_timeout(STORE_PATIENCE)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if kind == StoreKind::Sqlite {
-                        // Readers and the writer don't wait for each other; a full disk loses no commit.
-                        connection.execute("PRAGMA journal_mode = WAL").await?;
-                        connection.execute("PRAGMA synchronous = FULL").await?;
-                        connection.execute("PRAGMA busy_timeout = 1500").await?;
-                        connection.execute("PRAGMA foreign_keys = ON").await?;
+                    for statement in preparations(kind) {
+                        connection.execute(*statement).await?;
                     }
                     Ok(())
                 })
@@ -188,6 +184,21 @@ impl Store {
         let first = Migration::new(1, "first".into(), MigrationType::Simple, SCHEMA.into_sql_str(), false);
         let migrator = Migrator::with_migrations(vec![first]);
         migrator.run(&self.pool).await.map_err(|_| StoreFault::Down("its schema can't be brought up to date"))
+    }
+}
+
+/// What every connection begins with.
+const fn preparations(kind: StoreKind) -> &'static [&'static str] {
+    match kind {
+        // Readers and the writer don't wait for each other; a full disk loses no commit.
+        StoreKind::Sqlite => &[
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA busy_timeout = 1500",
+            "PRAGMA foreign_keys = ON",
+        ],
+        // Else every start would log that the schema is there already.
+        StoreKind::Postgres => &["SET client_min_messages = warning"],
     }
 }
 
