@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub mod operator;
+pub mod peers;
 pub mod phone;
 pub mod postgres;
 pub mod serve;
