@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   handshake ──▶ serving ──▶ draining (GOAWAY sent, later streams refused) ──▶ closed
-//!                    │                                                            ▲
-//!                    └── fault of the connection · reset budget used up ──────────┘
+//!       │            │                                                            ▲
+//!       │            └── fault of the connection · reset budget used up · ban ────┤
+//!       └── not welcome ──────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A connection is one task, and each of its streams another, all on the lane's thread; what they share
@@ -19,7 +20,7 @@ use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::accept::{Admission, Place};
+use crate::accept::{Admission, Place, ShowOut};
 use crate::desk::Desk;
 use crate::exchange::Http3Exchange;
 use crate::http3::control;
@@ -35,7 +36,8 @@ pub(crate) struct Session {
     connection: Connection,
     pub(crate) desk: Desk,
     pub(crate) admission: Admission,
-    /// The address the handshake proved; a later one is a claim until its path is validated.
+    /// The address the handshake proved, for the whole life of the connection: a later one may be a claim,
+    /// and whoever moves takes his strikes along.
     pub(crate) peer: IpAddr,
     peer_streams: RefCell<PeerStreams>,
     /// Requests that ended without a whole answer.
@@ -49,13 +51,20 @@ pub(crate) struct Session {
 
 /// Sees one connection through, from its first packet to its last.
 pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, mut place: Place) {
+    // Until the handshake is over, nothing is heard from any other address, so this is the one it proves. The
+    // connection may have moved by the time we are told, perhaps to an address it only claims.
+    let peer = incoming.remote_address().ip().to_canonical();
     let Ok(connecting) = incoming.accept() else { return };
     let Ok(Ok(connection)) = timeout(limits::HANDSHAKE_DEADLINE, connecting).await else { return };
-    place.established();
+    let closing = connection.clone();
+    let show_out: ShowOut = Rc::new(move || closing.close(number(Code::ExcessiveLoad), b""));
+    let Some(_listed) = admission.welcome(&desk, &mut place, peer, show_out.clone()).await else {
+        return show_out();
+    };
     let _open = desk.drain().guard();
     desk.counters().connected(Protocol::Quic);
     let session = Rc::new(Session {
-        peer: connection.remote_address().ip().to_canonical(),
+        peer,
         connection,
         desk,
         admission,

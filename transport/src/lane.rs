@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::actor::{Lane, LaneThread, Seat};
-use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use rustls::ServerConfig as TlsConfig;
 
-use crate::accept::{Admission, InUse, accept};
-use crate::config::Connections;
+use crate::accept::{Admission, Bounds, Caps, accept};
 use crate::desk::{Desk, Shared};
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::socket::LaneConnectionIds;
+use crate::socket::{BanDrop, LaneConnectionIds};
 use crate::tcp;
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -31,6 +30,8 @@ pub struct Doors {
     pub quic: quinn::ServerConfig,
     /// HTTP/2 and HTTP/1.1.
     pub tls: Arc<TlsConfig>,
+    /// How many connections the process has.
+    pub(crate) caps: Arc<Caps>,
     /// How many lanes share the port.
     pub lanes: usize,
     /// The core to stay on.
@@ -42,17 +43,17 @@ pub fn start(
     seat: Seat,
     doors: Doors,
     shared: Shared,
-    bounds: &Connections,
+    bounds: Bounds,
     counters: Arc<Counters>,
     started: flume::Sender<io::Result<()>>,
 ) -> LaneThread {
-    let admission = Admission::new(bounds, doors.lanes);
     seat.start(move |lane| async move {
         if let Some(core) = doors.core {
             pin(core);
         }
         let policy = shared.policy.clone();
         let desk = Desk::new(lane.clone(), shared, counters.clone());
+        let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
         let gate = desk.clone();
         tokio::task::spawn_local(async move { gate.turnstile().run().await });
         let result = open(&lane, doors, &desk, &admission);
@@ -63,11 +64,9 @@ pub fn start(
 }
 
 fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
-    // One tally for all doors of the lane: a peer's share is the same whichever way it comes.
-    let in_use = InUse::default();
     for socket in doors.udp {
-        let endpoint = endpoint(lane.index(), doors.lanes, doors.quic.clone(), socket)?;
-        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone(), in_use.clone()));
+        let endpoint = endpoint(lane, doors.lanes, doors.quic.clone(), socket)?;
+        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
         let port = listener.local_addr()?.port();
@@ -78,16 +77,17 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
             doors.tls.clone(),
             desk.clone(),
             admission.clone(),
-            in_use.clone(),
         ));
     }
     Ok(())
 }
 
-fn endpoint(lane: usize, lanes: usize, quic: quinn::ServerConfig, socket: UdpSocket) -> io::Result<Endpoint> {
+fn endpoint(lane: &Lane, lanes: usize, quic: quinn::ServerConfig, socket: UdpSocket) -> io::Result<Endpoint> {
+    let (runtime, index) = (Arc::new(TokioRuntime), lane.index());
     let mut config = EndpointConfig::default();
-    config.cid_generator(move || Box::new(LaneConnectionIds::new(lane, lanes)));
-    Endpoint::new(config, Some(quic), socket, Arc::new(TokioRuntime))
+    config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
+    let socket = BanDrop::new(lane, runtime.wrap_udp_socket(socket)?);
+    Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
 }
 
 /// Tells the size of the shard, and tells the shard what the operator has changed.

@@ -18,12 +18,26 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// Unacknowledged bytes of one connection: 64 answers of 2 KiB, twice.
 pub const SEND_WINDOW_BYTES: u64 = 256 << 10;
 
+/// Batches of 32 receipts that a socket may drop whole, as coming from banned peers, before the lane's other
+/// tasks have their turn: some 100 µs.
+pub const DROPPED_BATCHES_PER_TURN: usize = 4;
 /// Initials waiting for a lane's decision.
 pub const PENDING_HANDSHAKES_PER_LANE: usize = 4_096;
 /// Bytes buffered for one of them: two full datagrams.
 pub const PENDING_HANDSHAKE_BYTES: u64 = 4 << 10;
 /// Bytes buffered for all of a lane's.
 pub const PENDING_HANDSHAKE_BYTES_TOTAL: u64 = 8 << 20;
+/// Cells in each of the two rows that count connections per peer, for the whole process: 4 B each, 512 KiB
+/// in all. With 500 peers that have used up their share (100,000 connections of 200 each), a stranger meets
+/// two full cells once in 17,000 times.
+pub const PEER_CELLS: usize = 1 << 16;
+/// Retries sent to one address and port in a second. A phone needs one; a backend that opens a hundred
+/// connections at once from one socket asks again within a second or two. Bounds the ping-pong with clients
+/// that answer a Retry with a close.
+pub const RETRIES_PER_SOURCE: u32 = 32;
+/// Sources a lane tells apart for it: 8 B each, 32 KiB. Two that share a place share its Retries, so using
+/// up a stranger's takes 131,000 Initials a second.
+pub const RETRY_PLACES: usize = 4_096;
 /// Longest a handshake may take: three round trips of a bad satellite link with two losses.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 

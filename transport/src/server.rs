@@ -11,6 +11,7 @@ use authepy_engine::recipient::Realm;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::route::StartKeys;
 
+use crate::accept::{Bounds, Caps};
 use crate::config::{Config, ConfigFault};
 use crate::control::reload::Reload;
 use crate::control::store::{StoreFault, StoreUrl};
@@ -148,16 +149,18 @@ impl Server {
             (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
+        let caps = Caps::new(&config.connections);
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
         let threads = seats.into_iter().zip(doors).zip(&counters).enumerate().map(
             |(index, ((seat, (udp, tcp)), counters))| {
                 let core = cores.as_ref().and_then(|cores| cores.get(index).copied());
-                let doors = Doors { udp, tcp, quic: quic.clone(), tls: tls.clone(), lanes, core };
+                let (quic, tls, caps) = (quic.clone(), tls.clone(), caps.clone());
+                let doors = Doors { udp, tcp, quic, tls, caps, lanes, core };
                 lane::start(
                     seat,
                     doors,
                     shared.clone(),
-                    &config.connections,
+                    Bounds::from(&config.connections),
                     counters.clone(),
                     started.clone(),
                 )

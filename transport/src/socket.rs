@@ -22,6 +22,9 @@ use std::time::Duration;
 use quinn::{ConnectionId, ConnectionIdGenerator};
 use socket2::{Domain, Protocol, Socket, Type};
 
+mod ban_drop;
+pub use ban_drop::BanDrop;
+
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.
 const CONNECTION_ID_BYTES: usize = 8;
 /// Kernel buffers of one lane's socket: a burst of 3,000 full datagrams. The kernel may grant less.

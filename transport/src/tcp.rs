@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   accept ─▶ TLS, ALPN ─▶ serving ─┬─ idle, drain ─▶ GOAWAY or `connection: close` ─▶ closed
-//!      │          │                 ├─ flood, stall ─▶ closed
-//!      └ no place └ deadline        └─ ambiguous message ─▶ 400 ─▶ closed
+//!      │          │                 ├─ flood, stall, ban ─▶ closed
+//!      │          │                 └─ ambiguous message ─▶ 400 ─▶ closed
+//!      │          └ deadline, not welcome ─▶ closed
+//!      └ banned, no place ─▶ closed
 //! ```
 //!
 //! For browsers that have yet to read `Alt-Svc`, and for networks that block UDP. hyper reads the wire;
@@ -19,10 +21,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::accept::{Admission, InUse, Place};
+use crate::accept::{Admission, Place};
 use crate::desk::Desk;
 use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
@@ -60,7 +64,6 @@ pub(crate) async fn accept(
     tls: Arc<rustls::ServerConfig>,
     desk: Desk,
     admission: Admission,
-    in_use: InUse,
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let alt_svc: Rc<str> = format!("h3=\":{port}\"; ma=86400").into();
@@ -72,8 +75,8 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, from)) => {
                 let peer = from.ip().to_canonical();
-                // No place: closed before TLS costs anything.
-                let Some(place) = admission.enter(&in_use, peer) else { continue };
+                // Banned, or no place: closed before TLS costs anything.
+                let Some(place) = admission.enter(&desk, peer) else { continue };
                 let watch = Watch::new(admission.idle(), admission.deadline());
                 let (desk, admission, alt_svc) = (desk.clone(), admission.clone(), alt_svc.clone());
                 let door = Rc::new(Door { desk, admission, peer, alt_svc, watch });
@@ -111,9 +114,23 @@ impl Door {
         let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());
         let handshake = acceptor.accept(Pulse::new(stream, self.watch.clone()));
         let Ok(Ok(stream)) = timeout(patience, handshake).await else { return };
-        place.established();
+        let banned = Rc::new(Notify::new());
+        let show_out = banned.clone();
+        let show_out = Rc::new(move || show_out.notify_one());
+        let welcome = self.admission.welcome(&self.desk, &mut place, self.peer, show_out).await;
+        let Some(_listed) = welcome else { return };
         let _open = self.desk.drain().guard();
         self.desk.counters().connected(Protocol::Tcp);
+        tokio::select! {
+            () = self.clone().serve(stream) => {}
+            // Dropped where it stands; requests that were read run to their end.
+            () = banned.notified() => {}
+        }
+        self.desk.counters().disconnected();
+    }
+
+    /// Serves requests and says goodbye.
+    async fn serve(self: Rc<Self>, stream: TlsStream<Pulse>) {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let seen = match is_http2 {
             true => Seen::Http2(Frames::new(self.admission.resets())),
@@ -125,7 +142,6 @@ impl Door {
             // However it goes, the connection ends here.
             let _closed = timeout(limits::TCP_FAREWELL, stream.close(&last_words)).await;
         }
-        self.desk.counters().disconnected();
     }
 
     /// Lets hyper serve requests until the connection ends or should.

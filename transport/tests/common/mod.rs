@@ -20,6 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 pub mod operator;
+pub mod peers;
 pub mod phone;
 pub mod postgres;
 pub mod serve;

@@ -1,0 +1,182 @@
+//! Peers that shook hands too often, seen from outside: what they and others notice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
+#![allow(clippy::disallowed_methods, reason = "a ban's end is a moment of real time")]
+
+mod common;
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use common::peers::{
+    EXCESSIVE_LOAD, PATIENCE, Prober, Welcomed, is_answered, knock, knock_too_often, shown_out,
+};
+use common::tcp::try_connect;
+use common::{DevServer, NO_LIMITS};
+use quinn::ConnectionError;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+const LANES: u8 = 2;
+const ADA: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
+const BOB: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 2);
+
+/// Two lanes; a fourth handshake in ten minutes bans for an hour.
+const STRICT: [&str; 4] =
+    ["engine.shards=2", "limits.peer.handshake=3/10m", "bans.strikes=1/10m", "bans.first=1h"];
+
+fn server(settings: &[&str]) -> DevServer {
+    DevServer::start(&[&NO_LIMITS[..], settings].concat())
+}
+
+/// Waits until every lane has heard of a ban, or of its end.
+async fn await_answers(server: &DevServer, source: Ipv4Addr, answered: bool) {
+    let all_lanes = async {
+        for lane in 0..LANES {
+            while is_answered(server, source, lane) != answered {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, all_lanes).await.unwrap_or_else(|_| panic!("answered: {}", !answered));
+}
+
+async fn over_plain_tcp(server: &DevServer, source: Ipv4Addr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    socket.connect(server.tcp()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_peer_gets_no_byte_and_others_are_served() {
+    let server = server(&STRICT);
+    assert!((0..LANES).all(|lane| is_answered(&server, ADA, lane)), "an ordinary stranger is answered");
+    knock_too_often(&server, ADA).await;
+    await_answers(&server, ADA, false).await;
+    let prober = Prober::new(&server, ADA);
+    (0..1_000).for_each(|n| prober.ask(n as u8 % LANES));
+    assert!((0..LANES).all(|lane| !is_answered(&server, ADA, lane)) && !prober.has_heard());
+    // Not one byte of TLS has to be said for it: the server closes by itself. On every lane: the kernel
+    // picks one by the port.
+    for _ in 0..10 {
+        let mut line = over_plain_tcp(&server, ADA).await;
+        let read = timeout(PATIENCE, line.read(&mut [0; 16])).await.expect("closed");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    knock(&server, BOB).await.expect("the neighbour is served");
+    try_connect(&server, &["h2"], BOB).await.expect("whichever way he comes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_connections_of_a_banned_peer_are_closed_on_every_lane() {
+    let settings = ["engine.shards=2", "limits.peer.handshake=20/10m", "bans.strikes=1/10m", "bans.first=1h"];
+    let server = server(&settings);
+    let other = knock(&server, BOB).await.unwrap();
+    let mut quic = Vec::new();
+    let mut tcp = Vec::new();
+    for _ in 0..8 {
+        quic.push(knock(&server, ADA).await.unwrap());
+        tcp.push(try_connect(&server, &["http/1.1"], ADA).await.unwrap());
+    }
+    knock_too_often(&server, ADA).await;
+    for Welcomed { connection, .. } in &quic {
+        shown_out(connection).await;
+    }
+    for line in &mut tcp {
+        let read = timeout(PATIENCE, line.read(&mut [0; 16])).await.expect("closed");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    assert!(other.connection.close_reason().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ban_ends_to_the_second() {
+    let settings = ["engine.shards=2", "limits.peer.handshake=3/1s", "bans.strikes=1/10m", "bans.first=2s"];
+    let server = server(&settings);
+    let started = Instant::now();
+    let knocks = async {
+        // As many at once as a second may see, and one more.
+        while futures_util::future::join_all((0..4).map(|_| knock(&server, ADA)))
+            .await
+            .iter()
+            .all(Result::is_ok)
+        {}
+    };
+    timeout(PATIENCE, knocks).await.unwrap();
+    let (begun_after, begun_before) = (started, Instant::now());
+    await_answers(&server, ADA, true).await;
+    let ended = Instant::now();
+    assert!(ended - begun_after >= Duration::from_secs(2), "not before its time");
+    assert!(ended - begun_before < Duration::from_secs(3), "{:?}", ended - begun_before);
+    knock(&server, ADA).await.expect("the window is clear as well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_handshake_window_refuses_without_a_ban() {
+    let settings = ["engine.shards=2", "limits.peer.handshake=3/10m", "bans.strikes=off"];
+    let server = server(&settings);
+    for _ in 0..3 {
+        knock(&server, ADA).await.unwrap();
+    }
+    for _ in 0..3 {
+        match knock(&server, ADA).await.err() {
+            Some(ConnectionError::ApplicationClosed(close)) => assert_eq!(close.error_code, EXCESSIVE_LOAD),
+            other => panic!("{other:?}"),
+        }
+        let mut line = try_connect(&server, &["http/1.1"], ADA).await.unwrap();
+        let read = timeout(PATIENCE, line.read(&mut [0; 16])).await.expect("closed");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    assert!((0..LANES).all(|lane| is_answered(&server, ADA, lane)));
+    knock(&server, BOB).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peers_share_of_connections_holds_over_all_lanes() {
+    let server = server(&["engine.shards=4", "connections.per_peer=5"]);
+    let mut open = Vec::new();
+    for _ in 0..40 {
+        open.extend(knock(&server, ADA).await.ok());
+    }
+    assert_eq!(open.len(), 5);
+    assert!(open.iter().all(|welcomed| welcomed.connection.close_reason().is_none()));
+    for _ in 0..8 {
+        let mut line = over_plain_tcp(&server, ADA).await;
+        let read = timeout(PATIENCE, line.read(&mut [0; 16])).await.expect("closed before TLS");
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    knock(&server, BOB).await.expect("his own share");
+    open.clear();
+    let comes_back = async { while knock(&server, ADA).await.is_err() {} };
+    timeout(PATIENCE, comes_back).await.expect("a closed connection gives its place back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_in_all_hold_over_all_lanes() {
+    let server = server(&["engine.shards=4", "connections.max=6"]);
+    let mut open = Vec::new();
+    for n in 0..30 {
+        open.extend(knock(&server, Ipv4Addr::new(127, 0, 4, n + 1)).await.ok());
+    }
+    assert_eq!(open.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trusted_proxy_has_no_share_and_no_window() {
+    let trusted = format!("proxy.trusted=[\"{ADA}\"]");
+    let server = server(&[&STRICT[..], &["connections.per_peer=3", &trusted]].concat());
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(knock(&server, ADA).await.expect("it carries everybody"));
+        try_connect(&server, &["h2"], ADA).await.unwrap();
+    }
+    knock_too_often(&server, BOB).await;
+    await_answers(&server, BOB, false).await;
+    assert!((0..LANES).all(|lane| is_answered(&server, ADA, lane)));
+    assert!(open.iter().all(|welcomed| welcomed.connection.close_reason().is_none()));
+}
