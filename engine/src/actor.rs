@@ -13,7 +13,8 @@
 //! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
 //! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
 //!
-//! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`).
+//! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`), and the
+//! operator's word on bans comes by one of its own (`actor/operator.rs`).
 //!
 //! A panic inside a shard is a bug whose damage is unknown: the shard answers `NotReady` from then on
 //! and reports itself through [`Readiness`], by which the process ends.
@@ -33,7 +34,8 @@ use actix::{Actor, Arbiter, AsyncContext, Context, StreamHandler};
 use crate::clock::{Clock, Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE,
+    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, OPERATOR_VISITS, OVERLOADED_RETRY_AFTER,
+    PENDING_ASKS_PER_LANE,
 };
 use crate::perimeter::ban::BanEntry;
 use crate::perimeter::peer::Prefix;
@@ -42,8 +44,11 @@ use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
 
 mod bans;
+mod operator;
 mod pending;
 use bans::{BanNews, LaneBans};
+pub use operator::Operator;
+use operator::Visit;
 pub use pending::Answer;
 use pending::PendingAsks;
 
@@ -63,6 +68,7 @@ struct Doors {
     asks: Vec<flume::Sender<Asks>>,
     answers: Vec<flume::Sender<Answers>>,
     bans: Vec<flume::Sender<BanNews>>,
+    visits: Vec<flume::Sender<Visit>>,
 }
 
 /// False once any shard has failed.
@@ -89,6 +95,7 @@ pub struct Seat {
     asks: flume::Receiver<Asks>,
     answers: flume::Receiver<Answers>,
     bans: flume::Receiver<BanNews>,
+    visits: flume::Receiver<Visit>,
     doors: Arc<Doors>,
     readiness: Readiness,
 }
@@ -104,6 +111,11 @@ impl Teller {
         // An error means that the lane has ended, and its codes with it.
         let _ended = door.send_async(Asks { from: None, list: vec![(0, command)] }).await;
     }
+
+    /// The operator's way in. `keys` are those the seats were made with.
+    pub fn operator(&self, keys: StartKeys) -> Operator {
+        Operator::new(self.0.clone(), keys)
+    }
 }
 
 /// Prepares one seat per lane. `entropy` is called once for each.
@@ -118,10 +130,12 @@ pub fn seats(
     let (answer_doors, answers): (Vec<_>, Vec<_>) =
         (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
     let (ban_doors, bans): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(BAN_NEWS_BATCHES)).unzip();
-    let doors = Arc::new(Doors { asks: ask_doors, answers: answer_doors, bans: ban_doors });
+    let (visit_doors, visits): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(OPERATOR_VISITS)).unzip();
+    let doors =
+        Arc::new(Doors { asks: ask_doors, answers: answer_doors, bans: ban_doors, visits: visit_doors });
     let readiness = Readiness(Arc::new(AtomicBool::new(true)));
-    let inboxes = asks.into_iter().zip(answers).zip(bans);
-    let seats = inboxes.enumerate().map(|(index, ((asks, answers), bans))| Seat {
+    let inboxes = asks.into_iter().zip(answers).zip(bans.into_iter().zip(visits));
+    let seats = inboxes.enumerate().map(|(index, ((asks, answers), (bans, visits)))| Seat {
         index,
         shard: Shard::new(keys.clone(), settings.clone()),
         keys: keys.clone(),
@@ -130,6 +144,7 @@ pub fn seats(
         asks,
         answers,
         bans,
+        visits,
         doors: doors.clone(),
         readiness: readiness.clone(),
     });
@@ -162,11 +177,13 @@ impl Seat {
         let arbiter = Arbiter::new();
         arbiter.spawn_fn(move || {
             let (asks, answers, bans) = (self.asks.clone(), self.answers.clone(), self.bans.clone());
+            let visits = self.visits.clone();
             let lane = Lane::new(self);
             ShardActor::create(|context| {
                 context.add_stream(asks.into_stream());
                 context.add_stream(answers.into_stream());
                 context.add_stream(bans.into_stream());
+                context.add_stream(visits.into_stream());
                 ShardActor { lane: lane.clone() }
             });
             actix::spawn(lane.clone().flush_each_turn());
@@ -265,6 +282,11 @@ impl Lane {
         self.0.bans.until(address, || self.now().at)
     }
 
+    /// How many bans this lane knows of, of all shards: to half a second, those that hold.
+    pub fn ban_count(&self) -> usize {
+        self.0.bans.len()
+    }
+
     /// All bans that hold, of all shards, as far as this lane has heard. For the operator.
     pub fn bans(&self) -> Vec<BanEntry> {
         self.0.bans.list(self.now().at)
@@ -304,7 +326,7 @@ impl Lane {
             (shard.handle(now, command, &mut *entropy), shard.take_ban_changes())
         });
         let Some((outcome, ban_changes)) = decision else {
-            return Outcome::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
+            return Outcome::Refused(not_ready());
         };
         if !ban_changes.is_empty() {
             self.0.bans.announce(&ban_changes);
@@ -373,6 +395,10 @@ impl Lane {
     }
 }
 
+fn not_ready() -> Refusal {
+    Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER }
+}
+
 fn overloaded() -> Outcome {
     Outcome::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
 }
@@ -419,6 +445,12 @@ impl StreamHandler<Asks> for ShardActor {
 impl StreamHandler<BanNews> for ShardActor {
     fn handle(&mut self, news: BanNews, _: &mut Self::Context) {
         self.lane.0.bans.learn(&news, &self.lane.0.keys);
+    }
+}
+
+impl StreamHandler<Visit> for ShardActor {
+    fn handle(&mut self, visit: Visit, _: &mut Self::Context) {
+        self.lane.receive(visit);
     }
 }
 

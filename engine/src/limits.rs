@@ -14,7 +14,7 @@
 //! | windows of API keys, mail queue | 1 | | |
 //!
 //! Beside the ceiling: `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight, and
-//! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane.
+//! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane; [`OPERATOR_VISITS`] of the operator's visits.
 
 use std::time::Duration;
 
@@ -115,6 +115,8 @@ pub const BAN_NEWS: usize = 256;
 /// Batches of them waiting for a lane. A lane that is further behind is told the newest word about each
 /// network once it has caught up.
 pub const BAN_NEWS_BATCHES: usize = 16;
+/// Operator's visits waiting for a lane; 64 B each. Nobody bans faster by hand, and a script can wait.
+pub const OPERATOR_VISITS: usize = 16;
 
 /// Inboxes and peers one sweep visits before it gives the lane back: about 100 µs.
 pub const SWEEP_VISITS: usize = 512;

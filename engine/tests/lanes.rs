@@ -331,6 +331,41 @@ fn a_ban_reaches_every_lane_and_so_does_its_end() {
 }
 
 #[test]
+fn the_operators_word_passes_a_full_inbox_and_waits_only_for_its_lane() {
+    in_lanes(2, async |lanes| {
+        let operator = lanes.teller.operator(keys());
+        let of_lane = |lane: usize| -> Prefix {
+            let mut all = (0..256).map(|n| format!("10.0.0.{n}").parse::<Prefix>().unwrap());
+            all.find(|prefix| keys().prefix_route(prefix).shard(2) == lane).unwrap()
+        };
+        let (own, other) = (of_lane(0), of_lane(1));
+        let unblock = lanes.block(1).await;
+        let fill = async move |lane: Lane| {
+            for _ in 0..2 * INBOX_BATCHES {
+                drop(ask_about_nothing(&lane, 1));
+                next_turn().await;
+            }
+        };
+        lanes.on(0, fill).await;
+        let ban = |prefix| Ban { prefix, span: Some(Duration::from_secs(60)) };
+        let waiting = operator.ban(ban(other));
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(poll_once(&mut waiting).is_none(), "its lane stands");
+        let entry = operator.ban(ban(own)).await.unwrap();
+        assert!(entry.prefix == own && entry.count == 1);
+        unblock.send(()).unwrap();
+        assert!(waiting.await.unwrap().prefix == other);
+        let mut listed: Vec<Prefix> = operator.bans().await.unwrap().iter().map(|ban| ban.prefix).collect();
+        listed.sort();
+        let mut both = [own, other];
+        both.sort();
+        assert!(listed == both, "each shard tells its own, once");
+        assert_eq!((operator.unban(own).await, operator.unban(own).await), (Ok(true), Ok(false)));
+        assert_eq!(operator.bans().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
 fn a_peer_that_breaks_its_limits_is_banned_on_all_lanes() {
     in_lanes(4, async |lanes| {
         let villain: IpAddr = "203.0.113.9".parse().unwrap();
@@ -627,7 +662,7 @@ fn is_not_ready(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Refused(Refusal::NotReady { .. }))
 }
 
-fn poll_once(answer: &mut Answer) -> Option<Outcome> {
+fn poll_once<F: Future + Unpin>(answer: &mut F) -> Option<F::Output> {
     match Pin::new(answer).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),
         Poll::Pending => None,

@@ -12,6 +12,8 @@ use crate::server::{Server, StartFault};
 
 mod admin;
 mod admin_token;
+mod ban;
+mod catalog;
 mod config;
 mod demo;
 mod dev;
@@ -50,6 +52,10 @@ enum Command {
     Key(key::Key),
     /// Where restricted keys may be used.
     Origin(origin::Origin),
+    /// Whom a running server does not listen to.
+    Ban(ban::Ban),
+    /// The disposable domains of a running server.
+    Catalog(catalog::Catalog),
     /// How a running server is.
     Status(status::Status),
     /// Look at the settings without starting anything.
@@ -146,6 +152,8 @@ pub fn run() -> ExitCode {
         Command::Project(project) => actor::run(project::run(project)),
         Command::Key(key) => actor::run(key::run(key)),
         Command::Origin(origin) => actor::run(origin::run(origin)),
+        Command::Ban(ban) => actor::run(ban::run(ban)),
+        Command::Catalog(catalog) => actor::run(catalog::run(catalog)),
         Command::Status(status) => actor::run(status::run(status)),
         Command::Config(command) => config::run(command),
     };

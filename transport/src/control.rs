@@ -1,11 +1,13 @@
-//! The control plane: its own thread, its own runtime. It publishes what lanes read and has no way into
-//! their state.
+//! The control plane: its own thread, its own runtime. It publishes what lanes read, and has one way into
+//! their state: the operator's word on bans.
 //!
 //! ```text
 //!   admin listener ──▶ api ──▶ registry ──▶ store
-//!                       │                     ▲
-//!                       └─ nudge ─▶ keeper ───┘──▶ Published<KeyBook> ──▶ lanes
-//!   lanes ── unknown key ────────────▲
+//!                      │││                    ▲
+//!                      ││└─ nudge ─▶ keeper ──┘──▶ Published<KeyBook> ──▶ lanes
+//!                      │└── catalog ─▶ a thread that reads it ─▶ Published<Policy> ──▶ lanes
+//!                      └─── bans ─▶ the owning shard ──▶ all lanes
+//!   lanes ── unknown key ────────────▲ keeper
 //! ```
 //!
 //! If it hangs, or the store does, lanes go on with the last book they were given.
@@ -14,8 +16,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use authepy_engine::actor::Operator;
 use authepy_engine::perimeter::KeyBook;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::clock;
@@ -53,6 +56,8 @@ pub struct Control {
     pub keys: Published<KeyBook>,
     /// Lanes' questions about unknown keys.
     pub(crate) misses: flume::Receiver<Miss>,
+    /// The way to the shards' bans.
+    pub operator: Operator,
     /// What lanes share, to tell of it.
     pub shared: Shared,
     /// What lanes counted.
@@ -128,6 +133,8 @@ impl Control {
         let api = api::Api {
             registry,
             nudges,
+            operator: self.operator,
+            loading: Arc::new(Semaphore::new(1)),
             tokens: api::Tokens { configured: self.token, stored: token },
             figures: api::Figures {
                 shared: self.shared,

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::actor::{Lane, LaneThread, Seat};
 use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use rustls::ServerConfig as TlsConfig;
+use tokio::sync::Notify;
 
 use crate::accept::{Admission, Bounds, Caps, accept};
 use crate::desk::{Desk, Shared};
@@ -93,14 +95,18 @@ fn endpoint(lane: &Lane, lanes: usize, quic: quinn::ServerConfig, socket: UdpSoc
 /// Tells the size of the shard, and tells the shard what the operator has changed.
 async fn publish(lane: &Lane, counters: &Counters, policy: &Published<Policy>) {
     let mut known: Option<Arc<Policy>> = None;
+    let banned = Rc::new(Notify::new());
+    let heard = banned.clone();
+    lane.on_ban(move |_| heard.notify_one());
     loop {
         let present = policy.hold();
         if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &present)) {
             lane.configure(present.settings.clone());
             known = Some(present);
         }
-        counters.publish(lane.census());
-        tokio::time::sleep(PUBLISH_EVERY).await;
+        counters.publish(lane.census(), lane.ban_count());
+        // A ban is told at once, its end in time.
+        let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;
     }
 }
 

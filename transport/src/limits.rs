@@ -118,6 +118,18 @@ pub const KEY_SPAN_MAX: Duration = Duration::from_secs(3_653 * 86_400);
 
 /// Bytes of a body to the admin API: a key with its hundred rules.
 pub const ADMIN_BODY_BYTES: usize = 32 << 10;
+/// How long the admin API waits for a lane: one that does not answer in that time stands still, and has
+/// answered all requests before in microseconds.
+pub const LANE_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest ban an operator may give: a year. Whoever is to stay out for longer belongs into a firewall.
+pub const BAN_SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Bans in one list, about 100 B each: 1 MB. The ones that last longest come first.
+pub const BANS_LISTED: usize = 10_000;
+/// Longest the loading of a catalog may take: 64 MiB from a slow disk, and some seconds to read four million
+/// domains. Nobody else waits meanwhile.
+pub const CATALOG_DEADLINE: Duration = Duration::from_secs(60);
+/// Entries named in the answer to it, of those that were left out.
+pub const SKIPPED_LISTED: usize = 1_000;
 /// Longest an admin connection may last: scrapers connect anew.
 pub const ADMIN_IDLE: Duration = Duration::from_secs(300);
 /// Longest an admin request may take to arrive, and an answer to be made.

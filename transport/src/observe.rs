@@ -135,6 +135,9 @@ pub struct Counters {
     live_slots: AtomicU64,
     test_slots: AtomicU64,
     state_bytes: AtomicU64,
+    peers: AtomicU64,
+    /// Bans of all shards, as this lane knows them.
+    bans: AtomicU64,
 }
 
 impl Counters {
@@ -197,8 +200,14 @@ impl Counters {
         self.connections_open.load(Ordering::Relaxed)
     }
 
-    /// Publishes what the lane's shard holds.
-    pub(crate) fn publish(&self, census: Census) {
+    pub(crate) fn bans(&self) -> u64 {
+        self.bans.load(Ordering::Relaxed)
+    }
+
+    /// Publishes what the lane's shard holds, and how many bans the lane knows of.
+    pub(crate) fn publish(&self, census: Census, bans: usize) {
+        self.peers.store(census.peers as u64, Ordering::Relaxed);
+        self.bans.store(bans as u64, Ordering::Relaxed);
         self.live_slots.store(census.live_slots as u64, Ordering::Relaxed);
         self.test_slots.store(census.test_slots as u64, Ordering::Relaxed);
         self.state_bytes.store(census.bytes as u64, Ordering::Relaxed);

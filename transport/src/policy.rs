@@ -1,8 +1,8 @@
 //! What an operator may change while serving: one immutable value, published whole.
 //!
 //! ```text
-//!   SIGHUP ─▶ control/reload ─▶ Published<Policy> ─┬─▶ requests read it (desk)
-//!                                                  └─▶ each lane hands `settings` to its shard (lane)
+//!   SIGHUP ─▶ control/reload ──────┬─▶ Published<Policy> ─┬─▶ requests read it (desk)
+//!   catalog load ─▶ control/catalog ┘                     └─▶ each lane hands `settings` to its shard (lane)
 //! ```
 
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use authepy_engine::shard::Settings;
 use crate::config::{Config, ConfigFault};
 
 /// Keys that act without a restart; a name with a dot at its end stands for all below it.
-const LIVE: [&str; 5] = ["codes.", "limits.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser"];
+const LIVE: [&str; 6] =
+    ["codes.", "limits.", "bans.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser"];
 
 /// The operator's word on requests, as it is now.
 pub struct Policy {
@@ -39,6 +40,16 @@ impl Policy {
     pub fn next(&self, config: &Config) -> Result<Self, ConfigFault> {
         let catalog = self.catalog.replace_own(&config.catalog.extra, &config.catalog.allow);
         Self::with(config, catalog.map_err(catalog_fault)?)
+    }
+
+    /// This policy with another base list; the operator's own entries stay as they are now.
+    pub fn with_base(&self, loaded: &Catalog) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            catalog: Arc::new(loaded.with_own_of(&self.catalog)),
+            refuse_secret_in_browser: self.refuse_secret_in_browser,
+        }
     }
 
     fn with(config: &Config, catalog: Catalog) -> Result<Self, ConfigFault> {

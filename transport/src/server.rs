@@ -118,6 +118,7 @@ impl Server {
         let entropy = || -> actor::LaneEntropy { Box::new(OsEntropy::default()) };
         let (seats, teller, readiness) =
             actor::seats(lanes, &config.settings(), &start_keys, clock::now, entropy);
+        let operator = teller.operator(start_keys.clone());
         let delivery = Delivery {
             providers: plan.delivery,
             teller,
@@ -138,6 +139,7 @@ impl Server {
             token: plan.admin_token.or(config.admin_token()?),
             keys: shared.keys.clone(),
             misses,
+            operator,
             shared: shared.clone(),
             counters: counters.clone(),
             health: Arc::default(),

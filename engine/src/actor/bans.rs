@@ -65,6 +65,15 @@ impl LaneBans {
         if table.is_empty() { None } else { table.until(address, now()) }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.table.borrow().len()
+    }
+
+    /// What this lane knows of exactly this network.
+    pub(super) fn entry(&self, prefix: Prefix) -> Option<BanEntry> {
+        self.table.borrow().entry(prefix)
+    }
+
     pub(super) fn list(&self, now: Moment) -> Vec<BanEntry> {
         self.table.borrow().list(now)
     }

@@ -51,6 +51,16 @@ impl BanTable {
         self.bans.is_empty()
     }
 
+    /// Bans that hold, and those that have ended since the last sweep.
+    pub fn len(&self) -> usize {
+        self.bans.len()
+    }
+
+    /// The ban of exactly this network, held or ended.
+    pub fn entry(&self, prefix: Prefix) -> Option<BanEntry> {
+        self.bans.get(&prefix).map(|&(until, count)| BanEntry { prefix, until, count })
+    }
+
     /// When the longest ban that covers `address` ends; `None` if none does.
     pub fn until(&self, address: IpAddr, now: Moment) -> Option<Moment> {
         if self.bans.is_empty() {

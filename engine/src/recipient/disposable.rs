@@ -95,6 +95,13 @@ impl Catalog {
         Ok(Self { base: Arc::clone(&self.base), own, version: self.version.clone() })
     }
 
+    /// This catalog's base list with the operator's entries of `other`: for a list that was read while the
+    /// config was, too.
+    #[must_use]
+    pub fn with_own_of(&self, other: &Self) -> Self {
+        Self { base: Arc::clone(&self.base), own: Arc::clone(&other.own), version: self.version.clone() }
+    }
+
     /// `catalog load`: a catalog with `text` as its base list and this one's own entries.
     ///
     /// # Errors

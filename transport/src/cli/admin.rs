@@ -15,6 +15,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::print::say;
+use crate::limits::CATALOG_DEADLINE;
 
 /// Longest a command waits for the server.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -31,11 +33,42 @@ pub(super) struct AdminArgs {
 }
 
 impl AdminArgs {
-    /// Asks one question. The token comes from `AUTHEPY_ADMIN_TOKEN` only: arguments show in `ps`.
+    /// Asks a question without a body.
     pub(super) async fn ask(&self, method: Method, path: &str) -> Result<Value, Failure> {
+        self.request(method, path, Vec::new(), PATIENCE).await
+    }
+
+    /// Asks a question with a JSON body.
+    pub(super) async fn ask_json(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.request(method, path, body.to_string().into_bytes(), PATIENCE).await
+    }
+
+    /// Hands over a text, which may be large.
+    pub(super) async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        text: Vec<u8>,
+    ) -> Result<Value, Failure> {
+        self.request(method, path, text, PATIENCE + CATALOG_DEADLINE).await
+    }
+
+    /// Says what was told: JSON for scripts, `text` for people.
+    pub(super) fn tell(&self, told: &Value, text: &str) {
+        if self.json { say(&told.to_string()) } else { text.lines().for_each(say) }
+    }
+
+    /// The token comes from `AUTHEPY_ADMIN_TOKEN` only: arguments show in `ps`.
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Result<Value, Failure> {
         let token = std::env::var("AUTHEPY_ADMIN_TOKEN").map(Zeroizing::new);
         let token = token.map_err(|_| Failure::Usage("AUTHEPY_ADMIN_TOKEN is not set".into()))?;
-        let answered = timeout(PATIENCE, self.send(method, path, &token)).await;
+        let answered = timeout(patience, self.send(method, path, body, &token)).await;
         let (status, body) = answered.map_err(|_| silent())??;
         match status {
             200..300 => Ok(body),
@@ -44,7 +77,13 @@ impl AdminArgs {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, token: &str) -> Result<(u16, Value), Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        token: &str,
+    ) -> Result<(u16, Value), Failure> {
         let url = Url::parse(&self.admin).ok().filter(|url| url.scheme() == "http");
         let url = url.ok_or_else(|| Failure::Usage("--admin: http://ADDRESS:PORT".into()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -58,7 +97,7 @@ impl AdminArgs {
             .uri(path)
             .header("host", format!("{host}:{port}"))
             .header("authorization", format!("Bearer {token}"))
-            .body(Full::<Bytes>::default())
+            .body(Full::new(Bytes::from(body)))
             .map_err(|_| Failure::Usage("AUTHEPY_ADMIN_TOKEN is not a token".into()))?;
         let answer = sender.send_request(request).await.map_err(|_| silent())?;
         let status = answer.status().as_u16();

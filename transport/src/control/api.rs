@@ -2,24 +2,31 @@
 //!
 //! ```text
 //!   Host is this host? ─▶ probe or metrics ─▶ answer
-//!            └─▶ token ─▶ route ─▶ body ─▶ registry ─▶ nudge the keeper ─▶ answer
+//!            └─▶ token ─▶ route ─▶ body ─┬─▶ registry ─▶ nudge the keeper ─▶ answer
+//!                                        ├─▶ bans ─▶ the owning shard ─────▶ answer
+//!                                        └─▶ catalog ─▶ published policy ──▶ answer
 //! ```
 
+use std::sync::Arc;
+
+use authepy_engine::actor::Operator;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::keeper::Nudge;
 use super::registry::{Registry, RegistryFault, token_digest};
-use crate::limits::{ADMIN_BODY_BYTES, ADMIN_DEADLINE};
+use crate::limits::ADMIN_BODY_BYTES;
 use crate::published::Published;
 
 mod answer;
+mod bans;
+mod catalog;
 mod figures;
 mod routes;
 
@@ -48,6 +55,9 @@ pub(super) struct Api {
     pub(super) nudges: flume::Sender<Nudge>,
     pub(super) tokens: Tokens,
     pub(super) figures: Figures,
+    pub(super) operator: Operator,
+    /// One catalog is read at a time: it may have 64 MiB.
+    pub(super) loading: Arc<Semaphore>,
 }
 
 impl Api {
@@ -60,7 +70,7 @@ impl Api {
             return answer;
         }
         let answered = match self.admitted(&request) {
-            Ok(()) => timeout(ADMIN_DEADLINE, routes::answer(self, request)).await,
+            Ok(()) => timeout(routes::patience(&request), routes::answer(self, request)).await,
             Err(fault) => return fault.answer(),
         };
         answered.unwrap_or(Err(Fault::TooSlow)).unwrap_or_else(Fault::answer)

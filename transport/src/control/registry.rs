@@ -105,7 +105,7 @@ impl Registry {
 }
 
 /// Seconds from the store as people read them.
-fn date(unix_seconds: i64) -> String {
+pub(super) fn date(unix_seconds: i64) -> String {
     let since = std::time::Duration::from_secs(u64::try_from(unix_seconds).unwrap_or(0));
     let time = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);
     humantime::format_rfc3339_seconds(time).to_string()

@@ -107,6 +107,11 @@ fn shards(out: &mut Exposition, lanes: &[Arc<Counters>], mail_bytes: u64) {
     for (name, kind, help, counter) in families {
         out.family(name, kind, help).value(sum(lanes, counter));
     }
+    // Every lane knows all bans: the one that has heard most is right.
+    let bans = lanes.iter().map(|lane| lane.bans()).max().unwrap_or(0);
+    out.family("authepy_bans_active", Kind::Gauge, "Bans that hold.").value(bans);
+    let help = "Networks whose requests are counted at present, each /64, /56 and /48 for itself.";
+    out.family("authepy_peers", Kind::Gauge, help).value(sum(lanes, |lane| &lane.peers));
     let help =
         "Ephemeral state as it counts against memory.ceiling, waiting mail included; not resident memory.";
     let bytes = sum(lanes, |lane| &lane.state_bytes).saturating_add(mail_bytes);

@@ -5,6 +5,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+use authepy_engine::recipient::disposable::CatalogFault;
+
 use crate::control::registry::RegistryFault;
 
 /// Why an admin request was refused.
@@ -26,6 +28,24 @@ pub(super) enum Fault {
     TooSlow,
     /// The operation.
     Registry(RegistryFault),
+    /// A value of the path or the query.
+    Value(&'static str, String),
+    /// There is no ban of exactly this network.
+    NotBanned,
+    /// Every place in the table of bans holds one that still runs.
+    BansFull,
+    /// A lane does not answer. What was asked of it may still be done.
+    LaneSilent,
+    /// The text is no catalog.
+    Catalog(CatalogFault),
+    /// The thread that read it is gone.
+    NotRead,
+}
+
+impl From<CatalogFault> for Fault {
+    fn from(fault: CatalogFault) -> Self {
+        Self::Catalog(fault)
+    }
 }
 
 impl From<RegistryFault> for Fault {
@@ -55,6 +75,12 @@ impl Fault {
             Self::Method(_) => (405, "method-not-allowed", "Method not allowed"),
             Self::Body(_) => (400, "malformed-request", "Malformed request"),
             Self::TooSlow => (408, "too-slow", "Request timeout"),
+            Self::NotBanned => (404, "not-found", "Not found"),
+            Self::BansFull => (503, "overloaded", "Overloaded"),
+            Self::LaneSilent => (503, "not-ready", "A lane does not answer"),
+            Self::Value(..) => (422, "invalid-value", "Invalid value"),
+            Self::Catalog(_) => (422, "invalid-catalog", "Invalid catalog"),
+            Self::NotRead => (503, "not-ready", "The catalog was not read"),
             Self::Registry(fault) => match fault {
                 RegistryFault::Unknown(_) => (404, "not-found", "Not found"),
                 RegistryFault::Taken => (409, "already-exists", "Already exists"),
@@ -76,6 +102,12 @@ impl Fault {
             Self::Body(why) => format!("the body: {why}"),
             Self::TooSlow => "the request took too long to arrive".into(),
             Self::Registry(fault) => fault.to_string(),
+            Self::Value(what, why) => format!("{what}: {why}"),
+            Self::NotBanned => "exactly this peer or network is not banned".into(),
+            Self::BansFull => "there are as many bans as there may be, and all of them still run".into(),
+            Self::LaneSilent => "a lane does not answer; what was asked of it may still be done".into(),
+            Self::Catalog(fault) => format!("{fault}; the present catalog stays in use"),
+            Self::NotRead => "the catalog could not be read; the present one stays in use".into(),
         }
     }
 
@@ -86,7 +118,9 @@ impl Fault {
         let field = match self {
             Self::NoToken => Some(("www-authenticate", "Bearer")),
             Self::Method(allow) => Some(("allow", allow)),
-            Self::Registry(RegistryFault::Store(_)) => Some(("retry-after", "1")),
+            Self::Registry(RegistryFault::Store(_)) | Self::BansFull | Self::LaneSilent | Self::NotRead => {
+                Some(("retry-after", "1"))
+            }
             _ => None,
         };
         if let Some((name, value)) = field {

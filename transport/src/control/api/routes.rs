@@ -1,4 +1,4 @@
-//! The admin API's routes, each one operation of the registry.
+//! The admin API's routes: operations of the registry here, bans and catalog in files of their own.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Fault, empty, json};
-use super::{Api, body};
+use super::{Api, bans, body, catalog};
 use crate::control::keys::class_named;
 use crate::control::registry::{NewKeyRequest, RegistryFault};
+use crate::limits::{ADMIN_DEADLINE, CATALOG_DEADLINE};
 
-type Answered = Result<Response<Full<Bytes>>, Fault>;
+pub(super) type Answered = Result<Response<Full<Bytes>>, Fault>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +60,12 @@ struct Unwritten {
     detail: &'static str,
 }
 
+/// How long the request may take: only a catalog is large.
+pub(super) fn patience(request: &Request<Incoming>) -> Duration {
+    let is_catalog = request.method() == Method::POST && request.uri().path() == "/admin/v1/catalog";
+    if is_catalog { CATALOG_DEADLINE } else { ADMIN_DEADLINE }
+}
+
 /// Finds the route and does what it says.
 pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
     let path = request.uri().path().to_owned();
@@ -90,6 +97,11 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
             Ok(json(200, &origins))
         }
         (["keys", _, "origins"], _) => Err(Fault::Method("GET, POST, DELETE")),
+        (["bans"], _) => bans::answer(api, request).await,
+        // An unescaped network has a slash of its own.
+        (["bans", ..], &Method::DELETE) => bans::remove_named(api, rest).await,
+        (["bans", ..], _) => Err(Fault::Method("DELETE")),
+        (["catalog"], _) => catalog::answer(api, request).await,
         (["status"], &Method::GET) => Ok(api.figures.status()),
         (["status"], _) => Err(Fault::Method("GET")),
         _ => Err(Fault::Route),
@@ -151,7 +163,7 @@ async fn revoke(api: &Api, id: &str) -> Answered {
     }
 }
 
-fn span(what: &'static str, text: &str) -> Result<Duration, RegistryFault> {
+pub(super) fn span(what: &'static str, text: &str) -> Result<Duration, RegistryFault> {
     let why = || RegistryFault::Invalid(what, "a span such as 24h or 30d".into());
     humantime::parse_duration(text).map_err(|_| why())
 }

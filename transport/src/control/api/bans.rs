@@ -1,0 +1,137 @@
+//! `/admin/v1/bans`: who is banned, and the operator's word on it. Addresses are in these answers only, never
+//! in a log or a metric.
+//!
+//! ```text
+//!   {"peer": …, "for": …} ─▶ Prefix ─▶ owning shard ── until, count ──▶ answer
+//!                                          └─ within LANE_PATIENCE, else 503 ─▶
+//! ```
+
+use std::time::Duration;
+
+use authepy_engine::clock::{Now, whole_seconds_up};
+use authepy_engine::perimeter::ban::BanEntry;
+use authepy_engine::perimeter::peer::Prefix;
+use authepy_engine::request::{Ban, Refusal};
+use http::{Method, Request};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::answer::{Fault, empty, json};
+use super::routes::{Answered, span};
+use super::{Api, body};
+use crate::clock;
+use crate::control::registry::date;
+use crate::limits::{BAN_SPAN_MAX, BANS_LISTED, LANE_PATIENCE};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BanBody {
+    peer: String,
+    /// A span such as `3h`; absent for as long as strikes would ban now.
+    #[serde(rename = "for")]
+    span: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerBody {
+    peer: String,
+}
+
+#[derive(Serialize)]
+struct BanView {
+    peer: String,
+    until: String,
+    seconds_left: u64,
+    /// Which ban in a row it is.
+    count: u8,
+}
+
+#[derive(Serialize)]
+struct Banned {
+    bans: Vec<BanView>,
+    /// How many hold in all, where the list names only some.
+    total: usize,
+}
+
+pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
+    match *request.method() {
+        Method::GET => list(api).await,
+        Method::POST => add(api, body(request).await?).await,
+        Method::DELETE => {
+            let PeerBody { peer } = body(request).await?;
+            remove(api, &peer).await
+        }
+        _ => Err(Fault::Method("GET, POST, DELETE")),
+    }
+}
+
+/// `DELETE /admin/v1/bans/{peer}`; `rest` begins with `bans/`.
+pub(super) async fn remove_named(api: &Api, rest: &str) -> Answered {
+    // What form encoding adds to percent-encoding (`+`, `&`, `=`) stands in no address.
+    let named = rest.strip_prefix("bans/").unwrap_or_default();
+    let mut parts = url::form_urlencoded::parse(named.as_bytes());
+    let (peer, _) = parts.next().unwrap_or_default();
+    if peer.is_empty() || parts.next().is_some() { Err(Fault::Route) } else { remove(api, &peer).await }
+}
+
+async fn list(api: &Api) -> Answered {
+    let mut all = heard(api.operator.bans()).await?;
+    all.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.until), entry.prefix));
+    let (now, total) = (clock::now(), all.len());
+    let bans = all.iter().take(BANS_LISTED).map(|entry| BanView::of(entry, &now)).collect();
+    Ok(json(200, &Banned { bans, total }))
+}
+
+async fn add(api: &Api, asked: BanBody) -> Answered {
+    let prefix = prefix(&asked.peer)?;
+    let span = asked.span.as_deref().map(|text| span("for", text)).transpose()?;
+    if span.is_some_and(|span| span.is_zero() || span > BAN_SPAN_MAX) {
+        return Err(Fault::Value("for", "a span of more than nothing and at most a year".into()));
+    }
+    let entry = heard(api.operator.ban(Ban { prefix, span })).await?;
+    tracing::info!(seconds = left(&entry, &clock::now()).as_secs(), "the operator banned a peer");
+    Ok(json(201, &BanView::of(&entry, &clock::now())))
+}
+
+async fn remove(api: &Api, peer: &str) -> Answered {
+    let prefix = prefix(peer)?;
+    if !heard(api.operator.unban(prefix)).await? {
+        return Err(Fault::NotBanned);
+    }
+    tracing::info!("the operator lifted a ban");
+    Ok(empty())
+}
+
+/// What a lane says, if it says it in time: one that stands still must not hang this thread's answers.
+async fn heard<T>(asked: impl Future<Output = Result<T, Refusal>>) -> Result<T, Fault> {
+    match timeout(LANE_PATIENCE, asked).await {
+        Ok(Ok(told)) => Ok(told),
+        Ok(Err(Refusal::Overloaded { .. })) => Err(Fault::BansFull),
+        Ok(Err(_)) | Err(_) => Err(Fault::LaneSilent),
+    }
+}
+
+fn prefix(text: &str) -> Result<Prefix, Fault> {
+    text.trim().parse().map_err(|why: authepy_engine::perimeter::peer::MalformedPrefix| {
+        Fault::Value("peer", why.to_string())
+    })
+}
+
+fn left(entry: &BanEntry, now: &Now) -> Duration {
+    entry.until.since(now.at)
+}
+
+impl BanView {
+    fn of(entry: &BanEntry, now: &Now) -> Self {
+        let peer = entry.prefix.to_string();
+        Self {
+            // One IPv4 address needs no width.
+            peer: peer.strip_suffix("/32").map(str::to_owned).unwrap_or(peer),
+            until: date(i64::try_from(now.unix_ms_at(entry.until) / 1_000).unwrap_or(i64::MAX)),
+            seconds_left: whole_seconds_up(left(entry, now)),
+            count: entry.count,
+        }
+    }
+}

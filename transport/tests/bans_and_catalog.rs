@@ -1,0 +1,467 @@
+//! The operator's word on a running server: who is banned, and which domains are disposable.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::operator::{admin, authepy};
+use common::phone::Phone;
+use common::serve::Site;
+use common::{DevServer, NO_LIMITS};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const BANS: &str = "/admin/v1/bans";
+const CATALOG: &str = "/admin/v1/catalog";
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a command against this server.
+fn run(server: &DevServer, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_authepy"))
+        .args(words)
+        .args(["--admin", server.text("admin")])
+        .env("AUTHEPY_ADMIN_TOKEN", server.text("admin_token"))
+        .output()
+        .unwrap()
+}
+
+/// Runs one that must succeed; returns the JSON it prints.
+fn told(server: &DevServer, words: &[&str]) -> Value {
+    let output = run(server, &[words, &["--json"]].concat());
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{words:?}: {output:?}"))
+}
+
+fn exit_code(server: &DevServer, words: &[&str]) -> i32 {
+    let output = run(server, words);
+    assert!(output.stdout.is_empty() || output.status.success(), "{words:?}: {output:?}");
+    output.status.code().unwrap()
+}
+
+/// The peers on the list, sorted.
+fn banned(server: &DevServer) -> Vec<String> {
+    let (status, list) = admin(server, "GET", BANS, None);
+    assert_eq!(status, 200, "{list}");
+    let bans = list["bans"].as_array().unwrap();
+    assert_eq!(list["total"], bans.len());
+    let mut peers: Vec<String> = bans.iter().map(|ban| ban["peer"].as_str().unwrap().to_owned()).collect();
+    peers.sort();
+    peers
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_ban_is_listed_as_soon_as_it_is_made_and_gone_as_soon_as_it_is_lifted() {
+    let server = DevServer::start(&["engine.shards=3"]);
+    assert_eq!(banned(&server), [""; 0]);
+    let by_command = told(&server, &["ban", "add", "203.0.113.7", "--for", "90m"]);
+    assert_eq!((&by_command["peer"], &by_command["count"]), (&json!("203.0.113.7"), &json!(1)));
+    let left = by_command["seconds_left"].as_u64().unwrap();
+    assert!((5_390..=5_400).contains(&left), "{by_command}");
+    let until_text = by_command["until"].as_str().unwrap();
+    assert!(humantime::parse_rfc3339(until_text).unwrap() > std::time::SystemTime::now());
+    let asked = json!({"peer": "2001:db8:7::9/48"});
+    let (status, by_api) = admin(&server, "POST", BANS, Some(&asked));
+    assert_eq!((status, &by_api["peer"]), (201, &json!("2001:db8:7::/48")));
+    let left = by_api["seconds_left"].as_u64().unwrap();
+    assert!((3 * 3_600 - 10..=3 * 3_600).contains(&left), "bans.first: {by_api}");
+    // On every shard, at once.
+    for n in 0..20 {
+        let peer = format!("198.51.100.{n}");
+        assert_eq!(admin(&server, "POST", BANS, Some(&json!({"peer": peer, "for": "1h"}))).0, 201);
+        assert!(banned(&server).contains(&peer));
+    }
+    let list = told(&server, &["ban", "list"]);
+    assert_eq!(list["total"], 22);
+    assert_eq!(list["bans"][0]["peer"], "2001:db8:7::/48", "the longest first");
+    let people = String::from_utf8(run(&server, &["ban", "list"]).stdout).unwrap();
+    assert!(people.lines().count() == 22 && people.contains("203.0.113.7 "), "{people}");
+    until("the gauge", || server.metric("authepy_bans_active") == 22);
+    assert_eq!(told(&server, &["status"])["bans_active"], 22);
+
+    for n in 0..10 {
+        let peer = json!({"peer": format!("198.51.100.{n}")});
+        assert_eq!(admin(&server, "DELETE", BANS, Some(&peer)).0, 204);
+        assert_eq!(admin(&server, "DELETE", &format!("{BANS}/198.51.100.{}", n + 10), None).0, 204);
+    }
+    assert_eq!(banned(&server), ["2001:db8:7::/48", "203.0.113.7"]);
+    assert_eq!(admin(&server, "DELETE", &format!("{BANS}/2001:db8:7::%2F48"), None).0, 204);
+    assert_eq!(told(&server, &["ban", "remove", "203.0.113.7"])["state"], "lifted");
+    assert_eq!(banned(&server), [""; 0]);
+    until("the gauge", || server.metric("authepy_bans_active") == 0);
+    let log = server.log();
+    assert!(!log.contains("203.0.113") && !log.contains("db8"), "no address in the log: {log}");
+}
+
+#[test]
+fn a_ban_on_a_banned_peer_moves_its_end_and_a_new_one_doubles() {
+    let server = DevServer::start(&["bans.first=1h", "bans.max=3h"]);
+    let add = |peer: &str, more: &[&str]| {
+        let ban = told(&server, &[&["ban", "add", peer], more].concat());
+        (ban["count"].as_u64().unwrap(), ban["seconds_left"].as_u64().unwrap().div_ceil(60))
+    };
+    assert_eq!(add("192.0.2.1", &[]), (1, 60));
+    assert_eq!(add("192.0.2.1", &["--for", "5m"]), (1, 5));
+    told(&server, &["ban", "remove", "192.0.2.1"]);
+    assert_eq!(add("192.0.2.1", &[]), (2, 120), "within a day of the last one's end");
+    told(&server, &["ban", "remove", "192.0.2.1"]);
+    assert_eq!(add("192.0.2.1", &[]), (3, 180), "not beyond bans.max");
+    // A ban is about exactly the network it names.
+    told(&server, &["ban", "add", "2001:db8:1:2::/56"]);
+    assert_eq!(exit_code(&server, &["ban", "remove", "2001:db8:1:2::/64"]), 2);
+    assert_eq!(banned(&server), ["192.0.2.1", "2001:db8:1::/56"]);
+}
+
+#[test]
+fn a_ban_ends_by_itself_and_not_before() {
+    let server = DevServer::start(&[]);
+    let began = Instant::now();
+    admin(&server, "POST", BANS, Some(&json!({"peer": "192.0.2.1", "for": "1s"})));
+    // What a list says at `seen` was true at some moment between `asked` and then.
+    loop {
+        let asked = began.elapsed();
+        let listed = !banned(&server).is_empty();
+        let seen = began.elapsed();
+        assert!(listed || seen >= Duration::from_secs(1), "ended early: {seen:?}");
+        assert!(!listed || asked < PATIENCE, "never ended");
+        if !listed {
+            break;
+        }
+    }
+    until("the gauge", || server.metric("authepy_bans_active") == 0);
+    assert_eq!(admin(&server, "DELETE", &format!("{BANS}/192.0.2.1"), None).0, 404);
+}
+
+#[test]
+fn bad_bans_are_refused_by_name_and_nobody_is_banned() {
+    let server = DevServer::start(&[]);
+    let peer = |text: &str| Some(json!({"peer": text}));
+    let span = |text: &str| Some(json!({"peer": "192.0.2.1", "for": text}));
+    let one = format!("{BANS}/192.0.2.1");
+    for (method, path, body, status, code) in [
+        ("POST", BANS, peer(""), 422, "invalid-value"),
+        ("POST", BANS, peer("everybody"), 422, "invalid-value"),
+        ("POST", BANS, peer("192.0.2.256"), 422, "invalid-value"),
+        ("POST", BANS, peer("192.0.2.0/24"), 422, "invalid-value"),
+        ("POST", BANS, peer("2001:db8::/32"), 422, "invalid-value"),
+        ("POST", BANS, peer("::/0"), 422, "invalid-value"),
+        ("POST", BANS, peer("fe80::1%eth0"), 422, "invalid-value"),
+        ("POST", BANS, peer("192.0.2.1, 192.0.2.2"), 422, "invalid-value"),
+        ("POST", BANS, span("soon"), 422, "invalid-value"),
+        ("POST", BANS, span("0s"), 422, "invalid-value"),
+        ("POST", BANS, span("-1h"), 422, "invalid-value"),
+        ("POST", BANS, span("2years"), 422, "invalid-value"),
+        ("POST", BANS, span("99999999999999999999s"), 422, "invalid-value"),
+        ("POST", BANS, Some(json!({"peer": 17})), 400, "malformed-request"),
+        ("POST", BANS, Some(json!({"peer": "192.0.2.1", "why": "x"})), 400, "malformed-request"),
+        ("POST", BANS, Some(json!([])), 400, "malformed-request"),
+        ("POST", BANS, None, 400, "malformed-request"),
+        ("DELETE", BANS, peer("everybody"), 422, "invalid-value"),
+        ("DELETE", BANS, peer("192.0.2.9"), 404, "not-found"),
+        ("DELETE", "/admin/v1/bans/everybody", None, 422, "invalid-value"),
+        ("DELETE", "/admin/v1/bans/%ff%fe", None, 422, "invalid-value"),
+        ("DELETE", "/admin/v1/bans/", None, 404, "not-found"),
+        ("DELETE", "/admin/v1/bans/192.0.2.1&x=1", None, 404, "not-found"),
+        ("GET", &*one, None, 405, "method-not-allowed"),
+        ("PUT", BANS, None, 405, "method-not-allowed"),
+    ] {
+        let (got, problem) = admin(&server, method, path, body.as_ref());
+        assert_eq!((got, problem["code"].as_str()), (status, Some(code)), "{method} {path} {body:?}");
+    }
+    assert_eq!(banned(&server), [""; 0]);
+    for words in [
+        &["ban"][..],
+        &["ban", "add"],
+        &["ban", "add", "everybody"],
+        &["ban", "add", "192.0.2.1", "--for", "soon"],
+        &["ban", "add", "192.0.2.1", "--for", "0s"],
+        &["ban", "remove", "192.0.2.9"],
+        &["catalog", "lookup", "no domain"],
+        &["catalog", "load", "/nowhere"],
+    ] {
+        assert_eq!(exit_code(&server, words), 2, "{words:?}");
+    }
+    let nobody = Command::new(env!("CARGO_BIN_EXE_authepy"))
+        .args(["ban", "list", "--admin", "http://127.0.0.1:1"])
+        .env("AUTHEPY_ADMIN_TOKEN", "x")
+        .output();
+    assert_eq!(nobody.unwrap().status.code(), Some(69), "nobody there");
+    assert_eq!(authepy(&["ban", "list", "--admin", server.text("admin")]).status.code(), Some(2), "no token");
+}
+
+/// Posts these bytes; `length` is what the head says.
+fn post_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> (u16, Value) {
+    let address = server.text("admin").strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let token = server.text("admin_token");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(text).unwrap();
+    if text.len() < length {
+        stream.shutdown(Shutdown::Write).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return (0, Value::Null) };
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn load(server: &DevServer, text: &str) -> (u16, Value) {
+    post_text(server, CATALOG, text.as_bytes(), text.len())
+}
+
+fn class(server: &DevServer, domain: &str) -> String {
+    let said = told(server, &["catalog", "lookup", domain]);
+    assert_eq!(said["refused"], said["class"] == "disposable");
+    said["class"].as_str().unwrap().to_owned()
+}
+
+/// So many domains, and these.
+fn list(count: usize, more: &[&str]) -> String {
+    let mut text: String = (0..count).map(|n| format!("d{n}.throwaway.com\n")).collect();
+    more.iter().for_each(|domain| text.push_str(&format!("{domain}\n")));
+    text
+}
+
+#[test]
+fn a_loaded_list_acts_at_once_and_says_what_it_left_out() {
+    let server = DevServer::start(&["catalog.extra=[\"extra.com\"]", "catalog.allow=[\"allowed.com\"]"]);
+    for (domain, expected) in [
+        ("mailinator.com", "disposable"),
+        ("A.B.Mailinator.com.", "disposable"),
+        ("extra.com", "disposable"),
+        ("allowed.com", "allowed"),
+        ("x.duck.com", "relay"),
+        ("gmail.com", "unlisted"),
+    ] {
+        assert_eq!(class(&server, domain), expected, "{domain}");
+    }
+    let before = admin(&server, "GET", CATALOG, None).1;
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let text = list(9_000, &["# a comment", "Bücher.de", "gmail.com", "co.uk", "no domain", "allowed.com"]);
+    let full = file("full.txt", &text);
+    let taken = told(&server, &["catalog", "load", &full]);
+    assert_eq!((&taken["entries"], &taken["bad_lines"]), (&json!(9_002), &json!(1)));
+    let left_out =
+        json!([{"domain": "gmail.com", "why": "mail-host"}, {"domain": "co.uk", "why": "public-suffix"}]);
+    assert_eq!((&taken["skipped"], &taken["skipped_total"]), (&left_out, &json!(2)));
+    assert_ne!(taken["version"], before["version"]);
+    let present = json!({"version": taken["version"], "entries": 9_002});
+    assert_eq!(told(&server, &["status"])["catalog"], present);
+    assert_eq!(admin(&server, "GET", CATALOG, None).1, present);
+    for (domain, expected) in [
+        ("mailinator.com", "unlisted"),
+        ("mail.d17.throwaway.com", "disposable"),
+        ("xn--bcher-kva.de", "disposable"),
+        ("extra.com", "disposable"),
+        ("allowed.com", "allowed"),
+        ("duck.com", "relay"),
+        ("gmail.com", "unlisted"),
+    ] {
+        assert_eq!(class(&server, domain), expected, "{domain}");
+    }
+    let small = file("small.txt", "one.com\n");
+    let refused = run(&server, &["catalog", "load", &small]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("fewer than half of the 9002 in use"));
+    assert_eq!(admin(&server, "GET", CATALOG, None).1, present, "the old one is kept");
+    let forced = run(&server, &["catalog", "load", &small, "--force"]);
+    assert!(forced.status.success() && String::from_utf8_lossy(&forced.stdout).contains(": 1 entries"));
+    assert_eq!(
+        (class(&server, "one.com"), class(&server, "d17.throwaway.com")),
+        ("disposable".into(), "unlisted".into())
+    );
+    let empty = file("empty.txt", "");
+    assert_eq!(exit_code(&server, &["catalog", "load", &empty, "--force"]), 2, "force is for size");
+}
+
+#[test]
+fn what_is_no_list_is_refused_and_the_old_one_kept() {
+    let server = DevServer::start(&[]);
+    let before = admin(&server, "GET", CATALOG, None).1;
+    let embedded = include_str!("../../engine/data/disposable_domains.txt");
+    let too_long = vec![b'#'; (64 << 20) + 1];
+    let half_bad = list(100, &["<html>", "404 not found", "{\"a\": 1}"]);
+    for (what, text, reason) in [
+        ("empty", &b""[..], "no domain"),
+        ("comments", b"# nothing\n\n", "no domain"),
+        ("only suffixes and mail hosts", b"com\nco.uk\ngmail.com\n", "no domain"),
+        ("a page", b"<!doctype html>\n<title>502 Bad Gateway</title>\n", "no domain"),
+        ("bad lines", half_bad.as_bytes(), "3 of 103 lines"),
+        ("not UTF-8", b"a.com\n\xff\xfeb.com\n", "UTF-8"),
+        ("compressed", b"\x1f\x8b\x08\0\0\0\0\0", "UTF-8"),
+        ("truncated", &embedded.as_bytes()[..embedded.len() / 3], "fewer than half"),
+        ("huge", &too_long, "larger than 67108864 bytes"),
+    ] {
+        let (status, problem) = post_text(&server, CATALOG, text, text.len());
+        assert_eq!((status, problem["code"].as_str()), (422, Some("invalid-catalog")), "{what}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(reason), "{what}: {detail}");
+        assert_eq!(admin(&server, "GET", CATALOG, None).1, before, "{what}");
+    }
+    // A sender that is cut off in the middle of a list that would have been taken as it stands.
+    let (status, _) = post_text(&server, CATALOG, embedded.as_bytes(), embedded.len() + 1);
+    assert!(status != 200, "{status}");
+    for (path, status) in [("?force=perhaps", 422), ("?forced=true", 400), ("?force=true&force=true", 400)] {
+        assert_eq!(post_text(&server, &format!("{CATALOG}{path}"), b"a.com", 5).0, status, "{path}");
+    }
+    assert_eq!(admin(&server, "PUT", CATALOG, None).0, 405);
+    assert_eq!(admin(&server, "GET", &format!("{CATALOG}?domain=no%20domain"), None).0, 422);
+    assert_eq!(admin(&server, "GET", &format!("{CATALOG}?domain=a.com&domain=b.com"), None).0, 400);
+    assert_eq!(admin(&server, "GET", CATALOG, None).1, before);
+    assert_eq!(class(&server, "mailinator.com"), "disposable");
+    // Only a catalog may be large.
+    let (status, _) = post_text(&server, "/admin/v1/projects", &[b' '; 40_000], 40_000);
+    assert_eq!(status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_request_ever_sees_half_a_list() {
+    let server = Arc::new(DevServer::start(&[&NO_LIMITS[..], &["engine.shards=2"]].concat()));
+    let texts = [list(20_000, &["always.com", "only-a.com"]), list(15_000, &["only-b.com", "always.com"])];
+    assert_eq!(load(&server, &texts[1]).0, 200);
+    let phone = Phone::connect_with(&server, server.text("secret_test_key")).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for (domain, allowed) in [
+        ("always.com", &[422][..]),
+        ("x.d14999.throwaway.com", &[422]),
+        ("never.com", &[202]),
+        ("only-a.com", &[202, 422]),
+        ("only-b.com", &[202, 422]),
+    ] {
+        let (phone, done) = (phone.clone(), done.clone());
+        tasks.push(tokio::spawn(async move {
+            let (mut asked, mut seen) = (0, std::collections::BTreeSet::new());
+            while !done.load(Ordering::Relaxed) && asked < 1_000_000 {
+                // A new inbox each time: one holds only so many live codes.
+                let body = json!({"recipient": format!("ada{asked}@{domain}")});
+                let heard = phone.post("/v1/verifications", &body).await;
+                let status = heard.status.as_u16();
+                assert!(allowed.contains(&status), "{domain}: {:?}", heard.code());
+                seen.insert(status);
+                asked += 1;
+            }
+            assert!(asked > 20, "{domain}: too few to see anything");
+            assert_eq!(seen.len(), allowed.len(), "{domain}: {seen:?}");
+        }));
+    }
+    for round in 0..20 {
+        let (server, text) = (server.clone(), texts[round % 2].clone());
+        let (status, taken) = tokio::task::spawn_blocking(move || load(&server, &text)).await.unwrap();
+        assert_eq!(status, 200, "{taken}");
+        // Whoever asks after the answer gets the new list.
+        for (domain, listed_in) in [("only-a.com", 0), ("only-b.com", 1)] {
+            let expected = if round % 2 == listed_in { 422 } else { 202 };
+            let body = json!({"recipient": format!("bob{round}@{domain}")});
+            assert_eq!(phone.post("/v1/verifications", &body).await.status, expected, "{domain} {round}");
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[test]
+fn a_hangup_keeps_the_loaded_list_and_takes_new_rules_for_bans() {
+    let folder = TempDir::new().unwrap();
+    let store = Site::sqlite(&folder);
+    let server = Site::new(&store, &format!("bans.first = \"1h\"\n{}", Site::outbox(&folder))).serve();
+    assert_eq!(load(&server, &list(9_000, &["loaded.com"])).0, 200);
+    let version = told(&server, &["status"])["catalog"]["version"].clone();
+    let file = server.site.path("authepy.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config =
+        config.replace("bans.first = \"1h\"", "bans.first = \"2h\"\ncatalog.extra = [\"extra.com\"]");
+    std::fs::write(&file, config).unwrap();
+    Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status().unwrap();
+    until("the new entry", || class(&server, "extra.com") == "disposable");
+    assert_eq!(class(&server, "loaded.com"), "disposable");
+    assert_eq!(told(&server, &["status"])["catalog"]["version"], version);
+    assert!(!server.log().contains("need a restart"), "{}", server.log());
+    // Lanes hear of it within half a second; a fresh peer each time, since a second ban would double.
+    let mut n = 0;
+    until("the new rule", || {
+        n += 1;
+        let asked = json!({"peer": format!("10.0.{}.{}", n / 250, n % 250)});
+        admin(&server, "POST", BANS, Some(&asked)).1["seconds_left"].as_u64().unwrap() > 3_600
+    });
+}
+
+/// Mail hosts of people, companies and universities in all parts of the world.
+#[rustfmt::skip]
+const MAIL_HOSTS: &[&str] = &[
+    "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "hotmail.co.uk", "live.com", "msn.com",
+    "yahoo.com", "yahoo.co.jp", "yahoo.co.in", "ymail.com", "rocketmail.com", "aol.com", "icloud.com", "me.com",
+    "mac.com", "proton.me", "protonmail.com", "pm.me", "tutanota.com", "tuta.io", "fastmail.com", "hey.com",
+    "zoho.com", "zohomail.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de",
+    "posteo.de", "mailbox.org", "arcor.de", "mail.com", "mail.ru", "bk.ru", "inbox.ru", "list.ru", "yandex.ru",
+    "yandex.com", "ya.ru", "rambler.ru", "ukr.net", "i.ua", "seznam.cz", "centrum.cz", "wp.pl", "o2.pl",
+    "onet.pl", "interia.pl", "orange.fr", "wanadoo.fr", "free.fr", "laposte.net", "sfr.fr", "libero.it",
+    "virgilio.it", "tiscali.it", "alice.it", "telefonica.net", "terra.com.br", "uol.com.br", "bol.com.br",
+    "sapo.pt", "btinternet.com", "sky.com", "virginmedia.com", "ntlworld.com", "talktalk.net", "comcast.net",
+    "verizon.net", "att.net", "sbcglobal.net", "bellsouth.net", "cox.net", "charter.net", "earthlink.net",
+    "shaw.ca", "rogers.com", "bigpond.com", "optusnet.com.au", "xtra.co.nz", "qq.com", "foxmail.com", "163.com",
+    "126.com", "yeah.net", "sina.com", "sohu.com", "naver.com", "daum.net", "hanmail.net", "docomo.ne.jp",
+    "ezweb.ne.jp", "softbank.ne.jp", "rediffmail.com", "bluewin.ch", "telenet.be", "ziggo.nl", "kpnmail.nl",
+    "telia.com", "online.no", "abv.bg", "mit.edu", "stanford.edu", "ox.ac.uk", "cam.ac.uk", "tum.de", "ethz.ch",
+    "u-tokyo.ac.jp", "usp.br", "siemens.com", "ibm.com", "microsoft.com", "apple.com", "bbc.co.uk", "who.int",
+    "europa.eu", "nasa.gov", "lists.debian.org", "duckduckgo.com",
+];
+
+#[tokio::test]
+async fn listed_domains_are_refused_and_mail_hosts_never() {
+    let server = DevServer::start(&[&NO_LIMITS[..], &["engine.shards=2"]].concat());
+    let phone = Phone::connect_with(&server, server.text("secret_test_key")).await;
+    let embedded = include_str!("../../engine/data/disposable_domains.txt");
+    let listed: Vec<&str> = embedded.lines().filter(|line| !line.starts_with('#')).collect();
+    let (mut refused, mut let_in) = (0, Vec::new());
+    for domains in listed.chunks(100) {
+        for (domain, code) in domains.iter().zip(codes(&phone, "ada@", domains).await) {
+            match &*code {
+                "disposable-domain" => refused += 1,
+                _ => let_in.push(*domain),
+            }
+        }
+    }
+    println!("refused {refused} of {}; let in: {let_in:?}", listed.len());
+    assert!(refused * 100 >= listed.len() * 99, "{let_in:?}");
+    for hosts in MAIL_HOSTS.chunks(100) {
+        let codes = codes(&phone, "ada@", hosts).await;
+        assert!(codes.iter().all(String::is_empty), "{:?}", hosts.iter().zip(&codes).collect::<Vec<_>>());
+    }
+}
+
+/// What issues to `local` and each domain are refused with; empty where they are not.
+async fn codes(phone: &Phone, local: &str, domains: &[&str]) -> Vec<String> {
+    let batch: Vec<Value> =
+        domains.iter().map(|domain| json!({"recipient": format!("{local}{domain}")})).collect();
+    let heard = phone.post("/v1/verifications:batch", &Value::Array(batch)).await;
+    assert_eq!(heard.status, 200, "{:?}", heard.body);
+    let code = |item: &Value| item["problem"]["code"].as_str().unwrap_or_default().to_owned();
+    heard.body.as_array().unwrap().iter().map(code).collect()
+}
