@@ -1,6 +1,7 @@
 //! What serving needs, gathered for one lane: its shard, the keys, the mail queue, the receipt key.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -130,6 +131,11 @@ impl Desk {
 
     pub(crate) fn now(&self) -> Now {
         self.0.lane.now()
+    }
+
+    /// When the ban of this address ends, as far as this lane has heard of one.
+    pub(crate) fn banned_until(&self, address: IpAddr) -> Option<Moment> {
+        self.0.lane.banned_until(address)
     }
 
     pub(crate) fn start_keys(&self) -> &StartKeys {

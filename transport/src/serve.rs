@@ -1,27 +1,36 @@
-//! The story of a request: read → enter → route → body → recipient → shard → reply.
+//! The story of a request: ban → key → origin → route → class → body → recipient → limits → slot → reply.
 //!
 //! The order is the cheapest refusal first, and each step's result is the next one's argument, so that
-//! none can be skipped: a [`Call`] needs an [`Entered`], an operation needs a body that was read.
+//! none can be skipped: an operation needs an [`Admitted`] and what was [`Asked`]. What a request costs its
+//! peer is kept on its [`Tab`], and a refusal is charged before it is answered.
 //! HTTP/3 and the TCP door differ only in their [`Exchange`].
 
 use std::net::IpAddr;
 
+use authepy_engine::perimeter::Admitted;
 use authepy_engine::perimeter::api_key::{KeyClass, Mode};
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
 use crate::http3::head::Head;
+use crate::observe::RouteLabel;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 use crate::turnstile::Full;
 
+mod asked;
 mod batch;
 mod entry;
 mod idempotency;
+mod issue;
 mod operation;
 mod public;
+mod tab;
 
-use entry::{Entered, OVERLOADED, TurnedAway};
+use asked::Asked;
+use entry::{OVERLOADED, TurnedAway};
+use operation::Request;
+use tab::Tab;
 
 /// One request on its way in: its head is there, its body not yet.
 pub trait Exchange {
@@ -38,25 +47,24 @@ pub trait Exchange {
 /// Serves one request. A [`Fault`] means that no answer can be given: the stream or connection ends.
 pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, Fault> {
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
-    let (target, id) = (Target::of(head), desk.request_id());
+    let (target, id, tab) = (Target::of(head), desk.request_id(), Tab::default());
     let label = target.label();
-    let (mode, served) = match target {
-        Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
-        Target::Key(destination) => match entry::enter(desk, head, exchange.peer()).await {
-            Err(TurnedAway { mode, problem }) => (mode, Ok(problem.into())),
-            Ok(entered) => {
-                exchange.admitted(entered.admitted.key().class);
-                let served = match destination {
-                    Ok(call) => perform(desk, &entered, &call, &id, exchange).await,
-                    Err(problem) => Ok(problem.into()),
-                };
-                let admitted = &entered.admitted;
-                (admitted.key().mode, served.map(|reply| reply.readable_by(admitted.origin())))
+    let (mode, served) = match entry::peer(desk, head, exchange.peer()) {
+        Err(problem) => (Mode::Live, Ok(problem.into())),
+        Ok(peer) => {
+            tab.charge_to(peer);
+            match target {
+                Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
+                Target::Key(destination) => with_key(desk, destination, &tab, &id, exchange).await,
             }
-        },
+        }
     };
     match served {
-        Ok(mut reply) => {
+        Ok(reply) => {
+            let mut reply = tab.settle(desk, reply).await;
+            if matches!(label, RouteLabel::Issue | RouteLabel::Check | RouteLabel::Resend) {
+                reply.tell_rates(&tab.rates());
+            }
             reply.identify(id);
             desk.counters().count(label, mode, &reply);
             Ok(reply)
@@ -68,12 +76,62 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     }
 }
 
-/// Class → body → its class's turn → recipient → shard.
+/// Answers a request whose head could not be read; counts against its peer like any refusal.
+pub(crate) async fn refuse(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
+    unread(desk, tab_of_unread(desk, network).settle(desk, problem.into()).await)
+}
+
+/// The same where there is no time to hear what the peer's window says.
+pub(crate) fn refuse_at_once(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
+    tab_of_unread(desk, network).note_denial(desk);
+    unread(desk, problem.into())
+}
+
+/// Whose request a trusted proxy passed on stands in the head, and the proxy speaks for others too: so a
+/// head of its that can't be read is charged to nobody.
+fn tab_of_unread(desk: &Desk, network: IpAddr) -> Tab {
+    let tab = Tab::default();
+    if !desk.policy().trusted_proxies.contains(network.to_canonical()) {
+        tab.charge_to(network);
+    }
+    tab
+}
+
+fn unread(desk: &Desk, mut reply: Reply) -> Reply {
+    reply.identify(desk.request_id());
+    desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
+    reply
+}
+
+/// Key → origin → route. Also tells whose counters the request belongs in.
+async fn with_key(
+    desk: &Desk,
+    destination: Result<Call, Problem>,
+    tab: &Tab,
+    id: &str,
+    exchange: &mut impl Exchange,
+) -> (Mode, Result<Reply, Fault>) {
+    let Some(head) = exchange.head() else {
+        return (Mode::Live, Err(Fault::Stream(Code::RequestIncomplete)));
+    };
+    let admitted = match entry::enter(desk, head, tab).await {
+        Err(TurnedAway { mode, problem }) => return (mode, Ok(problem.into())),
+        Ok(admitted) => admitted,
+    };
+    exchange.admitted(admitted.key().class);
+    let served = match destination {
+        Ok(call) => perform(desk, &admitted, &call, (tab, id), exchange).await,
+        Err(problem) => Ok(problem.into()),
+    };
+    (admitted.key().mode, served.map(|reply| reply.readable_by(admitted.origin())))
+}
+
+/// Class → body → its class's turn → the operation.
 async fn perform(
     desk: &Desk,
-    Entered { admitted, peer }: &Entered,
+    admitted: &Admitted,
     call: &Call,
-    id: &str,
+    (tab, id): (&Tab, &str),
     exchange: &mut impl Exchange,
 ) -> Result<Reply, Fault> {
     if !call.permitted(admitted) {
@@ -97,10 +155,19 @@ async fn perform(
     if let Err(Full) = desk.turnstile().pass(class).await {
         return Ok(OVERLOADED.into());
     }
-    let request = operation::Request { admitted, call, id, body, peer: *peer };
-    let answer = match key {
-        None => operation::perform(desk, &request, None).await.map(|done| done.reply),
-        Some(key) => idempotency::perform(desk, &request, &key).await,
-    };
+    let request = Request { admitted, call, id, body, tab };
+    let answer = decide(desk, &request, key.as_deref()).await;
     Ok(answer.unwrap_or_else(Reply::from))
+}
+
+/// Recipient → the peer's windows → the inbox, once for all requests under one idempotency key.
+async fn decide(desk: &Desk, request: &Request<'_>, key: Option<&[u8]>) -> Result<Reply, Problem> {
+    let asked = Asked::read(desk, request)?;
+    if let Some(activity) = asked.activity() {
+        request.tab.charge(desk, activity, request.owner().mode).await?;
+    }
+    match key {
+        None => operation::perform(desk, request, asked, None).await.map(|done| done.reply),
+        Some(key) => idempotency::perform(desk, request, asked, key).await,
+    }
 }

@@ -77,8 +77,7 @@ pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Client {
-    #[serde(rename = "ip")]
-    _ip: Option<IpAddr>,
+    ip: Option<IpAddr>,
 }
 
 /// Reads a JSON object. serde would also take an array for a struct, so the brace is looked at first.
@@ -103,6 +102,11 @@ fn missing(member: &'static str) -> Problem {
 impl IssueBody<'_> {
     pub(crate) fn recipient(&self) -> Result<&str, Problem> {
         self.recipient.as_ref().map(|text| &*text.0).ok_or(missing("recipient is missing"))
+    }
+
+    /// Whom the caller's backend acts for.
+    pub(crate) fn client_ip(&self) -> Option<IpAddr> {
+        self.client.as_ref().and_then(|client| client.ip)
     }
 
     /// Whether the request asks for what only a secret key may choose.

@@ -84,6 +84,17 @@ impl Quotas {
         self.list.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// What they are once the request counted last is taken back.
+    pub fn given_back(mut self) -> Self {
+        for quota in &mut self.list {
+            quota.remaining = quota.remaining.saturating_add(1).min(quota.count);
+            if quota.remaining == quota.count {
+                quota.reset_seconds = 0;
+            }
+        }
+        self
+    }
+
     /// Lowers what is left to what a wider network has left.
     pub(crate) fn lower_to(&mut self, wider: &Quotas) {
         for (own, wider) in self.list.iter_mut().zip(wider.as_slice()) {

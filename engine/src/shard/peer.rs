@@ -31,7 +31,8 @@ pub struct PeerLimits {
 }
 
 impl PeerLimits {
-    pub(super) fn of(&self, activity: Activity) -> &Vec<Limit> {
+    /// The limits of one activity.
+    pub fn of(&self, activity: Activity) -> &Vec<Limit> {
         match activity {
             Activity::Issue => &self.issue,
             Activity::Check => &self.check,

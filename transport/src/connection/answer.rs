@@ -10,8 +10,8 @@ use crate::exchange::Http3Exchange;
 use crate::http3::error::{Code, Fault};
 use crate::http3::response;
 use crate::observe::RouteLabel;
-use crate::reply::{Problem, Reply, Scratch};
-use crate::serve::serve;
+use crate::reply::{Reply, Scratch};
+use crate::serve::{refuse, serve};
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
 const USUAL_ANSWER_BYTES: usize = 1_024;
@@ -20,12 +20,7 @@ const USUAL_ANSWER_BYTES: usize = 1_024;
 pub(super) async fn answer(session: &Session, mut exchange: Http3Exchange<'_>, mut send: SendStream) -> bool {
     let served = match exchange.read_head().await {
         Ok(()) => serve(&session.desk, &mut exchange).await,
-        Err(Fault::Answer(refused)) => {
-            let mut reply = Reply::from(Problem::from(refused));
-            reply.identify(session.desk.request_id());
-            session.desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
-            Ok(reply)
-        }
+        Err(Fault::Answer(refused)) => Ok(refuse(&session.desk, session.peer, refused.into()).await),
         Err(fault) => {
             session.desk.counters().aborted(RouteLabel::Unknown, Mode::Live);
             Err(fault)

@@ -1,17 +1,22 @@
-//! The way in: whose request it is, then key, then origin. No body is read, no shard hears of it.
+//! The way in: whose request it is, then ban, then key, then origin. No body is read, no inbox hears of it.
 //!
 //! ```text
-//!   network peer, trusted proxies ─▶ peer ─▶ key ─┬─ in the book ────────────────▶ class, origin ─▶ Entered
-//!                                                 └─ unknown ─▶ keeper looks it up ─┘
+//!   network peer, trusted proxies ─▶ peer ─ banned? ─▶ key ─┬─ in the book ────────▶ class, origin ─▶ Admitted
+//!                                                           └─ unknown ─▶ keeper ──┘
 //! ```
+//!
+//! A banned peer that comes by itself is stopped at the sockets; who meets the ban here came through a
+//! trusted proxy, or its datagrams were on their way already.
 
 use std::net::IpAddr;
 
+use authepy_engine::clock::Moment;
 use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::{KeyText, Mode, bearer};
+use authepy_engine::perimeter::api_key::{KeyClass, KeyText, Mode, bearer};
 use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forwarded};
 use authepy_engine::request::Refusal;
 
+use super::tab::Tab;
 use crate::desk::Desk;
 use crate::http3::head::{Field, Head, Known};
 use crate::limits::STORE_RETRY;
@@ -22,13 +27,6 @@ pub(super) const OVERLOADED: Problem =
     Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
 /// Nobody can say whether the key exists: not 401, or a store's bad minute would look like a revoked key.
 const STORE_DOWN: Problem = Problem::Refused(Refusal::NotReady { retry_after: STORE_RETRY });
-
-/// A request that was let in.
-pub(super) struct Entered {
-    pub(super) admitted: Admitted,
-    /// Whose it is: the network's peer, or who a trusted proxy says.
-    pub(super) peer: IpAddr,
-}
 
 /// Who was not let in, and whose counters say so.
 pub(super) struct TurnedAway {
@@ -42,9 +40,8 @@ impl From<Problem> for TurnedAway {
     }
 }
 
-/// Peer → key → origin.
-pub(super) async fn enter(desk: &Desk, head: &Head, network: IpAddr) -> Result<Entered, TurnedAway> {
-    let peer = peer(desk, head, network)?;
+/// Key → origin. Whoever shows a valid secret key answers for nothing by its own address.
+pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitted, TurnedAway> {
     if head.get(Known::EarlyData) != Field::Absent {
         return Err(Problem::TooEarly.into());
     }
@@ -58,19 +55,31 @@ pub(super) async fn enter(desk: &Desk, head: &Head, network: IpAddr) -> Result<E
         },
         judged => judged,
     };
+    if admitted.as_ref().map_or_else(is_of_secret_key, |admitted| admitted.key().class == KeyClass::Secret) {
+        tab.release();
+    }
     let admitted = admitted
         .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
     if admitted.is_exposed() && admitted.key().mode == Mode::Live {
         desk.key_exposed(admitted.key());
     }
-    Ok(Entered { admitted, peer })
+    Ok(admitted)
+}
+
+/// Whether whoever was denied has shown a valid secret key.
+fn is_of_secret_key(denial: &Denial) -> bool {
+    matches!(denial, Denial::SecretKeyInBrowser)
 }
 
 fn judge(desk: &Desk, credentials: &Credentials<'_>) -> Result<Admitted, Denial> {
     admit(&desk.keys(), credentials, desk.now(), desk.policy().refuse_secret_in_browser)
 }
 
-fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
+/// Whose request it is: the network's peer, or who a trusted proxy says. Not a banned one.
+///
+/// Lists that contradict each other are charged to nobody: the one who wrote them is not known, and the
+/// proxy that passed them on speaks for others too.
+pub(super) fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
     let list = |known| match head.get(known) {
         Field::Absent => None,
         Field::One(list) => Some(list),
@@ -78,8 +87,15 @@ fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
         Field::Many => Some(&b""[..]),
     };
     let (forwarded, x_forwarded_for) = (list(Known::Forwarded), list(Known::XForwardedFor));
-    forwarded::peer(network, &desk.policy().trusted_proxies, forwarded, x_forwarded_for)
-        .map_err(|forwarded::Contradiction| Problem::MalformedHttp)
+    let peer = forwarded::peer(network, &desk.policy().trusted_proxies, forwarded, x_forwarded_for)
+        .map_err(|forwarded::Contradiction| Problem::MalformedHttp)?;
+    check_ban(desk, peer).map(|()| peer)
+}
+
+/// Refuses whoever is banned, as far as this lane has heard.
+pub(super) fn check_ban(desk: &Desk, peer: IpAddr) -> Result<(), Problem> {
+    let banned = |until: Moment| Refusal::Banned { retry_after: until.since(desk.now().at) }.into();
+    desk.banned_until(peer).map_or(Ok(()), |until| Err(banned(until)))
 }
 
 fn credentials(head: &Head) -> Credentials<'_> {

@@ -9,13 +9,13 @@ use authepy_engine::perimeter::permission::Route;
 use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
 use authepy_engine::route::Digest128;
 
+use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
 use crate::canonical;
 use crate::desk::Desk;
 use crate::http3::head::{Field, Head, Known};
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
-use crate::wire::{self, IssueBody, ResendBody};
 
 const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key has 1 to 255 visible characters");
 
@@ -36,19 +36,25 @@ pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, P
     fits.then_some(Some(bare)).ok_or(MALFORMED)
 }
 
-/// Performs the operation once for all requests under one key.
-pub(super) async fn perform(desk: &Desk, request: &Request<'_>, key: &[u8]) -> Result<Reply, Problem> {
+/// Performs the operation once for all requests under one key. A repetition has cost its peer's window
+/// already, being a request; it costs neither the inbox's nor the API key's.
+pub(super) async fn perform(
+    desk: &Desk,
+    request: &Request<'_>,
+    asked: Asked<'_>,
+    key: &[u8],
+) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
     let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
     let reserve = Reserve { key: claim, body: body_digest(desk, request)?, lifetime: CODE_LIFETIME_MAX };
     match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
-            repeat(desk, request, &first, secret).map(Reply::replayed)
+            repeat(desk, request, &asked, &first, secret).map(Reply::replayed)
         }
         Outcome::Reserved { salt } => {
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
-            let done = operation::perform(desk, request, Some(secret)).await;
+            let done = operation::perform(desk, request, asked, Some(secret)).await;
             let first = done.as_ref().ok().and_then(|done| done.first.clone());
             let _noted =
                 request.ask(desk, claim.route(), Command::Settle(Settle { key: claim, first })).await;
@@ -59,19 +65,25 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>, key: &[u8]) -> R
 }
 
 /// Makes the first answer again.
-fn repeat(desk: &Desk, request: &Request<'_>, first: &First, secret: IdSecret) -> Result<Reply, Problem> {
-    let First::Issued(standing, route) = first else { return verdict_reply(desk, request, first) };
-    match request.call.route {
-        Route::Issue => {
-            let body: IssueBody<'_> = wire::read(request.body)?;
+fn repeat(
+    desk: &Desk,
+    request: &Request<'_>,
+    asked: &Asked<'_>,
+    first: &First,
+    secret: IdSecret,
+) -> Result<Reply, Problem> {
+    match (asked, first) {
+        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.body, first),
+        (Asked::Issue(asked), First::Issued(standing, route)) => {
             let id = VerificationId::new(desk.start_keys(), secret, *route);
-            Ok(standing_reply(&id, standing, &desk.recipient(body.recipient()?)?))
+            Ok(standing_reply(&id, standing, &asked.recipient))
         }
-        _ => {
-            let body: ResendBody<'_> = wire::read(request.body)?;
+        (Asked::Resend(recipient), First::Issued(standing, _)) => {
             let id = request.call.id.as_ref().ok_or(Refusal::VerificationNotFound)?;
-            Ok(standing_reply(id, standing, &desk.recipient(body.recipient()?)?))
+            Ok(standing_reply(id, standing, recipient))
         }
+        // The digest of the body holds the route, so a first answer is of the same kind.
+        _ => Err(Refusal::IdempotencyKeyReused.into()),
     }
 }
 

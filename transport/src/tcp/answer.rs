@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use http_body_util::Full;
@@ -14,9 +13,8 @@ use super::Door;
 use super::exchange::TcpExchange;
 use super::watch::UnderWay;
 use crate::http3::error::Fault;
-use crate::observe::RouteLabel;
 use crate::reply::{Problem, Reply, Scratch};
-use crate::serve::serve;
+use crate::serve::{refuse, refuse_at_once, serve};
 
 /// Two years, as browsers' preload lists ask.
 const HSTS: &[u8] = b"max-age=63072000";
@@ -73,8 +71,10 @@ impl Door {
         let serial = request.version() != Version::HTTP_2;
         let (reply, doubtful) = match TcpExchange::new(request, self.peer, deadline) {
             Ok(mut exchange) => (serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?, false),
-            Err(Fault::Answer(refused)) => (self.refuse(refused.into()), true),
-            Err(Fault::Stream(_) | Fault::Connection(_)) => (self.refuse(Problem::MalformedHttp), true),
+            Err(Fault::Answer(refused)) => (refuse(&self.desk, self.peer, refused.into()).await, true),
+            Err(Fault::Stream(_) | Fault::Connection(_)) => {
+                (refuse(&self.desk, self.peer, Problem::MalformedHttp).await, true)
+            }
         };
         let mut fields = self.fields(&reply);
         if serial && doubtful {
@@ -91,7 +91,7 @@ impl Door {
 
     /// What is written to a connection whose message could be read in two ways.
     pub(super) fn last_words(&self) -> Vec<u8> {
-        let reply = self.refuse(Problem::MalformedHttp);
+        let reply = refuse_at_once(&self.desk, self.peer, Problem::MalformedHttp);
         let mut out = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n".to_vec();
         for (name, value) in &self.fields(&reply) {
             [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]
@@ -101,13 +101,6 @@ impl Door {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&reply.body);
         out
-    }
-
-    fn refuse(&self, problem: Problem) -> Reply {
-        let mut reply = Reply::from(problem);
-        reply.identify(self.desk.request_id());
-        self.desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
-        reply
     }
 
     fn fields(&self, reply: &Reply) -> HeaderMap {

@@ -1,0 +1,109 @@
+//! What a request asks for: its body read and its recipient judged, nothing counted yet.
+
+use std::time::Duration;
+
+use authepy_engine::code::Code;
+use authepy_engine::perimeter::api_key::KeyClass;
+use authepy_engine::perimeter::permission::Route;
+use authepy_engine::recipient::Recipient;
+use authepy_engine::request::Activity;
+use authepy_engine::route::Digest128;
+
+use super::entry::check_ban;
+use super::operation::Request;
+use crate::desk::Desk;
+use crate::reply::Problem;
+use crate::wire::{self, CheckBody, IssueBody, ResendBody};
+
+/// One operation, ready to be charged and performed.
+pub(super) enum Asked<'a> {
+    Issue(IssueAsked),
+    Check(CheckAsked<'a>),
+    /// Whom the code was sent to.
+    Resend(Recipient),
+    /// Meets no peer's window.
+    Other(Route),
+}
+
+/// A mail with a code.
+pub(super) struct IssueAsked {
+    pub(super) recipient: Recipient,
+    pub(super) purpose: Box<str>,
+    pub(super) locale: Option<Box<str>>,
+    pub(super) nonce: Option<Digest128>,
+    pub(super) metadata: Option<Box<str>>,
+    pub(super) code_length: Option<u8>,
+    pub(super) lifetime: Option<Duration>,
+}
+
+/// A code to be compared.
+pub(super) struct CheckAsked<'a> {
+    pub(super) body: CheckBody<'a>,
+    pub(super) code: Code,
+    pub(super) recipient: Option<Recipient>,
+    pub(super) nonce: Option<Digest128>,
+}
+
+impl<'a> Asked<'a> {
+    /// Body → recipient → disposable.
+    pub(super) fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+        match request.call.route {
+            Route::Issue => IssueAsked::read(desk, request).map(Self::Issue),
+            Route::Check => CheckAsked::read(desk, request.body).map(Self::Check),
+            Route::Resend => {
+                let body: ResendBody<'_> = wire::read(request.body)?;
+                desk.recipient(body.recipient()?).map(Self::Resend)
+            }
+            route => Ok(Self::Other(route)),
+        }
+    }
+
+    /// What its peer is charged for. A resend costs a mail, like an issue.
+    pub(super) fn activity(&self) -> Option<Activity> {
+        match self {
+            Self::Issue(_) | Self::Resend(_) => Some(Activity::Issue),
+            Self::Check(_) => Some(Activity::Check),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl IssueAsked {
+    /// Reads an issue, and who answers for it: of a secret key's, the `client.ip` it names.
+    pub(super) fn read(desk: &Desk, request: &Request<'_>) -> Result<Self, Problem> {
+        let body: IssueBody<'_> = wire::read(request.body)?;
+        if body.configures() && request.admitted.key().class == KeyClass::Restricted {
+            return Err(Problem::KeyClassForbidden);
+        }
+        if let Some(address) = body.client_ip() {
+            request.tab.charge_to(address);
+            check_ban(desk, address)?;
+        }
+        body.template()?;
+        Ok(Self {
+            nonce: nonce(desk, body.nonce.as_ref())?,
+            purpose: body.purpose()?.into(),
+            locale: body.locale()?.map(Into::into),
+            code_length: body.code_length()?,
+            lifetime: body.lifetime()?,
+            metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
+            recipient: desk.recipient(body.recipient()?)?,
+        })
+    }
+}
+
+impl<'a> CheckAsked<'a> {
+    fn read(desk: &Desk, body: &'a [u8]) -> Result<Self, Problem> {
+        let body: CheckBody<'a> = wire::read(body)?;
+        let nonce = nonce(desk, body.nonce.as_ref())?;
+        let typed = body.code()?;
+        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0)).transpose()?;
+        let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
+        Ok(Self { body, code, recipient, nonce })
+    }
+}
+
+fn nonce(desk: &Desk, text: Option<&wire::Text<'_>>) -> Result<Option<Digest128>, Problem> {
+    let nonce = wire::nonce(text)?;
+    Ok(nonce.map(|nonce| desk.start_keys().scoped("nonce", &[nonce.as_bytes()])))
+}

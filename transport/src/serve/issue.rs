@@ -1,0 +1,124 @@
+//! An issue: places are taken for it, then the inbox decides.
+//!
+//! ```text
+//!   IssueAsked ─ place in the mail queue ─ place in the key's window ─▶ Placed ─▶ inbox ─┬─▶ mail, 202
+//!                                                                                        └─▶ places given back
+//! ```
+
+use authepy_engine::id::IdSecret;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::recipient::Recipient;
+use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
+
+use super::asked::IssueAsked;
+use super::operation::{Done, Request, standing_reply, unexpected};
+use super::tab::KeyPlace;
+use crate::delivery::{MailJob, Permit};
+use crate::desk::Desk;
+use crate::reply::Problem;
+
+/// An issue that only its inbox can still refuse.
+pub(super) struct Placed {
+    asked: IssueAsked,
+    permit: Option<Permit>,
+    key: Option<KeyPlace>,
+}
+
+impl Placed {
+    /// Takes the places, before anything is promised.
+    pub(super) async fn take(desk: &Desk, request: &Request<'_>, asked: IssueAsked) -> Result<Self, Problem> {
+        let permit = reserve_mail(desk, request.owner().mode)?;
+        let key = request.tab.charge_key(desk, &request.admitted.key().digest).await?;
+        Ok(Self { asked, permit, key })
+    }
+
+    /// Opens the verification. `secret` is the id to be, where an idempotency key decides it.
+    pub(super) async fn open(
+        self,
+        desk: &Desk,
+        request: &Request<'_>,
+        secret: Option<IdSecret>,
+    ) -> Result<Done, Problem> {
+        let Self { asked, permit, key } = self;
+        let keys = desk.start_keys();
+        let inbox = keys.fingerprint(asked.recipient.canonical(), request.owner().mode);
+        let command = Command::Issue(Issue {
+            inbox,
+            address: keys.exact_address(asked.recipient.exact()),
+            owner: request.owner(),
+            peer: request.tab.share(desk),
+            secret: secret.unwrap_or_else(|| desk.draw_secret()),
+            code_length: asked.code_length,
+            lifetime: asked.lifetime,
+            nonce: asked.nonce,
+            purpose: asked.purpose,
+            metadata: asked.metadata,
+        });
+        match request.ask(desk, inbox.route(), command).await {
+            Outcome::Issued(issued) => {
+                Ok(sent(desk, request, permit, issued, &asked.recipient, asked.locale))
+            }
+            other => {
+                if let Some(place) = key {
+                    place.give_back(desk, request.tab).await;
+                }
+                Err(unexpected(other))
+            }
+        }
+    }
+}
+
+/// A further code for a verification that exists. It counts in its inbox's windows, not in its key's.
+pub(super) async fn resend(
+    desk: &Desk,
+    request: &Request<'_>,
+    recipient: &Recipient,
+) -> Result<Done, Problem> {
+    let slot = request.slot(desk)?;
+    let permit = reserve_mail(desk, request.owner().mode)?;
+    let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
+    let resend = Resend { slot, address, peer: request.tab.share(desk) };
+    match request.ask(desk, route, Command::Resend(resend)).await {
+        Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, recipient, None)),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// A place in the mail queue. Test keys send no mail.
+fn reserve_mail(desk: &Desk, mode: Mode) -> Result<Option<Permit>, Problem> {
+    match mode {
+        Mode::Test => Ok(None),
+        Mode::Live => desk.mail().reserve().map(Some).ok_or_else(|| {
+            let retry_after = authepy_engine::limits::DELIVERY_RETRY_AFTER;
+            Refusal::DeliveryUnavailable { retry_after }.into()
+        }),
+    }
+}
+
+/// The shard has made a code: hand it to the mail, tell the caller.
+fn sent(
+    desk: &Desk,
+    request: &Request<'_>,
+    permit: Option<Permit>,
+    issued: Issued,
+    recipient: &Recipient,
+    locale: Option<Box<str>>,
+) -> Done {
+    let (digest, route) = issued.id.locate(desk.start_keys());
+    let reply = standing_reply(&issued.id, &issued.standing, recipient);
+    let first = First::Issued(issued.standing.clone(), route);
+    if let Some(permit) = permit {
+        permit.submit(MailJob {
+            to: recipient.delivery().into(),
+            code: issued.code,
+            project: request.admitted.key().project_name.clone(),
+            locale,
+            lifetime: issued.standing.expires.since(issued.standing.at),
+            expires: issued.standing.expires,
+            id: digest,
+            route,
+            send: issued.send,
+        });
+    }
+    Done { reply, first: Some(first) }
+}
