@@ -135,3 +135,17 @@ impl BanView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lane_that_stands_still_keeps_nobody_waiting_for_good() {
+        let never = std::future::pending::<Result<bool, Refusal>>();
+        assert!(matches!(heard(never).await, Err(Fault::LaneSilent)));
+        let full = async { Err::<bool, _>(Refusal::Overloaded { retry_after: Duration::ZERO }) };
+        assert!(matches!(heard(full).await, Err(Fault::BansFull)));
+        assert!(heard(async { Ok(true) }).await.unwrap());
+    }
+}

@@ -1,211 +1,22 @@
-//! The operator's word on a running server: who is banned, and which domains are disposable.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
-#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
-
-mod common;
+//! Catalogs by command and by API: looked into, replaced while serving, refused.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use common::operator::{admin, authepy};
-use common::phone::Phone;
-use common::serve::Site;
-use common::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const BANS: &str = "/admin/v1/bans";
-const CATALOG: &str = "/admin/v1/catalog";
-/// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::operator::admin;
+use crate::common::phone::Phone;
+use crate::common::serve::Site;
+use crate::common::{DevServer, NO_LIMITS};
+use crate::{BANS, CATALOG, exit_code, run, told, until};
 
-/// Runs a command against this server.
-fn run(server: &DevServer, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_authepy"))
-        .args(words)
-        .args(["--admin", server.text("admin")])
-        .env("AUTHEPY_ADMIN_TOKEN", server.text("admin_token"))
-        .output()
-        .unwrap()
-}
-
-/// Runs one that must succeed; returns the JSON it prints.
-fn told(server: &DevServer, words: &[&str]) -> Value {
-    let output = run(server, &[words, &["--json"]].concat());
-    assert!(output.status.success(), "{words:?}: {output:?}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{words:?}: {output:?}"))
-}
-
-fn exit_code(server: &DevServer, words: &[&str]) -> i32 {
-    let output = run(server, words);
-    assert!(output.stdout.is_empty() || output.status.success(), "{words:?}: {output:?}");
-    output.status.code().unwrap()
-}
-
-/// The peers on the list, sorted.
-fn banned(server: &DevServer) -> Vec<String> {
-    let (status, list) = admin(server, "GET", BANS, None);
-    assert_eq!(status, 200, "{list}");
-    let bans = list["bans"].as_array().unwrap();
-    assert_eq!(list["total"], bans.len());
-    let mut peers: Vec<String> = bans.iter().map(|ban| ban["peer"].as_str().unwrap().to_owned()).collect();
-    peers.sort();
-    peers
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-#[test]
-fn a_ban_is_listed_as_soon_as_it_is_made_and_gone_as_soon_as_it_is_lifted() {
-    let server = DevServer::start(&["engine.shards=3"]);
-    assert_eq!(banned(&server), [""; 0]);
-    let by_command = told(&server, &["ban", "add", "203.0.113.7", "--for", "90m"]);
-    assert_eq!((&by_command["peer"], &by_command["count"]), (&json!("203.0.113.7"), &json!(1)));
-    let left = by_command["seconds_left"].as_u64().unwrap();
-    assert!((5_390..=5_400).contains(&left), "{by_command}");
-    let until_text = by_command["until"].as_str().unwrap();
-    assert!(humantime::parse_rfc3339(until_text).unwrap() > std::time::SystemTime::now());
-    let asked = json!({"peer": "2001:db8:7::9/48"});
-    let (status, by_api) = admin(&server, "POST", BANS, Some(&asked));
-    assert_eq!((status, &by_api["peer"]), (201, &json!("2001:db8:7::/48")));
-    let left = by_api["seconds_left"].as_u64().unwrap();
-    assert!((3 * 3_600 - 10..=3 * 3_600).contains(&left), "bans.first: {by_api}");
-    // On every shard, at once.
-    for n in 0..20 {
-        let peer = format!("198.51.100.{n}");
-        assert_eq!(admin(&server, "POST", BANS, Some(&json!({"peer": peer, "for": "1h"}))).0, 201);
-        assert!(banned(&server).contains(&peer));
-    }
-    let list = told(&server, &["ban", "list"]);
-    assert_eq!(list["total"], 22);
-    assert_eq!(list["bans"][0]["peer"], "2001:db8:7::/48", "the longest first");
-    let people = String::from_utf8(run(&server, &["ban", "list"]).stdout).unwrap();
-    assert!(people.lines().count() == 22 && people.contains("203.0.113.7 "), "{people}");
-    until("the gauge", || server.metric("authepy_bans_active") == 22);
-    assert_eq!(told(&server, &["status"])["bans_active"], 22);
-
-    for n in 0..10 {
-        let peer = json!({"peer": format!("198.51.100.{n}")});
-        assert_eq!(admin(&server, "DELETE", BANS, Some(&peer)).0, 204);
-        assert_eq!(admin(&server, "DELETE", &format!("{BANS}/198.51.100.{}", n + 10), None).0, 204);
-    }
-    assert_eq!(banned(&server), ["2001:db8:7::/48", "203.0.113.7"]);
-    assert_eq!(admin(&server, "DELETE", &format!("{BANS}/2001:db8:7::%2F48"), None).0, 204);
-    assert_eq!(told(&server, &["ban", "remove", "203.0.113.7"])["state"], "lifted");
-    assert_eq!(banned(&server), [""; 0]);
-    until("the gauge", || server.metric("authepy_bans_active") == 0);
-    let log = server.log();
-    assert!(!log.contains("203.0.113") && !log.contains("db8"), "no address in the log: {log}");
-}
-
-#[test]
-fn a_ban_on_a_banned_peer_moves_its_end_and_a_new_one_doubles() {
-    let server = DevServer::start(&["bans.first=1h", "bans.max=3h"]);
-    let add = |peer: &str, more: &[&str]| {
-        let ban = told(&server, &[&["ban", "add", peer], more].concat());
-        (ban["count"].as_u64().unwrap(), ban["seconds_left"].as_u64().unwrap().div_ceil(60))
-    };
-    assert_eq!(add("192.0.2.1", &[]), (1, 60));
-    assert_eq!(add("192.0.2.1", &["--for", "5m"]), (1, 5));
-    told(&server, &["ban", "remove", "192.0.2.1"]);
-    assert_eq!(add("192.0.2.1", &[]), (2, 120), "within a day of the last one's end");
-    told(&server, &["ban", "remove", "192.0.2.1"]);
-    assert_eq!(add("192.0.2.1", &[]), (3, 180), "not beyond bans.max");
-    // A ban is about exactly the network it names.
-    told(&server, &["ban", "add", "2001:db8:1:2::/56"]);
-    assert_eq!(exit_code(&server, &["ban", "remove", "2001:db8:1:2::/64"]), 2);
-    assert_eq!(banned(&server), ["192.0.2.1", "2001:db8:1::/56"]);
-}
-
-#[test]
-fn a_ban_ends_by_itself_and_not_before() {
-    let server = DevServer::start(&[]);
-    let began = Instant::now();
-    admin(&server, "POST", BANS, Some(&json!({"peer": "192.0.2.1", "for": "1s"})));
-    // What a list says at `seen` was true at some moment between `asked` and then.
-    loop {
-        let asked = began.elapsed();
-        let listed = !banned(&server).is_empty();
-        let seen = began.elapsed();
-        assert!(listed || seen >= Duration::from_secs(1), "ended early: {seen:?}");
-        assert!(!listed || asked < PATIENCE, "never ended");
-        if !listed {
-            break;
-        }
-    }
-    until("the gauge", || server.metric("authepy_bans_active") == 0);
-    assert_eq!(admin(&server, "DELETE", &format!("{BANS}/192.0.2.1"), None).0, 404);
-}
-
-#[test]
-fn bad_bans_are_refused_by_name_and_nobody_is_banned() {
-    let server = DevServer::start(&[]);
-    let peer = |text: &str| Some(json!({"peer": text}));
-    let span = |text: &str| Some(json!({"peer": "192.0.2.1", "for": text}));
-    let one = format!("{BANS}/192.0.2.1");
-    for (method, path, body, status, code) in [
-        ("POST", BANS, peer(""), 422, "invalid-value"),
-        ("POST", BANS, peer("everybody"), 422, "invalid-value"),
-        ("POST", BANS, peer("192.0.2.256"), 422, "invalid-value"),
-        ("POST", BANS, peer("192.0.2.0/24"), 422, "invalid-value"),
-        ("POST", BANS, peer("2001:db8::/32"), 422, "invalid-value"),
-        ("POST", BANS, peer("::/0"), 422, "invalid-value"),
-        ("POST", BANS, peer("fe80::1%eth0"), 422, "invalid-value"),
-        ("POST", BANS, peer("192.0.2.1, 192.0.2.2"), 422, "invalid-value"),
-        ("POST", BANS, span("soon"), 422, "invalid-value"),
-        ("POST", BANS, span("0s"), 422, "invalid-value"),
-        ("POST", BANS, span("-1h"), 422, "invalid-value"),
-        ("POST", BANS, span("2years"), 422, "invalid-value"),
-        ("POST", BANS, span("99999999999999999999s"), 422, "invalid-value"),
-        ("POST", BANS, Some(json!({"peer": 17})), 400, "malformed-request"),
-        ("POST", BANS, Some(json!({"peer": "192.0.2.1", "why": "x"})), 400, "malformed-request"),
-        ("POST", BANS, Some(json!([])), 400, "malformed-request"),
-        ("POST", BANS, None, 400, "malformed-request"),
-        ("DELETE", BANS, peer("everybody"), 422, "invalid-value"),
-        ("DELETE", BANS, peer("192.0.2.9"), 404, "not-found"),
-        ("DELETE", "/admin/v1/bans/everybody", None, 422, "invalid-value"),
-        ("DELETE", "/admin/v1/bans/%ff%fe", None, 422, "invalid-value"),
-        ("DELETE", "/admin/v1/bans/", None, 404, "not-found"),
-        ("DELETE", "/admin/v1/bans/192.0.2.1&x=1", None, 404, "not-found"),
-        ("GET", &*one, None, 405, "method-not-allowed"),
-        ("PUT", BANS, None, 405, "method-not-allowed"),
-    ] {
-        let (got, problem) = admin(&server, method, path, body.as_ref());
-        assert_eq!((got, problem["code"].as_str()), (status, Some(code)), "{method} {path} {body:?}");
-    }
-    assert_eq!(banned(&server), [""; 0]);
-    for words in [
-        &["ban"][..],
-        &["ban", "add"],
-        &["ban", "add", "everybody"],
-        &["ban", "add", "192.0.2.1", "--for", "soon"],
-        &["ban", "add", "192.0.2.1", "--for", "0s"],
-        &["ban", "remove", "192.0.2.9"],
-        &["catalog", "lookup", "no domain"],
-        &["catalog", "load", "/nowhere"],
-    ] {
-        assert_eq!(exit_code(&server, words), 2, "{words:?}");
-    }
-    let nobody = Command::new(env!("CARGO_BIN_EXE_authepy"))
-        .args(["ban", "list", "--admin", "http://127.0.0.1:1"])
-        .env("AUTHEPY_ADMIN_TOKEN", "x")
-        .output();
-    assert_eq!(nobody.unwrap().status.code(), Some(69), "nobody there");
-    assert_eq!(authepy(&["ban", "list", "--admin", server.text("admin")]).status.code(), Some(2), "no token");
-}
-
-/// Posts these bytes; `length` is what the head says.
-fn post_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> (u16, Value) {
+/// Sends these bytes; `length` is what the head says.
+fn send_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> TcpStream {
     let address = server.text("admin").strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let token = server.text("admin_token");
@@ -218,10 +29,19 @@ fn post_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> (u16
     if text.len() < length {
         stream.shutdown(Shutdown::Write).unwrap();
     }
+    stream
+}
+
+/// Status and body; 0 where there is no answer.
+fn answer(mut stream: TcpStream) -> (u16, Value) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let Some((head, body)) = answer.split_once("\r\n\r\n") else { return (0, Value::Null) };
     (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn post_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> (u16, Value) {
+    answer(send_text(server, path, text, length))
 }
 
 fn load(server: &DevServer, text: &str) -> (u16, Value) {
@@ -302,7 +122,7 @@ fn a_loaded_list_acts_at_once_and_says_what_it_left_out() {
 fn what_is_no_list_is_refused_and_the_old_one_kept() {
     let server = DevServer::start(&[]);
     let before = admin(&server, "GET", CATALOG, None).1;
-    let embedded = include_str!("../../engine/data/disposable_domains.txt");
+    let embedded = include_str!("../../../engine/data/disposable_domains.txt");
     let too_long = vec![b'#'; (64 << 20) + 1];
     let half_bad = list(100, &["<html>", "404 not found", "{\"a\": 1}"]);
     for (what, text, reason) in [
@@ -336,6 +156,25 @@ fn what_is_no_list_is_refused_and_the_old_one_kept() {
     // Only a catalog may be large.
     let (status, _) = post_text(&server, "/admin/v1/projects", &[b' '; 40_000], 40_000);
     assert_eq!(status, 400);
+}
+
+#[test]
+fn nobody_waits_for_a_large_list() {
+    let server = DevServer::start(&[]);
+    let text = list(400_000, &["large.com"]);
+    let sent = send_text(&server, CATALOG, text.as_bytes(), text.len());
+    // From here on it is read: all but a socket's buffer of it has arrived.
+    let loading = std::thread::spawn(move || answer(sent));
+    let mut answers = 0;
+    while !loading.is_finished() {
+        assert_eq!(admin(&server, "GET", CATALOG, None).0, 200);
+        assert_eq!(admin(&server, "POST", BANS, Some(&json!({"peer": "192.0.2.1"}))).0, 201);
+        answers += 1;
+    }
+    let (status, taken) = loading.join().unwrap();
+    assert_eq!((status, &taken["entries"]), (200, &json!(400_001)));
+    println!("{answers} answers");
+    assert!(answers > 20, "only {answers} answers while it was read");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -437,7 +276,7 @@ const MAIL_HOSTS: &[&str] = &[
 async fn listed_domains_are_refused_and_mail_hosts_never() {
     let server = DevServer::start(&[&NO_LIMITS[..], &["engine.shards=2"]].concat());
     let phone = Phone::connect_with(&server, server.text("secret_test_key")).await;
-    let embedded = include_str!("../../engine/data/disposable_domains.txt");
+    let embedded = include_str!("../../../engine/data/disposable_domains.txt");
     let listed: Vec<&str> = embedded.lines().filter(|line| !line.starts_with('#')).collect();
     let (mut refused, mut let_in) = (0, Vec::new());
     for domains in listed.chunks(100) {

@@ -1,0 +1,50 @@
+//! The operator's word on a running server: who is banned, and which domains are disposable.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
+
+mod bans;
+mod catalog;
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use common::DevServer;
+use serde_json::Value;
+
+const BANS: &str = "/admin/v1/bans";
+const CATALOG: &str = "/admin/v1/catalog";
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs a command against this server.
+fn run(server: &DevServer, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_authepy"))
+        .args(words)
+        .args(["--admin", server.text("admin")])
+        .env("AUTHEPY_ADMIN_TOKEN", server.text("admin_token"))
+        .output()
+        .unwrap()
+}
+
+/// Runs one that must succeed; returns the JSON it prints.
+fn told(server: &DevServer, words: &[&str]) -> Value {
+    let output = run(server, &[words, &["--json"]].concat());
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{words:?}: {output:?}"))
+}
+
+fn exit_code(server: &DevServer, words: &[&str]) -> i32 {
+    let output = run(server, words);
+    assert!(output.stdout.is_empty() || output.status.success(), "{words:?}: {output:?}");
+    output.status.code().unwrap()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
