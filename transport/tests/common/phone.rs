@@ -125,8 +125,8 @@ pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> (quinn::Endpo
 }
 
 impl QuicLine {
-    async fn connect(server: &DevServer) -> Self {
-        let (endpoint, connection) = connect(server).await;
+    async fn connect(server: &DevServer, source: Ipv4Addr) -> Self {
+        let (endpoint, connection) = connect_from(server, source).await;
         let (mut driver, requests) =
             h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
         tokio::spawn(async move { std::future::poll_fn(|context| driver.poll_close(context)).await });
@@ -165,10 +165,19 @@ impl Phone {
     /// Connects over this wire with the secret live key.
     pub async fn over(wire: Wire, server: &DevServer) -> Self {
         let line = match wire {
-            Wire::H3 => Line::Quic(QuicLine::connect(server).await),
+            Wire::H3 => Line::Quic(QuicLine::connect(server, Ipv4Addr::LOCALHOST).await),
             Wire::H2 => Line::Tcp(TcpLine::http2(server).await),
             Wire::H1 => Line::Tcp(TcpLine::http1(server).await),
         };
+        Self::on(line, server)
+    }
+
+    /// Connects over HTTP/3 from any loopback address, with the secret live key.
+    pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> Self {
+        Self::on(Line::Quic(QuicLine::connect(server, source).await), server)
+    }
+
+    fn on(line: Line, server: &DevServer) -> Self {
         let authority = format!("localhost:{}", server.h3().port());
         // Only a development server says its keys.
         let key = server.ready["secret_key"].as_str().unwrap_or_default().to_owned();
@@ -193,6 +202,16 @@ impl Phone {
     /// The same connection, with another key.
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// The same connection, as a page of an origin that the restricted live key lists.
+    pub fn as_page(&self, server: &DevServer) -> Self {
+        self.with_key(server.text("restricted_key")).with("origin", "https://mybrand.com")
+    }
+
+    /// The same connection, as a trusted proxy that passes on what came from this address.
+    pub fn passing_on(&self, address: &str) -> Self {
+        self.with("x-forwarded-for", address)
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Heard {
