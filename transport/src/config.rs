@@ -15,11 +15,13 @@ use zeroize::Zeroizing;
 
 mod bounds;
 pub mod check;
+mod families;
 mod fault;
 mod layers;
 mod mask;
 mod values;
 
+use families::FamilyConfig;
 pub use fault::ConfigFault;
 pub use layers::{Digests, Layers, changed};
 use values::{Limits, Size, Span, Text};
@@ -56,6 +58,8 @@ pub struct Config {
     pub bans: Bans,
     /// Disposable domains.
     pub catalog: Catalog,
+    /// How providers fold addresses.
+    pub recipients: Recipients,
     /// Proxies.
     pub proxy: Proxy,
     /// Keys in the wrong place.
@@ -144,6 +148,9 @@ section!(/// `catalog.*`
     Catalog { /// Disposable domains added.
         extra: Vec<String>, /// Domains always allowed.
         allow: Vec<String> });
+section!(/// `recipients.*`
+    Recipients { /// Mail providers beside the built-in ones.
+        families: Vec<FamilyConfig> });
 section!(/// `proxy.*`
     Proxy { /// Whose forwarding headers are believed.
         trusted: Vec<String> });

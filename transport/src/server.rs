@@ -8,7 +8,6 @@ use std::time::Duration;
 use authepy_engine::actor::{self, LaneThread, Readiness};
 use authepy_engine::perimeter::KeyBook;
 use authepy_engine::recipient::Realm;
-use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::route::StartKeys;
 
 use crate::accept::{Bounds, Caps};
@@ -211,7 +210,7 @@ fn shared(
         receipts: Arc::new(ReceiptKey::configured(&config.receipts)?),
         mail,
         policy: Published::new(Policy::of(config)?),
-        providers: Arc::new(ProviderTable::built_in()),
+        providers: Arc::new(config.providers()?),
         realm,
         drain,
         readiness,

@@ -17,6 +17,7 @@ over_every_wire!(
     bad_input_is_named_and_changes_nothing,
     keys_and_origins_are_judged_before_the_body,
     aliases_share_one_budget_and_test_keys_have_their_own,
+    an_operator_may_teach_how_a_provider_folds,
 );
 
 use common::phone::{Heard, Phone, Wire};
@@ -295,6 +296,18 @@ async fn keys_and_origins_are_judged_before_the_body(wire: Wire) {
     let exposed = server.metric("authepy_key_exposed_total");
     assert_eq!(phone.with("origin", "https://evil.com").post("/v1/verifications", &body).await.status, 202);
     assert_eq!(server.metric("authepy_key_exposed_total"), exposed + 1);
+}
+
+async fn an_operator_may_teach_how_a_provider_folds(wire: Wire) {
+    let server = DevServer::start(&[
+        "limits.recipient.issue=2/10m",
+        r#"recipients.families=[{domains=["corp.example.net", "corp.example.org"], cut_before="-", ignored="_", one_account=true}]"#,
+    ]);
+    let phone = Phone::over(wire, &server).await;
+    phone.issue("ada@corp.example.net").await;
+    phone.issue("a_d_a-shop@corp.example.org").await;
+    let heard = phone.post("/v1/verifications", &json!({"recipient": "ADA-2@corp.example.net"})).await;
+    assert_eq!((heard.code(), &heard.body["policy"]), ((429, "rate-limited"), &json!("recipient")));
 }
 
 async fn aliases_share_one_budget_and_test_keys_have_their_own(wire: Wire) {

@@ -52,6 +52,11 @@ fn check_says_ok_or_which_setting_is_wrong() {
             "delivery[0]: delivery provider `a`: give one username and one password, in the URL or beside it",
         ),
         (&receipts, "receipts.key_file: not a PKCS#8 PEM file"),
+        (
+            "recipients.families=[{domains=['corp.example', 'not a domain']}]",
+            "recipients.families[0].domains[1]: no domain",
+        ),
+        ("recipients.families=[{domains=[]}]", "recipients.families[0]: names no domain"),
         ("receipts.key_file=/nowhere", "receipts.key_file: can't be read: entity not found"),
         ("admin.token_file=/nowhere", "admin.token_file: can't be read: entity not found"),
         (&empty, "admin.token_file: the file is empty"),

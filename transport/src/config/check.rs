@@ -25,6 +25,7 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
         provider.check().map_err(|fault| ConfigFault(format!("delivery[{at}]: {fault}")))?;
     }
     ReceiptKey::configured(&config.receipts)?;
+    config.providers()?;
     config.admin_token().map(drop)
 }
 

@@ -59,8 +59,9 @@ const CONTRACT: &[(&str, &str)] = &[
     ("keys.refuse_secret_in_browser", "false"),
 ];
 
-/// Keys the contract does not name: how lanes use the machine is no promise.
-const OWN: &[&str] = &["engine.pin"];
+/// Keys the contract does not name: how lanes use the machine is no promise, and for the providers' table
+/// it says only that the config can extend it.
+const OWN: &[&str] = &["engine.pin", "recipients.families"];
 
 /// Another valid value for every key there is.
 const OTHERS: &[(&str, &str)] = &[
@@ -101,6 +102,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("bans.max", r#""5h""#),
     ("catalog.extra", r#"["throwaway.example"]"#),
     ("catalog.allow", r#"["mailinator.com"]"#),
+    ("recipients.families", r#"[{domains = ["corp.example"], ignored = "."}]"#),
     ("proxy.trusted", r#"["10.0.0.0/8", "::1"]"#),
     ("keys.refuse_secret_in_browser", "true"),
     ("alerts.to", r#"["ops@acme.example"]"#),
