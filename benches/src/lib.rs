@@ -3,3 +3,7 @@
 //! A figure without its neighbour is a rumour about a machine: every program here measures what it asks about
 //! *and* a bare yardstick in the same run, in alternating windows, and prints the ratio. Figures are kept in
 //! `BASELINE.md` with machine, commit and command. What a caller feels is the load harness's question.
+
+pub mod cpu;
+pub mod process;
+pub mod spread;

@@ -4,6 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use authepy_benches::cpu;
+use authepy_benches::process::Ready;
 use quinn::Connection;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::RootCertStore;
@@ -11,9 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinSet;
 
-use crate::cpu;
 use crate::frame;
-use crate::process::Ready;
 
 /// Above any answer measured here.
 pub(crate) const ANSWER_MAX: usize = 16 * 1024;

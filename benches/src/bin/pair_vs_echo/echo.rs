@@ -2,10 +2,9 @@
 use std::io::{Write, stdout};
 use std::sync::Arc;
 
+use authepy_benches::process::Ready;
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-
-use crate::process::Ready;
 
 /// Serves until it is killed; prints its address and certificate on one line first.
 pub(crate) fn serve() -> Result<(), String> {

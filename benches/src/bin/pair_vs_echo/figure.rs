@@ -1,8 +1,8 @@
 //! From windows to a table: medians, and how far the windows were apart.
 use std::fmt::Write;
-use std::fs;
-use std::thread;
 use std::time::Duration;
+
+use authepy_benches::spread::spread;
 
 /// One window.
 #[derive(Clone, Copy, Debug)]
@@ -76,39 +76,12 @@ fn mean(issue: Sample, check: Sample) -> Sample {
     Sample { requests: issue.requests * 2, cpu: issue.cpu + scale(check.cpu), wall }
 }
 
-/// Median, least, most; of nothing, zeros.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
-    let last = values.len().saturating_sub(1);
-    (f64::midpoint(at(last / 2), at(values.len() / 2)), at(0), at(last))
-}
-
-/// What the figures were taken on.
-pub(crate) fn machine() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find(|line| line.starts_with("model name"));
-    let model = model.and_then(|line| line.split_once(": ")).map_or("unknown CPU", |(_, model)| model);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split_whitespace().next().unwrap_or("?");
-    let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let all = info.lines().filter(|line| line.starts_with("processor")).count().max(cores);
-    format!("machine: {all} × {model}; load average at the start {load}\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sample(requests: u64, cpu: u64) -> Sample {
         Sample { requests, cpu, wall: Duration::from_secs(1) }
-    }
-
-    #[test]
-    fn a_median_is_the_middle_and_its_spread_the_ends() {
-        assert_eq!(spread(vec![9.0, 1.0, 3.0]), (3.0, 1.0, 9.0));
-        assert_eq!(spread(vec![4.0, 2.0]), (3.0, 2.0, 4.0));
-        assert_eq!(spread(Vec::new()), (0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -15,21 +15,20 @@
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod client;
-mod cpu;
 mod echo;
 mod figure;
 mod frame;
-mod process;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use authepy_benches::process::{Authepy, Yardstick};
+use authepy_benches::{cpu, spread};
 use clap::{Args, Parser, Subcommand};
 
 use client::{Client, Work};
 use figure::{Round, Sample};
-use process::{Authepy, Echo};
 
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
@@ -103,14 +102,14 @@ fn main() -> ExitCode {
 fn bench(bench: &Bench) -> Result<(), String> {
     // Children inherit the core they are started on.
     cpu::pin(SERVER_CORE)?;
-    let echo = Echo::start()?;
+    let echo = Yardstick::start("echo-server")?;
     let beside = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("authepy");
     let server = bench.server.as_ref().unwrap_or(&beside);
     let authepy = if bench.echo_only { None } else { Some(Authepy::start(server, &bench.set)?) };
     cpu::pin(CLIENT_CORE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    println!("{}\n{}", figure::machine(), figure::HEAD);
+    println!("{}\n{}", spread::machine(), figure::HEAD);
     for &(connections, streams) in &bench.grid {
         let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
             let echo_client = Client::connect(&echo.ready, None, connections, streams).await?;
@@ -127,7 +126,7 @@ fn bench(bench: &Bench) -> Result<(), String> {
 
 async fn pair_rounds(
     bench: &Bench,
-    (echo, echo_client): (&Echo, &Client),
+    (echo, echo_client): (&Yardstick, &Client),
     (authepy, client): (&Authepy, &Client),
 ) -> Result<Vec<Round>, String> {
     warm(echo.pid(), echo_client, &[Work::Echo]).await?;
@@ -152,7 +151,7 @@ async fn pair_rounds(
     Ok(rounds)
 }
 
-async fn echo_rounds(bench: &Bench, echo: &Echo, client: &Client) -> Result<Vec<Round>, String> {
+async fn echo_rounds(bench: &Bench, echo: &Yardstick, client: &Client) -> Result<Vec<Round>, String> {
     warm(echo.pid(), client, &[Work::Echo]).await?;
     let mut rounds = Vec::new();
     for _ in 0..bench.rounds {

@@ -1,4 +1,4 @@
-//! The two servers, each its own process, gone when the bench is.
+//! The servers, each its own process, gone when the bench is.
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,12 +10,14 @@ use tempfile::TempDir;
 
 /// Where a server listens, and the certificate (PEM text) to trust it by.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Ready {
-    pub(crate) h3: SocketAddr,
-    pub(crate) ca: String,
+pub struct Ready {
+    /// Its UDP address.
+    pub h3: SocketAddr,
+    /// PEM.
+    pub ca: String,
     /// The service's alone; an echo has no keys.
     #[serde(default)]
-    pub(crate) secret_test_key: String,
+    pub secret_test_key: String,
 }
 
 /// A child that does not outlive its owner.
@@ -28,28 +30,36 @@ impl Drop for Leashed {
     }
 }
 
-/// The yardstick's process.
-pub(crate) struct Echo {
-    pub(crate) ready: Ready,
+/// The yardstick's process: this program once more, with a hidden command.
+pub struct Yardstick {
+    /// Its ready line.
+    pub ready: Ready,
     child: Leashed,
 }
 
-impl Echo {
-    pub(crate) fn start() -> Result<Self, String> {
+impl Yardstick {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn start(command: &str) -> Result<Self, String> {
         let itself = std::env::current_exe().map_err(|error| error.to_string())?;
-        let (child, line, _) = start(Command::new(itself).arg("echo-server"))?;
+        let (child, line, _) = start(Command::new(itself).arg(command))?;
         Ok(Self { ready: parse(&line)?, child })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Whose CPU time to look at.
+    pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 }
 
 /// The service under measurement, and a test key for it.
-pub(crate) struct Authepy {
-    pub(crate) ready: Ready,
-    pub(crate) key: String,
+pub struct Authepy {
+    /// Its ready line.
+    pub ready: Ready,
+    /// A secret test key.
+    pub key: String,
     child: Leashed,
     // Held open: a server that finds its stdout closed may stop.
     _stdout: BufReader<ChildStdout>,
@@ -71,7 +81,11 @@ const SETTINGS: [&str; 10] = [
 ];
 
 impl Authepy {
-    pub(crate) fn start(binary: &Path, more: &[String]) -> Result<Self, String> {
+    /// Starts it with these settings above those that every bench has.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn start(binary: &Path, more: &[String]) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut command = Command::new(binary);
         command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir"]);
@@ -88,7 +102,8 @@ impl Authepy {
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Whose CPU time to look at.
+    pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 }

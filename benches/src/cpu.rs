@@ -7,12 +7,15 @@ use nix::unistd::Pid;
 
 /// Now, monotonic.
 #[allow(clippy::disallowed_methods, reason = "this is the one place where the bench reads time")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Binds the calling thread, and every process it starts from here on, to one core.
-pub(crate) fn pin(core: usize) -> Result<(), String> {
+///
+/// # Errors
+/// The core is not there, or not allowed.
+pub fn pin(core: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     let pinned = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
     pinned.map_err(|error| format!("can't pin to core {core}: {error}"))
@@ -20,7 +23,10 @@ pub(crate) fn pin(core: usize) -> Result<(), String> {
 
 /// CPU time of all threads of a process, in ns, from `/proc/PID/task/*/schedstat`. `/proc/PID/stat` counts in
 /// ticks of 10 ms, too coarse for short windows. A thread that ends takes its time along; servers' do not end.
-pub(crate) fn nanos(pid: u32) -> Result<u64, String> {
+///
+/// # Errors
+/// The process has gone, or the kernel keeps no books.
+pub fn nanos(pid: u32) -> Result<u64, String> {
     let tasks =
         fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| format!("process {pid}: {error}"))?;
     let mut sum = 0;
