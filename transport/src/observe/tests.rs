@@ -52,7 +52,7 @@ fn a_test_key_leaves_the_live_counters_alone() {
     let before = render(std::slice::from_ref(&lane), &Beside::default());
     lane.count(RouteLabel::Issue, Mode::Test, &Reply::from(Problem::InvalidRecipient));
     lane.shard_message(Mode::Test);
-    lane.publish(Census { test_slots: 3, ..Census::default() });
+    lane.publish(Census { test_slots: 3, ..Census::default() }, 0);
     let after = render(&[lane], &Beside::default());
     let changed: Vec<&str> = after
         .lines()
