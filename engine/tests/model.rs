@@ -18,6 +18,7 @@
 //! `AUTHEPY_COMMANDS=1000000` makes every run longer. A failure names the seed, the settings and the command.
 
 #![allow(clippy::unwrap_used, reason = "a run with a mistyped number is no run")]
+#![allow(clippy::panic, reason = "a difference ends the test")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -102,11 +102,14 @@ fn said(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
     verdict.unwrap_or(Verdict::StoreDown)
 }
 
+/// The first half of an unknown key's digest, and how long it counts as unknown.
+type Remembered = ([u8; 16], Moment);
+
 /// Keys that did not exist a moment ago: a direct-mapped table, a later one takes the place of an
 /// earlier one. A key is drawn by the store before it is used, so one that is unknown does not become
 /// known later; the span covers stores that were restored.
 pub(crate) struct UnknownKeys {
-    places: Box<[Option<([u8; 16], Moment)>]>,
+    places: Box<[Option<Remembered>]>,
 }
 
 impl Default for UnknownKeys {

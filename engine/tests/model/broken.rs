@@ -166,13 +166,11 @@ impl Broken {
                 issue.peer = issue.peer.map(|_| self.keys.peer_digest(&anybody));
             }
             (Rule::TestKeysCountAsLive, Command::Charge(charge)) => charge.mode = Mode::Live,
-            (Rule::NeighboursAreStrangers, Command::Charge(charge)) => {
+            (Rule::NeighboursAreStrangers, Command::Charge(charge)) if charge.peer.prefixes().count() > 1 => {
                 // Each subnet as if it were alone in its site.
-                if charge.peer.prefixes().count() > 1 {
-                    let alone = self.keys.peer_digest(&charge.peer).to_string();
-                    let text = format!("2001:{}:{}::1", &alone[..4], &alone[4..8]);
-                    charge.peer = Peer::from(text.parse::<IpAddr>().unwrap());
-                }
+                let alone = self.keys.peer_digest(&charge.peer).to_string();
+                let text = format!("2001:{}:{}::1", &alone[..4], &alone[4..8]);
+                charge.peer = Peer::from(text.parse::<IpAddr>().unwrap());
             }
             (Rule::BansAreUnbannedByNoise, Command::Charge(charge)) => {
                 let lifted = Command::Unban(charge.peer.unit());
