@@ -110,7 +110,7 @@ fn shards(out: &mut Exposition, lanes: &[Arc<Counters>], mail_bytes: u64) {
     // Every lane knows all bans: the one that has heard most is right.
     let bans = lanes.iter().map(|lane| lane.bans()).max().unwrap_or(0);
     out.family("authepy_bans_active", Kind::Gauge, "Bans that hold.").value(bans);
-    let help = "Networks whose requests are counted at present, each /64, /56 and /48 for itself.";
+    let help = "Networks whose requests are counted at present, those of test keys included.";
     out.family("authepy_peers", Kind::Gauge, help).value(sum(lanes, |lane| &lane.peers));
     let help =
         "Ephemeral state as it counts against memory.ceiling, waiting mail included; not resident memory.";
