@@ -100,6 +100,9 @@ struct Relay {
     copies: flume::Receiver<Vec<u8>>,
 }
 
+/// Hands one datagram on.
+type Pass = Box<dyn Fn(&[u8], SocketAddr) + Send>;
+
 impl Relay {
     /// What goes to the server is sent there by `send`, and copied.
     fn start(server: SocketAddr, send: impl Fn(&UdpSocket, &[u8]) + Send + 'static) -> Self {
@@ -109,7 +112,7 @@ impl Relay {
         let (copy, copies) = flume::bounded(10_000);
         let client = Arc::new(std::sync::OnceLock::new());
         let (to_near, to_far, to_client) = (near.clone(), far.clone(), client.clone());
-        let pump = move |socket: Arc<UdpSocket>, pass: Box<dyn Fn(&[u8], SocketAddr) + Send>| {
+        let pump = move |socket: Arc<UdpSocket>, pass: Pass| {
             socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             std::thread::spawn(move || {
                 let mut datagram = [0; 2_048];
