@@ -13,6 +13,7 @@ fn every_problem_has_a_counter_of_its_own() {
         Refusal::NonceMismatch,
         Refusal::MalformedCode,
         Refusal::RateLimited { policy: Policy::Peer, retry_after },
+        Refusal::Banned { retry_after },
         Refusal::Overloaded { retry_after },
         Refusal::DeliveryUnavailable { retry_after },
         Refusal::IdempotencyInProgress { retry_after },
