@@ -50,9 +50,12 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// within one probe timeout, about 100 ms on a local path; four round trips where those are longer.
 pub const DRAIN_LINGER: Duration = Duration::from_millis(200);
 
-/// HTTP/2 streams reset before we saw them, and streams we had to reset, before the connection ends
-/// (CVE-2023-44487 and its mirror image).
+/// HTTP/2 streams reset before we saw them, before the connection ends (CVE-2023-44487).
 pub const H2_PENDING_RESETS: usize = 64;
+/// HTTP/2 streams that we had to reset, before the connection ends (its mirror image, MadeYouReset). An honest
+/// backend makes us do so whenever a request was refused by its head while its body was on the way: a revoked
+/// key's next thousand requests.
+pub const H2_OWN_RESETS: usize = 1_024;
 /// How long a TCP connection with nothing under way may take to say goodbye: two round trips of a bad
 /// link.
 pub const TCP_FAREWELL: Duration = Duration::from_secs(2);

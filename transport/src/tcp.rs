@@ -189,7 +189,7 @@ fn builder(is_http2: bool) -> auto::Builder<OnThisLane> {
         .max_concurrent_streams(limits::REQUEST_STREAMS_PER_CONNECTION)
         .max_header_list_size(MAX_FIELD_SECTION_BYTES as u32)
         .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
-        .max_local_error_reset_streams(limits::H2_PENDING_RESETS)
+        .max_local_error_reset_streams(limits::H2_OWN_RESETS)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(limits::SEND_WINDOW_BYTES as usize);
