@@ -95,7 +95,7 @@ async fn live_connections_of_a_banned_peer_are_closed_on_every_lane() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ban_ends_to_the_second() {
+async fn a_ban_ends_by_itself_and_not_before_its_time() {
     let settings = ["engine.shards=2", "limits.peer.handshake=3/1s", "bans.strikes=1/10m", "bans.first=2s"];
     let server = server(&settings);
     let started = Instant::now();
@@ -108,11 +108,9 @@ async fn a_ban_ends_to_the_second() {
         {}
     };
     timeout(PATIENCE, knocks).await.unwrap();
-    let (begun_after, begun_before) = (started, Instant::now());
     await_answers(&server, ADA, true).await;
-    let ended = Instant::now();
-    assert!(ended - begun_after >= Duration::from_secs(2), "not before its time");
-    assert!(ended - begun_before < Duration::from_secs(3), "{:?}", ended - begun_before);
+    // How late it may end is held to the millisecond where time is an argument: engine/tests/peers.rs.
+    assert!(started.elapsed() >= Duration::from_secs(2), "not before its time");
     knock(&server, ADA).await.expect("the window is clear as well");
 }
 

@@ -92,7 +92,8 @@ fn a_ban_ends_by_itself_and_not_before() {
         let asked = began.elapsed();
         let listed = !banned(&server).is_empty();
         let seen = began.elapsed();
-        assert!(listed || seen >= Duration::from_secs(1), "ended early: {seen:?}");
+        // The engine's moments are whole milliseconds, so a span may look one short from outside.
+        assert!(listed || seen >= Duration::from_millis(999), "ended early: {seen:?}");
         assert!(!listed || asked < PATIENCE, "never ended");
         if !listed {
             break;

@@ -206,6 +206,12 @@ impl DevServer {
 
 impl Drop for DevServer {
     fn drop(&mut self) {
+        // A watcher that is killed lets go of what it watched, which would live on.
+        let id = self.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        if !children.trim().is_empty() {
+            let _ended = Command::new("kill").arg("-KILL").args(children.split_whitespace()).status();
+        }
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
         assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
