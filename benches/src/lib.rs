@@ -7,3 +7,4 @@
 pub mod cpu;
 pub mod process;
 pub mod spread;
+pub mod yardstick;

@@ -1,13 +1,8 @@
 //! Real Initials, and a real way to be banned.
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_benches::process::Ready;
-use quinn::crypto::rustls::QuicClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use authepy_benches::yardstick;
 use tokio::time::timeout;
 
 /// Different Initials; they are sent again and again, and each is a stranger again.
@@ -25,7 +20,7 @@ pub(crate) async fn catch(ca: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut datagram = [0; 2_048];
     while caught.len() < INITIALS {
         // An endpoint each, so that what comes first from its port is what is looked for.
-        let endpoint = endpoint(ca, [127, 0, 0, 1])?;
+        let endpoint = yardstick::client(ca, [127, 0, 0, 1])?;
         let port = endpoint.local_addr().map_err(text)?.port();
         let _connecting = endpoint.connect(address, "localhost").map_err(|error| error.to_string())?;
         loop {
@@ -41,7 +36,7 @@ pub(crate) async fn catch(ca: &str) -> Result<Vec<Vec<u8>>, String> {
 
 /// Shakes hands from this address until nobody answers.
 pub(crate) async fn get_banned(server: &Ready, source: [u8; 4]) -> Result<(), String> {
-    let endpoint = endpoint(&server.ca, source)?;
+    let endpoint = yardstick::client(&server.ca, source)?;
     for _ in 0..TRIES {
         let connecting = endpoint.connect(server.h3, "localhost").map_err(|error| error.to_string())?;
         if timeout(PATIENCE, connecting).await.is_err() {
@@ -49,21 +44,4 @@ pub(crate) async fn get_banned(server: &Ready, source: [u8; 4]) -> Result<(), St
         }
     }
     Err("the server does not ban".into())
-}
-
-fn endpoint(ca: &str, source: [u8; 4]) -> Result<quinn::Endpoint, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-        roots.add(certificate.map_err(|error| text(&error))?).map_err(|error| text(&error))?;
-    }
-    let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
-    let crypto = QuicClientConfig::try_from(tls).map_err(|error| text(&error))?;
-    let socket = UdpSocket::bind(SocketAddr::from((source, 0))).map_err(|error| text(&error))?;
-    let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime);
-    let mut endpoint = endpoint.map_err(|error| text(&error))?;
-    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
-    Ok(endpoint)
 }

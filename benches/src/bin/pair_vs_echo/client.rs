@@ -1,16 +1,11 @@
 //! The measuring client: closed loop, hand-framed, one thread.
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authepy_benches::cpu;
 use authepy_benches::process::Ready;
+use authepy_benches::{cpu, yardstick};
 use quinn::Connection;
-use quinn::crypto::rustls::QuicClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinSet;
 
 use crate::frame;
@@ -55,7 +50,7 @@ impl Client {
         connections: usize,
         streams: usize,
     ) -> Result<Self, String> {
-        let endpoint = endpoint(&ready.ca)?;
+        let endpoint = yardstick::client(&ready.ca, [127, 0, 0, 1])?;
         let mut open = Vec::new();
         for _ in 0..connections {
             let connecting = endpoint.connect(ready.h3, "localhost").map_err(|error| error.to_string())?;
@@ -107,20 +102,6 @@ impl Client {
         }
         if sum == 0 { Err(format!("{work:?}: nothing was answered")) } else { Ok(sum) }
     }
-}
-
-fn endpoint(ca: &str) -> Result<quinn::Endpoint, String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-        roots.add(certificate.map_err(|error| text(&error))?).map_err(|error| text(&error))?;
-    }
-    let mut tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
-    let crypto = QuicClientConfig::try_from(tls).map_err(|error| text(&error))?;
-    let mut endpoint = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).map_err(|error| text(&error))?;
-    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
-    Ok(endpoint)
 }
 
 /// Our control stream, and a task that holds the server's: neither may ever be closed.
