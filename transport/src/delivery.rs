@@ -29,17 +29,19 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+mod job;
 mod message;
 mod outbox;
 mod provider;
 mod queue;
 mod smtp;
 
+pub use job::{Awaited, CodeMail, Content, DeliveryAddress, MailJob, Notice};
 use message::Mail;
 pub use outbox::Show;
 use provider::Provider;
 pub use provider::{Confidential, ProviderConfig, ProviderFault, ProviderKind};
-pub use queue::{DeliveryAddress, MailCounters, MailJob, MailQueue, Permit};
+pub use queue::{MailCounters, MailQueue, Permit};
 
 /// Mails that may wait: under 1 KiB each, 4 MiB in all; ten seconds of a relay that takes 400 a second.
 pub const QUEUE_PLACES: usize = 4096;
@@ -258,11 +260,13 @@ impl Courier {
             Err(_) => &counters.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let (route, hand_over) =
-            (job.route, HandOver { id: job.id, send: job.send, accepted: ended.is_ok() });
+        let awaited = job.awaited().cloned();
         // The shard may be busy; code and address don't wait for it.
         drop(job);
-        self.teller.tell(route, Command::HandOver(hand_over)).await;
+        if let Some(Awaited { id, route, send }) = awaited {
+            let hand_over = HandOver { id, send, accepted: ended.is_ok() };
+            self.teller.tell(route, Command::HandOver(hand_over)).await;
+        }
     }
 
     async fn hand_over(&self, job: &MailJob) -> Result<Fate, HandOverFault> {

@@ -17,7 +17,10 @@ use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use zeroize::Zeroizing;
 
 use super::HandOverFault;
-use super::queue::MailJob;
+use super::job::{Content, MailJob};
+
+mod words;
+use words::Words;
 
 /// How the address is spelled in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +33,33 @@ pub(super) enum Spelling {
 
 /// A job on its way out. The same job makes the same message, whichever provider takes it.
 pub(super) struct Mail<'a> {
-    pub(super) job: &'a MailJob,
+    job: &'a MailJob,
     to: Address,
     token: String,
     date: SystemTime,
+    words: Words,
 }
 
 impl<'a> Mail<'a> {
     /// Prepares `job`. Fails if the address can't stand in an envelope.
     pub(super) fn new(job: &'a MailJob, keys: &StartKeys, unix_ms: u64) -> Result<Self, HandOverFault> {
         let to = envelope_address(job.to.as_str()).ok_or(HandOverFault::Unmailable)?;
-        // Keyed, so that the mail tells nothing of the verification's id; without a clock or a
-        // provider in it, so that a relay can recognise a mail it has seen.
-        let token = base62(&keys.scoped("message id", &[base62(&job.id).as_bytes(), &[job.send]]));
-        Ok(Self { job, to, token, date: UNIX_EPOCH + Duration::from_millis(unix_ms) })
+        let token = match &job.content {
+            // Keyed, so that the mail tells nothing of the verification's id; without a clock or a
+            // provider in it, so that a relay can recognise a mail it has seen.
+            Content::Code(mail) => {
+                let (id, send) = (base62(&mail.awaited.id), [mail.awaited.send]);
+                base62(&keys.scoped("message id", &[id.as_bytes(), &send]))
+            }
+            Content::Notice(notice) => base62(&keys.scoped("notice id", &[&notice.token])),
+        };
+        let date = UNIX_EPOCH + Duration::from_millis(unix_ms);
+        Ok(Self { job, to, token, date, words: Words::of(&job.content) })
+    }
+
+    /// The address as typed.
+    pub(super) fn address(&self) -> &str {
+        self.job.to.as_str()
     }
 
     /// Where to, with the domain as A-labels.
@@ -58,7 +74,7 @@ impl<'a> Mail<'a> {
 
     /// Whether the address as typed has bytes beyond ASCII.
     pub(super) fn is_international(&self) -> bool {
-        !self.job.to.as_str().is_ascii()
+        !self.address().is_ascii()
     }
 
     /// A name for this mail that holds nothing personal; the same for the same job.
@@ -66,9 +82,19 @@ impl<'a> Mail<'a> {
         &self.token
     }
 
-    /// The subject; ends with the code.
-    pub(super) fn subject(&self) -> String {
-        format!("Your code is {}", self.job.code.as_str())
+    /// The subject; ends with the code, if there is one.
+    pub(super) fn subject(&self) -> &str {
+        &self.words.subject
+    }
+
+    /// The plain text; its first line holds the code, if there is one.
+    pub(super) fn text(&self) -> &str {
+        &self.words.text
+    }
+
+    /// The HTML; a notice has none.
+    pub(super) fn html(&self) -> Option<&str> {
+        self.words.html.as_ref().map(|html| html.as_str())
     }
 
     /// The bytes of the message, with CRLF line ends.
@@ -78,16 +104,12 @@ impl<'a> Mail<'a> {
         spelling: Spelling,
     ) -> Result<Zeroizing<Vec<u8>>, HandOverFault> {
         let to = match spelling {
-            Spelling::AsTyped => self.job.to.as_str().to_owned(),
+            Spelling::AsTyped => self.address().to_owned(),
             Spelling::Ascii => self.to.to_string(),
         };
         let envelope = Envelope::new(Some(from.email.clone()), vec![self.to.clone()])
             .map_err(|_| HandOverFault::Unmailable)?;
-        let parts = MultiPart::alternative()
-            .boundary(format!("={}", self.token))
-            .singlepart(part(ContentType::TEXT_PLAIN, self.text())?)
-            .singlepart(part(ContentType::TEXT_HTML, self.html())?);
-        let message = Message::builder()
+        let headers = Message::builder()
             .from(from.clone())
             // lettre would fold or encode; `envelope_address` has refused whatever could end the line.
             .raw_header(HeaderValue::dangerous_new_pre_encoded(
@@ -95,88 +117,43 @@ impl<'a> Mail<'a> {
                 to.clone(),
                 to,
             ))
-            .subject(self.subject())
+            .subject(self.subject().to_owned())
             .header(Date::new(self.date))
             .message_id(Some(format!("<{}.send@{}>", self.token, from.email.domain())))
             .raw_header(fixed("Auto-Submitted", "auto-generated"))
             .raw_header(fixed("X-Auto-Response-Suppress", "All"))
-            .envelope(envelope)
-            .multipart(parts)
-            .map_err(|_| HandOverFault::Unmailable)?;
+            .envelope(envelope);
+        let text = part(ContentType::TEXT_PLAIN, self.text())?;
+        let message = match self.html() {
+            None => headers.singlepart(text),
+            Some(html) => headers.multipart(
+                MultiPart::alternative()
+                    .boundary(format!("={}", self.token))
+                    .singlepart(text)
+                    .singlepart(part(ContentType::TEXT_HTML, html)?),
+            ),
+        }
+        .map_err(|_| HandOverFault::Unmailable)?;
         Ok(Zeroizing::new(message.formatted()))
     }
-
-    fn text(&self) -> String {
-        let (code, lifetime, works_for) = (self.job.code.as_str(), self.lifetime(), self.project(" for "));
-        format!(
-            "{code} is your code{works_for}.\n\
-             \n\
-             It works once, within {lifetime}.\n\
-             Nobody will ever ask you for it: don't share it.\n\
-             \n\
-             If you did not ask for it, ignore this mail.\n"
-        )
-    }
-
-    fn html(&self) -> String {
-        let (code, lifetime) = (self.job.code.as_str(), self.lifetime());
-        let works_for = escape(&self.project(" for "));
-        format!(
-            "<!DOCTYPE html>\n\
-             <html lang=\"en\">\n\
-             <head>\n\
-             <meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <title>Your code</title>\n\
-             </head>\n\
-             <body style=\"font:16px/1.5 system-ui,sans-serif;margin:24px\">\n\
-             <p>\n\
-             <strong style=\"font-size:32px;letter-spacing:4px\">{code}</strong><br>\n\
-             is your code{works_for}.</p>\n\
-             <p>It works once, within {lifetime}.<br>\n\
-             Nobody will ever ask you for it: don't share it.</p>\n\
-             <p>If you did not ask for it, ignore this mail.</p>\n\
-             </body>\n\
-             </html>\n"
-        )
-    }
-
-    /// Rounded down: a text that says five minutes must not outlive the code.
-    fn lifetime(&self) -> String {
-        match self.job.lifetime.as_secs() / 60 {
-            0 => "a minute".to_owned(),
-            1 => "1 minute".to_owned(),
-            minutes => format!("{minutes} minutes"),
-        }
-    }
-
-    fn project(&self, before: &str) -> String {
-        let name: String = self.job.project.chars().filter(|c| !c.is_control()).take(PROJECT_CHARS).collect();
-        if name.is_empty() { name } else { format!("{before}{name}") }
-    }
 }
-
-/// Longest project name in a mail: longer ones are cut, lines stay readable.
-const PROJECT_CHARS: usize = 64;
 
 fn fixed(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
+/// Longest line that goes as it is; RFC 5322 asks for no more.
+const LINE_BYTES: usize = 78;
+
 /// 7bit if it can be, else quoted-printable: never base64, so that the code stays readable in the raw
 /// mail.
-fn part(kind: ContentType, text: String) -> Result<SinglePart, HandOverFault> {
-    let encoding = match text.is_ascii() {
+fn part(kind: ContentType, text: &str) -> Result<SinglePart, HandOverFault> {
+    let encoding = match text.is_ascii() && text.lines().all(|line| line.len() <= LINE_BYTES) {
         true => ContentTransferEncoding::SevenBit,
         false => ContentTransferEncoding::QuotedPrintable,
     };
-    let body = Body::new_with_encoding(text, encoding).map_err(|_| HandOverFault::Unmailable)?;
+    let body = Body::new_with_encoding(text.to_owned(), encoding).map_err(|_| HandOverFault::Unmailable)?;
     Ok(SinglePart::builder().header(kind).body(body))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// The one mailbox an address means, its domain as A-labels. The engine has judged the address; this is
@@ -202,6 +179,8 @@ mod tests {
     use authepy_engine::perimeter::api_key::Mode;
     use authepy_engine::testing::Seeded;
 
+    use crate::delivery::job::{Awaited, CodeMail, Notice};
+
     fn keys() -> StartKeys {
         StartKeys::draw(&mut Seeded::new(3))
     }
@@ -210,15 +189,21 @@ mod tests {
         let id = keys().fingerprint("ada", Mode::Live);
         MailJob {
             to: to.into(),
-            code: Code::read("482913").unwrap(),
-            project: "Acme <b> & Söhne".into(),
-            locale: None,
-            lifetime: Duration::from_secs(299),
+            content: Content::Code(CodeMail {
+                code: Code::read("482913").unwrap(),
+                project: "Acme <b> & Söhne".into(),
+                locale: None,
+                lifetime: Duration::from_secs(299),
+                awaited: Awaited { id, route: id.route(), send: 1 },
+            }),
             expires: Moment::from_millis(1_000),
-            id,
-            route: id.route(),
-            send: 1,
         }
+    }
+
+    fn changed(mut job: MailJob, change: impl FnOnce(&mut CodeMail)) -> MailJob {
+        let Content::Code(mail) = &mut job.content else { panic!() };
+        change(mail);
+        job
     }
 
     fn compose(job: &MailJob, unix_ms: u64) -> String {
@@ -249,7 +234,7 @@ mod tests {
 
     #[test]
     fn an_ascii_mail_is_not_encoded_at_all() {
-        let job = MailJob { project: "Acme".into(), ..job("ada@example.org") };
+        let job = changed(job("ada@example.org"), |mail| mail.project = "Acme".into());
         let raw = compose(&job, 0);
         assert_eq!(raw.matches("Content-Transfer-Encoding: 7bit").count(), 2, "{raw}");
     }
@@ -260,11 +245,38 @@ mod tests {
             let raw = compose(job, unix_ms);
             raw.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().to_owned()
         };
-        let (first, second) = (job("ada@example.org"), MailJob { send: 2, ..job("ada@example.org") });
+        let first = job("ada@example.org");
+        let second = changed(job("ada@example.org"), |mail| mail.awaited.send = 2);
         assert_eq!(id(&first, 0), id(&first, 5_000));
         assert_ne!(id(&first, 0), id(&second, 0));
         assert!(id(&first, 0).ends_with(".send@mail.example>"));
-        assert!(!id(&first, 0).contains(&base62(&first.id)), "the id's digest stays inside");
+        assert!(
+            !id(&first, 0).contains(&base62(&first.awaited().unwrap().id)),
+            "the id's digest stays inside"
+        );
+    }
+
+    #[test]
+    fn a_notice_is_plain_text_and_its_subject_stays_one_line() {
+        let notice = Notice {
+            subject: "Bans: 40 in a minute\r\nBcc: eve@x.org".to_owned().into(),
+            text: format!("All is well.\r\n.\r\n{}\u{7}\n", "long ".repeat(300)).into(),
+            token: [7; 16],
+        };
+        let shown = format!("{notice:?}");
+        let content = Content::Notice(notice);
+        let job = MailJob { to: "ops@example.org".into(), content, expires: Moment::from_millis(1_000) };
+        let raw = compose(&job, 0);
+        assert!(raw.contains("Subject: Bans: 40 in a minute  Bcc: eve@x.org\r\n"), "{raw}");
+        assert!(
+            !raw.contains("\r\nBcc") && raw.contains("Content-Type: text/plain; charset=utf-8\r\n"),
+            "{raw}"
+        );
+        assert!(raw.contains("\r\n\r\nAll is well.\r\n.\r\nlong ") && !raw.contains('\u{7}'), "{raw}");
+        assert!(raw.lines().all(|line| line.len() <= 78) && !raw.contains("multipart"), "{raw}");
+        let token = base62(&keys().scoped("notice id", &[&[7; 16]]));
+        assert!(raw.contains(&format!("Message-ID: <{token}.send@mail.example>")), "{raw}");
+        assert!(job.awaited().is_none() && shown == "Notice(..)");
     }
 
     #[test]

@@ -41,9 +41,9 @@ impl Outbox {
         let name = format!("{unix_ms}.{}.eml", mail.token());
         self.write(&name, &bytes).map_err(|_| HandOverFault::Unwritable)?;
         if let Some(show) = self.show {
-            let (to, code) = (mail.job.to.as_str(), mail.job.code.as_str());
             show(&format!(
-                "mail to {to}: {}\n  {code} is in {}",
+                "mail to {}: {}\n  it is in {}",
+                mail.address(),
                 mail.subject(),
                 self.dir.join("new").display()
             ));

@@ -13,63 +13,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
-use authepy_engine::clock::Moment;
-use authepy_engine::code::Code;
-use authepy_engine::route::{Digest128, Route};
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
-use zeroize::Zeroizing;
 
-/// The address exactly as typed, for the mail alone. Wiped when dropped, never printed by `Debug`.
-#[derive(Clone)]
-pub struct DeliveryAddress(Zeroizing<String>);
-
-impl DeliveryAddress {
-    /// The address.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for DeliveryAddress {
-    fn from(typed: &str) -> Self {
-        Self(Zeroizing::new(typed.to_owned()))
-    }
-}
-
-impl fmt::Debug for DeliveryAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DeliveryAddress(..)")
-    }
-}
+use super::job::MailJob;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
 const MAIL_BYTES: u64 = 1_024;
-
-/// One mail to be handed over: at most once, and not after `expires`.
-#[derive(Debug)]
-pub struct MailJob {
-    /// Where to.
-    pub to: DeliveryAddress,
-    /// The digits.
-    pub code: Code,
-    /// The project's display name.
-    pub project: Arc<str>,
-    /// The language the recipient reads, as the caller said; templates will choose by it.
-    pub locale: Option<Box<str>>,
-    /// How long a new code works; told in the text.
-    pub lifetime: Duration,
-    /// When the verification ends, and this job with it.
-    pub expires: Moment,
-    /// Digest of the verification's id.
-    pub id: Digest128,
-    /// The shard that waits to hear of the hand-over.
-    pub route: Route,
-    /// The mail's number within its verification, from 1.
-    pub send: u8,
-}
 
 /// What became of mails since the start.
 #[derive(Debug, Default)]
@@ -215,23 +166,29 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use authepy_engine::clock::Moment;
+    use authepy_engine::code::Code;
     use authepy_engine::perimeter::api_key::Mode;
     use authepy_engine::route::StartKeys;
     use authepy_engine::testing::Seeded;
+
+    use super::*;
+    use crate::delivery::{Awaited, CodeMail, Content};
 
     fn job(send: u8) -> MailJob {
         let id = StartKeys::draw(&mut Seeded::new(1)).fingerprint("ada", Mode::Live);
         MailJob {
             to: "ada@example.org".into(),
-            code: Code::read("482913").unwrap(),
-            project: "Acme".into(),
-            locale: None,
-            lifetime: Duration::from_secs(300),
+            content: Content::Code(CodeMail {
+                code: Code::read("482913").unwrap(),
+                project: "Acme".into(),
+                locale: None,
+                lifetime: Duration::from_secs(300),
+                awaited: Awaited { id, route: id.route(), send },
+            }),
             expires: Moment::from_millis(1_000),
-            id,
-            route: id.route(),
-            send,
         }
     }
 
@@ -244,7 +201,7 @@ mod tests {
         assert!(queue.reserve().is_none(), "a queued mail keeps its place");
         drop(second);
         let again = queue.reserve().unwrap();
-        assert_eq!(queue.pop().unwrap().send, 1);
+        assert_eq!(queue.pop().unwrap().awaited().unwrap().send, 1);
         assert!(!queue.is_settled());
         drop(again);
         assert!(queue.is_settled());
@@ -257,7 +214,8 @@ mod tests {
             queue.reserve().unwrap().submit(job(send));
         }
         assert_eq!(queue.queued(), 4);
-        let sends: Vec<u8> = std::iter::from_fn(|| queue.pop()).map(|job| job.send).collect();
+        let sends: Vec<u8> =
+            std::iter::from_fn(|| queue.pop()).map(|job| job.awaited().unwrap().send).collect();
         assert_eq!(sends, [1, 2, 3, 4]);
     }
 

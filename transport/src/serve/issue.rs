@@ -13,7 +13,7 @@ use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, R
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
 use super::tab::KeyPlace;
-use crate::delivery::{MailJob, Permit};
+use crate::delivery::{Awaited, CodeMail, Content, MailJob, Permit};
 use crate::desk::Desk;
 use crate::reply::Problem;
 
@@ -110,14 +110,14 @@ fn sent(
     if let Some(permit) = permit {
         permit.submit(MailJob {
             to: recipient.delivery().into(),
-            code: issued.code,
-            project: request.admitted.key().project_name.clone(),
-            locale,
-            lifetime: issued.standing.expires.since(issued.standing.at),
+            content: Content::Code(CodeMail {
+                code: issued.code,
+                project: request.admitted.key().project_name.clone(),
+                locale,
+                lifetime: issued.standing.expires.since(issued.standing.at),
+                awaited: Awaited { id: digest, route, send: issued.send },
+            }),
             expires: issued.standing.expires,
-            id: digest,
-            route,
-            send: issued.send,
         });
     }
     Done { reply, first: Some(first) }

@@ -16,7 +16,8 @@ use authepy_engine::request::{Check, Command, Issue, Outcome, Owner, ProjectId, 
 use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped};
 use authepy_transport::delivery::{
-    Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig, Show,
+    Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
+    Show,
 };
 use serde_json::Value;
 
@@ -265,17 +266,8 @@ impl Story {
 
     pub(crate) fn job(&self, to: &str, send: u8) -> MailJob {
         let id = self.keys.fingerprint(to, Mode::Live);
-        MailJob {
-            to: to.into(),
-            code: Code::read("482913").unwrap(),
-            project: "Acme".into(),
-            locale: None,
-            lifetime: Duration::from_secs(300),
-            expires: now().at.after(self.lifetime),
-            id,
-            route: id.route(),
-            send,
-        }
+        let (code, expires) = (Code::read("482913").unwrap(), now().at.after(self.lifetime));
+        code_job(to, code, expires, Awaited { id, route: id.route(), send })
     }
 
     /// Sends one mail; returns what became of it.
@@ -295,6 +287,12 @@ impl Story {
         assert_eq!(thread.drain(PATIENCE).await, 0);
         queue.counters().outcomes()
     }
+}
+
+fn code_job(to: &str, code: Code, expires: Moment, awaited: Awaited) -> MailJob {
+    let (project, lifetime) = ("Acme".into(), Duration::from_secs(300));
+    let content = Content::Code(CodeMail { code, project, locale: None, lifetime, awaited });
+    MailJob { to: to.into(), content, expires }
 }
 
 fn engine() -> (StartKeys, Vec<Seat>, Teller) {
@@ -343,7 +341,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
         tell.send(matches!(outcome, Outcome::Approved(_))).unwrap();
     });
     let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();
-    let job = MailJob { code, expires, id, route, send, ..story.job("ada@example.org", 1) };
+    let job = code_job("ada@example.org", code, expires, Awaited { id, route, send });
     queue.reserve().unwrap().submit(job);
     assert_eq!(thread.drain(PATIENCE).await, 0);
     handed_over.send(()).unwrap();
