@@ -39,7 +39,7 @@ use crate::limits::{
 };
 use crate::perimeter::ban::BanEntry;
 use crate::perimeter::peer::Prefix;
-use crate::request::{Command, Outcome, Refusal};
+use crate::request::{Command, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
 
@@ -193,6 +193,8 @@ impl Seat {
     }
 }
 
+type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
+
 /// One lane's hold on its own shard, and its way to the others. Lives and dies on its thread.
 #[derive(Clone)]
 pub struct Lane(Rc<Inner>);
@@ -211,6 +213,7 @@ struct Inner {
     pending: Rc<RefCell<PendingAsks>>,
     /// This lane's copy of all bans.
     bans: LaneBans,
+    expired: RefCell<Option<ExpiredWatcher>>,
     failed: Cell<bool>,
     readiness: Readiness,
 }
@@ -229,6 +232,7 @@ impl Lane {
             flusher: Cell::new(None),
             pending: Rc::default(),
             bans: LaneBans::new(seat.index, lanes),
+            expired: RefCell::default(),
             failed: Cell::new(false),
             readiness: seat.readiness,
         }))
@@ -292,10 +296,34 @@ impl Lane {
         self.0.bans.list(self.now().at)
     }
 
+    /// The ban of exactly this network, if this lane's shard is the one that owns it.
+    pub fn own_ban(&self, prefix: &Prefix) -> Option<BanEntry> {
+        let owner = self.0.keys.prefix_route(prefix).shard(self.0.doors.asks.len());
+        if owner == self.0.index { self.0.bans.entry(*prefix) } else { None }
+    }
+
     /// Has `watcher` called on this thread with each network whose ban begins, so that its live
     /// connections can be closed. It must not await; it may ask this lane anything.
     pub fn on_ban(&self, watcher: impl Fn(Prefix) + 'static) {
         self.0.bans.watch(Rc::new(watcher));
+    }
+
+    /// Has `watcher` called on this thread with the verifications of this shard that ended by their time,
+    /// soon after they did. It must not await.
+    pub fn on_expired(&self, watcher: impl Fn(&[Expired]) + 'static) {
+        self.0.expired.replace(Some(Rc::new(watcher)));
+        self.tell_expired();
+    }
+
+    fn tell_expired(&self) {
+        // Copied, so that the watcher may ask this lane anything.
+        let watcher = self.0.expired.borrow().clone();
+        if let Some(watcher) = watcher
+            && let Some(ended) = self.with_shard(|shard, _| shard.take_expired())
+            && !ended.is_empty()
+        {
+            watcher(&ended);
+        }
     }
 
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
@@ -425,6 +453,7 @@ impl ShardActor {
             bans.sweep(now.at);
             shard.sweep(now.at)
         });
+        self.lane.tell_expired();
         if swept == Some(true) {
             context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
         }

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! The server keeps a digest only. The route says which shard holds the slot; masked, it tells its
-//! holder nothing, and two ids of one inbox look unrelated. The digest covers the route too: an id with a
-//! changed one is unknown, also where it leads to the same shard.
+//! holder nothing, and two ids of one inbox look unrelated. The digest covers the whole text: an id with a
+//! changed route is unknown, also where it leads to the same shard.
 
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::Entropy;
@@ -96,15 +97,16 @@ impl VerificationId {
 
     /// What the server looks up, and where.
     pub fn locate(&self, keys: &StartKeys) -> (Digest128, Route) {
-        let hash = keys.id_hash(&self.secret.0);
-        let route = self.masked_route ^ mask(&hash);
+        (self.digest(), Route(self.masked_route ^ mask(&keys.id_hash(&self.secret.0))))
+    }
+
+    /// The first half of the SHA-256 of the text. Without a key, so that whoever holds the id can tell
+    /// which verification an event is about; the 128 secret bits are what nobody can search.
+    pub fn digest(&self) -> Digest128 {
+        let hash = Sha256::digest(self.text().as_str().as_bytes());
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash[..16]);
-        // For one secret the hash is one, so every other route makes another digest.
-        for (byte, route) in digest.iter_mut().zip(route.to_be_bytes()) {
-            *byte ^= route;
-        }
-        (Digest128(digest), Route(route))
+        Digest128(digest)
     }
 
     /// MAC over a code under both halves of its key: the server's and this id's.

@@ -11,12 +11,14 @@
 //! | peers | 1 | [`PEER_RECORD_BYTES`] | 209 k networks |
 //! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
 //! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 118 k at 2 lanes |
-//! | windows of API keys, mail queue | 1 | | |
+//! | windows of API keys and of alerts, mail queue | 1 | | |
 //!
 //! Beside the ceiling: `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight, and
 //! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane; [`OPERATOR_VISITS`] of the operator's visits.
 
 use std::time::Duration;
+
+use crate::shard::Limit;
 
 /// Digits of a code, least: a guess hits one of 10⁶ (NIST SP 800-63B-4, 3.1.3.2 asks for 6).
 pub const CODE_DIGITS_MIN: u8 = 6;
@@ -94,6 +96,14 @@ pub const INBOX_BATCHES: usize = 64;
 pub const PENDING_ASKS_PER_LANE: usize = 16_384;
 /// How long a caller waits before knocking again at a full inbox: it drains in well under a second.
 pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Alerts of one project: enough for an incident told as it unfolds, too few to fill anybody's inbox.
+pub const ALERTS: &[Limit] = &[
+    Limit { count: 10, window: Duration::from_secs(600) },
+    Limit { count: 30, window: Duration::from_secs(86_400) },
+];
+/// Expired verifications a shard remembers for the events of operators: two sweeps' worth,
+/// 24 KiB.
+pub const EXPIRED_NEWS: usize = 2 * SWEEP_VISITS;
 /// When another try at a full mail queue is worth it.
 pub const DELIVERY_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When a request that still runs under the same idempotency key will have ended.
@@ -142,6 +152,8 @@ pub struct Capacity {
     pub bans: usize,
     /// API keys with a window.
     pub keys: usize,
+    /// Projects with a window of alerts.
+    pub alerting: usize,
 }
 
 impl Capacity {
@@ -158,7 +170,8 @@ impl Capacity {
             peers: (part / PEER_RECORD_BYTES).max(1),
             peer_log_bytes: part,
             bans: (part / ban_bytes).max(1),
-            keys: (part / 2 / KEY_RECORD_BYTES).max(1),
+            keys: (part * 3 / 8 / KEY_RECORD_BYTES).max(1),
+            alerting: (part / 8 / KEY_RECORD_BYTES).max(1),
         }
     }
 
@@ -174,5 +187,6 @@ impl Capacity {
         peer_log_bytes: usize::MAX,
         bans: usize::MAX,
         keys: usize::MAX,
+        alerting: usize::MAX,
     };
 }

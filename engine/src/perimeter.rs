@@ -40,6 +40,8 @@ pub struct KeyRecord {
     pub project: ProjectId,
     /// The project's name: the audience of its receipts.
     pub project_name: Arc<str>,
+    /// Where the project's alerts go.
+    pub alert_to: Arc<[Box<str>]>,
     /// What it may do.
     pub class: KeyClass,
     /// Whether mail is sent.
@@ -59,6 +61,8 @@ pub struct KeyBook {
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
     /// The rules of all restricted keys together: what a preflight, which has no key, is judged by.
     listed: OriginRules,
+    /// Names of the projects that have keys.
+    projects: HashMap<u32, Arc<str>>,
 }
 
 impl KeyBook {
@@ -81,7 +85,13 @@ impl KeyBook {
         let restricted = keys.values().filter(|key| key.class == KeyClass::Restricted);
         let kept = restricted.filter(|key| key.life.revoked.is_none());
         let listed = OriginRules::union(kept.map(|key| &key.origins));
-        Self { keys, listed }
+        let projects = keys.values().map(|key| (key.project.0, key.project_name.clone())).collect();
+        Self { keys, listed, projects }
+    }
+
+    /// The name of a project; none if it has no key.
+    pub fn project_name(&self, project: ProjectId) -> Option<&Arc<str>> {
+        self.projects.get(&project.0)
     }
 
     /// Keys in the book.

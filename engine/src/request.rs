@@ -28,6 +28,15 @@ pub struct Owner {
     pub mode: Mode,
 }
 
+/// A verification that ended by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Digest of its id ([`VerificationId::digest`]).
+    pub id: Digest128,
+    /// Whose it was.
+    pub project: ProjectId,
+}
+
 /// One question to one shard.
 #[derive(Debug)]
 pub enum Command {
@@ -54,7 +63,10 @@ pub enum Command {
     /// Count an issue in the window of the API key with this digest ([`StartKeys::api_key`]), whose route
     /// says which shard. Needed only where that limit is on.
     ChargeKey(Digest128),
-    /// Take such a count back: the issue was not accepted after all.
+    /// Count an alert in the window of the project with this digest, whose route says which shard. Alerts go to
+    /// people: a backend in a loop must not write to them all night.
+    ChargeAlert(Digest128),
+    /// Take the count of an issue back: it was not accepted after all.
     RefundKey(RefundKey),
     /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`].
     Ban(Ban),
@@ -199,7 +211,10 @@ pub enum Outcome {
     /// The code was wrong and was the last try; the slot is gone.
     Exhausted,
     /// The slot is gone, or never was.
-    Cancelled,
+    Cancelled {
+        /// Whether it was there.
+        was_live: bool,
+    },
     /// How a verification stands.
     Status(Standing, Option<Box<str>>),
     /// Noted; nothing to say.

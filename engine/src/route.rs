@@ -37,6 +37,16 @@ impl std::fmt::Debug for Digest128 {
 }
 
 impl Digest128 {
+    /// A digest made elsewhere, or 128 random bits.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bits.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The shard that owns what this is the digest of.
     pub fn route(&self) -> Route {
         Route(u16::from_be_bytes([self.0[0], self.0[1]]))
@@ -133,7 +143,12 @@ impl StartKeys {
 
     /// Recognises a peer in an inbox's record.
     pub fn peer_digest(&self, peer: &Peer) -> PeerDigest {
-        let [.., a, b, c, d, e, f, g, h] = self.peer_hash(&peer.unit());
+        self.prefix_digest(&peer.unit())
+    }
+
+    /// Names a network where nobody may read its address.
+    pub fn prefix_digest(&self, prefix: &Prefix) -> PeerDigest {
+        let [.., a, b, c, d, e, f, g, h] = self.peer_hash(prefix);
         let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         PeerDigest(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
     }

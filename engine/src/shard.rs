@@ -7,7 +7,7 @@
 //!                  │                           ◀─ by_id (digest)          ◀─ check, resend, …
 //!                  ├─ peers        PeerRecord  ◀─ by_prefix               ◀─ charge
 //!                  ├─ bans         who is banned, who was; changes leave through take_ban_changes
-//!                  ├─ keys         windows of API keys
+//!                  ├─ keys         windows of API keys, and of projects' alerts
 //!                  ├─ idempotency  claimed keys and first answers
 //!                  └─ receipts     introspected receipts
 //! ```
@@ -21,14 +21,15 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_RECORD_BYTES, Capacity, ID_INDEX_BYTES, IDEMPOTENCY_RECORD_BYTES, INBOX_INDEX_BYTES,
+    ALERTS, BAN_RECORD_BYTES, Capacity, ID_INDEX_BYTES, IDEMPOTENCY_RECORD_BYTES, INBOX_INDEX_BYTES,
     OVERLOADED_RETRY_AFTER, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::ban::BanChange;
-use crate::request::{Ban, Command, HandOver, Issue, Outcome, Refusal, Resend};
+use crate::request::{Ban, Command, Expired, HandOver, Issue, Outcome, Refusal, Resend};
 use crate::route::{Digest128, StartKeys};
 
+mod expired;
 mod inbox;
 mod ledger;
 mod mails;
@@ -50,6 +51,7 @@ mod table;
 mod window;
 
 use ban::Bans;
+use expired::ExpiredLog;
 use idempotency::IdempotencyTable;
 use inbox::InboxRecord;
 use key::KeyTable;
@@ -126,6 +128,7 @@ pub struct Shard {
     peers: PeerTable,
     bans: Bans,
     api_keys: KeyTable,
+    alerts: KeyTable,
     idempotency: IdempotencyTable,
     receipts: SpentReceipts,
     live: usize,
@@ -133,6 +136,8 @@ pub struct Shard {
     test: usize,
     /// Bytes beside the inbox records: their verifications and logs.
     inbox_heap_bytes: usize,
+    /// Live keys' verifications that ended by their time, until somebody takes them.
+    expired: ExpiredLog,
 }
 
 impl Shard {
@@ -143,11 +148,13 @@ impl Shard {
             peers: PeerTable::default(),
             bans: Bans::default(),
             api_keys: KeyTable::default(),
+            alerts: KeyTable::default(),
             idempotency: IdempotencyTable::new(settings.capacity.idempotency),
             receipts: SpentReceipts::new(settings.capacity.receipts),
             live: 0,
             test: 0,
             inbox_heap_bytes: 0,
+            expired: ExpiredLog::default(),
             keys,
             settings,
         }
@@ -171,7 +178,7 @@ impl Shard {
             Command::Resend(resend) => self.resend(now, resend, entropy),
             Command::Cancel(slot) => {
                 let cancel = |inbox: &mut InboxRecord, _: &_, _: &_| Ok(inbox.cancel(now, &slot));
-                self.with_inbox(now, slot.digest, cancel).or(Ok(Outcome::Cancelled))
+                self.with_inbox(now, slot.digest, cancel).or(Ok(Outcome::Cancelled { was_live: false }))
             }
             Command::Status(slot) => {
                 self.with_inbox(now, slot.digest, |inbox, _, settings| inbox.status(now, &slot, settings))
@@ -187,7 +194,12 @@ impl Shard {
                 Ok(Outcome::Charged(self.peers.charge(&charge, &mut self.bans, &self.settings, now.at)))
             }
             Command::ChargeKey(key) => {
-                Ok(Outcome::Charged(self.api_keys.charge(key, &self.settings, now.at)))
+                let Settings { key_issue, capacity, .. } = &self.settings;
+                Ok(Outcome::Charged(self.api_keys.charge(key, key_issue, capacity.keys, now.at)))
+            }
+            Command::ChargeAlert(project) => {
+                let most = self.settings.capacity.alerting;
+                Ok(Outcome::Charged(self.alerts.charge(project, ALERTS, most, now.at)))
             }
             Command::RefundKey(refund) => {
                 self.api_keys.refund(&refund);
@@ -203,7 +215,8 @@ impl Shard {
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);
         self.receipts.sweep(now);
-        self.api_keys.sweep(&self.settings, now);
+        self.api_keys.sweep(&self.settings.key_issue, now);
+        self.alerts.sweep(ALERTS, now);
         self.bans.sweep(now);
         let mut visits = 0..SWEEP_VISITS;
         while visits.next().is_some() {
@@ -228,6 +241,12 @@ impl Shard {
     /// All bans that hold, for a copy that starts anew.
     pub fn bans(&self, now: Moment) -> Vec<BanChange> {
         self.bans.all(now)
+    }
+
+    /// Verifications of live keys that ended by their time since this was last asked, the newest
+    /// [`EXPIRED_NEWS`](crate::limits::EXPIRED_NEWS) of them. The first question makes the shard keep note.
+    pub fn take_expired(&mut self) -> Vec<Expired> {
+        self.expired.take()
     }
 
     /// Live verifications, for the metrics.
@@ -336,7 +355,10 @@ impl Shard {
     fn settle_inbox(&mut self, now: Moment, at: u32, before: usize) {
         let Some(inbox) = self.inboxes.get_mut(at) else { return };
         let (mut gone, of_test) = (Vec::new(), usize::from(inbox.is_test()));
-        let next = inbox.sweep(now, &self.settings, |id| gone.push(id));
+        let next = inbox.sweep(now, &self.settings, |id, owner| {
+            gone.push(id);
+            self.expired.note(id, owner);
+        });
         let after = if next.is_some() { inbox.heap_bytes() } else { 0 };
         self.inbox_heap_bytes = self.inbox_heap_bytes + after - before;
         match next {

@@ -167,7 +167,7 @@ fn every_answer_arrives_and_reaches_its_asker() {
                         cancels.push(lane.ask(slot.route, Command::Cancel(slot)));
                     }
                     for cancel in cancels {
-                        assert!(matches!(cancel.await, Outcome::Cancelled));
+                        assert!(matches!(cancel.await, Outcome::Cancelled { .. }));
                     }
                     asked += 2 * asks;
                 }

@@ -891,7 +891,7 @@ fn say(outcome: &Outcome) -> String {
         Outcome::Approved(_) => "approved".into(),
         Outcome::Incorrect { attempts_remaining } => format!("incorrect, {attempts_remaining} left"),
         Outcome::Exhausted => "exhausted".into(),
-        Outcome::Cancelled => "cancelled".into(),
+        Outcome::Cancelled { .. } => "cancelled".into(),
         Outcome::Status(..) => "status".into(),
         Outcome::Noted => "noted".into(),
         Outcome::Reserved { .. } => "reserved".into(),

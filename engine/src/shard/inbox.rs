@@ -17,7 +17,7 @@ use crate::entropy::Entropy;
 use crate::id::VerificationId;
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
 use crate::perimeter::api_key::Mode;
-use crate::request::{Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
+use crate::request::{Approved, Check, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend, Slot};
 use crate::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.
@@ -126,10 +126,11 @@ impl InboxRecord {
 
     /// Purges a verification; one that is unknown or somebody else's stays untouched.
     pub(super) fn cancel(&mut self, now: Now, slot: &Slot) -> Outcome {
-        if let Ok(at) = self.find(now, slot) {
+        let found = self.find(now, slot);
+        if let Ok(at) = found {
             self.purge(at);
         }
-        Outcome::Cancelled
+        Outcome::Cancelled { was_live: found.is_ok() }
     }
 
     pub(super) fn status(&self, now: Now, slot: &Slot, settings: &Settings) -> Result<Outcome, Refusal> {
@@ -143,16 +144,16 @@ impl InboxRecord {
         }
     }
 
-    /// Wipes what has expired and tells `gone` each purged id. Then: when to look again, or `None` if
+    /// Wipes what has expired and tells `gone` each purged id, and whose it was. Then: when to look again, or `None` if
     /// nothing is left to remember.
     pub(super) fn sweep(
         &mut self,
         now: Moment,
         settings: &Settings,
-        mut gone: impl FnMut(Digest128),
+        mut gone: impl FnMut(Digest128, Owner),
     ) -> Option<Moment> {
         while let Some(at) = self.live.iter().position(|v| !v.is_live(now)) {
-            gone(self.live[at].id);
+            gone(self.live[at].id, self.live[at].owner());
             self.purge(at);
         }
         let guess = (&settings.recipient_guess).into();

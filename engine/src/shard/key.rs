@@ -1,4 +1,5 @@
-//! The windows of API keys: `limits.key.issue`, off by default, and then nobody comes here.
+//! The windows of API keys: `limits.key.issue`, off by default, and then nobody comes here; and of the alerts
+//! of projects.
 //!
 //! Only accepted issues count, but whether one is accepted another shard decides: so a place in the window
 //! is taken first and given back if the inbox refuses. In between it counts, so that parallel issues never
@@ -6,7 +7,7 @@
 
 use ahash::HashMap;
 
-use super::Settings;
+use super::Limit;
 use super::window::WindowLog;
 use crate::clock::Moment;
 use crate::limits::{KEY_SWEEP_EVERY, OVERLOADED_RETRY_AFTER};
@@ -21,12 +22,13 @@ pub(super) struct KeyTable {
 }
 
 impl KeyTable {
-    pub(super) fn charge(&mut self, key: Digest128, settings: &Settings, now: Moment) -> Charged {
-        let limits = (&settings.key_issue).into();
-        if settings.key_issue.is_empty() {
+    /// Takes a place in the window of `key`, if `limits` permit. `most` windows are kept.
+    pub(super) fn charge(&mut self, key: Digest128, limits: &[Limit], most: usize, now: Moment) -> Charged {
+        if limits.is_empty() {
             return Charged { refusal: None, quotas: Quotas::default(), at: now };
         }
-        if self.windows.len() >= settings.capacity.keys && !self.windows.contains_key(&key) {
+        let limits = limits.into();
+        if self.windows.len() >= most && !self.windows.contains_key(&key) {
             let refusal = Some(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
             return Charged { refusal, quotas: Quotas::default(), at: now };
         }
@@ -48,11 +50,11 @@ impl KeyTable {
     }
 
     /// Forgets keys that have been quiet for a whole window. Keys are few, so all are looked at.
-    pub(super) fn sweep(&mut self, settings: &Settings, now: Moment) {
+    pub(super) fn sweep(&mut self, limits: &[Limit], now: Moment) {
         if self.windows.is_empty() || self.sweep_at > now {
             return;
         }
         self.sweep_at = now.after(KEY_SWEEP_EVERY);
-        self.windows.retain(|_, window| !window.prune((&settings.key_issue).into(), now));
+        self.windows.retain(|_, window| !window.prune(limits.into(), now));
     }
 }

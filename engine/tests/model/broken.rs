@@ -131,7 +131,9 @@ impl Broken {
         let rule = self.rule;
         match command {
             Command::Check(check) => return self.tamper_check(now, check, entropy).map(Command::Check),
-            Command::Cancel(_) if rule == Rule::CancelDoesNothing => return Err(Outcome::Cancelled),
+            Command::Cancel(_) if rule == Rule::CancelDoesNothing => {
+                return Err(Outcome::Cancelled { was_live: true });
+            }
             Command::RefundKey(_) if rule == Rule::KeysAreNotRefunded => return Err(Outcome::Noted),
             Command::Unban(_) if rule == Rule::UnbanDoesNothing => {
                 return Err(Outcome::Unbanned { was_banned: true });

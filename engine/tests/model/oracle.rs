@@ -123,10 +123,11 @@ impl Oracle {
             Command::Resend(resend) => self.resend(at, resend),
             Command::Check(check) => Expected::Exactly(self.check(now, check)),
             Command::Cancel(slot) => {
-                if let Some(found) = self.reach(at, slot) {
+                let found = self.reach(at, slot);
+                if let Some(found) = found {
                     self.opened[found].ended = true;
                 }
-                Expected::Exactly(Outcome::Cancelled)
+                Expected::Exactly(Outcome::Cancelled { was_live: found.is_some() })
             }
             Command::Status(slot) => Expected::Exactly(match self.reach(at, slot) {
                 Some(found) => {
@@ -578,7 +579,8 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
     match (one, other) {
         (Approved(a), Approved(b)) => a == b,
         (Incorrect { attempts_remaining: a }, Incorrect { attempts_remaining: b }) => a == b,
-        (Exhausted, Exhausted) | (Cancelled, Cancelled) | (Noted, Noted) => true,
+        (Exhausted, Exhausted) | (Noted, Noted) => true,
+        (Cancelled { was_live: a }, Cancelled { was_live: b }) => a == b,
         (Status(a, notes), Status(b, other_notes)) => a == b && notes == other_notes,
         (Repeated { first: a, salt }, Repeated { first: b, salt: other_salt }) => {
             a == b && salt == other_salt

@@ -433,7 +433,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Approved(_) => "approved",
         Outcome::Incorrect { .. } => "incorrect",
         Outcome::Exhausted => "exhausted",
-        Outcome::Cancelled => "cancelled",
+        Outcome::Cancelled { .. } => "cancelled",
         Outcome::Status(..) => "status",
         Outcome::Noted => "noted",
         Outcome::Reserved { .. } => "reserved",

@@ -1,0 +1,273 @@
+//! Takes mails from the queue to the providers, and word of them back.
+//!
+//! ```text
+//!   queue ──▶ one pass over the providers ──┬─ taken, or maybe ──▶ settle: counters, shard, events
+//!     ▲                                     ├─ refused for good ──▶ settle
+//!     │                                     └─ trouble ──▶ waiting ── a pause, or the breaker's ──┐
+//!     └── its place is kept until then ◀──────────────────────────────────────────────────────────┘
+//! ```
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use authepy_engine::actor::Teller;
+use authepy_engine::clock::{Clock, Moment};
+use authepy_engine::request::{Command, HandOver};
+use authepy_engine::route::StartKeys;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::fate::{Fate, HandOverFault, verdict};
+use super::breaker::{Breaker, Change};
+use super::later::{Later, Waiting};
+use super::message::Mail;
+use super::provider::Provider;
+use super::queue::{MailQueue, Queued};
+use super::undeliverable::Undeliverable;
+use super::{Awaited, Content, DeliveryLimits, Drain};
+use crate::events::{Events, MailOutcome, What};
+
+/// A provider, and what became of the last mails there.
+pub(super) struct Outlet {
+    pub(super) name: Box<str>,
+    pub(super) provider: Provider,
+}
+
+/// See the module's doc.
+pub(super) struct Courier {
+    pub(super) outlets: Vec<Outlet>,
+    pub(super) teller: Teller,
+    pub(super) keys: StartKeys,
+    pub(super) clock: Clock,
+    pub(super) limits: DeliveryLimits,
+    pub(super) queue: MailQueue,
+    pub(super) events: Events,
+    /// Of the delivery thread alone; locked for a look, never across an await.
+    pub(super) memory: Mutex<Memory>,
+}
+
+/// What is remembered of providers.
+pub(super) struct Memory {
+    /// One for each outlet.
+    pub(super) breakers: Vec<Breaker>,
+    pub(super) undeliverable: Undeliverable,
+}
+
+/// How one pass over the providers ended.
+enum Pass {
+    Ended(Result<Fate, HandOverFault>),
+    /// Worth another try then. Whether this one counts: where nobody was asked, it does not.
+    Again { due: Moment, counts: bool },
+}
+
+/// Why an outlet did not take a mail.
+enum Obstacle {
+    Fault(HandOverFault),
+    /// Its breaker is open until then.
+    LeftAlone(Moment),
+}
+
+impl Courier {
+    pub(super) async fn run(self: Arc<Self>, mut stopped: oneshot::Receiver<Drain>) {
+        let (mut sends, mut waiting) = (JoinSet::new(), Waiting::default());
+        let asked = tokio::select! {
+            asked = &mut stopped => asked,
+            () = self.work(&mut sends, &mut waiting, false) => return,
+        };
+        self.queue.close();
+        if let Ok(Drain { within, left }) = asked {
+            let work = self.work(&mut sends, &mut waiting, true);
+            let finished = tokio::time::timeout(within, work).await.is_ok();
+            let unsent =
+                if finished { 0 } else { self.queue.queued() + sends.len() + waiting.len() };
+            let _nobody_waits = left.send(unsent);
+        }
+        while self.queue.pop().is_some() {}
+    }
+
+    /// Keeps sends going; when `to_the_end`, no mail waits for another try, and it returns once no mail and no
+    /// permit is left.
+    async fn work(
+        self: &Arc<Self>,
+        sends: &mut JoinSet<Option<Later>>,
+        waiting: &mut Waiting,
+        to_the_end: bool,
+    ) {
+        let most = self.limits.sends_in_progress.max(1);
+        loop {
+            while sends.len() < most
+                && let Some(mail) = self.next(waiting, to_the_end)
+            {
+                sends.spawn(self.clone().deliver(mail, to_the_end));
+            }
+            let at_the_end = |queue: &MailQueue| to_the_end && queue.is_settled();
+            let idle = sends.is_empty();
+            if idle && at_the_end(&self.queue) {
+                return;
+            }
+            let (has_room, due) = (sends.len() < most, waiting.next_due());
+            let pause = due.map(|due| due.since((self.clock)().at)).unwrap_or_default();
+            tokio::select! {
+                Some(ended) = sends.join_next() => {
+                    if let Ok(Some(later)) = ended {
+                        waiting.push(later);
+                    }
+                }
+                () = tokio::time::sleep(pause), if has_room && due.is_some() => {}
+                () = self.queue.until(|queue| queue.queued() > 0 || idle && at_the_end(queue)), if has_room => {}
+            }
+        }
+    }
+
+    fn next(&self, waiting: &mut Waiting, to_the_end: bool) -> Option<Queued> {
+        let waited = if to_the_end { waiting.pop() } else { waiting.pop_due((self.clock)().at) };
+        waited.or_else(|| self.queue.pop())
+    }
+
+    /// One pass of one mail. Gives it back if there is to be another.
+    async fn deliver(self: Arc<Self>, mut mail: Queued, last: bool) -> Option<Later> {
+        let passed = AssertUnwindSafe(self.pass(&mail)).catch_unwind().await;
+        let ended = match passed {
+            Ok(Pass::Ended(ended)) => ended,
+            Ok(Pass::Again { .. }) if last => Err(HandOverFault::Unreachable),
+            Ok(Pass::Again { due, counts }) => {
+                mail.passes = mail.passes.saturating_add(u8::from(counts));
+                return Some(Later { due, mail });
+            }
+            Err(_panic) => {
+                // On which side of the final dot is unknown, so it must not be sent again.
+                tracing::error!("a mail hand-over panicked");
+                Ok(Fate::MaybeSent)
+            }
+        };
+        self.settle(mail, ended).await;
+        None
+    }
+
+    /// Each provider in turn, until one has the mail or may have it.
+    async fn pass(&self, queued: &Queued) -> Pass {
+        let job = &queued.job;
+        let mail = match Mail::new(job, &self.keys, (self.clock)().unix_ms) {
+            Ok(mail) => mail,
+            Err(fault) => return Pass::Ended(Err(fault)),
+        };
+        let mut obstacles = Vec::with_capacity(self.outlets.len());
+        for at in 0..self.outlets.len() {
+            let left = job.expires.since((self.clock)().at);
+            if left.is_zero() {
+                return Pass::Ended(Err(HandOverFault::Expired));
+            }
+            match self.try_outlet(at, &mail, left.min(self.limits.send_timeout)).await {
+                Ok(fate) => return Pass::Ended(Ok(fate)),
+                Err(obstacle) => obstacles.push(obstacle),
+            }
+        }
+        self.after(queued, &obstacles)
+    }
+
+    async fn try_outlet(&self, at: usize, mail: &Mail<'_>, budget: Duration) -> Result<Fate, Obstacle> {
+        let outlet = &self.outlets[at];
+        let address = Undeliverable::digest(&self.keys, &outlet.name, mail.job.to.as_str());
+        {
+            let (mut memory, now) = (self.memory(), (self.clock)().at);
+            if memory.undeliverable.stands(&address, now) {
+                return Err(Obstacle::Fault(HandOverFault::NoSuchRecipient));
+            }
+            let breaker = &mut memory.breakers[at];
+            if !breaker.admit(now) {
+                return Err(Obstacle::LeftAlone(breaker.blocked_until(now).unwrap_or(now)));
+            }
+        }
+        let unix_ms = (self.clock)().unix_ms;
+        let ended = match &outlet.provider {
+            Provider::Smtp(smtp) => smtp.hand_over(mail, budget, self.clock).await,
+            Provider::Webhook(webhook) => webhook.hand_over(mail, unix_ms, budget).await,
+            Provider::Outbox(outbox) => outbox.hand_over(mail, unix_ms).map(|()| Fate::Sent),
+        };
+        self.note(at, ended);
+        if ended == Err(HandOverFault::NoSuchRecipient) {
+            self.memory().undeliverable.note(address, (self.clock)().at);
+        }
+        ended.map_err(Obstacle::Fault)
+    }
+
+    /// What becomes of a mail that nobody took.
+    fn after(&self, queued: &Queued, obstacles: &[Obstacle]) -> Pass {
+        let now = (self.clock)().at;
+        let faults = obstacles.iter().filter_map(|obstacle| match obstacle {
+            Obstacle::Fault(fault) => Some(*fault),
+            Obstacle::LeftAlone(_) => None,
+        });
+        let open = obstacles.iter().filter_map(|obstacle| match obstacle {
+            Obstacle::LeftAlone(until) => Some(*until),
+            Obstacle::Fault(_) => None,
+        });
+        if queued.job.expires <= now {
+            return Pass::Ended(Err(HandOverFault::Expired));
+        }
+        let last = faults.clone().last().unwrap_or(HandOverFault::Unreachable);
+        let pause = self.limits.pauses.get(usize::from(queued.passes));
+        match (faults.clone().find(|fault| !fault.is_final()), open.min()) {
+            (None, None) => Pass::Ended(Err(last)),
+            (None, Some(until)) => Pass::Again { due: until.min(queued.job.expires), counts: false },
+            (Some(fault), _) => match pause {
+                Some(pause) => Pass::Again { due: now.after(*pause).min(queued.job.expires), counts: true },
+                None => Pass::Ended(Err(fault)),
+            },
+        }
+    }
+
+    /// Counts, tells events and the shard that waits. Code and address are gone before anybody is waited for.
+    async fn settle(&self, mail: Queued, ended: Result<Fate, HandOverFault>) {
+        let outcome = match ended {
+            Ok(Fate::Sent) => MailOutcome::Sent,
+            Ok(Fate::MaybeSent) => MailOutcome::MaybeSent,
+            Err(HandOverFault::Expired) => MailOutcome::Expired,
+            Err(_) => MailOutcome::Failed,
+        };
+        let awaited = mail.job.awaited().cloned();
+        if let Content::Code(code) = &mail.job.content {
+            self.events.tell((self.clock)().unix_ms, || What::Mail {
+                verification: code.awaited.id,
+                project: code.project.clone(),
+                recipient: self.events.recipient(mail.job.to.as_str()),
+                send: code.awaited.send,
+                outcome,
+            });
+        }
+        mail.settle(outcome);
+        if let Some(Awaited { id, route, send }) = awaited {
+            let hand_over = HandOver { id, send, accepted: ended.is_ok() };
+            self.teller.tell(route, Command::HandOver(hand_over)).await;
+        }
+    }
+
+    /// Takes in what a hand-over said about its provider. Only changes are logged: a line per mail would fill
+    /// the disk in an outage.
+    fn note(&self, at: usize, ended: Result<Fate, HandOverFault>) {
+        let (mut memory, now) = (self.memory(), (self.clock)());
+        let change = memory.breakers[at].note(now.at, verdict(ended));
+        let blocked: Option<Vec<Moment>> =
+            memory.breakers.iter().map(|breaker| breaker.blocked_until(now.at)).collect();
+        self.queue.suspend_until(blocked.and_then(|until| until.into_iter().min()));
+        drop(memory);
+        let Some(change) = change else { return };
+        let name = &self.outlets[at].name;
+        match change {
+            Change::Opened => {
+                self.queue.counters().count_failover();
+                tracing::warn!(provider = &**name, last = ?ended, "mail provider fails and is left alone");
+            }
+            Change::Closed => tracing::info!(provider = &**name, "mail provider works again"),
+        }
+        let works = change == Change::Closed;
+        self.events.tell(now.unix_ms, || What::Provider { name: name.clone(), works });
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,62 @@
+//! Mails that wait for another try, by when it is due. Bounded by the places of the queue, which they keep.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use authepy_engine::clock::Moment;
+
+use super::queue::Queued;
+
+/// A mail and when it is tried again.
+pub(super) struct Later {
+    pub(super) due: Moment,
+    pub(super) mail: Queued,
+}
+
+/// See the module's doc. Owned by the courier's loop.
+#[derive(Default)]
+pub(super) struct Waiting(BinaryHeap<Later>);
+
+impl Waiting {
+    pub(super) fn push(&mut self, later: Later) {
+        self.0.push(later);
+    }
+
+    /// A mail whose time has come.
+    pub(super) fn pop_due(&mut self, now: Moment) -> Option<Queued> {
+        (self.next_due()? <= now).then(|| self.0.pop())?.map(|later| later.mail)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Queued> {
+        self.0.pop().map(|later| later.mail)
+    }
+
+    pub(super) fn next_due(&self) -> Option<Moment> {
+        self.0.peek().map(|later| later.due)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Ord for Later {
+    /// The heap's greatest is the one that is due first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.due.cmp(&self.due)
+    }
+}
+
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl Eq for Later {}

@@ -1,0 +1,82 @@
+//! Mail through an endpoint of the operator's own: the ready parts as signed JSON, for whoever has a
+//! provider with an API and three lines of glue.
+//!
+//! ```text
+//!   POST {"id","to","from","subject","text","html"?,"expires_at"} ─┬─ 2xx          it has the mail
+//!                                                                  ├─ 4xx, 501, 503 it surely has not
+//!                                                                  └─ other 5xx, silence: maybe sent
+//! ```
+//!
+//! `id` is the same for the same mail, and stands in `webhook-id`. What only a proxy answers (502, 504) does
+//! not tell what became of the request behind it, so it is not posted again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use lettre::message::Mailbox;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::message::Mail;
+use super::{Fate, HandOverFault};
+use crate::hook::{Hook, Posted};
+
+pub(super) struct Webhook {
+    hook: Hook,
+    from: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    to: &'a str,
+    from: &'a str,
+    subject: &'a str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<&'a str>,
+}
+
+impl Webhook {
+    pub(super) fn new(hook: Hook, from: &Mailbox) -> Self {
+        Self { hook, from: from.to_string() }
+    }
+
+    /// Hands `mail` over within `budget`.
+    pub(super) async fn hand_over(
+        &self,
+        mail: &Mail<'_>,
+        unix_ms: u64,
+        budget: Duration,
+    ) -> Result<Fate, HandOverFault> {
+        let body = self.body(mail).ok_or(HandOverFault::Unmailable)?;
+        match self.hook.post(mail.token(), unix_ms / 1_000, body, budget).await {
+            Posted::Answered(200..300) => Ok(Fate::Sent),
+            Posted::Answered(401 | 403) => Err(HandOverFault::LoginRefused),
+            Posted::Answered(408 | 425 | 429) => Err(HandOverFault::RefusedForNow),
+            // It is not the endpoint we were told of.
+            Posted::Answered(404 | 405 | 410 | 501 | ..200 | 300..400) => Err(HandOverFault::Garbled),
+            Posted::Answered(400..500) => Err(HandOverFault::Refused),
+            Posted::Answered(503) => Err(HandOverFault::HangsUp),
+            Posted::Answered(_) | Posted::Unknown => Ok(Fate::MaybeSent),
+            Posted::Unreachable => Err(HandOverFault::Unreachable),
+            Posted::Insecure => Err(HandOverFault::Insecure),
+        }
+    }
+
+    fn body(&self, mail: &Mail<'_>) -> Option<Bytes> {
+        let (subject, text, html) = (mail.subject(), mail.text(), mail.html());
+        let body = Body {
+            id: mail.token(),
+            to: mail.job.to.as_str(),
+            from: &self.from,
+            subject: &subject,
+            text: &text,
+            html: html.as_deref().map(String::as_str),
+        };
+        // Grown to its size at once: a buffer that moves leaves a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (text.len() + html.as_ref().map_or(0, |h| h.len())) + 1024));
+        serde_json::to_writer(&mut *bytes, &body).ok()?;
+        Some(Bytes::from_owner(bytes))
+    }
+}

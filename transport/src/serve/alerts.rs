@@ -1,0 +1,67 @@
+//! `POST /v1/alerts`: a backend's word to the people who run it.
+//!
+//! ```text
+//!   body ─▶ addresses of the project, else the operator's ─┬─ none: 503
+//!                                                          └─▶ the project's window ─▶ a place for each mail ─▶ 202
+//! ```
+//!
+//! The addresses come from the store and the config, never from the request: a stolen key can wake the
+//! operators, and write to nobody else.
+
+use authepy_engine::limits::DELIVERY_RETRY_AFTER;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::{Command, Outcome, Refusal};
+
+use super::operation::{Done, Request, unexpected};
+use crate::delivery::{Content, MailJob, Notice};
+use crate::desk::Desk;
+use crate::limits::ALERT_LIFETIME;
+use crate::reply::{Problem, Reply};
+use crate::wire::{self, AlertBody};
+
+/// Nobody to write to, or nobody who carries it.
+const UNDELIVERABLE: Problem =
+    Problem::Refused(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
+
+/// Mails an alert to each of the project's addresses.
+pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
+    let body: AlertBody<'_> = wire::read(request.body)?;
+    let (subject, text) = (body.subject()?, body.text()?);
+    let (key, policy) = (request.admitted.key(), desk.policy());
+    let to = if key.alert_to.is_empty() { policy.alert_to.clone() } else { key.alert_to.clone() };
+    if to.is_empty() {
+        return Err(UNDELIVERABLE);
+    }
+    if key.mode == Mode::Test {
+        return Ok(accepted());
+    }
+    charge(desk, request).await?;
+    // All or none: half of the operators is not who was asked for.
+    let now = desk.now();
+    let permits: Result<Vec<_>, _> = to.iter().map(|_| desk.mail().reserve(now.at)).collect();
+    for (to, permit) in to.iter().zip(permits.map_err(|_| UNDELIVERABLE)?) {
+        permit.submit(MailJob {
+            to: (&**to).into(),
+            content: Content::Notice(Notice::new(
+                format!("[{}] {subject}", key.project_name),
+                text.to_owned(),
+                desk.draw_digest(),
+            )),
+            expires: now.at.after(ALERT_LIFETIME),
+        });
+    }
+    Ok(accepted())
+}
+
+async fn charge(desk: &Desk, request: &Request<'_>) -> Result<(), Problem> {
+    let project = request.owner().project.0.to_le_bytes();
+    let digest = desk.start_keys().scoped("alerts", &[&project]);
+    match desk.ask(digest.route(), Command::ChargeAlert(digest)).await {
+        Outcome::Charged(charged) => charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into())),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn accepted() -> Done {
+    Reply::accepted(br#"{"status":"accepted"}"#.to_vec()).into()
+}
