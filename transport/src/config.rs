@@ -66,6 +66,8 @@ pub struct Config {
     pub keys: Keys,
     /// The operator's own mail.
     pub alerts: Alerts,
+    /// The operator's endpoint for events.
+    pub events: Events,
     /// Receipts.
     pub receipts: Receipts,
     /// Ways out for mail, in order.
@@ -160,6 +162,12 @@ section!(/// `keys.*`
 section!(/// `alerts.*`
     Alerts { /// The operator's addresses.
         to: Vec<String> });
+section!(/// `events.*`
+    Events { /// Where events are posted.
+        url: Text, /// Signs the posts.
+        secret: Text, /// A file with the secret.
+        secret_file: Text, /// PEM file of a private CA, trusted beside the system's roots.
+        ca_file: Text });
 section!(/// `receipts.*`
     Receipts { /// The `iss` claim.
         issuer: String, /// Life of a receipt.

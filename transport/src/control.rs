@@ -37,6 +37,7 @@ mod keys;
 pub mod registry;
 pub mod reload;
 pub mod store;
+mod watch;
 
 pub use keeper::StoreHealth;
 use keeper::{Keeper, Nudge};
@@ -130,18 +131,15 @@ impl Control {
         if let Some((reload, certificate)) = self.reload {
             spawn_local(reload.run(certificate, self.shared.policy.clone()));
         }
+        let counters: Arc<[Arc<Counters>]> = self.counters.into();
+        spawn_local(watch::run(self.shared.clone(), counters.clone(), clock::now));
         let api = api::Api {
             registry,
             nudges,
             operator: self.operator,
             loading: Arc::new(Semaphore::new(1)),
             tokens: api::Tokens { configured: self.token, stored: token },
-            figures: api::Figures {
-                shared: self.shared,
-                counters: self.counters.into(),
-                health: self.health,
-                store: store.kind(),
-            },
+            figures: api::Figures { shared: self.shared, counters, health: self.health, store: store.kind() },
         };
         let machine = |fault: io::Error| ControlFault::Machine("admin.listen", fault.kind());
         admin::start(self.listen, api).await.map_err(machine)

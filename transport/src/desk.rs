@@ -10,16 +10,17 @@ use authepy_engine::actor::{Answer, Lane, Readiness};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
-use authepy_engine::perimeter::api_key::KeyDigest;
+use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::recipient::disposable::DomainClass;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
-use authepy_engine::request::Command;
-use authepy_engine::route::{Route, StartKeys};
+use authepy_engine::request::{Command, Expired};
+use authepy_engine::route::{Digest128, Route, StartKeys};
 
 use crate::delivery::MailQueue;
 use crate::drain::Drain;
+use crate::events::{End, Events, What};
 use crate::http3::wiped::Wiped;
 use crate::limits;
 use crate::lookup::{KeyLookups, Miss, Verdict};
@@ -41,12 +42,16 @@ pub struct Shared {
     pub receipts: Arc<ReceiptKey>,
     /// Places for mails.
     pub mail: MailQueue,
+    /// Where the operator hears what happened.
+    pub events: Events,
     /// What the operator may change while serving.
     pub policy: Published<Policy>,
     /// How mail providers fold addresses.
     pub providers: Arc<ProviderTable>,
     /// Which domains exist: the public ones, or also those reserved for examples.
     pub realm: Realm,
+    /// `memory.ceiling`, as it was at the start.
+    pub ceiling_bytes: u64,
     /// Whether the process is ending.
     pub drain: Drain,
     /// Whether every shard answers.
@@ -105,6 +110,13 @@ impl Desk {
 
     pub(crate) fn draw_secret(&self) -> IdSecret {
         self.0.lane.with_entropy(IdSecret::draw)
+    }
+
+    /// 128 random bits.
+    pub(crate) fn draw_token(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.0.lane.with_entropy(|entropy| entropy.fill(&mut bytes));
+        bytes
     }
 
     pub(crate) fn request_id(&self) -> String {
@@ -172,15 +184,55 @@ impl Desk {
     /// whoever found the key decides how often.
     pub(crate) fn key_exposed(&self, key: &KeyRecord) {
         self.0.counters.key_exposed();
-        let now = self.now().at;
-        if self.0.exposure_told.get().is_none_or(|told| now.since(told) >= limits::EXPOSURE_TOLD_EVERY) {
-            self.0.exposure_told.set(Some(now));
+        let now = self.now();
+        if self.0.exposure_told.get().is_none_or(|told| now.at.since(told) >= limits::EXPOSURE_TOLD_EVERY) {
+            self.0.exposure_told.set(Some(now.at));
+            self.0.shared.events.tell(now.unix_ms, || What::KeyExposed {
+                key: key.id.clone(),
+                project: key.project_name.clone(),
+            });
             tracing::warn!(
                 event = "key.exposed",
                 key = &*key.id,
                 "a secret key came from a browser: rotate it"
             );
         }
+    }
+
+    /// A verification of a live key ended.
+    pub(crate) fn ended(&self, key: &KeyRecord, verification: Digest128, end: End) {
+        if key.mode == Mode::Live {
+            let project = || key.project_name.clone();
+            let what = || What::Verification { verification, project: project(), end };
+            self.0.shared.events.tell(self.now().unix_ms, what);
+        }
+    }
+
+    /// Tells the operator's endpoint, if there is one, of what this lane's shard decides by itself.
+    pub(crate) fn watch_shard(&self) {
+        if !self.0.shared.events.are_on() {
+            return;
+        }
+        let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
+        self.0.lane.on_ban(move |prefix| {
+            let (now, keys) = (lane.now(), lane.keys());
+            if let Some(ban) = lane.own_ban(&prefix) {
+                let seconds = ban.until.since(now.at).as_secs();
+                let peer = keys.prefix_digest(&prefix);
+                shared.events.tell(now.unix_ms, || What::Banned { peer, seconds });
+            }
+        });
+        let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
+        self.0.lane.on_expired(move |ended| {
+            let (now, book) = (lane.now(), shared.keys.read());
+            for Expired { id, project } in ended {
+                // A project without keys has nobody who would miss it.
+                let Some(project) = book.project_name(*project) else { continue };
+                let (verification, project) = (*id, project.clone());
+                let what = || What::Verification { verification, project, end: End::Expired };
+                shared.events.tell(now.unix_ms, what);
+            }
+        });
     }
 
     pub(crate) fn drain(&self) -> &Drain {

@@ -17,20 +17,24 @@
 //! [`VerificationId::digest`]: authepy_engine::id::VerificationId::digest
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use authepy_engine::route::{Digest128, PeerDigest};
 
 mod poster;
 mod wire;
 
-pub(crate) use poster::Poster;
+pub use poster::Poster;
 
 use crate::config;
 use crate::hook::{Hook, HookConfig};
 
 /// Events that wait, some 250 B each, 2 MiB in all: eight seconds of a launch day's thousand a second.
 const EVENTS_WAITING: usize = 8_192;
+
+/// How often a process that ends looks whether all was posted.
+const FLUSH_POLL: Duration = Duration::from_millis(10);
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -82,8 +86,11 @@ pub(crate) enum End {
 /// What became of events since the start.
 #[derive(Debug, Default)]
 pub struct EventCounters {
+    told: AtomicU64,
     delivered: AtomicU64,
     dropped: AtomicU64,
+    /// Whether the process is ending: nothing is tried twice any more.
+    hurry: AtomicBool,
 }
 
 impl EventCounters {
@@ -138,10 +145,20 @@ impl Events {
 
     /// Tells what happened, if anybody listens.
     pub(crate) fn tell(&self, unix_ms: u64, what: impl FnOnce() -> What) {
-        if let Some((sender, _)) = &self.to
-            && sender.try_send(Event { unix_ms, what: what() }).is_err()
-        {
+        let Some((sender, _)) = &self.to else { return };
+        self.counters.told.fetch_add(1, Ordering::Relaxed);
+        if sender.try_send(Event { unix_ms, what: what() }).is_err() {
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all that was told is posted, or dropped after one try.
+    pub(crate) async fn flushed(&self) {
+        self.counters.hurry.store(true, Ordering::Relaxed);
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        while of(&counters.told) > of(&counters.delivered) + of(&counters.dropped) {
+            tokio::time::sleep(FLUSH_POLL).await;
         }
     }
 

@@ -101,8 +101,7 @@ impl Hook {
         let default_port = if tls.is_some() { 443 } else { 80 };
         let port = url.port().unwrap_or(default_port);
         let authority = url.host_str().unwrap_or_default().to_owned();
-        let authority =
-            if port == default_port { authority } else { format!("{authority}:{port}") };
+        let authority = if port == default_port { authority } else { format!("{authority}:{port}") };
         let path = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         let signer = Signer::new(&secret(&config)?)?;
         Ok(Self { host, port, authority, path, tls, signer, idle: Mutex::default() })
@@ -123,7 +122,9 @@ impl Hook {
                 }
             }
             match self.connect().await {
-                Ok(connection) => self.send(connection, request, &mut written).await.unwrap_or(Posted::Unreachable),
+                Ok(connection) => {
+                    self.send(connection, request, &mut written).await.unwrap_or(Posted::Unreachable)
+                }
                 Err(fault) => fault,
             }
         };
@@ -227,6 +228,3 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     let named = host == "localhost" || host.ends_with(".localhost");
     named || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
-
-#[cfg(test)]
-mod tests;

@@ -56,6 +56,7 @@ pub fn start(
         let policy = shared.policy.clone();
         let desk = Desk::new(lane.clone(), shared, counters.clone());
         let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
+        desk.watch_shard();
         let gate = desk.clone();
         tokio::task::spawn_local(async move { gate.turnstile().run().await });
         let result = open(&lane, doors, &desk, &admission);

@@ -32,6 +32,9 @@ mod wire;
 
 pub mod control;
 pub mod delivery;
+pub mod events;
+mod hook;
+mod roots;
 
 pub mod cli;
 mod clock;

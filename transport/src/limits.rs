@@ -116,6 +116,8 @@ pub const ORIGINS_PER_KEY: usize = 100;
 pub const PROJECT_NAME_BYTES: usize = 64;
 /// Addresses a project's alerts go to.
 pub const ALERT_ADDRESSES: usize = 10;
+/// How long an alert is worth mailing: a relay that is down for an hour is told of by other means.
+pub const ALERT_LIFETIME: Duration = Duration::from_secs(3_600);
 /// Longest life or grace of a key: ten years.
 pub const KEY_SPAN_MAX: Duration = Duration::from_secs(3_653 * 86_400);
 

@@ -204,6 +204,14 @@ impl Counters {
         self.bans.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn keys_exposed(&self) -> u64 {
+        self.keys_exposed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.state_bytes.load(Ordering::Relaxed)
+    }
+
     /// Publishes what the lane's shard holds, and how many bans the lane knows of.
     pub(crate) fn publish(&self, census: Census, bans: usize) {
         self.peers.store(census.peers as u64, Ordering::Relaxed);

@@ -14,8 +14,8 @@ use authepy_engine::shard::Settings;
 use crate::config::{Config, ConfigFault};
 
 /// Keys that act without a restart; a name with a dot at its end stands for all below it.
-const LIVE: [&str; 6] =
-    ["codes.", "limits.", "bans.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser"];
+const LIVE: [&str; 7] =
+    ["codes.", "limits.", "bans.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser", "alerts.to"];
 
 /// The operator's word on requests, as it is now.
 pub struct Policy {
@@ -27,6 +27,8 @@ pub struct Policy {
     pub catalog: Arc<Catalog>,
     /// Whether a secret key in a browser is refused.
     pub refuse_secret_in_browser: bool,
+    /// Where alerts go that have no other addresses.
+    pub alert_to: Arc<[Box<str>]>,
 }
 
 impl Policy {
@@ -49,6 +51,7 @@ impl Policy {
             trusted_proxies: self.trusted_proxies.clone(),
             catalog: Arc::new(loaded.with_own_of(&self.catalog)),
             refuse_secret_in_browser: self.refuse_secret_in_browser,
+            alert_to: self.alert_to.clone(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Policy {
             trusted_proxies: config.trusted_proxies()?,
             catalog: Arc::new(catalog),
             refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
+            alert_to: config.alerts.to.iter().map(|to| to.as_str().into()).collect(),
         })
     }
 

@@ -18,6 +18,7 @@ use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 use crate::turnstile::Full;
 
+mod alerts;
 mod asked;
 mod batch;
 mod entry;

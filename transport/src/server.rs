@@ -19,6 +19,7 @@ use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, Provi
 use crate::desk::Shared;
 use crate::drain::Drain;
 use crate::entropy::OsEntropy;
+use crate::events::Events;
 use crate::lane::{self, Doors};
 use crate::limits;
 use crate::lookup::Miss;
@@ -118,6 +119,7 @@ impl Server {
         let (seats, teller, readiness) =
             actor::seats(lanes, &config.settings(), &start_keys, clock::now, entropy);
         let operator = teller.operator(start_keys.clone());
+        let (events, poster) = Events::open(&config.events)?;
         let delivery = Delivery {
             providers: plan.delivery,
             teller,
@@ -125,11 +127,13 @@ impl Server {
             clock: clock::now,
             limits: DeliveryLimits::default(),
             show: plan.show_mail,
+            events: events.clone(),
+            poster,
         };
         let (mail, delivery) = delivery.start().map_err(delivery_fault)?;
 
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
-        let shared = shared(config, keeper, plan.realm, mail, drain.clone(), readiness.clone())?;
+        let shared = shared(config, keeper, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
         let certificate = Certificate::new(plan.identity)?;
         let control = Control {
@@ -200,7 +204,7 @@ fn shared(
     config: &Config,
     keeper: flume::Sender<Miss>,
     realm: Realm,
-    mail: MailQueue,
+    (mail, events): (MailQueue, Events),
     drain: Drain,
     readiness: Readiness,
 ) -> Result<Shared, ConfigFault> {
@@ -209,9 +213,11 @@ fn shared(
         keeper,
         receipts: Arc::new(ReceiptKey::configured(&config.receipts)?),
         mail,
+        events,
         policy: Published::new(Policy::of(config)?),
         providers: Arc::new(config.providers()?),
         realm,
+        ceiling_bytes: config.memory.ceiling.0 as u64,
         drain,
         readiness,
     })

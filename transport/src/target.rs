@@ -95,6 +95,7 @@ impl Call {
             COLLECTION => return post(Route::Issue, None),
             "/v1/verifications:batch" => return post(Route::Batch, None),
             "/v1/receipts/introspect" => return post(Route::Introspect, None),
+            "/v1/alerts" => return post(Route::Alerts, None),
             _ => {}
         }
         let rest =

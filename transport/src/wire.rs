@@ -68,6 +68,16 @@ pub(crate) struct IntrospectBody<'a> {
     receipt: Option<Text<'a>>,
 }
 
+/// `POST /v1/alerts`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AlertBody<'a> {
+    #[serde(borrow)]
+    subject: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+}
+
 /// A string that borrows from the body unless an escape makes it a new one.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -172,6 +182,31 @@ impl ResendBody<'_> {
 impl IntrospectBody<'_> {
     pub(crate) fn receipt(&self) -> Result<&str, Problem> {
         self.receipt.as_ref().map(|text| &*text.0).ok_or(missing("receipt is missing"))
+    }
+}
+
+/// Characters of an alert's subject: what a lock screen shows.
+const ALERT_SUBJECT_CHARS: usize = 150;
+
+impl AlertBody<'_> {
+    pub(crate) fn subject(&self) -> Result<&str, Problem> {
+        let subject = self.subject.as_ref().ok_or(missing("subject is missing"))?.0.trim();
+        match subject.is_empty()
+            || subject.contains(char::is_control)
+            || subject.chars().count() > ALERT_SUBJECT_CHARS
+        {
+            true => Err(missing("subject is one line of 1 to 150 characters")),
+            false => Ok(subject),
+        }
+    }
+
+    pub(crate) fn text(&self) -> Result<&str, Problem> {
+        let text = &*self.text.as_ref().ok_or(missing("text is missing"))?.0;
+        let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        match text.trim().is_empty() || text.contains(is_control) {
+            true => Err(missing("text is empty, or holds control characters")),
+            false => Ok(text),
+        }
     }
 }
 

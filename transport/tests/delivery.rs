@@ -3,12 +3,14 @@
 #![allow(clippy::disallowed_methods, reason = "a test brings its own clock")]
 
 #[cfg(test)] // tells clippy that these are tests too
+mod common;
+#[cfg(test)]
 mod story;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use story::{Certificate, Relay, Story, outcome};
+use story::{Certificate, Hook, Relay, Story, now, outcome};
 
 #[tokio::test]
 async fn a_mail_reaches_the_relay_as_promised() {
@@ -172,19 +174,21 @@ async fn a_full_queue_refuses_and_a_drain_reports_what_is_left() {
     let relay = Relay::start("silent");
     let story = Story::new(&[relay.config("")]).one_at_a_time().with_places(3);
     let (queue, thread) = story.start();
-    // One is under way at most, three wait.
-    let submitted = std::iter::from_fn(|| queue.reserve())
+    let submitted = std::iter::from_fn(|| queue.reserve(now().at).ok())
         .take(10)
         .map(|permit| permit.submit(story.job("a@x.org", 1)))
         .count();
     assert!((3..=10).contains(&submitted));
     relay.until("connected");
-    while let Some(permit) = queue.reserve() {
+    while let Ok(permit) = queue.reserve(now().at) {
         permit.submit(story.job("a@x.org", 1));
     }
-    assert_eq!(queue.queued(), 3);
-    assert_eq!(thread.drain(Duration::from_millis(100)).await, 4);
-    assert!(queue.reserve().is_none(), "a stopped delivery promises nothing");
+    assert_eq!(queue.queued(), 2, "the one under way keeps its place");
+    assert_eq!(thread.drain(Duration::from_millis(100)).await, 3);
+    story::settled(&queue, 3).await;
+    assert_eq!(queue.counters().accepted(), 3);
+    assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 3)));
+    assert!(queue.reserve(now().at).is_err(), "a stopped delivery promises nothing");
 }
 
 #[tokio::test]
@@ -214,5 +218,158 @@ async fn the_outbox_is_a_maildir_that_tells_nothing_by_its_names() {
 #[tokio::test]
 async fn without_a_provider_nothing_is_promised() {
     let (queue, _thread) = Story::new(&[]).start();
-    assert!(queue.reserve().is_none());
+    assert!(queue.reserve(now().at).is_err());
+}
+
+#[tokio::test]
+async fn a_webhook_gets_the_parts_signed_and_the_connection_is_used_again() {
+    let hook = Hook::start("200");
+    let story = Story::new(&[hook.config("http", "")]).one_at_a_time();
+    assert_eq!(story.send_many(3).await, outcome("sent").map(|(name, n)| (name, n * 3)));
+    let events = hook.0.until("post");
+    let post = &events.last().unwrap()["post"];
+    assert_eq!((&post["path"], &post["verified"]), (&"/mails?to=us".into(), &true.into()), "{post}");
+    let mail = &post["body"];
+    assert_eq!((&mail["to"], &post["id"]), (&"ada@example.org".into(), &mail["id"]));
+    assert_eq!(mail["from"], "\"Acme\" <codes@mail.example>".replace('"', ""));
+    assert!(mail["subject"].as_str().unwrap().ends_with(" 482913"), "{mail}");
+    assert!(mail["text"].as_str().unwrap().starts_with("482913"), "{mail}");
+    assert!(mail["html"].as_str().unwrap().contains("482913"), "{mail}");
+    let rest = [hook.0.until("post"), hook.0.until("post")].concat();
+    assert!(rest.iter().all(|event| event.get("connected").is_none()), "one connection");
+    let ids: std::collections::HashSet<_> =
+        rest.iter().filter_map(|event| event["post"]["id"].as_str()).collect();
+    assert_eq!(ids.len(), 2, "every mail has its own name");
+}
+
+#[tokio::test]
+async fn a_webhook_is_believed_only_behind_a_certificate_that_is_trusted() {
+    let good = Certificate::for_loopback();
+    let hook = Hook::secure("200", &good);
+    let ca = format!("ca_file = '{}'", good.ca.display());
+    assert_eq!(Story::new(&[hook.config("https", &ca)]).send("ada@example.org").await, "sent");
+    hook.0.next("post");
+    assert_eq!(Story::new(&[hook.config("https", "")]).send("ada@example.org").await, "failed");
+    assert!(hook.0.events().iter().all(|event| event.get("post").is_none()));
+}
+
+#[tokio::test]
+async fn what_a_webhook_surely_did_not_take_goes_to_the_next_and_nothing_else_does() {
+    for (answer, taken) in [
+        ("400", false),
+        ("403", false),
+        ("404", false),
+        ("422", false),
+        ("429", false),
+        ("503", false),
+        ("302", false),
+        ("500", true),
+        ("502", true),
+        ("504", true),
+        ("close", true),
+        ("silent", true),
+    ] {
+        let (hook, second) = (Hook::start(answer), Relay::start("ok"));
+        let story = Story::new(&[hook.config("http", ""), second.config("")]);
+        let story = story.with_timeout(Duration::from_secs(2));
+        let expected = if taken { "maybe_sent" } else { "sent" };
+        assert_eq!(story.send("ada@example.org").await, expected, "{answer}");
+        assert_eq!(hook.posts(), 1, "{answer}");
+        assert_eq!(second.events().is_empty(), taken, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_idle_costs_a_webhook_nothing() {
+    let hook = Hook::start("200-and-close,200");
+    let story = Story::new(&[hook.config("http", "")]);
+    let (queue, thread) = story.start();
+    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    let first = hook.0.until("closed");
+    story::settled(&queue, 1).await;
+    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 2));
+    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(queue.counters().outcomes(), outcome("sent").map(|(name, n)| (name, n * 2)));
+    assert_eq!((first.len(), hook.posts()), (3, 1), "connected, post, closed; then the other post");
+}
+
+#[tokio::test]
+async fn a_relay_that_comes_back_gets_what_was_promised() {
+    const PAUSES: &[Duration] = &[Duration::from_millis(50), Duration::from_millis(100)];
+    let hook = Hook::start("503,503,200");
+    let story = Story::new(&[hook.config("http", "")]).trying_again(PAUSES);
+    let (queue, thread) = story.start();
+    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    let posts: Vec<_> = (0..3).map(|_| hook.0.next("post")).collect();
+    assert!(posts.iter().all(|post| post["body"]["id"] == posts[0]["body"]["id"]), "the same mail each time");
+    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(queue.counters().outcomes(), outcome("sent"));
+    let hook = Hook::start("503");
+    let story = Story::new(&[hook.config("http", "")]).trying_again(PAUSES);
+    let (queue, _thread) = story.start();
+    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    story::settled(&queue, 1).await;
+    assert_eq!((queue.counters().outcomes(), hook.posts()), (outcome("failed"), 3), "no more than was said");
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_left_alone_and_nothing_is_promised_meanwhile() {
+    let hook = Hook::start("503,503,503,503,503,200");
+    let story = Story::new(&[hook.config("http", "")]).one_at_a_time();
+    let (queue, thread) = story.start();
+    for send in 1..=5 {
+        queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", send));
+        story::settled(&queue, u64::from(send)).await;
+    }
+    let wait = queue.reserve(now().at).unwrap_err();
+    assert!(wait <= Duration::from_secs(2) && !wait.is_zero(), "{wait:?}");
+    assert_eq!((hook.posts(), queue.counters().failovers()), (5, 1));
+    // Waiting as long as told is enough, and the probe closes the breaker.
+    let permit = queue.reserve(now().at.after(wait)).unwrap();
+    tokio::time::sleep(wait).await;
+    permit.submit(story.job("ada@example.org", 6));
+    story::settled(&queue, 6).await;
+    assert_eq!(queue.counters().outcomes()[..2], [("sent", 1), ("failed", 5)]);
+    assert!(queue.reserve(now().at).is_ok());
+    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+}
+
+#[tokio::test]
+async fn with_a_second_provider_a_failing_first_costs_nothing() {
+    let (hook, relay) = (Hook::start("503"), Relay::start("ok"));
+    let story = Story::new(&[hook.config("http", ""), relay.config("")]).one_at_a_time();
+    assert_eq!(story.send_many(9).await, outcome("sent").map(|(name, n)| (name, n * 9)));
+    assert_eq!(hook.posts(), 5, "then it is left alone");
+    relay.until_mails(9);
+}
+
+#[tokio::test]
+async fn a_dead_address_is_not_tried_again_at_once() {
+    let relay = Relay::start("refuse-rcpt");
+    let story = Story::new(&[relay.config("")]).one_at_a_time();
+    let (queue, thread) = story.start();
+    for (nth, to) in ["ada@example.org", "ada@example.org", "eve@example.org"].into_iter().enumerate() {
+        queue.reserve(now().at).unwrap().submit(story.job(to, 1));
+        story::settled(&queue, nth as u64 + 1).await;
+    }
+    assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 3)));
+    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    let asked = relay.events().iter().filter(|event| event.get("refused").is_some()).count();
+    assert_eq!(asked, 2, "the relay was asked once for each address");
+}
+
+#[tokio::test]
+async fn a_relay_that_takes_several_commands_at_once_gets_them_at_once() {
+    let relay = Relay::start("pipelining");
+    let story = Story::new(&[relay.config("")]).one_at_a_time();
+    assert_eq!(story.send_many(2).await, outcome("sent").map(|(name, n)| (name, n * 2)));
+    for _ in 0..2 {
+        let group = relay.until("group").pop().unwrap();
+        assert_eq!(group["group"], 3, "MAIL, RCPT and DATA in one segment");
+    }
+    for (mode, expected) in [("pipelining-refuse", "failed"), ("pipelining-354", "failed")] {
+        let relay = Relay::start(mode);
+        assert_eq!(Story::new(&[relay.config("")]).send("ada@example.org").await, expected, "{mode}");
+        assert!(relay.until("closed").iter().all(|event| event.get("dot").is_none()), "{mode}");
+    }
 }

@@ -170,6 +170,8 @@ fn outbox_provider(outbox: &Path) -> ProviderConfig {
         username: None,
         password: None,
         password_file: None,
+        secret: None,
+        secret_file: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigFault};
 use crate::control::store::StoreUrl;
+use crate::events::Events;
 use crate::receipt::ReceiptKey;
 use crate::tls;
 
@@ -22,8 +23,15 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
         return Err(ConfigFault("delivery: at least one way out for mail".into()));
     }
     for (at, provider) in config.delivery.iter().enumerate() {
+        if config.delivery[..at].iter().any(|other| other.name == provider.name) {
+            return Err(ConfigFault(format!(
+                "delivery[{at}]: `{}` is the name of another one",
+                provider.name
+            )));
+        }
         provider.check().map_err(|fault| ConfigFault(format!("delivery[{at}]: {fault}")))?;
     }
+    Events::open(&config.events)?;
     ReceiptKey::configured(&config.receipts)?;
     config.providers()?;
     config.admin_token().map(drop)
@@ -36,9 +44,13 @@ pub fn warnings(config: &Config) -> Vec<String> {
         ("tls.key".to_owned(), text(&config.tls.key)),
         ("admin.token_file".to_owned(), text(&config.admin.token_file)),
         ("receipts.key_file".to_owned(), text(&config.receipts.key_file)),
+        ("events.secret_file".to_owned(), text(&config.events.secret_file)),
     ];
     let delivery = config.delivery.iter().enumerate();
-    let delivery = delivery.map(|(at, p)| (format!("delivery[{at}].password_file"), p.password_file.clone()));
+    let delivery = delivery.flat_map(|(at, provider)| {
+        [("password_file", &provider.password_file), ("secret_file", &provider.secret_file)]
+            .map(|(name, path)| (format!("delivery[{at}].{name}"), path.clone()))
+    });
     let files = own.into_iter().chain(delivery).filter_map(|(key, path)| Some((key, path?)));
     files.filter_map(|(key, path)| open_to_others(&key, &path)).collect()
 }

@@ -144,7 +144,7 @@ impl Keeper {
 
     async fn read(&mut self) -> Result<(), StoreFault> {
         let Answer::All(revision, rows) = self.store.keys_since(self.revision).await? else { return Ok(()) };
-        let (book, unreadable) = keys::book(rows);
+        let (book, unreadable) = keys::book(rows, self.store.alert_addresses().await?);
         if unreadable > 0 {
             tracing::warn!(unreadable, "keys or origin rules in the store can't be read and are left out");
         }

@@ -1,5 +1,6 @@
 //! From rows of the store to the book that lanes read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use authepy_engine::perimeter::api_key::{KeyClass, KeyDigest, Mode};
@@ -8,7 +9,7 @@ use authepy_engine::perimeter::origin::OriginRule;
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::request::ProjectId;
 
-use super::store::KeyRow;
+use super::store::{AlertRow, KeyRow};
 use crate::hex::unhex;
 
 /// The class as the store spells it.
@@ -43,19 +44,20 @@ pub(super) fn life_of(row: &KeyRow) -> KeyLife {
 
 /// The book of these rows. A row or rule that can't be read is left out, which refuses what it would
 /// have let in; how many were is told.
-pub(super) fn book(rows: Vec<KeyRow>) -> (KeyBook, usize) {
+pub(super) fn book(rows: Vec<KeyRow>, alerts: Vec<AlertRow>) -> (KeyBook, usize) {
     let mut unreadable = 0;
     let mut names: Vec<Arc<str>> = Vec::new();
+    let alerts = Alerts::new(alerts);
     let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let (read, left_out) = record(row, &mut names);
+        let (read, left_out) = record(row, &mut names, &alerts);
         unreadable += left_out;
         records.extend(read);
     }
     (KeyBook::new(records), unreadable)
 }
 
-fn record(row: KeyRow, names: &mut Vec<Arc<str>>) -> (Option<KeyRecord>, usize) {
+fn record(row: KeyRow, names: &mut Vec<Arc<str>>, alerts: &Alerts) -> (Option<KeyRecord>, usize) {
     let digest = unhex(&row.digest);
     let (Some(digest), Some((class, mode)), Ok(project)) =
         (digest, kind_of(&row), u32::try_from(row.project))
@@ -70,6 +72,7 @@ fn record(row: KeyRow, names: &mut Vec<Arc<str>>) -> (Option<KeyRecord>, usize) 
         digest: KeyDigest::from_bytes(digest),
         project: ProjectId(project),
         project_name: shared(names, row.project_name),
+        alert_to: alerts.of(row.project),
         class,
         mode,
         native: row.native,
@@ -77,6 +80,23 @@ fn record(row: KeyRow, names: &mut Vec<Arc<str>>) -> (Option<KeyRecord>, usize) 
         life,
     };
     (Some(record), left_out)
+}
+
+/// One list of addresses for all keys of a project.
+struct Alerts(HashMap<i64, Arc<[Box<str>]>>);
+
+impl Alerts {
+    fn new(rows: Vec<AlertRow>) -> Self {
+        let mut lists: HashMap<i64, Vec<Box<str>>> = HashMap::new();
+        for AlertRow { project, address } in rows {
+            lists.entry(project).or_default().push(address.into());
+        }
+        Self(lists.into_iter().map(|(project, list)| (project, list.into())).collect())
+    }
+
+    fn of(&self, project: i64) -> Arc<[Box<str>]> {
+        self.0.get(&project).cloned().unwrap_or_default()
+    }
 }
 
 /// One name for all keys of a project. Rows of a project tend to be neighbours in time, not in order, so
@@ -108,12 +128,15 @@ mod tests {
 
     #[test]
     fn an_unreadable_row_or_rule_lets_nobody_in() {
-        let (book, unreadable) = book(vec![
-            row(),
-            KeyRow { digest: "xy".repeat(32), id: "key_2".into(), ..row() },
-            KeyRow { class: "admin".into(), id: "key_3".into(), digest: "cd".repeat(32), ..row() },
-            KeyRow { origins: vec!["*".into()], id: "key_4".into(), digest: "ef".repeat(32), ..row() },
-        ]);
+        let (book, unreadable) = book(
+            vec![
+                row(),
+                KeyRow { digest: "xy".repeat(32), id: "key_2".into(), ..row() },
+                KeyRow { class: "admin".into(), id: "key_3".into(), digest: "cd".repeat(32), ..row() },
+                KeyRow { origins: vec!["*".into()], id: "key_4".into(), digest: "ef".repeat(32), ..row() },
+            ],
+            Vec::new(),
+        );
         assert_eq!((book.len(), unreadable), (2, 3));
         assert!(book.lists_origin(b"https://mybrand.com"));
         assert!(!book.lists_origin(b"https://evil.com"));

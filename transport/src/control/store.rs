@@ -27,7 +27,7 @@ mod news;
 mod question;
 
 pub(super) use news::News;
-pub(super) use question::{Answer, KeyRow, gather, key_columns};
+pub(super) use question::{AlertRow, Answer, KeyRow, gather, key_columns};
 
 const SCHEMA: &str = include_str!("store/schema.sql");
 

@@ -97,7 +97,9 @@ impl Breaker {
             (State::Closed { troubles }, Verdict::Trouble) if troubles + 1 >= TROUBLES_TO_OPEN => {
                 (State::Open { until: now.after(OPEN_FIRST), span: OPEN_FIRST }, Some(Change::Opened))
             }
-            (State::Closed { troubles }, Verdict::Trouble) => (State::Closed { troubles: troubles + 1 }, None),
+            (State::Closed { troubles }, Verdict::Trouble) => {
+                (State::Closed { troubles: troubles + 1 }, None)
+            }
             // A provider that refuses a mail has spoken: it is there.
             (State::HalfOpen { .. }, Verdict::Works | Verdict::Unclear)
             | (State::Open { .. }, Verdict::Works) => (State::Closed { troubles: 0 }, Some(Change::Closed)),

@@ -8,7 +8,6 @@
 //! ```
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +19,8 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::fate::{Fate, HandOverFault, verdict};
 use super::breaker::{Breaker, Change};
+use super::fate::{Fate, HandOverFault, verdict};
 use super::later::{Later, Waiting};
 use super::message::Mail;
 use super::provider::Provider;
@@ -56,11 +55,21 @@ pub(super) struct Memory {
     pub(super) undeliverable: Undeliverable,
 }
 
+impl Memory {
+    pub(super) fn new(outlets: usize) -> Self {
+        let breakers = (0..outlets).map(|_| Breaker::default()).collect();
+        Self { breakers, undeliverable: Undeliverable::default() }
+    }
+}
+
 /// How one pass over the providers ended.
 enum Pass {
     Ended(Result<Fate, HandOverFault>),
     /// Worth another try then. Whether this one counts: where nobody was asked, it does not.
-    Again { due: Moment, counts: bool },
+    Again {
+        due: Moment,
+        counts: bool,
+    },
 }
 
 /// Why an outlet did not take a mail.
@@ -80,9 +89,10 @@ impl Courier {
         self.queue.close();
         if let Ok(Drain { within, left }) = asked {
             let work = self.work(&mut sends, &mut waiting, true);
-            let finished = tokio::time::timeout(within, work).await.is_ok();
-            let unsent =
-                if finished { 0 } else { self.queue.queued() + sends.len() + waiting.len() };
+            let deadline = tokio::time::Instant::now() + within;
+            let finished = tokio::time::timeout_at(deadline, work).await.is_ok();
+            let unsent = if finished { 0 } else { self.queue.queued() + sends.len() + waiting.len() };
+            let _in_time = tokio::time::timeout_at(deadline, self.events.flushed()).await;
             let _nobody_waits = left.send(unsent);
         }
         while self.queue.pop().is_some() {}
@@ -170,7 +180,7 @@ impl Courier {
 
     async fn try_outlet(&self, at: usize, mail: &Mail<'_>, budget: Duration) -> Result<Fate, Obstacle> {
         let outlet = &self.outlets[at];
-        let address = Undeliverable::digest(&self.keys, &outlet.name, mail.job.to.as_str());
+        let address = Undeliverable::digest(&self.keys, at, mail.address());
         {
             let (mut memory, now) = (self.memory(), (self.clock)().at);
             if memory.undeliverable.stands(&address, now) {

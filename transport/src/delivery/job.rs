@@ -98,6 +98,13 @@ pub struct Notice {
     pub token: [u8; 16],
 }
 
+impl Notice {
+    /// A notice under a random name.
+    pub fn new(subject: String, text: String, token: [u8; 16]) -> Self {
+        Self { subject: Zeroizing::new(subject), text: Zeroizing::new(text), token }
+    }
+}
+
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Notice(..)")

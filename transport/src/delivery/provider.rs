@@ -1,17 +1,18 @@
 //! One entry of the `delivery` list, and everything about it that can be wrong before the first mail.
 
 use std::fmt;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lettre::message::Mailbox;
-use lettre::transport::smtp::authentication::Credentials;
 use serde::{Deserialize, Deserializer};
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::outbox::{Outbox, Show};
-use super::smtp::{Encryption, Relay, Smtp};
+use super::smtp::{Relay, Smtp};
+use super::webhook::Webhook;
+use crate::hook::{Hook, HookConfig};
+
+mod relay;
 
 /// A way out for mail, as configured.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,7 +22,7 @@ pub struct ProviderConfig {
     pub name: Box<str>,
     /// What it is.
     pub kind: ProviderKind,
-    /// `smtp://host:587`, `smtps://host:465`, or the outbox's folder.
+    /// `smtp://host:587`, `smtps://host:465`, `https://host/path`, or the outbox's folder.
     pub url: Confidential,
     /// Sender of every mail, with or without a display name.
     pub from: Box<str>,
@@ -33,6 +34,10 @@ pub struct ProviderConfig {
     pub password: Option<Confidential>,
     /// A file that holds the password.
     pub password_file: Option<PathBuf>,
+    /// Signs the posts of a webhook.
+    pub secret: Option<Confidential>,
+    /// A file that holds the secret.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// Kinds of providers.
@@ -43,7 +48,7 @@ pub enum ProviderKind {
     Smtp,
     /// A Maildir.
     Outbox,
-    /// An HTTP endpoint; a later version's.
+    /// An HTTP endpoint.
     Webhook,
 }
 
@@ -88,6 +93,7 @@ impl std::error::Error for ProviderFault {}
 pub(super) enum Provider {
     Smtp(Smtp),
     Outbox(Outbox),
+    Webhook(Webhook),
 }
 
 impl ProviderConfig {
@@ -103,6 +109,7 @@ impl ProviderConfig {
             Ready::Outbox(dir, from) => Outbox::open(dir, from, show)
                 .map(Provider::Outbox)
                 .map_err(|error| self.fault(format!("can't make the outbox: {}", error.kind()))),
+            Ready::Webhook(hook, from) => Ok(Provider::Webhook(Webhook::new(hook, &from))),
         }
     }
 
@@ -115,10 +122,17 @@ impl ProviderConfig {
             return Err("`name` is empty".to_owned());
         }
         let from = self.sender()?;
+        let has_login = self.username.is_some() || self.password.is_some() || self.password_file.is_some();
+        let has_secret = self.secret.is_some() || self.secret_file.is_some();
         match self.kind {
+            ProviderKind::Smtp if has_secret => Err("only a webhook takes a `secret`".to_owned()),
+            ProviderKind::Outbox if has_login || has_secret || self.ca_file.is_some() => {
+                Err("an outbox takes no `ca_file`, login or `secret`".to_owned())
+            }
+            ProviderKind::Webhook if has_login => Err("a webhook takes a `secret`, no login".to_owned()),
             ProviderKind::Smtp => self.relay().map(|relay| Ready::Smtp(relay, from)),
             ProviderKind::Outbox => self.folder().map(|dir| Ready::Outbox(dir, from)),
-            ProviderKind::Webhook => Err("kind `webhook` is not built yet".to_owned()),
+            ProviderKind::Webhook => self.hook().map(|hook| Ready::Webhook(hook, from)),
         }
     }
 
@@ -135,9 +149,6 @@ impl ProviderConfig {
     }
 
     fn folder(&self) -> Result<PathBuf, String> {
-        if self.ca_file.is_some() || self.username.is_some() || self.password()?.is_some() {
-            return Err("an outbox takes no `ca_file`, `username` or password".to_owned());
-        }
         let path: &str = &self.url.0;
         match path.strip_prefix("file://").unwrap_or(path) {
             "" => Err("`url` names no folder".to_owned()),
@@ -146,186 +157,41 @@ impl ProviderConfig {
         }
     }
 
-    fn relay(&self) -> Result<Relay, String> {
-        // The parser's own error may quote the URL, and the URL may hold a password.
-        let url = Url::parse(&self.url.0).map_err(|_| "`url` is not a URL".to_owned())?;
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
-        if host.is_empty()
-            || host.contains('%')
-            || !matches!(url.path(), "" | "/")
-            || url.fragment().is_some()
-        {
-            return Err("`url` must look like smtp://host:587".to_owned());
-        }
-        let loopback = is_loopback(&host);
-        let (encryption, port) = match (url.scheme(), tls_option(&url)?) {
-            ("smtps", None) => (Encryption::Implicit, 465),
-            ("smtps", Some(_)) => return Err("smtps:// is TLS from the first byte; drop `?tls=`".to_owned()),
-            ("smtp", Some(asked)) => (asked, 587),
-            ("smtp", None) if loopback => (Encryption::None, 587),
-            ("smtp", None) => (Encryption::Required, 587),
-            _ => return Err("`url` must begin with smtp:// or smtps://".to_owned()),
-        };
-        let login = self.login(&url)?;
-        let in_clear = matches!(encryption, Encryption::None | Encryption::Opportunistic);
-        if login.is_some() && in_clear && !loopback {
-            return Err("a password never leaves this host without TLS; use ?tls=required".to_owned());
-        }
-        let port = url.port().unwrap_or(port);
-        Relay::new(host, port, encryption, login, self.ca_file.as_deref())
-    }
-
-    fn login(&self, url: &Url) -> Result<Option<Credentials>, String> {
-        let in_url = (!url.username().is_empty(), url.password().is_some());
-        let pair = match (in_url, &self.username, self.password()?) {
-            ((false, false), None, None) => return Ok(None),
-            ((true, true), None, None) => (
-                Zeroizing::new(decoded(url.username())?),
-                Zeroizing::new(decoded(url.password().unwrap_or(""))?),
-            ),
-            ((true, false), None, Some(password)) => (Zeroizing::new(decoded(url.username())?), password),
-            ((false, false), Some(username), Some(password)) => {
-                (Zeroizing::new(username.to_string()), password)
-            }
-            _ => return Err("give one username and one password, in the URL or beside it".to_owned()),
-        };
-        Ok(Some(Credentials::new(pair.0.to_string(), pair.1.to_string())))
-    }
-
-    fn password(&self) -> Result<Option<Zeroizing<String>>, String> {
-        match (&self.password, &self.password_file) {
-            (Some(_), Some(_)) => Err("give `password` or `password_file`, not both".to_owned()),
-            (Some(password), None) => Ok(Some(password.0.clone())),
-            (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map(Zeroizing::new);
-                let text = text.map_err(|error| unreadable("password_file", path, &error))?;
-                Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
-            }
-            (None, None) => Ok(None),
-        }
+    fn hook(&self) -> Result<Hook, String> {
+        Hook::new(HookConfig {
+            url: &self.url.0,
+            secret: self.secret.as_ref().map(|secret| secret.0.as_str()),
+            secret_file: self.secret_file.as_deref(),
+            ca_file: self.ca_file.as_deref(),
+        })
     }
 }
 
 enum Ready {
     Smtp(Relay, Mailbox),
     Outbox(PathBuf, Mailbox),
-}
-
-pub(super) fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> String {
-    format!("can't read `{key}` {}: {}", path.display(), error.kind())
-}
-
-fn tls_option(url: &Url) -> Result<Option<Encryption>, String> {
-    let mut asked = None;
-    for (key, value) in url.query_pairs() {
-        let value = match (&*key, &*value) {
-            ("tls", "none") => Encryption::None,
-            ("tls", "opportunistic") => Encryption::Opportunistic,
-            ("tls", "required") => Encryption::Required,
-            ("tls", _) => return Err("`?tls=` is none, opportunistic or required".to_owned()),
-            _ => return Err("`url` has an unknown option; known: tls".to_owned()),
-        };
-        if asked.replace(value).is_some() {
-            return Err("`?tls=` is there twice".to_owned());
-        }
-    }
-    Ok(asked)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let named = host == "localhost" || host.ends_with(".localhost");
-    named || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-/// Undoes the percent-encoding of a URL's username or password.
-fn decoded(text: &str) -> Result<String, String> {
-    let broken = || "the login in `url` is not percent-encoded UTF-8".to_owned();
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => {
-                let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
-                let (high, low) = digit().zip(digit()).ok_or_else(broken)?;
-                u8::try_from(high << 4 | low).map_err(|_| broken())?
-            }
-            other => other,
-        };
-        out.push(byte);
-    }
-    String::from_utf8(out).map_err(|_| broken())
+    Webhook(Hook, Mailbox),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn provider(toml: &str) -> ProviderConfig {
+    pub(super) fn provider(toml: &str) -> ProviderConfig {
         let base = "name = 'one'\nfrom = 'Acme <codes@mail.example>'\n";
         toml::from_str(&format!("{base}{toml}")).unwrap()
-    }
-
-    fn relay(url: &str) -> Result<(Encryption, String, u16), String> {
-        let relay = provider(&format!("kind = 'smtp'\nurl = '{url}'")).relay()?;
-        Ok((relay.encryption, relay.host, relay.port))
-    }
-
-    #[test]
-    fn a_url_says_how_much_tls() {
-        for (url, encryption, host, port) in [
-            ("smtp://mail.example:25", Encryption::Required, "mail.example", 25),
-            ("smtp://mail.example", Encryption::Required, "mail.example", 587),
-            ("smtp://localhost:2525", Encryption::None, "localhost", 2525),
-            ("smtp://127.0.0.1:2525", Encryption::None, "127.0.0.1", 2525),
-            ("smtp://[::1]:2525", Encryption::None, "::1", 2525),
-            ("smtp://localhost:2525?tls=required", Encryption::Required, "localhost", 2525),
-            ("smtp://mail.example?tls=none", Encryption::None, "mail.example", 587),
-            ("smtp://mail.example?tls=opportunistic", Encryption::Opportunistic, "mail.example", 587),
-            ("smtps://mail.example", Encryption::Implicit, "mail.example", 465),
-        ] {
-            assert_eq!(relay(url), Ok((encryption, host.to_owned(), port)), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_url_is_refused_without_being_quoted() {
-        for url in [
-            "mail.example:587",
-            "http://mail.example",
-            "smtp://",
-            "smtp://mail.example/path",
-            "smtp://mail.example?tls=maybe",
-            "smtp://mail.example?tls=none&tls=required",
-            "smtp://mail.example?verify=no",
-            "smtps://mail.example?tls=none",
-            "smtp://ada:s3cret@mail.example?tls=none",
-            "smtp://ada:s3cret@mail.example?tls=opportunistic",
-            "smtp://ada:s3cret@mail.example:99999",
-            "smtp://ada@mail.example",
-        ] {
-            let reason = relay(url).unwrap_err();
-            assert!(!reason.contains("s3cret"), "{reason}");
-        }
-    }
-
-    #[test]
-    fn a_login_comes_from_one_place() {
-        let login =
-            |toml: &str| provider(&format!("kind = 'smtp'\n{toml}")).relay().map(|r| r.login.is_some());
-        assert_eq!(login("url = 'smtps://a%40b:p%3aw@mail.example'"), Ok(true));
-        assert_eq!(login("url = 'smtps://mail.example'\nusername = 'a'\npassword = 'b'"), Ok(true));
-        assert_eq!(login("url = 'smtps://mail.example'"), Ok(false));
-        assert!(login("url = 'smtps://mail.example'\nusername = 'a'").is_err());
-        assert!(login("url = 'smtps://x:y@mail.example'\nusername = 'a'\npassword = 'b'").is_err());
-        assert!(login("url = 'smtps://mail.example'\nusername = 'a'\npassword_file = '/nowhere'").is_err());
-        assert_eq!(decoded("a%40b").as_deref(), Ok("a@b"));
-        assert!(decoded("a%4").is_err());
     }
 
     #[test]
     fn what_can_not_work_is_said_before_the_start() {
         let check = |toml: &str| provider(toml).check().unwrap_err().to_string();
-        assert!(check("kind = 'webhook'\nurl = 'https://x.example'").contains("not built yet"));
+        assert!(check("kind = 'webhook'\nurl = 'https://x.example'").contains("secret"));
+        let secret = format!("kind = 'webhook'\nsecret = '{}'", "x".repeat(32));
+        assert!(check(&format!("{secret}\nurl = 'http://x.example'")).contains("https"));
+        assert!(check(&format!("{secret}\nurl = 'https://a:b@x.example'")).contains("login"));
+        assert!(check(&format!("{secret}\nurl = 'https://x.example'\nusername = 'a'")).contains("no login"));
+        assert_eq!(provider(&format!("{secret}\nurl = 'http://127.0.0.1:1/a'")).check(), Ok(()));
+        assert!(check("kind = 'smtp'\nurl = 'smtps://x.example'\nsecret = 'x'").contains("only a webhook"));
         assert!(check("kind = 'smtp'\nurl = 'smtps://x.example'\nca_file = '/nowhere'").contains("ca_file"));
         assert!(check("kind = 'outbox'\nurl = ''").contains("no folder"));
         let mut from = provider("kind = 'outbox'\nurl = '/tmp/x'");

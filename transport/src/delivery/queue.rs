@@ -1,8 +1,8 @@
 //! The bounded way from the lanes to the delivery thread.
 //!
 //! ```text
-//!   lane: reserve() ─▶ Permit ─▶ submit(job) ─▶ ring ─▶ pop() :delivery
-//!              └─ None: 503, nothing promised      └─ the place is free again
+//!   lane: reserve() ─▶ Permit ─▶ submit(job) ─▶ ring ─▶ pop() :delivery ─▶ settle: the place is free again
+//!              └─ Err: 503, nothing promised
 //! ```
 //!
 //! A place is reserved before a code exists, so a promise made can be kept: [`Permit::submit`] can't
@@ -13,22 +13,29 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
+
+use authepy_engine::clock::Moment;
+use authepy_engine::limits::DELIVERY_RETRY_AFTER;
 
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
 
 use super::job::MailJob;
+use crate::events::MailOutcome;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
 const MAIL_BYTES: u64 = 1_024;
 
-/// What became of mails since the start.
+/// What became of mails since the start. Those accepted are those of all outcomes and those still held.
 #[derive(Debug, Default)]
 pub struct MailCounters {
-    pub(super) sent: AtomicU64,
-    pub(super) failed: AtomicU64,
-    pub(super) expired: AtomicU64,
-    pub(super) maybe_sent: AtomicU64,
+    accepted: AtomicU64,
+    sent: AtomicU64,
+    failed: AtomicU64,
+    expired: AtomicU64,
+    maybe_sent: AtomicU64,
+    failovers: AtomicU64,
 }
 
 impl MailCounters {
@@ -42,6 +49,30 @@ impl MailCounters {
         ]
         .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }
+
+    /// Mails that were promised.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How often a provider was given up for a while.
+    pub fn failovers(&self) -> u64 {
+        self.failovers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_failover(&self) {
+        self.failovers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self, outcome: MailOutcome) {
+        let counter = match outcome {
+            MailOutcome::Sent => &self.sent,
+            MailOutcome::MaybeSent => &self.maybe_sent,
+            MailOutcome::Failed => &self.failed,
+            MailOutcome::Expired => &self.expired,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The lanes' end of the ring. Cloning gives the same queue.
@@ -51,12 +82,14 @@ pub struct MailQueue(Arc<Shared>);
 struct Shared {
     /// Boxed: moving a job through the ring leaves only pointers behind, the job itself is wiped.
     ring: ArrayQueue<Box<MailJob>>,
-    /// Neither reserved nor taken. Places in the ring = this + permits + queued jobs, so a permit's
-    /// push always finds room.
+    /// Neither reserved nor held. Places in the ring = this + permits + queued jobs + taken ones, so a
+    /// permit's push always finds room.
     free: AtomicUsize,
     open: AtomicBool,
+    /// Until when nothing is promised, as no provider works: milliseconds of [`Moment`].
+    suspended_until: AtomicU64,
     delivery: AtomicWaker,
-    counters: Arc<MailCounters>,
+    counters: MailCounters,
 }
 
 impl MailQueue {
@@ -66,20 +99,26 @@ impl MailQueue {
             ring: ArrayQueue::new(places),
             free: AtomicUsize::new(places),
             open: AtomicBool::new(true),
+            suspended_until: AtomicU64::new(0),
             delivery: AtomicWaker::new(),
-            counters: Arc::default(),
+            counters: MailCounters::default(),
         }))
     }
 
-    /// Takes a place for one mail. `None` if there is none, or if the delivery stopped: the caller must
-    /// refuse before it promises anything.
-    pub fn reserve(&self) -> Option<Permit> {
+    /// Takes a place for one mail. If there is none, no provider works, or the delivery stopped, the caller
+    /// must refuse before it promises anything; told is when another try is worth it.
+    pub fn reserve(&self, now: Moment) -> Result<Permit, Duration> {
         if !self.0.open.load(Ordering::Relaxed) {
-            return None;
+            return Err(DELIVERY_RETRY_AFTER);
+        }
+        let suspended_until = Moment::from_millis(self.0.suspended_until.load(Ordering::Relaxed));
+        if suspended_until > now {
+            return Err(suspended_until.since(now));
         }
         let one_less = |free: usize| free.checked_sub(1);
-        self.0.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less).ok()?;
-        Some(Permit { queue: self.clone(), used: false })
+        let taken = self.0.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less);
+        taken.map_err(|_| DELIVERY_RETRY_AFTER)?;
+        Ok(Permit { queue: self.clone(), used: false })
     }
 
     /// Mails waiting for their turn.
@@ -87,25 +126,26 @@ impl MailQueue {
         self.0.ring.len()
     }
 
-    /// What waiting mails count for, in bytes.
+    /// What all places that are taken count for, in bytes.
     pub fn bytes(&self) -> u64 {
-        (self.queued() as u64).saturating_mul(MAIL_BYTES)
+        let held = self.0.ring.capacity().saturating_sub(self.0.free.load(Ordering::Relaxed));
+        (held as u64).saturating_mul(MAIL_BYTES)
     }
 
     /// What became of the mails.
-    pub fn counters(&self) -> Arc<MailCounters> {
-        self.0.counters.clone()
-    }
-
-    pub(super) fn count(&self) -> &MailCounters {
+    pub fn counters(&self) -> &MailCounters {
         &self.0.counters
     }
 
-    /// The oldest job; its place is free again.
-    pub(super) fn pop(&self) -> Option<Box<MailJob>> {
+    /// The oldest job. It keeps its place until its fate is known.
+    pub(super) fn pop(&self) -> Option<Queued> {
         let job = self.0.ring.pop()?;
-        self.0.free.fetch_add(1, Ordering::Release);
-        Some(job)
+        Some(Queued { job, passes: 0, queue: self.clone(), is_settled: false })
+    }
+
+    /// Promises nothing until then; `None` for from now on.
+    pub(super) fn suspend_until(&self, until: Option<Moment>) {
+        self.0.suspended_until.store(until.map_or(0, Moment::as_millis), Ordering::Relaxed);
     }
 
     /// Gives no more permits.
@@ -113,7 +153,7 @@ impl MailQueue {
         self.0.open.store(false, Ordering::Relaxed);
     }
 
-    /// Whether no job waits and no permit is out.
+    /// Whether no mail waits or is under way and no permit is out.
     pub(super) fn is_settled(&self) -> bool {
         self.0.free.load(Ordering::Acquire) == self.0.ring.capacity()
     }
@@ -127,11 +167,44 @@ impl MailQueue {
         })
         .await;
     }
+
+    fn give_back(&self) {
+        self.0.free.fetch_add(1, Ordering::Release);
+        self.0.delivery.wake();
+    }
 }
 
 impl fmt::Debug for MailQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MailQueue").field("queued", &self.queued()).finish_non_exhaustive()
+    }
+}
+
+/// A mail on its way, with its place in the queue. Dropped before its fate is known (the process ends), it
+/// counts as failed.
+#[must_use = "a mail owes somebody word of its fate"]
+pub(super) struct Queued {
+    pub(super) job: Box<MailJob>,
+    /// How often all providers were tried.
+    pub(super) passes: u8,
+    queue: MailQueue,
+    is_settled: bool,
+}
+
+impl Queued {
+    /// Counts its fate; code and address are wiped, the place is free.
+    pub(super) fn settle(mut self, outcome: MailOutcome) {
+        self.is_settled = true;
+        self.queue.counters().count(outcome);
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.queue.counters().count(MailOutcome::Failed);
+        }
+        self.queue.give_back();
     }
 }
 
@@ -148,19 +221,21 @@ impl Permit {
     pub fn submit(mut self, job: MailJob) {
         // The place is this permit's, so the ring has room. If that were ever wrong, the mail is
         // counted as failed and its code dies unconfirmed.
+        self.queue.0.counters.accepted.fetch_add(1, Ordering::Relaxed);
         self.used = self.queue.0.ring.push(Box::new(job)).is_ok();
         if !self.used {
-            self.queue.0.counters.failed.fetch_add(1, Ordering::Relaxed);
+            self.queue.counters().count(MailOutcome::Failed);
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.used {
-            self.queue.0.free.fetch_add(1, Ordering::Release);
+        if self.used {
+            self.queue.0.delivery.wake();
+        } else {
+            self.queue.give_back();
         }
-        self.queue.0.delivery.wake();
     }
 }
 
@@ -176,6 +251,8 @@ mod tests {
 
     use super::*;
     use crate::delivery::{Awaited, CodeMail, Content};
+
+    const NOW: Moment = Moment::from_millis(1_000);
 
     fn job(send: u8) -> MailJob {
         let id = StartKeys::draw(&mut Seeded::new(1)).fingerprint("ada", Mode::Live);
@@ -195,13 +272,13 @@ mod tests {
     #[test]
     fn a_full_queue_promises_nothing() {
         let queue = MailQueue::new(2);
-        let (first, second) = (queue.reserve().unwrap(), queue.reserve().unwrap());
-        assert!(queue.reserve().is_none());
+        let (first, second) = (queue.reserve(NOW).unwrap(), queue.reserve(NOW).unwrap());
+        assert!(queue.reserve(NOW).is_err());
         first.submit(job(1));
-        assert!(queue.reserve().is_none(), "a queued mail keeps its place");
+        assert!(queue.reserve(NOW).is_err(), "a queued mail keeps its place");
         drop(second);
-        let again = queue.reserve().unwrap();
-        assert_eq!(queue.pop().unwrap().awaited().unwrap().send, 1);
+        let again = queue.reserve(NOW).unwrap();
+        assert_eq!(queue.pop().unwrap().job.awaited().unwrap().send, 1);
         assert!(!queue.is_settled());
         drop(again);
         assert!(queue.is_settled());
@@ -211,11 +288,11 @@ mod tests {
     fn jobs_leave_in_order() {
         let queue = MailQueue::new(4);
         for send in 1..=4 {
-            queue.reserve().unwrap().submit(job(send));
+            queue.reserve(NOW).unwrap().submit(job(send));
         }
         assert_eq!(queue.queued(), 4);
         let sends: Vec<u8> =
-            std::iter::from_fn(|| queue.pop()).map(|job| job.awaited().unwrap().send).collect();
+            std::iter::from_fn(|| queue.pop()).map(|mail| mail.job.awaited().unwrap().send).collect();
         assert_eq!(sends, [1, 2, 3, 4]);
     }
 
@@ -223,7 +300,7 @@ mod tests {
     fn a_stopped_queue_gives_no_permits() {
         let queue = MailQueue::new(2);
         queue.close();
-        assert!(queue.reserve().is_none());
+        assert!(queue.reserve(NOW).is_err());
     }
 
     #[test]
@@ -231,7 +308,7 @@ mod tests {
         let queue = MailQueue::new(8);
         let produce = || {
             for turn in 0..20_000u32 {
-                if let Some(permit) = queue.reserve()
+                if let Ok(permit) = queue.reserve(NOW)
                     && turn % 3 > 0
                 {
                     permit.submit(job(1));
@@ -246,7 +323,8 @@ mod tests {
         });
         while queue.pop().is_some() {}
         assert!(queue.is_settled());
-        assert_eq!(queue.count().failed.load(Ordering::Relaxed), 0, "no push failed");
+        let [sent, failed, ..] = queue.counters().outcomes().map(|(_, count)| count);
+        assert_eq!((sent, failed), (0, queue.counters().accepted()), "no push was lost");
     }
 
     #[test]

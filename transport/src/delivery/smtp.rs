@@ -15,24 +15,23 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use authepy_engine::clock::{Clock, Moment};
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 use super::message::{Mail, Spelling};
-use super::provider::unreadable;
 use super::{Fate, HandOverFault};
+use crate::roots;
 
 mod wire;
 use wire::Wire;
@@ -75,16 +74,10 @@ impl Relay {
         let tls_name =
             ServerName::try_from(host.clone()).map_err(|_| "`url` has no valid host".to_owned())?;
         let tls = match encryption {
-            Encryption::None => RootCertStore::empty(),
-            _ => trusted(ca_file)?,
+            Encryption::None => roots::unused()?,
+            _ => roots::connector(ca_file)?,
         };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| "TLS can't be set up".to_owned())?
-            .with_root_certificates(tls)
-            .with_no_client_auth();
-        Ok(Self { host, port, encryption, login, tls: TlsConnector::from(Arc::new(tls)), tls_name })
+        Ok(Self { host, port, encryption, login, tls, tls_name })
     }
 }
 
@@ -94,27 +87,11 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// The system's roots, and those of `ca_file`.
-fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    // A system store may hold certificates nobody can use; one good root is enough to try.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        let pem = std::fs::read(path).map_err(|error| unreadable("ca_file", path, &error))?;
-        let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
-            added.ok_or_else(|| format!("`ca_file` {} holds a broken certificate", path.display()))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(format!("`ca_file` {} holds no certificate", path.display()));
-        }
-    }
-    match roots.is_empty() {
-        true => Err("no trusted root certificates here; install ca-certificates or set `ca_file`".to_owned()),
-        false => Ok(roots),
-    }
+/// A connection on which mails follow each other.
+struct Session {
+    connection: AsyncSmtpConnection,
+    /// Whether the relay takes commands without waiting for their answers (RFC 2920).
+    pipelining: bool,
 }
 
 /// A relay with its idle connections.
@@ -124,7 +101,7 @@ pub(super) struct Smtp {
     hello: ClientId,
     /// Of the delivery thread alone, and never held across an await. Bounded by the sends in progress:
     /// each gives back at most the one it took or made.
-    idle: Mutex<Vec<(AsyncSmtpConnection, Moment)>>,
+    idle: Mutex<Vec<(Session, Moment)>>,
 }
 
 impl Smtp {
@@ -153,7 +130,7 @@ impl Smtp {
 
     async fn attempt(&self, mail: &Mail<'_>, dot: &AtomicBool, clock: Clock) -> Result<(), HandOverFault> {
         let kept = self.take_idle(clock().at);
-        let mut connection = match kept {
+        let mut session = match kept {
             Some(mut kept) => match self.open_envelope(&mut kept, mail).await {
                 // The relay hung up on an idle connection; nothing was sent yet.
                 Err(HandOverFault::Lost | HandOverFault::Garbled | HandOverFault::HangsUp) => {
@@ -163,17 +140,21 @@ impl Smtp {
             },
             None => self.fresh(mail).await?,
         };
-        let message = self.compose(&connection, mail)?;
-        send_body(&mut connection, &message, dot).await?;
-        self.keep(connection, clock().at);
+        let spelling = if speaks_utf8(&session.connection) { Spelling::AsTyped } else { Spelling::Ascii };
+        let message = mail.compose(&self.from, spelling)?;
+        send_body(&mut session.connection, &message, dot).await?;
+        self.keep(session, clock().at);
         Ok(())
     }
 
     /// A new connection with an open envelope.
-    async fn fresh(&self, mail: &Mail<'_>) -> Result<AsyncSmtpConnection, HandOverFault> {
+    async fn fresh(&self, mail: &Mail<'_>) -> Result<Session, HandOverFault> {
         let wire = Wire::open(&self.relay, &self.hello).await?;
         let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.hello).await;
         let mut connection = opened.map_err(fault)?;
+        // lettre keeps of the first EHLO answer only what it knows of; asked again, the relay says all.
+        let extensions = connection.command(Ehlo::new(self.hello.clone())).await.map_err(fault)?;
+        let pipelining = extensions.message().any(|word| word.trim_end().eq_ignore_ascii_case("PIPELINING"));
         if let Some(login) = &self.relay.login {
             let answer = connection.auth(&[Mechanism::Plain, Mechanism::Login], login).await;
             let answer = answer.map_err(|error| match fault(error) {
@@ -182,43 +163,49 @@ impl Smtp {
             })?;
             completed(&answer)?;
         }
-        self.open_envelope(&mut connection, mail).await?;
-        Ok(connection)
+        let mut session = Session { connection, pipelining };
+        self.open_envelope(&mut session, mail).await?;
+        Ok(session)
     }
 
-    /// MAIL and RCPT. After a refusal the connection is dropped, so no state is left on it.
-    async fn open_envelope(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        mail: &Mail<'_>,
-    ) -> Result<(), HandOverFault> {
+    /// MAIL, RCPT and DATA, in one go where the relay takes that. After a refusal the connection is dropped,
+    /// so no state is left on it.
+    async fn open_envelope(&self, session: &mut Session, mail: &Mail<'_>) -> Result<(), HandOverFault> {
+        let Session { connection, pipelining } = session;
         let parameters = match speaks_utf8(connection) && mail.is_international() {
             true => vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)],
             false if mail.needs_utf8() => return Err(HandOverFault::NeedsUtf8),
             false => Vec::new(),
         };
         let from = MailFrom::new(Some(self.from.email.clone()), parameters);
-        completed(&connection.command(from).await.map_err(fault)?)?;
-        completed(&connection.command(Rcpt::new(mail.to().clone(), Vec::new())).await.map_err(fault)?)
+        let to = Rcpt::new(mail.to().clone(), Vec::new());
+        let ready = if *pipelining {
+            // Three commands in one segment.
+            let commands = Zeroizing::new(format!("{from}{to}{Data}"));
+            let sender = connection.command(&**commands).await;
+            completed(&sender.map_err(fault)?)?;
+            let recipient = connection.read_response().await;
+            completed(&recipient.map_err(recipient_fault)?)?;
+            connection.read_response().await
+        } else {
+            completed(&connection.command(from).await.map_err(fault)?)?;
+            completed(&connection.command(to).await.map_err(recipient_fault)?)?;
+            connection.command(Data).await
+        };
+        match ready.map_err(fault)?.code().severity {
+            Severity::PositiveIntermediate => Ok(()),
+            _ => Err(HandOverFault::Garbled),
+        }
     }
 
-    fn compose(
-        &self,
-        connection: &AsyncSmtpConnection,
-        mail: &Mail<'_>,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, HandOverFault> {
-        let spelling = if speaks_utf8(connection) { Spelling::AsTyped } else { Spelling::Ascii };
-        mail.compose(&self.from, spelling)
-    }
-
-    fn take_idle(&self, now: Moment) -> Option<AsyncSmtpConnection> {
+    fn take_idle(&self, now: Moment) -> Option<Session> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(_, since)| now.since(*since) < IDLE_MAX);
-        idle.pop().map(|(connection, _)| connection)
+        idle.pop().map(|(session, _)| session)
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection, now: Moment) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, now));
+    fn keep(&self, session: Session, now: Moment) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((session, now));
     }
 }
 
@@ -228,16 +215,12 @@ fn speaks_utf8(connection: &AsyncSmtpConnection) -> bool {
     relay.supports_feature(Extension::SmtpUtfEight) && relay.supports_feature(Extension::EightBitMime)
 }
 
-/// DATA, the body, the final dot, the answer. Sets `dot` before the first byte of the dot is written.
+/// The body, the final dot, the answer. Sets `dot` before the first byte of the dot is written.
 async fn send_body(
     connection: &mut AsyncSmtpConnection,
     message: &[u8],
     dot: &AtomicBool,
 ) -> Result<(), HandOverFault> {
-    let ready = connection.command(Data).await.map_err(fault)?;
-    if ready.code().severity != Severity::PositiveIntermediate {
-        return Err(HandOverFault::Garbled);
-    }
     // The line end before the dot is lettre's.
     let mut body = Some(message.strip_suffix(b"\r\n").unwrap_or(message));
     let parts = std::iter::from_fn(|| {
@@ -252,6 +235,15 @@ fn completed(answer: &Response) -> Result<(), HandOverFault> {
     match answer.code().severity {
         Severity::PositiveCompletion => Ok(()),
         _ => Err(HandOverFault::Garbled),
+    }
+}
+
+/// A refusal of the address itself.
+fn recipient_fault(error: lettre::transport::smtp::Error) -> HandOverFault {
+    // 554 and the rest also stand for policies, which the operator may be about to change.
+    match error.status().map(u16::from) {
+        Some(550 | 551 | 553 | 556) => HandOverFault::NoSuchRecipient,
+        _ => fault(error),
     }
 }
 

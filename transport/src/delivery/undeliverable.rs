@@ -18,15 +18,15 @@ pub(super) const PLACES: usize = 16_384;
 /// See the module's doc. Owned by the courier.
 #[derive(Default)]
 pub(super) struct Undeliverable {
-    until: HashMap<Digest128, Moment, ahash::RandomState>,
+    until: HashMap<Digest128, Moment>,
     /// In the order in which they end; holds what `until` holds, and older entries of the same address.
     order: VecDeque<(Moment, Digest128)>,
 }
 
 impl Undeliverable {
     /// What an address is known by, at one provider.
-    pub(super) fn digest(keys: &StartKeys, provider: &str, address: &str) -> Digest128 {
-        keys.scoped("undeliverable", &[provider.as_bytes(), address.as_bytes()])
+    pub(super) fn digest(keys: &StartKeys, provider: usize, address: &str) -> Digest128 {
+        keys.scoped("undeliverable", &[&provider.to_le_bytes(), address.as_bytes()])
     }
 
     /// Whether a refusal stands.
@@ -66,13 +66,13 @@ mod tests {
         let keys = StartKeys::draw(&mut Seeded::new(1));
         let of = |provider, address| Undeliverable::digest(&keys, provider, address);
         let (mut known, then) = (Undeliverable::default(), Moment::from_millis(5));
-        known.note(of("one", "ada@x.org"), then);
+        known.note(of(1, "ada@x.org"), then);
         let last = Moment::from_millis(then.after(REMEMBERED_FOR).as_millis() - 1);
-        assert!(known.stands(&of("one", "ada@x.org"), last));
-        assert!(!known.stands(&of("two", "ada@x.org"), last) && !known.stands(&of("one", "eve@x.org"), last));
-        known.note(of("one", "ada@x.org"), last);
-        assert!(known.stands(&of("one", "ada@x.org"), then.after(REMEMBERED_FOR)), "said again");
-        assert!(!known.stands(&of("one", "ada@x.org"), last.after(REMEMBERED_FOR)));
+        assert!(known.stands(&of(1, "ada@x.org"), last));
+        assert!(!known.stands(&of(2, "ada@x.org"), last) && !known.stands(&of(1, "eve@x.org"), last));
+        known.note(of(1, "ada@x.org"), last);
+        assert!(known.stands(&of(1, "ada@x.org"), then.after(REMEMBERED_FOR)), "said again");
+        assert!(!known.stands(&of(1, "ada@x.org"), last.after(REMEMBERED_FOR)));
         assert!(known.until.is_empty() && known.order.is_empty());
     }
 
@@ -82,10 +82,10 @@ mod tests {
         let mut known = Undeliverable::default();
         let now = Moment::default();
         for n in 0..(PLACES + 10) {
-            known.note(Undeliverable::digest(&keys, "one", &n.to_string()), now);
-            known.note(Undeliverable::digest(&keys, "one", "again@x.org"), now);
+            known.note(Undeliverable::digest(&keys, 1, &n.to_string()), now);
+            known.note(Undeliverable::digest(&keys, 1, "again@x.org"), now);
         }
         assert!(known.order.len() <= PLACES && known.until.len() <= PLACES);
-        assert!(!known.stands(&Undeliverable::digest(&keys, "one", "3"), now), "the oldest made room");
+        assert!(!known.stands(&Undeliverable::digest(&keys, 1, "3"), now), "the oldest made room");
     }
 }

@@ -2,7 +2,7 @@
 //! provider with an API and three lines of glue.
 //!
 //! ```text
-//!   POST {"id","to","from","subject","text","html"?,"expires_at"} ─┬─ 2xx          it has the mail
+//!   POST {"id","to","from","subject","text","html"?} ─┬─ 2xx          it has the mail
 //!                                                                  ├─ 4xx, 501, 503 it surely has not
 //!                                                                  └─ other 5xx, silence: maybe sent
 //! ```
@@ -55,8 +55,8 @@ impl Webhook {
             Posted::Answered(401 | 403) => Err(HandOverFault::LoginRefused),
             Posted::Answered(408 | 425 | 429) => Err(HandOverFault::RefusedForNow),
             // It is not the endpoint we were told of.
-            Posted::Answered(404 | 405 | 410 | 501 | ..200 | 300..400) => Err(HandOverFault::Garbled),
-            Posted::Answered(400..500) => Err(HandOverFault::Refused),
+            Posted::Answered(..200 | 300..=399 | 404 | 405 | 410 | 501) => Err(HandOverFault::Garbled),
+            Posted::Answered(400..=499) => Err(HandOverFault::Refused),
             Posted::Answered(503) => Err(HandOverFault::HangsUp),
             Posted::Answered(_) | Posted::Unknown => Ok(Fate::MaybeSent),
             Posted::Unreachable => Err(HandOverFault::Unreachable),
@@ -65,17 +65,18 @@ impl Webhook {
     }
 
     fn body(&self, mail: &Mail<'_>) -> Option<Bytes> {
-        let (subject, text, html) = (mail.subject(), mail.text(), mail.html());
+        let (text, html) = (mail.text(), mail.html());
         let body = Body {
             id: mail.token(),
-            to: mail.job.to.as_str(),
+            to: mail.address(),
             from: &self.from,
-            subject: &subject,
-            text: &text,
-            html: html.as_deref().map(String::as_str),
+            subject: mail.subject(),
+            text,
+            html,
         };
         // Grown to its size at once: a buffer that moves leaves a copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * (text.len() + html.as_ref().map_or(0, |h| h.len())) + 1024));
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(2 * (text.len() + html.map_or(0, str::len)) + 1_024));
         serde_json::to_writer(&mut *bytes, &body).ok()?;
         Some(Bytes::from_owner(bytes))
     }

@@ -1,7 +1,7 @@
 //! Posts what waits, one batch after the other. Runs on the delivery thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use authepy_engine::clock::Clock;
@@ -24,7 +24,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
 /// See the module's doc.
-pub(crate) struct Poster {
+pub struct Poster {
     hook: Arc<Hook>,
     waiting: flume::Receiver<Event>,
     counters: Arc<EventCounters>,
@@ -35,19 +35,23 @@ pub(crate) struct Poster {
 }
 
 impl Poster {
-    pub(super) fn new(hook: Arc<Hook>, waiting: flume::Receiver<Event>, counters: Arc<EventCounters>) -> Self {
+    pub(super) fn new(
+        hook: Arc<Hook>,
+        waiting: flume::Receiver<Event>,
+        counters: Arc<EventCounters>,
+    ) -> Self {
         let entropy = OsEntropy::default();
         Self { hook, waiting, counters, entropy, is_heard: true, pauses: &AGAIN_AFTER }
     }
 
-    /// Posts until nobody can tell anything any more. Once `hurry` says so, nothing is tried twice.
-    pub(crate) async fn run(mut self, clock: Clock, hurry: Arc<AtomicBool>) {
+    /// Posts until nobody can tell anything any more.
+    pub(crate) async fn run(mut self, clock: Clock) {
         while let Ok(first) = self.waiting.recv_async().await {
             let mut batch = Vec::with_capacity(BATCH_EVENTS);
             batch.push(first);
             batch.extend(self.waiting.try_iter().take(BATCH_EVENTS - 1));
             let count = batch.len() as u64;
-            let counter = match self.tell(batch, clock, &hurry).await {
+            let counter = match self.tell(batch, clock).await {
                 true => &self.counters.delivered,
                 false => &self.counters.dropped,
             };
@@ -55,9 +59,8 @@ impl Poster {
         }
     }
 
-    async fn tell(&mut self, batch: Vec<Event>, clock: Clock, hurry: &AtomicBool) -> bool {
-        let told: Vec<Told> =
-            batch.into_iter().map(|event| Told::new(self.draw("evt_"), event)).collect();
+    async fn tell(&mut self, batch: Vec<Event>, clock: Clock) -> bool {
+        let told: Vec<Told> = batch.into_iter().map(|event| Told::new(self.draw("evt_"), event)).collect();
         let Ok(body) = serde_json::to_vec(&Body { events: &told }).map(Bytes::from) else { return false };
         let id = self.draw("msg_");
         let mut pauses = self.pauses.iter();
@@ -65,7 +68,7 @@ impl Poster {
             let posted = self.hook.post(&id, clock().unix_ms / 1_000, body.clone(), POST_TIMEOUT).await;
             let is_heard = matches!(posted, Posted::Answered(200..300));
             self.note(is_heard, posted);
-            let pause = pauses.next().filter(|_| !is_heard && !hurry.load(Ordering::Relaxed));
+            let pause = pauses.next().filter(|_| !is_heard && !self.counters.hurry.load(Ordering::Relaxed));
             let Some(pause) = pause else { return is_heard };
             tokio::time::sleep(*pause).await;
         }

@@ -15,6 +15,12 @@ type Table = fn(&Counters) -> &Requests;
 pub struct Beside {
     /// Mails by outcome.
     pub mails: [(&'static str, u64); 4],
+    /// Mails that were promised.
+    pub mails_accepted: u64,
+    /// How often a mail provider was given up for a while.
+    pub failovers: u64,
+    /// Events by outcome.
+    pub events: [(&'static str, u64); 2],
     /// Bytes of mail that waits.
     pub mail_bytes: u64,
     /// What the control plane knows of the store.
@@ -44,6 +50,12 @@ pub fn render(lanes: &[Arc<Counters>], beside: &Beside) -> String {
     connections(&mut out, lanes);
     let mut family = out.family("authepy_mail", Kind::Counter, "Mails of live keys by what became of them.");
     beside.mails.iter().for_each(|(outcome, count)| family.sample([("outcome", outcome)], *count));
+    let help = "Mails that were promised: those of every outcome, and those under way.";
+    out.family("authepy_mail_accepted", Kind::Counter, help).value(beside.mails_accepted);
+    let help = "How often a mail provider failed so often that it is left alone for a while.";
+    out.family("authepy_mail_failovers", Kind::Counter, help).value(beside.failovers);
+    let mut family = out.family("authepy_events", Kind::Counter, "Events by what became of them.");
+    beside.events.iter().for_each(|(outcome, count)| family.sample([("outcome", outcome)], *count));
     store(&mut out, &beside.store);
     out.end()
 }

@@ -45,7 +45,7 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
             content: Content::Notice(Notice::new(
                 format!("[{}] {subject}", key.project_name),
                 text.to_owned(),
-                desk.draw_digest(),
+                desk.draw_token(),
             )),
             expires: now.at.after(ALERT_LIFETIME),
         });

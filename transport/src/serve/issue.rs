@@ -88,10 +88,11 @@ pub(super) async fn resend(
 fn reserve_mail(desk: &Desk, mode: Mode) -> Result<Option<Permit>, Problem> {
     match mode {
         Mode::Test => Ok(None),
-        Mode::Live => desk.mail().reserve().map(Some).ok_or_else(|| {
-            let retry_after = authepy_engine::limits::DELIVERY_RETRY_AFTER;
-            Refusal::DeliveryUnavailable { retry_after }.into()
-        }),
+        Mode::Live => desk
+            .mail()
+            .reserve(desk.now().at)
+            .map(Some)
+            .map_err(|retry_after| Refusal::DeliveryUnavailable { retry_after }.into()),
     }
 }
 

@@ -11,8 +11,9 @@ use authepy_engine::route::Route as ShardRoute;
 
 use super::asked::{Asked, CheckAsked};
 use super::issue::{self, Placed};
-use super::{Tab, batch};
+use super::{Tab, alerts, batch};
 use crate::desk::Desk;
+use crate::events::End;
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
 use crate::wire::{self, CheckBody, IntrospectBody};
@@ -78,7 +79,8 @@ pub(super) async fn perform(
         Route::Status => status(desk, request).await,
         Route::Introspect => introspect(desk, request).await,
         Route::Batch => batch::perform(desk, request).await,
-        Route::Alerts | Route::Issue | Route::Check | Route::Resend => Err(Problem::NotFound),
+        Route::Alerts => alerts::perform(desk, request).await,
+        Route::Issue | Route::Check | Route::Resend => Err(Problem::NotFound),
     }
 }
 
@@ -96,7 +98,7 @@ pub(super) fn standing_reply(
 async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Result<Done, Problem> {
     let CheckAsked { body, code, recipient, nonce } = asked;
     let slot = request.slot(desk)?;
-    let route = slot.route;
+    let (route, digest) = (slot.route, slot.digest);
     let address = recipient.map(|recipient| desk.start_keys().exact_address(recipient.exact()));
     let command = Command::Check(Check { slot, code, address, nonce });
     let first = match request.ask(desk, route, command).await {
@@ -105,6 +107,11 @@ async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Res
         Outcome::Exhausted => First::Exhausted,
         other => return Err(unexpected(other)),
     };
+    match first {
+        First::Approved(_) => desk.ended(request.admitted.key(), digest, End::Approved),
+        First::Exhausted => desk.ended(request.admitted.key(), digest, End::Failed),
+        First::Incorrect { .. } | First::Issued(..) => {}
+    }
     let reply = verdict_reply(desk, request, &body, &first)?;
     Ok(Done { reply, first: Some(first) })
 }
@@ -152,8 +159,12 @@ fn receipt(
 
 async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     if let Ok(slot) = request.slot(desk) {
+        let digest = slot.digest;
         match request.ask(desk, slot.route, Command::Cancel(slot)).await {
-            Outcome::Cancelled => {}
+            Outcome::Cancelled { was_live: true } => {
+                desk.ended(request.admitted.key(), digest, End::Cancelled);
+            }
+            Outcome::Cancelled { was_live: false } => {}
             other => return Err(unexpected(other)),
         }
     }

@@ -38,6 +38,7 @@ class Handler:
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "refuse-rcpt":
+            tell(refused=True)
             return "550 5.1.1 no such user " + address
         if self.mode == "defer-rcpt":
             return "451 4.7.1 greylisted " + address
@@ -129,10 +130,31 @@ async def dialogue(reader, writer, mode):
             await say("250 OK")
 
 
+async def pipelined(reader, writer, mode):
+    """A relay that takes commands in groups, and tells how many came in one segment."""
+    writer.write(b"220 relay.test\r\n")
+    while data := await reader.read(65536):
+        lines = data.split(b"\r\n")[:-1]
+        verbs = [line[:4].upper() for line in lines]
+        if verbs[0] == b"EHLO":
+            writer.write(b"250-relay.test\r\n250 PIPELINING\r\n")
+        elif verbs == [b"MAIL", b"RCPT", b"DATA"]:
+            tell(group=len(verbs))
+            refuses = mode != "pipelining"
+            writer.write(b"250 OK\r\n" + (b"550 no such user\r\n" if refuses else b"250 OK\r\n"))
+            # RFC 2920, 3.1 lets a relay say 354 although it refused every recipient.
+            writer.write(b"503 no recipients\r\n" if mode == "pipelining-refuse" else b"354 go on\r\n")
+        elif b"." in lines:
+            tell(dot=True)
+            writer.write(b"250 OK\r\n")
+        else:
+            writer.write(b"500 one group, please\r\n")
+
+
 async def hostile(reader, writer, mode):
     tell(connected=True)
     try:
-        await dialogue(reader, writer, mode)
+        await (pipelined if mode.startswith("pipelining") else dialogue)(reader, writer, mode)
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
     finally:
@@ -166,5 +188,6 @@ POLITE = {"ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "starttls", 
 HOSTILE = {
     "silent", "banner-flood", "not-smtp", "inject", "no-starttls", "trickle", "close-at-data", "close-mid-data",
     "stall-mid-data", "close-after-dot", "silent-after-dot", "garbage-after-dot", "defer-after-dot", "hang-up-idle",
+    "pipelining", "pipelining-refuse", "pipelining-354",
 }
 asyncio.run(main())

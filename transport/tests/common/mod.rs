@@ -23,6 +23,7 @@ pub mod operator;
 pub mod peers;
 pub mod phone;
 pub mod postgres;
+pub mod script;
 pub mod serve;
 pub mod tcp;
 

@@ -1,11 +1,10 @@
 //! What the delivery tests share: scripted relays, certificates, and a delivery to send through.
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command as Process, Stdio};
+use std::process::{Child, Command as Process};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use authepy_engine::actor::{self, Seat, Teller};
 use authepy_engine::clock::{Moment, Now};
@@ -19,15 +18,17 @@ use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
     Show,
 };
+use authepy_transport::events::Events;
 use serde_json::Value;
 
-/// Longest a test waits for what must come; only a failing test ever does.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::PATIENCE;
+use crate::common::script::Script;
 
-fn now() -> Now {
+pub(crate) fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let millis = START.elapsed().as_millis() as u64;
-    Now { at: Moment::from_millis(millis), unix_ms: 1_800_000_000_000 + millis }
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    Now { at: Moment::from_millis(millis), unix_ms }
 }
 
 type Outcomes = [(&'static str, u64); 4];
@@ -38,11 +39,7 @@ pub(crate) fn outcome(only: &str) -> Outcomes {
 }
 
 /// A relay that ends with the test.
-pub(crate) struct Relay {
-    process: Child,
-    port: u16,
-    events: flume::Receiver<Value>,
-}
+pub(crate) struct Relay(Script);
 
 impl Relay {
     pub(crate) fn start(mode: &str) -> Self {
@@ -50,22 +47,8 @@ impl Relay {
     }
 
     pub(crate) fn with(mode: &str, certificate: Option<&Certificate>) -> Self {
-        let mut command = Process::new(python());
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/smtp_server.py")).arg(mode);
-        if let Some(certificate) = certificate {
-            command.arg("--cert").arg(&certificate.chain).arg("--key").arg(&certificate.key);
-        }
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let (tell, events) = flume::bounded(1_000);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _test_is_over = tell.send(serde_json::from_str(&line).unwrap());
-            }
-        });
-        let first: Value = events.recv_timeout(PATIENCE).expect("the relay did not start");
-        let port = first["port"].as_u64().unwrap() as u16;
-        Self { process, port, events }
+        let certificate = certificate.map(|pem| (&*pem.chain, &*pem.key));
+        Self(Script::start("smtp_server.py", &[mode], certificate))
     }
 
     pub(crate) fn config(&self, more: &str) -> String {
@@ -73,28 +56,22 @@ impl Relay {
     }
 
     pub(crate) fn config_at(&self, scheme: &str, login: &str, option: &str, more: &str) -> String {
-        smtp_config(&format!("{scheme}://{login}127.0.0.1:{}{option}", self.port), more)
+        smtp_config(&format!("{scheme}://{login}127.0.0.1:{}{option}", self.0.port), more)
     }
 
     /// What has been told so far.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.events.try_iter().collect()
+        self.0.events()
     }
 
     /// Everything told up to the first `event`.
     pub(crate) fn until(&self, event: &str) -> Vec<Value> {
-        let mut seen = Vec::new();
-        while seen.last().is_none_or(|last: &Value| last.get(event).is_none()) {
-            seen.push(
-                self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {event} in {seen:?}")),
-            );
-        }
-        seen
+        self.0.until(event)
     }
 
     /// The next mail.
     pub(crate) fn mail(&self) -> Value {
-        self.until("mail").pop().unwrap()["mail"].take()
+        self.0.next("mail")
     }
 
     pub(crate) fn until_mails(&self, count: usize) -> Vec<Value> {
@@ -102,9 +79,36 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        end(&mut self.process);
+/// What webhooks are signed with.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// An operator's endpoint that takes mails.
+pub(crate) struct Hook(pub(crate) Script);
+
+impl Hook {
+    /// Answers in turn, the last one for ever.
+    pub(crate) fn start(answers: &str) -> Self {
+        Self(Script::start("webhook_server.py", &[SECRET, answers], None))
+    }
+
+    pub(crate) fn secure(answers: &str, certificate: &Certificate) -> Self {
+        let pem = (&*certificate.chain, &*certificate.key);
+        Self(Script::start("webhook_server.py", &[SECRET, answers], Some(pem)))
+    }
+
+    pub(crate) fn config(&self, scheme: &str, more: &str) -> String {
+        format!(
+            "name = 'hook'\nkind = 'webhook'\nurl = '{scheme}://127.0.0.1:{}/mails?to=us'\n\
+             from = 'Acme <codes@mail.example>'\nsecret = '{SECRET}'\n{more}",
+            self.0.port
+        )
+    }
+
+    /// The posts since it was last asked; only of endpoints without TLS.
+    pub(crate) fn posts(&self) -> usize {
+        let mut barrier = std::net::TcpStream::connect(("127.0.0.1", self.0.port)).unwrap();
+        std::io::Write::write_all(&mut barrier, b"BARRIER\r\n\r\n").unwrap();
+        self.0.until("barrier").iter().filter(|event| event.get("post").is_some()).count()
     }
 }
 
@@ -149,14 +153,6 @@ impl Drop for Sink {
 fn end(process: &mut Child) {
     let _has_ended_already = process.kill();
     let _status = process.wait();
-}
-
-fn python() -> PathBuf {
-    let venv = std::env::var_os("AUTHEPY_CLIENTS").expect(
-        "AUTHEPY_CLIENTS must name a Python venv with aiosmtpd: \
-         python3 -m venv DIR && DIR/bin/pip install aiosmtpd && export AUTHEPY_CLIENTS=DIR",
-    );
-    PathBuf::from(venv).join("bin/python")
 }
 
 fn smtp_config(url: &str, more: &str) -> String {
@@ -217,7 +213,7 @@ impl Story {
         let (keys, seats, teller) = engine();
         Self {
             configs: configs.iter().map(|config| toml::from_str(config).unwrap()).collect(),
-            limits: DeliveryLimits::default(),
+            limits: DeliveryLimits { pauses: &[], ..DeliveryLimits::default() },
             lifetime: Duration::from_secs(300),
             show: None,
             keys,
@@ -233,6 +229,12 @@ impl Story {
 
     pub(crate) fn with_places(mut self, queue_places: usize) -> Self {
         self.limits.queue_places = queue_places;
+        self
+    }
+
+    /// Another try after each of these pauses.
+    pub(crate) fn trying_again(mut self, pauses: &'static [Duration]) -> Self {
+        self.limits.pauses = pauses;
         self
     }
 
@@ -259,6 +261,8 @@ impl Story {
             clock: now,
             limits: self.limits,
             show: self.show,
+            events: Events::default(),
+            poster: None,
         }
         .start()
         .unwrap()
@@ -273,7 +277,7 @@ impl Story {
     /// Sends one mail; returns what became of it.
     pub(crate) async fn send(&self, to: &str) -> &'static str {
         let (queue, thread) = self.start();
-        queue.reserve().unwrap().submit(self.job(to, 1));
+        queue.reserve(now().at).unwrap().submit(self.job(to, 1));
         assert_eq!(thread.drain(PATIENCE).await, 0);
         queue.counters().outcomes().into_iter().find(|(_, count)| *count == 1).unwrap().0
     }
@@ -282,7 +286,7 @@ impl Story {
     pub(crate) async fn send_many(&self, count: u8) -> Outcomes {
         let (queue, thread) = self.start();
         for send in 1..=count {
-            queue.reserve().unwrap().submit(self.job("ada@example.org", send));
+            queue.reserve(now().at).unwrap().submit(self.job("ada@example.org", send));
         }
         assert_eq!(thread.drain(PATIENCE).await, 0);
         queue.counters().outcomes()
@@ -293,6 +297,15 @@ fn code_job(to: &str, code: Code, expires: Moment, awaited: Awaited) -> MailJob 
     let (project, lifetime) = ("Acme".into(), Duration::from_secs(300));
     let content = Content::Code(CodeMail { code, project, locale: None, lifetime, awaited });
     MailJob { to: to.into(), content, expires }
+}
+
+/// Waits until the fate of so many mails is known.
+pub(crate) async fn settled(queue: &MailQueue, mails: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    while queue.counters().outcomes().iter().map(|(_, count)| count).sum::<u64>() < mails {
+        assert!(Instant::now() < deadline, "mails are still under way: {:?}", queue.counters());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 fn engine() -> (StartKeys, Vec<Seat>, Teller) {
@@ -342,7 +355,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
     });
     let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();
     let job = code_job("ada@example.org", code, expires, Awaited { id, route, send });
-    queue.reserve().unwrap().submit(job);
+    queue.reserve(now().at).unwrap().submit(job);
     assert_eq!(thread.drain(PATIENCE).await, 0);
     handed_over.send(()).unwrap();
     let right = verdict.recv_async().await.unwrap();

@@ -60,8 +60,15 @@ const CONTRACT: &[(&str, &str)] = &[
 ];
 
 /// Keys the contract does not name: how lanes use the machine is no promise, and for the providers' table
-/// it says only that the config can extend it.
-const OWN: &[&str] = &["engine.pin", "recipients.families"];
+/// it says only that the config can extend it; of events it does not speak.
+const OWN: &[&str] = &[
+    "engine.pin",
+    "recipients.families",
+    "events.url",
+    "events.secret",
+    "events.secret_file",
+    "events.ca_file",
+];
 
 /// Another valid value for every key there is.
 const OTHERS: &[(&str, &str)] = &[
@@ -106,6 +113,10 @@ const OTHERS: &[(&str, &str)] = &[
     ("proxy.trusted", r#"["10.0.0.0/8", "::1"]"#),
     ("keys.refuse_secret_in_browser", "true"),
     ("alerts.to", r#"["ops@acme.example"]"#),
+    ("events.url", r#""https://hooks.acme.example/authepy""#),
+    ("events.secret", r#""0123456789abcdef0123456789abcdef""#),
+    ("events.secret_file", r#""/run/events""#),
+    ("events.ca_file", r#""/etc/ca.pem""#),
     ("receipts.issuer", r#""acme""#),
     ("receipts.lifetime", r#""1m""#),
     ("receipts.key_file", r#""/etc/receipts.pem""#),

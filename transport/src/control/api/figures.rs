@@ -75,6 +75,9 @@ impl Figures {
         let mail = &self.shared.mail;
         let beside = Beside {
             mails: mail.counters().outcomes(),
+            mails_accepted: mail.counters().accepted(),
+            failovers: mail.counters().failovers(),
+            events: self.shared.events.counters().outcomes(),
             mail_bytes: mail.bytes(),
             store: self.health.figures(),
         };

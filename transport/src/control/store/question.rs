@@ -68,6 +68,26 @@ impl Store {
     }
 }
 
+/// An address that a project's alerts go to.
+pub(in crate::control) struct AlertRow {
+    pub(in crate::control) project: i64,
+    pub(in crate::control) address: String,
+}
+
+impl Store {
+    /// The operators' addresses of all projects.
+    pub(in crate::control) async fn alert_addresses(&self) -> Result<Vec<AlertRow>, StoreFault> {
+        within(async {
+            let all = "SELECT project_id, address FROM project_alert ORDER BY project_id, address";
+            let rows = self.read(sqlx::query(all)).await?;
+            rows.iter()
+                .map(|row| Ok(AlertRow { project: row.try_get(0)?, address: row.try_get(1)? }))
+                .collect()
+        })
+        .await
+    }
+}
+
 /// Keys from rows that name each key once for each of its rules, neighbours to each other.
 pub(in crate::control) fn gather(rows: &[AnyRow], start: usize) -> Result<Vec<KeyRow>, StoreFault> {
     let mut keys: Vec<KeyRow> = Vec::new();

@@ -1,0 +1,221 @@
+//! The service's own alerts: what an operator should hear of though nobody looks at the metrics.
+//!
+//! ```text
+//!   every WATCH_EVERY: readings ─▶ Watch::look ─▶ alarms ─▶ a mail to each of `alerts.to`
+//!                                     └─ the same alarm again only after ALARM_AGAIN_AFTER
+//! ```
+//!
+//! It reads counters and decides nothing else: if it hangs, requests, mails and bans go on.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use authepy_engine::clock::{Clock, Moment};
+use authepy_engine::entropy::Entropy;
+use tokio::time::sleep;
+
+use crate::delivery::{Content, MailJob, MailQueue, Notice};
+use crate::desk::Shared;
+use crate::entropy::OsEntropy;
+use crate::limits::ALERT_LIFETIME;
+use crate::observe::Counters;
+
+/// How often it looks.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// How long an alarm is quiet after it was told: an operator who knows needs no second mail within the hour.
+const ALARM_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
+/// Bans that begin within [`STORM_SPAN`] and make a storm: a shared address or two make fewer.
+const STORM_BANS: u64 = 50;
+const STORM_SPAN: Duration = Duration::from_secs(60);
+/// Percent of `memory.ceiling` from which on it is near: new issues will be refused soon.
+const CEILING_NEAR_PERCENT: u64 = 80;
+
+/// What counters say at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Readings {
+    bans: u64,
+    keys_exposed: u64,
+    failovers: u64,
+    memory_bytes: u64,
+}
+
+impl Readings {
+    fn of(lanes: &[Arc<Counters>], mail: &MailQueue) -> Self {
+        Self {
+            bans: lanes.iter().map(|lane| lane.bans()).max().unwrap_or(0),
+            keys_exposed: lanes.iter().map(|lane| lane.keys_exposed()).sum(),
+            failovers: mail.counters().failovers(),
+            memory_bytes: lanes.iter().map(|lane| lane.state_bytes()).sum::<u64>() + mail.bytes(),
+        }
+    }
+}
+
+/// What to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Alarm {
+    BanStorm,
+    KeyExposed,
+    FailOver,
+    CeilingNear,
+}
+
+impl Alarm {
+    fn subject(self) -> &'static str {
+        match self {
+            Self::BanStorm => "Many networks are being banned",
+            Self::KeyExposed => "A secret key was used from a browser",
+            Self::FailOver => "A mail provider fails",
+            Self::CeilingNear => "Memory is nearly used up",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::BanStorm => {
+                "Within a minute, 50 networks or more were banned for breaking their limits.\n\
+                 `authepy ban list` shows them; `authepy ban remove` lifts a ban that hit the wrong one.\n"
+            }
+            Self::KeyExposed => {
+                "A request with a secret API key looked like a browser's or an app's: whoever has that app has \
+                 the key.\nThe log names the key (event key.exposed). Replace it: `authepy key rotate`.\n"
+            }
+            Self::FailOver => {
+                "A mail provider failed several times in a row and is left alone for a while; the next one on \
+                 the list takes its mails, if there is one.\nThe log names the provider and the last fault.\n"
+            }
+            Self::CeilingNear => {
+                "Ephemeral state takes more than 80 % of memory.ceiling. At the ceiling new codes are refused \
+                 (503 overloaded); live ones keep working.\n"
+            }
+        }
+    }
+}
+
+/// What was seen and told before.
+#[derive(Default)]
+struct Watch {
+    last: Option<Readings>,
+    /// Bans at earlier looks, oldest first, as far back as a storm.
+    bans: VecDeque<(Moment, u64)>,
+    told: HashMap<Alarm, Moment>,
+    /// What is still to be told: a mail may find no place now.
+    pending: BTreeSet<Alarm>,
+}
+
+impl Watch {
+    fn look(&mut self, now: Moment, seen: Readings, ceiling: u64) -> Vec<Alarm> {
+        while self.bans.front().is_some_and(|(at, _)| now.since(*at) > STORM_SPAN) {
+            self.bans.pop_front();
+        }
+        let fewest = self.bans.iter().map(|(_, bans)| *bans).min().unwrap_or(seen.bans);
+        self.bans.push_back((now, seen.bans));
+        let last = self.last.replace(seen).unwrap_or(seen);
+        let holds = [
+            (Alarm::BanStorm, seen.bans.saturating_sub(fewest) >= STORM_BANS),
+            (Alarm::KeyExposed, seen.keys_exposed > last.keys_exposed),
+            (Alarm::FailOver, seen.failovers > last.failovers),
+            (Alarm::CeilingNear, seen.memory_bytes > ceiling / 100 * CEILING_NEAR_PERCENT),
+        ];
+        let is_quiet =
+            |alarm: &Alarm| self.told.get(alarm).is_some_and(|told| now.since(*told) < ALARM_AGAIN_AFTER);
+        let alarms = holds.into_iter().filter_map(|(alarm, holds)| holds.then_some(alarm));
+        self.pending.extend(alarms.filter(|alarm| !is_quiet(alarm)));
+        self.pending.iter().copied().collect()
+    }
+
+    fn note_told(&mut self, alarm: Alarm, now: Moment) {
+        self.pending.remove(&alarm);
+        self.told.insert(alarm, now);
+    }
+}
+
+/// Watches until the runtime ends.
+pub(super) async fn run(shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
+    let (mut watch, mut entropy) = (Watch::default(), OsEntropy::default());
+    loop {
+        let seen = Readings::of(&lanes, &shared.mail);
+        for alarm in watch.look(clock().at, seen, shared.ceiling_bytes) {
+            if tell(&shared, clock().at, alarm, &mut entropy) {
+                watch.note_told(alarm, clock().at);
+            }
+        }
+        sleep(WATCH_EVERY).await;
+    }
+}
+
+/// Mails an alarm. False if there is nobody to tell, or no place for the mail: then it is tried again.
+fn tell(shared: &Shared, now: Moment, alarm: Alarm, entropy: &mut OsEntropy) -> bool {
+    let to = shared.policy.read().alert_to.clone();
+    let mut told = false;
+    for address in to.iter() {
+        let Ok(permit) = shared.mail.reserve(now) else { continue };
+        let mut token = [0; 16];
+        entropy.fill(&mut token);
+        let notice = Notice::new(format!("[authepy] {}", alarm.subject()), alarm.text().to_owned(), token);
+        permit.submit(MailJob {
+            to: (&**address).into(),
+            content: Content::Notice(notice),
+            expires: now.after(ALERT_LIFETIME),
+        });
+        told = true;
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CEILING: u64 = 1_000;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1_000)
+    }
+
+    /// What is told if whatever is told is mailed.
+    fn look(watch: &mut Watch, seconds: u64, seen: Readings) -> Vec<Alarm> {
+        let alarms = watch.look(at(seconds), seen, CEILING);
+        alarms.iter().for_each(|alarm| watch.note_told(*alarm, at(seconds)));
+        alarms
+    }
+
+    #[test]
+    fn what_was_so_at_the_start_is_no_news() {
+        let seen = Readings { bans: 500, keys_exposed: 7, failovers: 3, memory_bytes: 100 };
+        assert_eq!(look(&mut Watch::default(), 0, seen), []);
+    }
+
+    #[test]
+    fn every_alarm_is_told_once_an_hour() {
+        let mut watch = Watch::default();
+        let mut seen = Readings::default();
+        look(&mut watch, 0, seen);
+        seen = Readings { keys_exposed: 1, failovers: 1, memory_bytes: 801, ..seen };
+        assert_eq!(look(&mut watch, 5, seen), [Alarm::KeyExposed, Alarm::FailOver, Alarm::CeilingNear]);
+        seen = Readings { keys_exposed: 2, failovers: 2, ..seen };
+        assert_eq!(look(&mut watch, 10, seen), []);
+        seen.failovers = 3;
+        assert_eq!(look(&mut watch, 3_605, seen), [Alarm::FailOver, Alarm::CeilingNear]);
+    }
+
+    #[test]
+    fn an_alarm_that_could_not_be_mailed_is_tried_again() {
+        let mut watch = Watch::default();
+        watch.look(at(0), Readings::default(), CEILING);
+        let seen = Readings { failovers: 1, ..Readings::default() };
+        assert_eq!(watch.look(at(5), seen, CEILING), [Alarm::FailOver]);
+        assert_eq!(look(&mut watch, 10, seen), [Alarm::FailOver]);
+        assert_eq!(look(&mut watch, 15, seen), []);
+    }
+
+    #[test]
+    fn a_storm_is_many_bans_within_a_minute() {
+        let mut watch = Watch::default();
+        let bans = |bans| Readings { bans, ..Readings::default() };
+        for step in 0..60 {
+            assert_eq!(look(&mut watch, step * 5, bans(step * 4)), [], "48 a minute is weather");
+        }
+        assert_eq!(look(&mut watch, 300, bans(237 + 10)), [Alarm::BanStorm]);
+    }
+}
