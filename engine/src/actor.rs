@@ -34,7 +34,7 @@ use actix::{Actor, Arbiter, AsyncContext, Context, StreamHandler};
 use crate::clock::{Clock, Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, OPERATOR_VISITS, OVERLOADED_RETRY_AFTER,
+    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, INBOX_WORDS, OPERATOR_VISITS, OVERLOADED_RETRY_AFTER,
     PENDING_ASKS_PER_LANE,
 };
 use crate::perimeter::ban::BanEntry;
@@ -54,18 +54,23 @@ use pending::PendingAsks;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// Questions from one lane, or from outside the lanes, to one shard.
+/// Questions from one lane to one shard.
 struct Asks {
-    /// The lane that waits for the answers; `None` for those who only tell.
-    from: Option<usize>,
+    /// The lane that waits for the answers.
+    from: usize,
     list: Vec<(u32, Command)>,
 }
+
+/// Something told from outside the lanes; nobody awaits the outcome.
+struct Word(Command);
 
 type Answers = Vec<(u32, Outcome)>;
 
 /// The ways into every lane. Immutable and shared.
 struct Doors {
     asks: Vec<flume::Sender<Asks>>,
+    /// Not through `asks`: words of the mail must not take the places of questions.
+    words: Vec<flume::Sender<Word>>,
     answers: Vec<flume::Sender<Answers>>,
     bans: Vec<flume::Sender<BanNews>>,
     visits: Vec<flume::Sender<Visit>>,
@@ -93,6 +98,7 @@ pub struct Seat {
     entropy: LaneEntropy,
     clock: Clock,
     asks: flume::Receiver<Asks>,
+    words: flume::Receiver<Word>,
     answers: flume::Receiver<Answers>,
     bans: flume::Receiver<BanNews>,
     visits: flume::Receiver<Visit>,
@@ -107,9 +113,9 @@ pub struct Teller(Arc<Doors>);
 impl Teller {
     /// Sends a command whose outcome nobody awaits. Waits for room.
     pub async fn tell(&self, route: Route, command: Command) {
-        let door = &self.0.asks[route.shard(self.0.asks.len())];
+        let door = &self.0.words[route.shard(self.0.words.len())];
         // An error means that the lane has ended, and its codes with it.
-        let _ended = door.send_async(Asks { from: None, list: vec![(0, command)] }).await;
+        let _ended = door.send_async(Word(command)).await;
     }
 
     /// The operator's way in. `keys` are those the seats were made with.
@@ -127,21 +133,28 @@ pub fn seats(
     mut entropy: impl FnMut() -> LaneEntropy,
 ) -> (Vec<Seat>, Teller, Readiness) {
     let (ask_doors, asks): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_BATCHES)).unzip();
+    let (word_doors, words): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_WORDS)).unzip();
     let (answer_doors, answers): (Vec<_>, Vec<_>) =
         (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
     let (ban_doors, bans): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(BAN_NEWS_BATCHES)).unzip();
     let (visit_doors, visits): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(OPERATOR_VISITS)).unzip();
-    let doors =
-        Arc::new(Doors { asks: ask_doors, answers: answer_doors, bans: ban_doors, visits: visit_doors });
+    let doors = Arc::new(Doors {
+        asks: ask_doors,
+        words: word_doors,
+        answers: answer_doors,
+        bans: ban_doors,
+        visits: visit_doors,
+    });
     let readiness = Readiness(Arc::new(AtomicBool::new(true)));
-    let inboxes = asks.into_iter().zip(answers).zip(bans.into_iter().zip(visits));
-    let seats = inboxes.enumerate().map(|(index, ((asks, answers), (bans, visits)))| Seat {
+    let inboxes = asks.into_iter().zip(words).zip(answers).zip(bans.into_iter().zip(visits));
+    let seats = inboxes.enumerate().map(|(index, (((asks, words), answers), (bans, visits)))| Seat {
         index,
         shard: Shard::new(keys.clone(), settings.clone()),
         keys: keys.clone(),
         entropy: entropy(),
         clock,
         asks,
+        words,
         answers,
         bans,
         visits,
@@ -177,10 +190,11 @@ impl Seat {
         let arbiter = Arbiter::new();
         arbiter.spawn_fn(move || {
             let (asks, answers, bans) = (self.asks.clone(), self.answers.clone(), self.bans.clone());
-            let visits = self.visits.clone();
+            let (words, visits) = (self.words.clone(), self.visits.clone());
             let lane = Lane::new(self);
             ShardActor::create(|context| {
                 context.add_stream(asks.into_stream());
+                context.add_stream(words.into_stream());
                 context.add_stream(answers.into_stream());
                 context.add_stream(bans.into_stream());
                 context.add_stream(visits.into_stream());
@@ -400,7 +414,7 @@ impl Lane {
         if list.is_empty() {
             return;
         }
-        let batch = Asks { from: Some(self.0.index), list };
+        let batch = Asks { from: self.0.index, list };
         if let Err(refused) = self.0.doors.asks[target].try_send(batch) {
             let mut pending = self.0.pending.borrow_mut();
             for (ticket, _) in refused.into_inner().list {
@@ -464,10 +478,14 @@ impl StreamHandler<Asks> for ShardActor {
     fn handle(&mut self, asks: Asks, _: &mut Self::Context) {
         let answers: Answers =
             asks.list.into_iter().map(|(ticket, command)| (ticket, self.lane.decide(command))).collect();
-        if let Some(from) = asks.from {
-            // Never full (see the module's doc); an ended lane has nobody left to answer.
-            let _ended = self.lane.0.doors.answers[from].try_send(answers);
-        }
+        // Never full (see the module's doc); an ended lane has nobody left to answer.
+        let _ended = self.lane.0.doors.answers[asks.from].try_send(answers);
+    }
+}
+
+impl StreamHandler<Word> for ShardActor {
+    fn handle(&mut self, Word(command): Word, _: &mut Self::Context) {
+        let _nobody_waits = self.lane.decide(command);
     }
 }
 
