@@ -22,6 +22,7 @@ use serde_json::Value;
 pub mod operator;
 pub mod peers;
 pub mod phone;
+pub mod postfix;
 pub mod postgres;
 pub mod script;
 pub mod serve;
