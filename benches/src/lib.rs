@@ -5,6 +5,8 @@
 //! `BASELINE.md` with machine, commit and command. What a caller feels is the load harness's question.
 
 pub mod cpu;
+pub mod frame;
 pub mod process;
 pub mod spread;
+pub mod wire;
 pub mod yardstick;

@@ -102,9 +102,56 @@ impl Authepy {
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
     }
 
+    /// Starts it as an operator would, its mail going to this relay; the key is a live one.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn start_with_relay(binary: &Path, relay: SocketAddr) -> Result<Self, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let dir = tempfile::tempdir().map_err(|error| text(&error))?;
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let made =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| text(&error))?;
+        fs::write(at("cert.pem"), made.cert.pem()).map_err(|error| text(&error))?;
+        fs::write(at("key.pem"), made.signing_key.serialize_pem()).map_err(|error| text(&error))?;
+        let store = format!("sqlite://{}", at("authepy.db"));
+        let config = format!(
+            "listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"\nstore.url = \"{store}\"\n\
+             tls.cert = \"{}\"\ntls.key = \"{}\"\n[[delivery]]\nname = \"relay\"\nkind = \"smtp\"\n\
+             url = \"smtp://{relay}\"\nfrom = \"no-reply@example.com\"\n",
+            at("cert.pem"),
+            at("key.pem")
+        );
+        fs::write(at("authepy.toml"), config).map_err(|error| text(&error))?;
+        said(binary, &["project", "create", "bench", "--store", &store, "--json"])?;
+        let how = ["--project", "bench", "--class", "secret", "--store", &store, "--json"];
+        let key = said(binary, &[&["key", "create"][..], &how].concat())?;
+        let key: serde_json::Value = parse(&key)?;
+        let key = key["key"].as_str().ok_or("no key")?.to_owned();
+        let mut command = Command::new(binary);
+        command.args(["serve", "--json", "--config", &at("authepy.toml")]);
+        for setting in SETTINGS {
+            command.args(["--set", setting]);
+        }
+        let (child, line, stdout) = start(&mut command)?;
+        let addresses: serde_json::Value = parse(&line)?;
+        let h3 = addresses["h3"].as_str().and_then(|h3| h3.parse().ok()).ok_or("no address")?;
+        let ready = Ready { h3, ca: made.cert.pem(), secret_test_key: String::new() };
+        Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
+    }
+
     /// Whose CPU time to look at.
     pub fn pid(&self) -> u32 {
         self.child.0.id()
+    }
+}
+
+/// What a command of the service prints.
+fn said(binary: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(binary).args(arguments).output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
 

@@ -4,14 +4,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use authepy_benches::process::Ready;
-use authepy_benches::{cpu, yardstick};
+use authepy_benches::wire::{exchange, member, start_http3};
+use authepy_benches::{cpu, frame, yardstick};
 use quinn::Connection;
 use tokio::task::JoinSet;
 
-use crate::frame;
-
-/// Above any answer measured here.
-pub(crate) const ANSWER_MAX: usize = 16 * 1024;
 /// About what an issue request and its answer carry.
 const ECHO: [u8; 150] = [b'x'; 150];
 
@@ -104,21 +101,6 @@ impl Client {
     }
 }
 
-/// Our control stream, and a task that holds the server's: neither may ever be closed.
-async fn start_http3(connection: &Connection) -> Option<()> {
-    let mut control = connection.open_uni().await.ok()?;
-    control.write_all(&frame::CONTROL).await.ok()?;
-    let connection = connection.clone();
-    tokio::task::spawn_local(async move {
-        let mut held = Vec::new();
-        while let Ok(theirs) = connection.accept_uni().await {
-            held.push(theirs);
-        }
-        drop((control, held));
-    });
-    Some(())
-}
-
 async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Instant) -> Result<u64, String> {
     let mut done = 0;
     while cpu::now() < end {
@@ -128,13 +110,6 @@ async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Ins
         done += 1;
     }
     Ok(done)
-}
-
-async fn exchange(connection: &Connection, request: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let (mut send, mut recv) = connection.open_bi().await?;
-    send.write_all(request).await?;
-    send.finish()?;
-    Ok(recv.read_to_end(ANSWER_MAX).await?)
 }
 
 impl Supply {
@@ -180,13 +155,6 @@ impl Supply {
             _ => Ok(()),
         }
     }
-}
-
-/// The text behind `mark`, up to its closing quote.
-fn member<'a>(body: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    let from = body.windows(mark.len()).position(|window| window == mark)? + mark.len();
-    let rest = &body[from..];
-    rest.iter().position(|byte| *byte == b'"').map(|end| &rest[..end])
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ async fn connection(incoming: quinn::Incoming) {
     let Ok(connection) = incoming.await else { return };
     while let Ok((mut send, mut recv)) = connection.accept_bi().await {
         tokio::spawn(async move {
-            let Ok(bytes) = recv.read_to_end(crate::client::ANSWER_MAX).await else { return };
+            let Ok(bytes) = recv.read_to_end(authepy_benches::wire::ANSWER_MAX).await else { return };
             if send.write_all(&bytes).await.is_ok() {
                 let _ = send.finish();
             }

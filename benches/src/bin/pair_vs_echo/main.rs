@@ -17,7 +17,6 @@
 mod client;
 mod echo;
 mod figure;
-mod frame;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

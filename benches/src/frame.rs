@@ -2,13 +2,14 @@
 //! The measuring client must cost little, or the server would mostly wait for it.
 
 /// Control stream: its type, and an empty SETTINGS frame (so a QPACK table of 0).
-pub(crate) const CONTROL: [u8; 3] = [0x00, 0x04, 0x00];
+pub const CONTROL: [u8; 3] = [0x00, 0x04, 0x00];
 
 const DATA: u64 = 0;
 const HEADERS: u64 = 1;
 
 /// One POST: HEADERS and DATA, ready for a stream.
-pub(crate) fn post(authority: &str, path: &[&[u8]], key: &str, body: &[&[u8]]) -> Vec<u8> {
+#[must_use]
+pub fn post(authority: &str, path: &[&[u8]], key: &str, body: &[&[u8]]) -> Vec<u8> {
     let length = |parts: &[&[u8]]| parts.iter().map(|part| part.len()).sum::<usize>();
     let mut fields = Vec::with_capacity(160);
     // Required insert count 0, base 0, then :method POST and :scheme https from the static table.
@@ -59,7 +60,8 @@ fn frame(out: &mut Vec<u8>, kind: u64, length: usize) {
 }
 
 /// Status and body of a whole answer; `None` for what is no answer.
-pub(crate) fn answer(mut bytes: &[u8]) -> Option<(u16, &[u8])> {
+#[must_use]
+pub fn answer(mut bytes: &[u8]) -> Option<(u16, &[u8])> {
     let (mut code, mut body) = (None, &[][..]);
     while !bytes.is_empty() {
         let kind = varint(&mut bytes)?;
