@@ -18,6 +18,12 @@ pub struct Ready {
     /// The service's alone; an echo has no keys.
     #[serde(default)]
     pub secret_test_key: String,
+    /// The service's alone: where its operator asks, and the word that lets him.
+    #[serde(default)]
+    pub admin: String,
+    /// As above.
+    #[serde(default)]
+    pub admin_token: String,
 }
 
 /// A child that does not outlive its owner.
@@ -100,6 +106,18 @@ impl Authepy {
         // No peer windows, no mail, code 000000.
         let key = ready.secret_test_key.clone();
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
+    }
+
+    /// Bans a network by the operator's command, for an hour.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn ban(&self, binary: &Path, peer: &str) -> Result<(), String> {
+        let mut command = Command::new(binary);
+        command.args(["ban", "add", peer, "--for", "1h", "--admin", &self.ready.admin]);
+        command.env("AUTHEPY_ADMIN_TOKEN", &self.ready.admin_token).stdout(Stdio::null());
+        let status = command.status().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("ban add {peer}: {status}")) }
     }
 
     /// Whose CPU time to look at.
