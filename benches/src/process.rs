@@ -18,6 +18,12 @@ pub struct Ready {
     /// The service's alone; an echo has no keys.
     #[serde(default)]
     pub secret_test_key: String,
+    /// The service's alone: where its operator asks, and the word that lets him.
+    #[serde(default)]
+    pub admin: String,
+    /// As above.
+    #[serde(default)]
+    pub admin_token: String,
 }
 
 /// A child that does not outlive its owner.
@@ -136,8 +142,22 @@ impl Authepy {
         let (child, line, stdout) = start(&mut command)?;
         let addresses: serde_json::Value = parse(&line)?;
         let h3 = addresses["h3"].as_str().and_then(|h3| h3.parse().ok()).ok_or("no address")?;
-        let ready = Ready { h3, ca: made.cert.pem(), secret_test_key: String::new() };
+        let ca = made.cert.pem();
+        let (secret_test_key, admin, admin_token) = Default::default();
+        let ready = Ready { h3, ca, secret_test_key, admin, admin_token };
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
+    }
+
+    /// Bans a network by the operator's command, for an hour.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn ban(&self, binary: &Path, peer: &str) -> Result<(), String> {
+        let mut command = Command::new(binary);
+        command.args(["ban", "add", peer, "--for", "1h", "--admin", &self.ready.admin]);
+        command.env("AUTHEPY_ADMIN_TOKEN", &self.ready.admin_token).stdout(Stdio::null());
+        let status = command.status().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("ban add {peer}: {status}")) }
     }
 
     /// Whose CPU time to look at.

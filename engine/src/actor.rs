@@ -46,6 +46,7 @@ use crate::shard::{Census, Settings, Shard};
 mod bans;
 mod operator;
 mod pending;
+pub use bans::BansNow;
 use bans::{BanNews, LaneBans};
 pub use operator::Operator;
 use operator::Visit;
@@ -300,6 +301,17 @@ impl Lane {
         self.0.bans.until(address, || self.now().at)
     }
 
+    /// The bans in this instant, to hold many datagrams against; `None` while there are none. Nothing may be
+    /// awaited, and the lane not be asked, while it is held.
+    pub fn bans_now(&self) -> Option<BansNow<'_>> {
+        self.0.bans.at(|| self.now().at)
+    }
+
+    /// What this lane knows of exactly this network, whether its ban holds or has just ended.
+    pub fn ban_of(&self, prefix: Prefix) -> Option<BanEntry> {
+        self.0.bans.entry(prefix)
+    }
+
     /// How many bans this lane knows of, of all shards: to half a second, those that hold.
     pub fn ban_count(&self) -> usize {
         self.0.bans.len()
@@ -340,6 +352,13 @@ impl Lane {
         }
     }
 
+    /// Has `watcher` called on this thread whenever this lane's bans have changed, in the same turn and after
+    /// [`Lane::on_ban`]; with `true` if somebody may be heard sooner than before (lifted, shortened, ended).
+    /// It must not await; it may ask this lane anything.
+    pub fn on_bans_changed(&self, watcher: impl Fn(bool) + 'static) {
+        self.0.bans.watch_changes(Rc::new(watcher));
+    }
+
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
         let target = route.shard(self.0.doors.asks.len());
@@ -365,13 +384,13 @@ impl Lane {
     fn decide(&self, command: Command) -> Outcome {
         let decision = self.with_shard(|shard, now| {
             let mut entropy = self.0.entropy.borrow_mut();
-            (shard.handle(now, command, &mut *entropy), shard.take_ban_changes())
+            (shard.handle(now, command, &mut *entropy), shard.take_ban_changes(), now.at)
         });
-        let Some((outcome, ban_changes)) = decision else {
+        let Some((outcome, ban_changes, now)) = decision else {
             return Outcome::Refused(not_ready());
         };
         if !ban_changes.is_empty() {
-            self.0.bans.announce(&ban_changes);
+            self.0.bans.announce(&ban_changes, now);
             self.wake_flusher();
         }
         outcome
@@ -462,13 +481,12 @@ impl ShardActor {
     fn sweep(&mut self, context: &mut Context<Self>) {
         // A lane whose channel was full hears the rest of the news now.
         self.lane.wake_flusher();
-        let bans = &self.lane.0.bans;
-        let swept = self.lane.with_shard(|shard, now| {
-            bans.sweep(now.at);
-            shard.sweep(now.at)
-        });
+        let swept = self.lane.with_shard(|shard, now| (shard.sweep(now.at), now.at));
+        let Some((is_more, now)) = swept else { return };
+        // Outside: who watches the bans, or what expired, may ask the shard.
+        self.lane.0.bans.sweep(now);
         self.lane.tell_expired();
-        if swept == Some(true) {
+        if is_more {
             context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
         }
     }
@@ -491,7 +509,7 @@ impl StreamHandler<Word> for ShardActor {
 
 impl StreamHandler<BanNews> for ShardActor {
     fn handle(&mut self, news: BanNews, _: &mut Self::Context) {
-        self.lane.0.bans.learn(&news, &self.lane.0.keys);
+        self.lane.0.bans.learn(&news, &self.lane.0.keys, self.lane.now().at);
     }
 }
 

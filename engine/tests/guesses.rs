@@ -3,8 +3,9 @@
 //!
 //! The attacker knows everything but the codes. It opens verifications as fast as the limits let it, from
 //! as many peers as it likes or from one, lets the guess ledger stop one short of its budget, holds as many
-//! six-digit codes alive as it can, and spends every try on them. What is counted is the sum over all
-//! comparisons of the chance that it hits: exact, where waiting for a hit would take a thousand years.
+//! six-digit codes alive as it can (the one whose mail is on its way included), and spends every try on them:
+//! as they come, or at the two ends of one day. What is counted is the sum over all comparisons of the chance
+//! that it hits: exact, where waiting for a hit would take a thousand years.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "another outcome than the story's ends the story")]
 
@@ -35,16 +36,21 @@ struct Plan {
     peers: u32,
     /// Whether it collects codes by resends, three to a verification, instead of by new verifications.
     resends: bool,
+    /// Whether the relay never says that it took the last of the three, so that all of them stay alive.
+    pending: bool,
+    /// Whether it aims at one day: the first codes are tried at the end of their life and the last ones as the
+    /// day ends, when the windows have forgotten the mails of the first but the ledger not their tries.
+    edges: bool,
     /// Wrong codes it allows itself before it opens codes again, so that those still have six digits.
     patience: u32,
 }
 
 #[test]
-fn many_peers_together_stay_below_one_in_ten_thousand_a_day() {
+fn many_peers_together_stay_below_three_in_a_hundred_thousand_a_day() {
     for plan in plans(8) {
         let worst = Attack::run(plan, as_shipped()).worst_day();
         println!("{plan:?}: {worst:.2e} in the worst 24 h");
-        assert!(worst <= 4.5e-5, "{plan:?}: {worst:e}");
+        assert!(worst <= 3e-5, "{plan:?}: {worst:e}");
     }
 }
 
@@ -55,7 +61,17 @@ fn one_peer_stays_below_three_in_a_hundred_thousand_a_day() {
         let (mean, worst) = (attack.mean_day(), attack.worst_day());
         println!("{plan:?}: {mean:.2e} a day, {worst:.2e} in the worst 24 h");
         assert!(mean <= 3e-5, "{plan:?}: {mean:e}");
-        assert!(worst <= 3.5e-5, "{plan:?}: {worst:e}");
+        assert!(worst <= 3e-5, "{plan:?}: {worst:e}");
+    }
+}
+
+#[test]
+fn the_day_that_the_derivation_fears_can_be_had_and_is_no_worse() {
+    // 29 comparisons of six digits: the bound is not only kept, it is met, so the attacker is the strongest.
+    for peers in [1, 8] {
+        let worst = plans(peers).into_iter().map(|plan| Attack::run(plan, as_shipped()).worst_day());
+        let worst = worst.fold(0.0, f64::max);
+        assert!((2.9e-5..3e-5).contains(&worst), "{peers}: {worst:e}");
     }
 }
 
@@ -63,19 +79,19 @@ fn one_peer_stays_below_three_in_a_hundred_thousand_a_day() {
 fn without_the_ledger_the_attacker_would_get_further() {
     // The counter-test: where the inbox's windows are off, the ledger alone makes the difference.
     let open = || Settings { recipient_issue: Vec::new(), recipient_peer_issue: Vec::new(), ..as_shipped() };
-    let plan = Plan { peers: 8, resends: false, patience: 1_000_000 };
+    let plan = Plan { patience: 1_000_000, ..steady(8) };
     let ten_minutes = 600_000;
     let with = Attack::run_for(ten_minutes, plan, open()).worst_day();
     let no_ledger = Settings { recipient_guess: Vec::new(), ..open() };
     let without = Attack::run_for(ten_minutes, plan, no_ledger).worst_day();
     println!("windows off: {with:.2e} with the ledger, {without:.2e} without, in ten minutes");
-    assert!(with <= 2.6e-4, "{with:e}");
+    assert!(with <= 2.5e-4, "{with:e}");
     assert!(without > 10.0 * with, "{without:e}");
 }
 
 #[test]
 fn the_owner_signs_in_at_any_moment_of_a_strangers_attack() {
-    let (signed_in, longest) = owner_beside(Plan { peers: 1, resends: false, patience: 19 });
+    let (signed_in, longest) = owner_beside(Plan { patience: 19, ..steady(1) });
     assert!(
         signed_in > 50 && longest > 6,
         "{signed_in} times, up to {longest} digits: the ledger was never felt"
@@ -87,7 +103,7 @@ fn guessing_never_takes_a_code_away_from_its_owner() {
     // Many peers can use up the mails of an inbox, which is what its window is for; with the window off,
     // what is left is their guessing, and that locks nobody out.
     let mut attack = Attack::new(
-        Plan { peers: 8, resends: false, patience: 1_000 },
+        Plan { patience: 1_000, ..steady(8) },
         Settings { recipient_issue: Vec::new(), recipient_peer_issue: Vec::new(), ..as_shipped() },
     );
     let mut longest = 0;
@@ -120,11 +136,25 @@ fn owner_beside(plan: Plan) -> (u32, u8) {
     (signed_in, longest)
 }
 
+/// Codes by new verifications, tried as they come.
+fn steady(peers: u32) -> Plan {
+    Plan { peers, resends: false, pending: false, edges: false, patience: 0 }
+}
+
 fn plans(peers: u32) -> Vec<Plan> {
     let mut all = Vec::new();
-    for resends in [false, true] {
-        // 19 is the best with many peers: one short of the budget. The others show that it is.
-        all.extend([0, 5, 10, 15, 19, 20, 1_000].map(|patience| Plan { peers, resends, patience }));
+    for (resends, pending) in [(false, false), (true, false), (true, true)] {
+        for edges in [false, true] {
+            // 19 is one short of the budget, 14 leaves room for three more codes of five tries. The others
+            // show that these are the best.
+            all.extend([0, 5, 9, 10, 14, 15, 19, 20, 1_000].map(|patience| Plan {
+                peers,
+                resends,
+                pending,
+                edges,
+                patience,
+            }));
+        }
     }
     all
 }
@@ -135,10 +165,18 @@ struct Mail {
     address: Digest128,
     code: Code,
     length: u8,
-    /// Six-digit codes a try is compared with.
-    codes: u32,
+    /// Digits of the codes that live.
+    live: Vec<u8>,
     tries: u8,
     expires: u64,
+}
+
+impl Mail {
+    /// The digits worth trying, and how many codes a try is compared with.
+    fn best(&self) -> (u8, u32) {
+        let shortest = self.live.iter().copied().min().unwrap_or(self.length);
+        (shortest, self.live.iter().filter(|&&length| length == shortest).count() as u32)
+    }
 }
 
 struct Attack {
@@ -177,7 +215,45 @@ impl Attack {
     }
 
     fn act(&mut self) {
-        self.at += self.round();
+        self.at += if self.plan.edges { self.two_ends() } else { self.round() };
+    }
+
+    /// One day of two days' mails. Returns how long to wait until all of it is forgotten.
+    fn two_ends(&mut self) -> u64 {
+        let start = self.at;
+        let mut wait = self.collect();
+        self.at = self.at.max(start + 599_000);
+        self.use_up_to(self.plan.patience);
+        // More mails of the first day, until the ledger is where it should be.
+        while self.spent() < self.plan.patience && self.at + wait < start + DAY {
+            self.at += wait;
+            wait = self.collect();
+            self.use_up_to(self.plan.patience);
+        }
+        self.held.clear();
+        self.at = start + DAY;
+        self.collect();
+        self.use_up_to(u32::MAX);
+        2 * DAY
+    }
+
+    /// Wrong codes of the last day, as the ledger counts them.
+    fn spent(&mut self) -> u32 {
+        let at = self.at;
+        self.guesses.retain(|guess| guess + DAY > at);
+        self.guesses.len() as u32
+    }
+
+    /// Tries what it holds, the codes first that a try finds most of, as far as the ledger stays within.
+    fn use_up_to(&mut self, allowed: u32) {
+        self.held.sort_by_key(|mail| mail.best().1);
+        while let Some(mail) = self.held.pop() {
+            for _ in 0..mail.tries {
+                if self.spent() + mail.best().1 <= allowed {
+                    self.guess(&mail);
+                }
+            }
+        }
     }
 
     /// One round: collect what codes can be had, then use them up as the plan says. Returns how long to
@@ -186,13 +262,11 @@ impl Attack {
         let wait = self.collect();
         while let Some(mail) = self.held.pop() {
             let allowed = self.plan.patience;
-            let at = self.at;
-            self.guesses.retain(|guess| guess + DAY > at);
             // Where another round will come before the day is over, keep below the budget; else use all.
-            let spent = self.guesses.len() as u32;
+            let spent = self.spent();
             let is_last_chance = wait > 3 * 3_600_000 || spent + 25 <= allowed || spent > allowed;
             let tries =
-                if is_last_chance { u32::from(mail.tries) } else { (allowed - spent) / mail.codes.max(1) };
+                if is_last_chance { u32::from(mail.tries) } else { (allowed - spent) / mail.best().1.max(1) };
             for _ in 0..tries.min(u32::from(mail.tries)) {
                 self.guess(&mail);
             }
@@ -224,23 +298,26 @@ impl Attack {
     }
 
     fn resend_twice(&mut self) {
-        for _ in 0..2 {
+        for resend in 1..=2 {
             let Some(mail) = self.held.last() else { return };
             self.at += 30_000;
             let command = Resend { slot: mail.slot.clone(), address: mail.address, peer: Some(self.peer()) };
             let Outcome::Resent(issued) = self.ask(Command::Resend(command)) else { return };
-            self.delivered(&issued);
+            let is_taken = resend < 2 || !self.plan.pending;
+            if is_taken {
+                self.delivered(&issued);
+            }
             let Some(mail) = self.held.last_mut() else { return };
             mail.length = issued.code.length();
-            // Two are handed over; the third may be on its way for ever, if the relay is slow.
-            mail.codes = if issued.code.length() == 6 { (mail.codes + 1).min(2) } else { mail.codes };
+            mail.live.push(mail.length);
+            if is_taken && mail.live.len() > 2 {
+                mail.live.remove(0);
+            }
         }
     }
 
     fn guess(&mut self, mail: &Mail) {
-        // Six digits while any code has six: they are the ones worth trying.
-        let length = if mail.codes > 0 { 6 } else { mail.length };
-        let compared = mail.codes.max(1);
+        let (length, compared) = mail.best();
         let wrong = Code::read(&"0123456789"[..usize::from(length)]).unwrap();
         let outcome = self.check(&mail.slot, &wrong);
         if let Outcome::Incorrect { .. } | Outcome::Exhausted = outcome {
@@ -273,7 +350,7 @@ impl Attack {
                     address,
                     code: issued.code,
                     length,
-                    codes: u32::from(length == 6),
+                    live: vec![length],
                     tries: issued.standing.attempts_remaining,
                     expires: issued.standing.expires.as_millis(),
                 })

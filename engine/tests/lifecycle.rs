@@ -21,6 +21,7 @@ use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
 
 const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
 const ACME: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
 const OTHER_PROJECT: Owner = Owner { project: ProjectId(2), mode: Mode::Live };
 const ACME_TEST: Owner = Owner { project: ProjectId(1), mode: Mode::Test };
@@ -533,6 +534,23 @@ fn past_the_guess_budget_new_codes_grow_and_nobody_is_locked_out() {
     assert_eq!(story.issue(ADA).code.len(), 10);
     story.seconds = 86_400.0;
     assert_eq!(story.issue(ADA).code.len(), 6);
+}
+
+#[test]
+fn a_code_grows_early_where_codes_in_hand_could_overrun_the_budget_of_guesses() {
+    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
+    for _ in 0..8 {
+        assert_eq!(story.issue_delivered(ADA).code.len(), 6, "nobody guesses");
+    }
+    let guessed = story.issue_delivered(BOB);
+    (0..4).for_each(|_| drop(story.check(&guessed.slot, wrong(&guessed))));
+    // Four wrong, and one open: each of the next codes opens five more.
+    let held: Vec<_> = (0..4).map(|_| story.issue_delivered(BOB)).collect();
+    assert!(held.iter().all(|mail| mail.code.len() == 6));
+    assert_eq!(story.check(&guessed.slot, wrong(&guessed)), "exhausted");
+    assert_eq!(story.issue_delivered(BOB).code.len(), 8, "5 wrong and 20 open are 25");
+    assert_eq!(story.check(&held[0].slot, &held[0].code), "approved", "nobody is locked out");
+    assert_eq!(story.issue_delivered(BOB).code.len(), 6, "15 are open");
 }
 
 #[test]

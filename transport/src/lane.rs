@@ -16,7 +16,7 @@ use crate::desk::{Desk, Shared};
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::socket::{BanDrop, LaneConnectionIds};
+use crate::socket::{BanDrop, KernelDrop, LaneConnectionIds};
 use crate::tcp;
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -67,6 +67,9 @@ pub fn start(
 }
 
 fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+    // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
+    let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
+    tokio::task::spawn_local(KernelDrop::new(lane, seconds?).run());
     for socket in doors.udp {
         let endpoint = endpoint(lane, doors.lanes, doors.quic.clone(), socket)?;
         tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));

@@ -21,6 +21,12 @@ pub const SEND_WINDOW_BYTES: u64 = 256 << 10;
 /// Batches of 32 receipts that a socket may drop whole, as coming from banned peers, before the lane's other
 /// tasks have their turn: some 100 µs.
 pub const DROPPED_BATCHES_PER_TURN: usize = 4;
+/// Bans that the kernel is told of, the newest: 10 KiB here, some 15 KiB in each of a lane's sockets, and a
+/// dozen comparisons for every datagram that comes in. A program may have 4,096 instructions; these take 2,320
+/// at most.
+pub const KERNEL_BANS: usize = 256;
+/// Least time between two new programs for them: each is some 100 µs of the lane's.
+pub const KERNEL_BANS_PAUSE: Duration = Duration::from_millis(50);
 /// Initials waiting for a lane's decision.
 pub const PENDING_HANDSHAKES_PER_LANE: usize = 4_096;
 /// Bytes buffered for one of them: two full datagrams.

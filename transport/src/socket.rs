@@ -23,7 +23,10 @@ use quinn::{ConnectionId, ConnectionIdGenerator};
 use socket2::{Domain, Protocol, Socket, Type};
 
 mod ban_drop;
+mod filter;
+mod kernel_drop;
 pub use ban_drop::BanDrop;
+pub use kernel_drop::KernelDrop;
 
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.
 const CONNECTION_ID_BYTES: usize = 8;

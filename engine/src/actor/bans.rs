@@ -13,8 +13,11 @@
 //! [`BACKLOG_MAX`] (its lane stands still) is dropped for a note that all is to be told anew: then the lane
 //! forgets this owner's bans and learns those that hold. So memory is bounded, too. A lane that has ended
 //! needs no bans.
+//!
+//! Whoever keeps something beside the table (connections to close, a filter in the kernel) watches it: told
+//! of every change, after it, in the same turn.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -22,7 +25,7 @@ use ahash::HashMap;
 
 use crate::clock::Moment;
 use crate::limits::BAN_NEWS;
-use crate::perimeter::ban::{BanChange, BanEntry, BanTable};
+use crate::perimeter::ban::{BanChange, BanEntry, BanTable, Effect};
 use crate::perimeter::peer::Prefix;
 use crate::route::StartKeys;
 
@@ -45,6 +48,20 @@ struct Backlog {
 }
 
 type Watcher = Rc<dyn Fn(Prefix)>;
+type ChangeWatcher = Rc<dyn Fn(bool)>;
+
+/// The bans as they stand in one instant.
+pub struct BansNow<'a> {
+    table: Ref<'a, BanTable>,
+    now: Moment,
+}
+
+impl BansNow<'_> {
+    /// Whether nobody at `address` is to be listened to.
+    pub fn cover(&self, address: IpAddr) -> bool {
+        self.table.until(address, self.now).is_some()
+    }
+}
 
 /// One lane's copy of all bans, and what it owes the others about its own. Owned by the lane.
 pub(super) struct LaneBans {
@@ -52,17 +69,24 @@ pub(super) struct LaneBans {
     table: RefCell<BanTable>,
     backlogs: RefCell<Vec<Backlog>>,
     watchers: RefCell<Vec<Watcher>>,
+    change_watchers: RefCell<Vec<ChangeWatcher>>,
 }
 
 impl LaneBans {
     pub(super) fn new(index: usize, lanes: usize) -> Self {
         let backlogs = RefCell::new((0..lanes).map(|_| Backlog::default()).collect());
-        Self { index, table: RefCell::default(), backlogs, watchers: RefCell::default() }
+        let (table, watchers, change_watchers) = Default::default();
+        Self { index, table, backlogs, watchers, change_watchers }
     }
 
     pub(super) fn until(&self, address: IpAddr, now: impl FnOnce() -> Moment) -> Option<Moment> {
         let table = self.table.borrow();
         if table.is_empty() { None } else { table.until(address, now()) }
+    }
+
+    pub(super) fn at(&self, now: impl FnOnce() -> Moment) -> Option<BansNow<'_>> {
+        let table = self.table.borrow();
+        if table.is_empty() { None } else { Some(BansNow { table, now: now() }) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -79,15 +103,22 @@ impl LaneBans {
     }
 
     pub(super) fn sweep(&self, now: Moment) {
-        self.table.borrow_mut().sweep(now);
+        let freed = self.table.borrow_mut().sweep(now);
+        if freed {
+            self.changed(true);
+        }
     }
 
     pub(super) fn watch(&self, watcher: Watcher) {
         self.watchers.borrow_mut().push(watcher);
     }
 
+    pub(super) fn watch_changes(&self, watcher: ChangeWatcher) {
+        self.change_watchers.borrow_mut().push(watcher);
+    }
+
     /// Takes in what this lane's own shard decided, and notes it for the others.
-    pub(super) fn announce(&self, changes: &[BanChange]) {
+    pub(super) fn announce(&self, changes: &[BanChange], now: Moment) {
         for (target, backlog) in self.backlogs.borrow_mut().iter_mut().enumerate() {
             if target != self.index && !backlog.anew {
                 backlog.changes.extend(changes.iter().map(|change| (change.prefix, *change)));
@@ -96,17 +127,17 @@ impl LaneBans {
                 }
             }
         }
-        self.apply(changes);
+        self.apply(changes, now, false);
     }
 
     /// Takes in what another lane's shard decided.
-    pub(super) fn learn(&self, news: &BanNews, keys: &StartKeys) {
+    pub(super) fn learn(&self, news: &BanNews, keys: &StartKeys, now: Moment) {
         let lanes = self.backlogs.borrow().len();
         if news.anew {
             let is_owners = |prefix: &Prefix| keys.prefix_route(prefix).shard(lanes) == news.from;
             self.table.borrow_mut().forget(is_owners);
         }
-        self.apply(&news.changes);
+        self.apply(&news.changes, now, news.anew);
     }
 
     /// Tells `target` what it does not know yet, as far as `send` takes it. True if something is left.
@@ -139,20 +170,30 @@ impl LaneBans {
         false
     }
 
-    fn apply(&self, changes: &[BanChange]) {
+    /// `eased`: somebody may be heard sooner already.
+    fn apply(&self, changes: &[BanChange], now: Moment, mut eased: bool) {
         let mut begun = Vec::new();
         {
             let mut table = self.table.borrow_mut();
-            begun.extend(changes.iter().filter(|change| table.apply(change)).map(|change| change.prefix));
-        }
-        if begun.is_empty() {
-            return;
+            for change in changes {
+                match table.apply(change, now) {
+                    Effect::Begins => begun.push(change.prefix),
+                    Effect::Eases => eased = true,
+                    Effect::Stays => {}
+                }
+            }
         }
         // Copied, so that a watcher may ask this lane anything.
         let watchers = self.watchers.borrow().clone();
         for prefix in begun {
             watchers.iter().for_each(|watcher| watcher(prefix));
         }
+        self.changed(eased);
+    }
+
+    fn changed(&self, eased: bool) {
+        let watchers = self.change_watchers.borrow().clone();
+        watchers.iter().for_each(|watcher| watcher(eased));
     }
 }
 
@@ -161,6 +202,7 @@ mod tests {
     use super::*;
     use crate::testing::Seeded;
 
+    const NOW: Moment = Moment::from_millis(0);
     const LATER: Option<Moment> = Some(Moment::from_millis(60_000));
 
     fn ban(n: u32, until: Option<Moment>) -> BanChange {
@@ -180,7 +222,7 @@ mod tests {
     /// A channel with room.
     fn told(lane: &LaneBans, keys: &StartKeys) -> impl FnMut(BanNews) -> Result<(), BanNews> {
         |news| {
-            lane.learn(&news, keys);
+            lane.learn(&news, keys, NOW);
             Ok(())
         }
     }
@@ -190,16 +232,16 @@ mod tests {
         let keys = StartKeys::draw(&mut Seeded::new(1));
         let (owner, other) = (LaneBans::new(0, 2), LaneBans::new(1, 2));
         let some: Vec<u32> = own(&keys).take(3 * BAN_NEWS).collect();
-        owner.announce(&some.iter().map(|&n| ban(n, LATER)).collect::<Vec<_>>());
+        owner.announce(&some.iter().map(|&n| ban(n, LATER)).collect::<Vec<_>>(), NOW);
         assert!(owner.tell(1, Vec::new, Err), "the channel is full");
-        owner.announce(&[ban(some[0], None)]);
+        owner.announce(&[ban(some[0], None)], NOW);
         let mut room = 2;
         let mut take_two = |news: BanNews| {
             room -= 1;
             if room < 0 {
                 return Err(news);
             }
-            other.learn(&news, &keys);
+            other.learn(&news, &keys, NOW);
             Ok(())
         };
         assert!(owner.tell(1, Vec::new, &mut take_two));
@@ -213,17 +255,56 @@ mod tests {
         let keys = StartKeys::draw(&mut Seeded::new(1));
         let (owner, other) = (LaneBans::new(0, 2), LaneBans::new(1, 2));
         let some: Vec<u32> = own(&keys).take(BACKLOG_MAX + 1).collect();
-        owner.announce(&[ban(some[0], LATER)]);
+        owner.announce(&[ban(some[0], LATER)], NOW);
         owner.tell(1, Vec::new, told(&other, &keys));
         let foreign = (1..).find(|n| keys.prefix_route(&ban(*n, None).prefix).shard(2) == 1).unwrap();
-        other.announce(&[ban(foreign, LATER)]);
-        owner.announce(&[ban(some[0], None)]);
-        owner.announce(&some[1..].iter().map(|&n| ban(n, LATER)).collect::<Vec<_>>());
+        other.announce(&[ban(foreign, LATER)], NOW);
+        owner.announce(&[ban(some[0], None)], NOW);
+        owner.announce(&some[1..].iter().map(|&n| ban(n, LATER)).collect::<Vec<_>>(), NOW);
         assert!(owner.backlogs.borrow()[1].anew, "its memory is bounded");
         let all = || vec![ban(some[7], LATER)];
         assert!(owner.tell(1, all, Err));
         assert!(!owner.tell(1, all, told(&other, &keys)));
         assert!(is_banned(&other, some[7]) && !is_banned(&other, some[0]));
         assert!(is_banned(&other, foreign), "another owner's word stands");
+    }
+
+    #[test]
+    fn watchers_are_told_of_every_change_and_whether_it_lets_somebody_in() {
+        let keys = StartKeys::draw(&mut Seeded::new(1));
+        let lane = Rc::new(LaneBans::new(0, 2));
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let (seen, tell) = (lane.clone(), told.clone());
+        // A watcher may ask the lane anything, and finds the change made.
+        lane.watch_changes(Rc::new(move |eased| tell.borrow_mut().push((eased, seen.len()))));
+        let heard = || told.borrow_mut().drain(..).collect::<Vec<_>>();
+        lane.announce(&[ban(1, LATER), ban(2, LATER)], NOW);
+        assert_eq!(heard(), [(false, 2)]);
+        lane.announce(&[ban(1, None)], NOW);
+        assert_eq!(heard(), [(true, 1)], "lifted");
+        lane.announce(&[ban(2, Some(Moment::from_millis(500)))], NOW);
+        assert_eq!(heard(), [(true, 1)], "shortened");
+        lane.sweep(Moment::from_millis(499));
+        assert_eq!(heard(), [], "nothing has ended");
+        lane.sweep(Moment::from_millis(500));
+        assert_eq!(heard(), [(true, 0)]);
+        let mut news = BanNews { from: 1, anew: false, changes: vec![ban(3, LATER)] };
+        lane.learn(&news, &keys, NOW);
+        assert_eq!(heard(), [(false, 1)]);
+        news.anew = true;
+        lane.learn(&news, &keys, NOW);
+        assert_eq!(heard(), [(true, 1)], "forgotten for a moment");
+    }
+
+    #[test]
+    fn a_ban_that_follows_an_ended_one_begins_again() {
+        let lane = LaneBans::new(0, 1);
+        let begun = Rc::new(RefCell::new(0));
+        let count = begun.clone();
+        lane.watch(Rc::new(move |_| *count.borrow_mut() += 1));
+        for (until, at, in_all) in [(500, 0, 1), (600, 100, 1), (900, 600, 2)] {
+            lane.announce(&[ban(1, Some(Moment::from_millis(until)))], Moment::from_millis(at));
+            assert_eq!(*begun.borrow(), in_all);
+        }
     }
 }

@@ -37,6 +37,17 @@ pub struct BanEntry {
     pub count: u8,
 }
 
+/// What a change did to one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is banned now and was not before.
+    Begins,
+    /// It stays banned for at least as long as before, or is not banned as before.
+    Stays,
+    /// It is, or will be, heard sooner than before.
+    Eases,
+}
+
 /// All bans, of all shards. Owned by one lane.
 #[derive(Default)]
 pub struct BanTable {
@@ -70,14 +81,22 @@ impl BanTable {
         bans.map(|(until, _)| *until).max().filter(|until| *until > now)
     }
 
-    /// Repeats what an owner said. True if somebody is banned now who was not before.
-    pub fn apply(&mut self, change: &BanChange) -> bool {
-        let Some(until) = change.until else {
-            self.bans.remove(&change.prefix);
-            return false;
+    /// Repeats what an owner said.
+    pub fn apply(&mut self, change: &BanChange, now: Moment) -> Effect {
+        let before = match change.until {
+            None => self.bans.remove(&change.prefix),
+            Some(until) => {
+                self.first_end = if self.bans.is_empty() { until } else { self.first_end.min(until) };
+                self.bans.insert(change.prefix, (until, change.count))
+            }
         };
-        self.first_end = if self.bans.is_empty() { until } else { self.first_end.min(until) };
-        self.bans.insert(change.prefix, (until, change.count)).is_none()
+        // One that has ended is none, even if no sweep has come by yet.
+        let ends = |until: Option<Moment>| until.filter(|until| *until > now);
+        match (ends(before.map(|(until, _)| until)), ends(change.until)) {
+            (None, Some(_)) => Effect::Begins,
+            (before, after) if after < before => Effect::Eases,
+            _ => Effect::Stays,
+        }
     }
 
     /// Forgets the bans that `meant` names, before their owner tells all of its bans anew.
@@ -85,14 +104,17 @@ impl BanTable {
         self.bans.retain(|prefix, _| !meant(prefix));
     }
 
-    /// Frees the place of bans that have ended.
-    pub fn sweep(&mut self, now: Moment) {
+    /// Frees the place of bans that have ended. True if there were any.
+    pub fn sweep(&mut self, now: Moment) -> bool {
         if self.bans.is_empty() || self.first_end > now {
-            return;
+            return false;
         }
+        let before = self.bans.len();
         self.bans.retain(|_, (until, _)| *until > now);
         self.first_end = self.bans.values().map(|(until, _)| *until).min().unwrap_or_default();
+        let freed = self.bans.len() < before;
         self.bans.shrink_to(2 * self.bans.len());
+        freed
     }
 
     /// The bans that hold at `now`, in no order.
@@ -120,19 +142,36 @@ mod tests {
     fn a_ban_covers_its_network_until_it_ends() {
         let mut table = BanTable::default();
         assert!(table.is_empty() && until(&table, "1.2.3.4", 0).is_none());
-        assert!(table.apply(&ban("1.2.3.4", 100)));
-        assert!(table.apply(&ban("2001:db8:1::/48", 50)));
-        assert!(table.apply(&ban("2001:db8:1:2::/64", 200)));
-        assert!(!table.apply(&ban("1.2.3.4", 120)), "was banned before");
+        let mut apply = |text, second| table.apply(&ban(text, second), Moment::default());
+        assert_eq!(apply("1.2.3.4", 100), Effect::Begins);
+        assert_eq!(apply("2001:db8:1::/48", 50), Effect::Begins);
+        assert_eq!(apply("2001:db8:1:2::/64", 200), Effect::Begins);
+        assert_eq!(apply("1.2.3.4", 120), Effect::Stays, "was banned before");
         assert_eq!(until(&table, "::ffff:1.2.3.4", 0), Some(120));
         assert_eq!(until(&table, "1.2.3.5", 0), None);
         assert_eq!(until(&table, "2001:db8:1:2::9", 10), Some(200), "the longer of two");
         assert_eq!(until(&table, "2001:db8:1:3::9", 49), Some(50));
         assert_eq!(until(&table, "2001:db8:1:3::9", 50), None, "ended, swept or not");
         assert_eq!(table.list(Moment::from_millis(50_000)).len(), 2);
-        table.sweep(Moment::from_millis(120_000));
-        assert_eq!(table.bans.len(), 1);
-        table.apply(&BanChange { until: None, ..ban("2001:db8:1:2::/64", 0) });
+        assert!(table.sweep(Moment::from_millis(120_000)));
+        assert!(table.bans.len() == 1 && !table.sweep(Moment::from_millis(120_000)));
+        table.apply(&BanChange { until: None, ..ban("2001:db8:1:2::/64", 0) }, Moment::default());
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_change_says_whether_a_ban_begins_or_somebody_is_heard_sooner() {
+        let mut table = BanTable::default();
+        let mut apply = |until: Option<u64>, second: u64| {
+            let change =
+                BanChange { until: until.map(|s| Moment::from_millis(s * 1_000)), ..ban("1.2.3.4", 0) };
+            table.apply(&change, Moment::from_millis(second * 1_000))
+        };
+        assert_eq!(apply(None, 0), Effect::Stays, "nobody to lift");
+        assert_eq!(apply(Some(100), 0), Effect::Begins);
+        assert_eq!(apply(Some(120), 10), Effect::Stays);
+        assert_eq!(apply(Some(110), 10), Effect::Eases, "shortened");
+        assert_eq!(apply(Some(300), 110), Effect::Begins, "the last one has ended, swept or not");
+        assert_eq!(apply(None, 111), Effect::Eases);
     }
 }

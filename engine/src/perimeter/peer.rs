@@ -100,6 +100,14 @@ impl Prefix {
         self.level
     }
 
+    /// Its addresses, as they stand in packets.
+    pub const fn sources(self) -> Sources {
+        match self.level {
+            Level::V4 => Sources::V4(self.bits as u32),
+            level => Sources::V6 { first: self.bits, last: self.bits | !level.mask() },
+        }
+    }
+
     /// Whether `address` lies in it.
     pub fn covers(self, address: IpAddr) -> bool {
         Peer::from(address).at(self.level) == Some(self)
@@ -119,6 +127,21 @@ impl Prefix {
         bytes[..8].copy_from_slice(&self.bits.to_be_bytes());
         bytes
     }
+}
+
+/// The addresses of a [`Prefix`], for those who look for them in packets themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sources {
+    /// One IPv4 address.
+    V4(u32),
+    /// IPv6 addresses, by their upper halves; the lower half may be any, except where that makes an address
+    /// which stands for one of IPv4.
+    V6 {
+        /// The least upper half.
+        first: u64,
+        /// The greatest.
+        last: u64,
+    },
 }
 
 /// The text is no address, and no prefix of a width that can be banned.

@@ -214,9 +214,11 @@ impl InboxRecord {
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Issued {
-        let verification = &mut self.live[at];
         let guess = (&settings.recipient_guess).into();
-        let length = verification.code_length().max(self.guesses.least_digits(guess, now.at));
+        let open = self.live.iter().filter(|v| v.is_live(now.at)).map(Verification::open_guesses).sum();
+        let least = self.guesses.least_digits(open, settings.attempts, guess, now.at);
+        let verification = &mut self.live[at];
+        let length = verification.code_length().max(least);
         let test = verification.owner().mode == Mode::Test;
         let code = if test { Code::zeros(length) } else { Code::draw(length, entropy) };
         let send =

@@ -5,32 +5,41 @@
 //!                        │
 //!   counted ≥ 20 (`limits.recipient.guess`) ──▶ new codes have at least  8 digits
 //!   counted ≥ 40                            ──▶ new codes have at least 10 digits
+//!
+//!   counted ≥ 5 and counted + open ≥ 20 + 5 ──▶ this code has at least   8 digits
+//!             └ a verification's tries   └ comparisons that live codes below 8 digits may still see
 //! ```
 //!
 //! Nobody is locked out: the owner types two or four digits more. The count goes over all verifications,
 //! keys, peers and resends of the inbox and survives their end.
 //!
+//! The last line looks ahead. Somebody who is one guess short of the budget could otherwise have three or five
+//! more codes mailed before he uses any, and meet the budget with all of them in hand. An inbox of fewer than
+//! 5 wrong codes never feels it, nor one whose owner asks for one code after the other; as long as codes are
+//! tried as they come, the budget is met first.
+//!
 //! # The chance of a guess
 //!
 //! A code of n digits is hit by one comparison with chance 10⁻ⁿ, and meets at most *attempts* = 5 of
-//! them, as a verification's tries are shared by all its codes. So what counts is how many six-digit codes
-//! an attacker can have mailed to one inbox, from however many peers and keys.
+//! them, as a verification's tries are shared by all its codes. So what counts is how many comparisons
+//! codes of six digits can see, from however many peers and keys.
 //!
-//! In any 24 hours, let *s* be the moment the last six-digit code is drawn. The ledger then holds at most
-//! 19 comparisons of the 24 hours before *s*, or the code would have had eight digits. After *s*, six-digit
-//! codes are compared only while they live, and with `limits.recipient.issue` = 5/10m no more than 5 of
-//! them do (a life is at most 10 minutes): 5 × 5 comparisons. Together:
+//! In any 24 hours, let *s* be the moment the last six-digit code is drawn. Before *s* the 24 hours hold at
+//! most what the ledger holds at *s*; after it, six-digit codes are compared only while those live that were
+//! drawn by then: what was open at *s*, and 5 for the new one. Either the ledger holds 5 or more; then
+//! ledger and open are 24 at most, or the code would have had eight digits. Or it holds at most 4; then open
+//! are at most 20, as a life is 10 minutes at most and `limits.recipient.issue` = 5/10m allows no more than
+//! 4 codes beside the new one in that time. Either way:
 //!
 //! | | six digits | eight digits | chance |
 //! |---|---|---|---|
-//! | many peers, any 24 h | 19 + 25 | 15 codes × 5 | 44·10⁻⁶ + 75·10⁻⁸ < **4.5·10⁻⁵** |
-//! | one peer, each day of many (5 mails, `limits.recipient_peer.issue` = 5/1d) | 25 | – | **2.5·10⁻⁵** |
-//! | one peer, the worst 24 h out of them (3 codes from just before, 3 at the very end) | 19 + 15 | – | 3.4·10⁻⁵ |
+//! | many peers, any 24 h (10 mails, and 5 from just before) | 24 + 5 | 15 codes × 5 | 29·10⁻⁶ + 75·10⁻⁸ < **3·10⁻⁵** |
+//! | one peer, any 24 h (5 mails, `limits.recipient_peer.issue` = 5/1d, and 3) | 24 + 5 | 8 codes × 5 | 29·10⁻⁶ + 40·10⁻⁸ < **3·10⁻⁵** |
+//! | one peer, each day of many | 25 | – | 2.5·10⁻⁵ |
 //!
-//! The middle row is a rate: over *k* days one peer gets at most 5·*k* + 3 codes. `tests/guesses.rs` plays
-//! both attackers for virtual weeks and counts. With the window switched off (`limits.recipient.issue` =
-//! `off`) up to 16 verifications live at once, and the first row becomes 19 + 16 × 3 × 5 = 259: the ledger
-//! alone holds the day below 2.6·10⁻⁴.
+//! `tests/guesses.rs` plays both attackers for virtual weeks and counts. With the window switched off
+//! (`limits.recipient.issue` = `off`) up to 16 verifications of 3 codes live at once before the fifth wrong
+//! guess, and the first row becomes 4 + 16 × 3 × 5 = 244: the ledger alone holds six digits below 2.5·10⁻⁴.
 
 use super::window::{Limits, WindowLog};
 use crate::clock::Moment;
@@ -48,13 +57,20 @@ impl GuessLedger {
         }
     }
 
-    /// How many digits a new code must have at least.
-    pub(super) fn least_digits(&self, limits: Limits<'_>, now: Moment) -> u8 {
-        let spent =
-            |factor| limits.times(factor).iter().any(|limit| self.0.count(limit.window, now) >= limit.count);
+    /// How many digits a new code of `attempts` tries must have at least, while `open` comparisons may still
+    /// be made with live ones.
+    pub(super) fn least_digits(&self, open: u32, attempts: u8, limits: Limits<'_>, now: Moment) -> u8 {
+        let (attempts, wrong) = (u32::from(attempts), |window| self.0.count(window, now));
+        let spent = |factor| limits.times(factor).iter().any(|limit| wrong(limit.window) >= limit.count);
+        let foreseen = || {
+            limits.iter().any(|limit| {
+                let wrong = wrong(limit.window);
+                wrong >= attempts && wrong.saturating_add(open) >= limit.count.saturating_add(attempts)
+            })
+        };
         match () {
             () if spent(2) => CODE_DIGITS_GUESSED_TWICE,
-            () if spent(1) => CODE_DIGITS_GUESSED,
+            () if spent(1) || foreseen() => CODE_DIGITS_GUESSED,
             () => CODE_DIGITS_MIN,
         }
     }

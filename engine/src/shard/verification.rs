@@ -23,6 +23,7 @@ use super::log::BLOCK_BYTES;
 use super::purpose::Purpose;
 use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
+use crate::limits::CODE_DIGITS_GUESSED;
 use crate::perimeter::api_key::Mode;
 use crate::request::{Owner, ProjectId, Refusal, Standing};
 use crate::route::Digest128;
@@ -162,6 +163,12 @@ impl Verification {
         let (right, compared) = comparable
             .fold((false, 0), |(right, compared), code| (right | code.mac.matches(presented), compared + 1));
         if right { Try::Right } else { Try::Wrong { attempts_remaining: left, compared } }
+    }
+
+    /// Comparisons that its tries may still make with short codes: those that the ledger has not lengthened.
+    pub(super) fn open_guesses(&self) -> u32 {
+        let short = self.codes.iter().filter(|code| (1..CODE_DIGITS_GUESSED).contains(&code.length));
+        u32::from(self.attempts) * short.count() as u32
     }
 
     /// Whether the request's address, nonce and digits fit at all. None of these spends a try.

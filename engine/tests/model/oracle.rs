@@ -427,18 +427,33 @@ impl Oracle {
         }
     }
 
-    /// Six; eight once the budget of wrong codes is used up, ten once it is used up twice.
+    /// Six; eight once the budget of wrong codes is used up, ten once it is used up twice. Eight as well if
+    /// the tries that live codes still have could take it past the budget by a verification's tries, once as
+    /// many have gone wrong.
     fn least_digits(&self, inbox: &Fingerprint, at: u64) -> u8 {
-        let spent = |times: usize| {
-            self.rules.recipient_guess.iter().any(|limit| {
-                let of =
-                    self.guessed.iter().filter(|g| g.inbox == *inbox && g.at + millis(limit.window) > at);
-                of.count() >= times * limit.count as usize
-            })
+        let wrong = |window| {
+            let of = self.guessed.iter().filter(|g| g.inbox == *inbox && g.at + millis(window) > at);
+            of.count()
         };
+        let tries = self.rules.attempts as usize;
+        let open: usize = self
+            .opened
+            .iter()
+            .filter(|o| o.issue.inbox == *inbox && o.is_live(at))
+            .map(|o| {
+                let short = o.live_codes().iter().filter(|code| code.len() < 8).count();
+                short * tries.saturating_sub(o.tries as usize)
+            })
+            .sum();
+        let limits = &self.rules.recipient_guess;
+        let spent = |times: usize| limits.iter().any(|l| wrong(l.window) >= times * l.count as usize);
+        let foreseen = limits.iter().any(|limit| {
+            let wrong = wrong(limit.window);
+            wrong >= tries && wrong + open >= limit.count as usize + tries
+        });
         if spent(2) {
             10
-        } else if spent(1) {
+        } else if spent(1) || foreseen {
             8
         } else {
             6

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use authepy_engine::limits::{WINDOW_COUNT_MAX, WINDOW_SPAN_MAX};
+use authepy_engine::limits::{LIMITS_PER_POLICY, WINDOW_COUNT_MAX, WINDOW_SPAN_MAX};
 use authepy_engine::shard::Limit;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -53,7 +53,8 @@ fn size(text: &str) -> Option<usize> {
     digits.trim().parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// `"off"`, `"5/10m"`, or a list of the latter. Empty means: no limit.
+/// `"off"`, `"5/10m"`, or a list of the latter, which an answer's `RateLimit` has to have room for. Empty
+/// means: no limit.
 #[derive(Debug, Clone)]
 pub struct Limits(pub Vec<Limit>);
 
@@ -72,6 +73,9 @@ impl<'de> Deserialize<'de> for Limits {
             OneOrMany::One(one) => vec![one],
             OneOrMany::Many(many) => many,
         };
+        if list.len() > LIMITS_PER_POLICY {
+            return Err(D::Error::custom(format_args!("at most {LIMITS_PER_POLICY} limits")));
+        }
         let limits: Option<Vec<Limit>> = list.iter().map(|text| limit(text)).collect();
         limits.map(Self).ok_or_else(|| D::Error::custom(expected))
     }

@@ -6,9 +6,13 @@
 //!                 └──────────────────────────────────────────── then the lane's other tasks first
 //! ```
 //!
-//! Dropped here, a datagram has cost its copy out of the kernel and one look into the lane's ban table: no
-//! connection is looked up, no key derived, nothing answered. The kernel joins datagrams (GRO) only of one
-//! source and port, so one [`RecvMeta`] is one source, however many datagrams it stands for.
+//! Dropped here, a datagram has cost its copy out of the kernel and at most one look into the lane's ban
+//! table: no connection is looked up, no key derived, nothing answered. The kernel joins datagrams (GRO) only of
+//! one source and port, so one [`RecvMeta`] is one source, however many datagrams it stands for; the next one
+//! of the same source has the same verdict, and a whole batch is judged by one reading of the clock.
+//!
+//! What the newest bans cover does not even come this far ([`KernelDrop`](super::KernelDrop)); this is what
+//! decides.
 //!
 //! quinn wants a socket that may change threads, and a lane's bans live and die on theirs. An endpoint's
 //! driver runs where it was spawned, on its lane's thread, so the socket finds the lane there; anywhere
@@ -65,8 +69,8 @@ impl AsyncUdpSocket for BanDrop {
     ) -> Poll<io::Result<usize>> {
         for _ in 0..DROPPED_BATCHES_PER_TURN {
             let received = ready!(self.socket.poll_recv(context, buffers, metas))?;
-            let kept = LANE.with(|lane| match lane.get() {
-                Some(lane) => keep(buffers, metas, received, |address| lane.is_banned(address)),
+            let kept = LANE.with(|lane| match lane.get().and_then(Lane::bans_now) {
+                Some(bans) => keep(buffers, metas, received, |address| bans.cover(address)),
                 None => received,
             });
             if kept > 0 {
@@ -104,8 +108,15 @@ fn keep(
     is_banned: impl Fn(IpAddr) -> bool,
 ) -> usize {
     let mut kept = 0;
+    let mut last = None;
     for at in 0..received {
-        if is_banned(metas[at].addr.ip()) {
+        let source = metas[at].addr.ip();
+        let is_deaf = match last {
+            Some((address, verdict)) if address == source => verdict,
+            _ => is_banned(source),
+        };
+        last = Some((source, is_deaf));
+        if is_deaf {
             continue;
         }
         if kept != at {

@@ -244,6 +244,8 @@ fn what_is_not_toml_is_text_and_where_text_belongs_all_is() {
     assert_eq!(with("memory.ceiling=16777216").unwrap().memory.ceiling.0, 16 << 20);
     assert!(with("limits.recipient.guess=off").unwrap().limits.recipient.guess.0.is_empty());
     assert_eq!(with(r#"limits.recipient.guess=["2/1m","3/1h"]"#).unwrap().limits.recipient.guess.0.len(), 2);
+    let four = with("limits.peer.issue=['1/1s','2/1m','3/1h','4/1d']").unwrap();
+    assert_eq!(four.limits.peer.issue.0.len(), 4, "as many as an answer can tell of");
 }
 
 #[test]
@@ -305,6 +307,12 @@ fn a_fault_names_its_key_and_quotes_no_value() {
         ("log.format=xml", "log.format: json or text"),
         ("limits.peer.issue=5", "limits.peer.issue: a limit: \"off\", \"5/10m\" or a list of those"),
         ("limits.key.issue=often", "limits.key.issue: a limit: \"off\", \"5/10m\" or a list of those"),
+        ("limits.peer.issue=['1/1s','2/1m','3/1h','4/1d','5/2d']", "limits.peer.issue: at most 4 limits"),
+        (
+            "limits.recipient.guess=['1/1s','1/1s','1/1s','1/1s','s3cret']",
+            "limits.recipient.guess: at most 4 limits",
+        ),
+        ("bans.strikes=['1/1s','2/1m','3/1h','4/1d','5/2d']", "bans.strikes: at most 4 limits"),
         ("bans.first=25h", "bans.first: at most bans.max"),
         ("alerts.to=['ops@acme.example', 's3cret']", "alerts.to[1]: not a mail address"),
         ("proxy.trusted=['s3cret']", "proxy.trusted[0]: not an address or a block such as 192.0.2.0/24"),

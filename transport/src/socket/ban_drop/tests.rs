@@ -43,6 +43,22 @@ fn only_what_was_received_is_looked_at() {
     assert_eq!(looks.into_inner(), 1);
 }
 
+#[test]
+fn a_source_is_judged_once_for_as_long_as_it_goes_on() {
+    let from = [66, 66, 1, 1, 66, 1];
+    let mut memory = [[0; 1]; 6];
+    let mut buffers: Vec<_> = memory.iter_mut().map(|bytes| IoSliceMut::new(bytes)).collect();
+    let mut metas = from.map(|from| meta(from, 1, 1));
+    let asked = std::cell::RefCell::new(Vec::new());
+    let is_66 = |address: IpAddr| {
+        asked.borrow_mut().push(address);
+        address == IpAddr::from([127, 0, 0, 66])
+    };
+    assert_eq!(keep(&mut buffers, &mut metas, from.len(), is_66), 3);
+    assert_eq!(asked.into_inner(), [66, 1, 66, 1].map(|from| IpAddr::from([127, 0, 0, from])));
+    assert!(metas[..3].iter().all(|kept| kept.addr == meta(1, 1, 1).addr));
+}
+
 /// A socket that always has another batch, of a source that nobody hears.
 #[derive(Debug, Default)]
 struct Flood {
