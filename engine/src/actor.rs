@@ -42,6 +42,7 @@ use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
+use crate::stack::wipe_stack;
 
 mod bans;
 mod operator;
@@ -486,6 +487,7 @@ impl ShardActor {
         // Outside: who watches the bans, or what expired, may ask the shard.
         self.lane.0.bans.sweep(now);
         self.lane.tell_expired();
+        wipe_stack();
         if is_more {
             context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
         }

@@ -27,6 +27,7 @@ pub mod recipient;
 
 pub mod route;
 pub mod shard;
+pub mod stack;
 
 pub mod code;
 pub mod id;

@@ -48,3 +48,4 @@ mod policy;
 mod published;
 pub mod server;
 pub mod tls;
+pub mod wiping;

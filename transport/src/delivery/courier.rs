@@ -15,6 +15,7 @@ use authepy_engine::actor::Teller;
 use authepy_engine::clock::{Clock, Moment};
 use authepy_engine::request::{Command, HandOver};
 use authepy_engine::route::StartKeys;
+use authepy_engine::stack::wipe_stack;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -249,6 +250,7 @@ impl Courier {
             });
         }
         mail.settle(outcome);
+        wipe_stack();
         if let Some(Awaited { id, route, send }) = awaited {
             let hand_over = HandOver { id, send, accepted: ended.is_ok() };
             self.teller.tell(route, Command::HandOver(hand_over)).await;
