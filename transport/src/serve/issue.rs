@@ -8,7 +8,7 @@
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
+use authepy_engine::request::{Command, First, Issue, Issued, MailForm, Outcome, Refusal, Resend};
 
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
@@ -52,6 +52,7 @@ impl Placed {
             lifetime: asked.lifetime,
             nonce: asked.nonce,
             purpose: asked.purpose,
+            form: MailForm::default(),
             metadata: asked.metadata,
         });
         match request.ask(desk, inbox.route(), command).await {

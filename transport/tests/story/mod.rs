@@ -12,7 +12,7 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Check, Command, Issue, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped};
 use authepy_transport::delivery::{
@@ -330,6 +330,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
             lifetime: None,
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         };
         let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
