@@ -68,6 +68,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Receipts.
     pub receipts: Receipts,
+    /// How mails look.
+    pub templates: TemplateFolder,
     /// Ways out for mail, in order.
     #[serde(default)]
     pub delivery: Vec<ProviderConfig>,
@@ -160,6 +162,9 @@ section!(/// `keys.*`
 section!(/// `alerts.*`
     Alerts { /// The operator's addresses.
         to: Vec<String> });
+section!(/// `templates.*`
+    TemplateFolder { /// `DIR/PROJECT/TEMPLATE.{txt,html,toml}`.
+        dir: Text });
 section!(/// `receipts.*`
     Receipts { /// The `iss` claim.
         issuer: String, /// Life of a receipt.

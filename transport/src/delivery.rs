@@ -38,6 +38,7 @@ mod smtp;
 
 pub use job::{Awaited, CodeMail, Content, DeliveryAddress, MailJob, Notice};
 use message::Mail;
+pub use message::{Locale, Preview, TemplateFault, Templates, Wording};
 pub use outbox::Show;
 use provider::Provider;
 pub use provider::{Confidential, ProviderConfig, ProviderFault, ProviderKind};

@@ -17,7 +17,7 @@ use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped};
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
-    Show,
+    Show, Templates,
 };
 use serde_json::Value;
 
@@ -291,7 +291,8 @@ impl Story {
 
 fn code_job(to: &str, code: Code, expires: Moment, awaited: Awaited) -> MailJob {
     let (project, lifetime) = ("Acme".into(), Duration::from_secs(300));
-    let content = Content::Code(CodeMail { code, project, locale: None, lifetime, awaited });
+    let wording = Templates::load(None, None).unwrap().wording("Acme", MailForm::default());
+    let content = Content::Code(CodeMail { code, project, wording, domain: None, lifetime, awaited });
     MailJob { to: to.into(), content, expires }
 }
 
