@@ -186,6 +186,12 @@ impl Admitted {
         self.origin.as_deref()
     }
 
+    /// The domain that the accepted origin belongs to, as the key's list spells it; none for an extension.
+    pub fn origin_domain(&self) -> Option<&str> {
+        let origin = Origin::parse(self.origin.as_deref()?).ok()?;
+        self.key.origins.domain_of(&origin)
+    }
+
     /// Whether a secret key showed up in what looks like a browser.
     pub fn is_exposed(&self) -> bool {
         self.exposed

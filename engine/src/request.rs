@@ -125,8 +125,20 @@ pub struct Issue {
     pub nonce: Option<Digest128>,
     /// What the code is for; ends up in the receipt.
     pub purpose: Box<str>,
+    /// How its mails are to look.
+    pub form: MailForm,
     /// The caller's own notes, as canonical JSON; ends up in the status.
     pub metadata: Option<Box<str>>,
+}
+
+/// How the mails of a verification look, as whoever writes them numbers it. Kept for the resends, which do
+/// not say it again; no rule reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MailForm {
+    /// The language.
+    pub locale: u8,
+    /// The template.
+    pub template: u8,
 }
 
 /// See [`Command::Check`].
@@ -279,6 +291,8 @@ pub struct Issued {
     pub code: Code,
     /// The mail's number within its verification, from 1.
     pub send: u8,
+    /// How it is to look, as the issue said.
+    pub form: MailForm,
     /// The facts for the answer.
     pub standing: Standing,
 }

@@ -7,7 +7,7 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::id::IdSecret;
 use authepy_engine::limits::{IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, SPENT_RECEIPT_BYTES};
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Command, Issue, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
+use authepy_engine::request::{Command, Issue, MailForm, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Census, Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
@@ -31,6 +31,7 @@ fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
             lifetime: None,
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         };
         let owner = issue.owner;

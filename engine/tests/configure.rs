@@ -8,7 +8,9 @@ use authepy_engine::id::IdSecret;
 use authepy_engine::limits::Capacity;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
-use authepy_engine::request::{Command, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
+use authepy_engine::request::{
+    Command, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal, Slot,
+};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
@@ -56,6 +58,7 @@ impl Story {
             lifetime: None,
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         };
         self.ask(second, Command::Issue(issue))

@@ -19,7 +19,8 @@ use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
+    Check, Command, HandOver, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
+    Slot,
 };
 use authepy_engine::route::{Digest128, PeerDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
@@ -339,6 +340,7 @@ impl Attack {
             lifetime: Some(Duration::from_secs(600)),
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         };
         match self.ask(Command::Issue(issue)) {

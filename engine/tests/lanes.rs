@@ -21,8 +21,8 @@ use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal,
-    Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, MailForm, Outcome, Owner, ProjectId,
+    Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
 use authepy_engine::shard::{BanRules, Limit, Settings};
@@ -628,6 +628,7 @@ fn request(inbox: Fingerprint, secret: IdSecret, purpose: &str) -> Issue {
         lifetime: None,
         nonce: None,
         purpose: purpose.into(),
+        form: MailForm::default(),
         metadata: None,
     }
 }

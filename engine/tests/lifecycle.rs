@@ -13,8 +13,8 @@ use authepy_engine::limits::{Capacity, MAILS_REMEMBERED};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
-    Reserve, Settle, Slot, Spend, Standing,
+    Check, Command, First, HandOver, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal,
+    Resend, Reserve, Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -371,6 +371,24 @@ fn a_status_tells_purpose_and_notes_and_spends_nothing() {
         };
         assert_eq!(standing, mail.standing);
         assert_eq!(notes.as_deref(), Some("{\"ref\":\"cart-42\"}"));
+    }
+}
+
+#[test]
+fn a_resend_looks_like_the_issue() {
+    for (form, purpose) in
+        [((0, 0), "login"), ((3, 0), ""), ((13, 200), "verification"), ((255, 255), "zero\0s")]
+    {
+        let mut story = Story::new();
+        let form = MailForm { locale: form.0, template: form.1 };
+        let request = Issue { form, purpose: purpose.into(), ..story.request(ADA, ACME) };
+        let Outcome::Issued(issued) = story.ask(Command::Issue(request.clone())) else { panic!() };
+        assert_eq!((issued.form, &*issued.standing.purpose), (form, purpose));
+        let mail = story.mailed(issued, request.address, ACME);
+        story.hand_over(&mail, true);
+        story.seconds = 30.0;
+        let Outcome::Resent(resent) = story.ask(Command::Resend(mail.resend())) else { panic!() };
+        assert_eq!((resent.form, &*resent.standing.purpose), (form, purpose));
     }
 }
 
@@ -788,6 +806,7 @@ impl Story {
             lifetime: None,
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         }
     }

@@ -17,7 +17,7 @@ use authepy_engine::limits::{Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, PEE
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Slot,
+    Activity, Ban, Charge, Charged, Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Refusal, Slot,
 };
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -315,6 +315,7 @@ impl Story {
             lifetime: None,
             nonce: None,
             purpose: purpose.into(),
+            form: MailForm::default(),
             metadata: None,
         }
     }

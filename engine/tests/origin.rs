@@ -281,6 +281,23 @@ fn the_echo_is_exactly_what_came_in() {
 }
 
 #[test]
+fn the_domain_of_an_origin_is_a_text_of_the_list_and_none_of_the_senders() {
+    let rules =
+        OriginRules::parse(&["mybrand.com", "*.shop.example", "bücher.example", "localhost"]).unwrap();
+    for (value, domain) in [
+        ("https://mybrand.com:8443", Some("mybrand.com")),
+        ("https://call-0800-now.shop.example", Some("shop.example")),
+        ("https://a.b.shop.example", Some("shop.example")),
+        ("https://xn--bcher-kva.example", Some("xn--bcher-kva.example")),
+        ("http://localhost:3000", Some("localhost")),
+        ("https://shop.example", None),
+        ("https://elsewhere.example", None),
+    ] {
+        assert_eq!(rules.domain_of(&Origin::parse(value.as_bytes()).unwrap()), domain, "{value}");
+    }
+}
+
+#[test]
 fn an_empty_list_allows_nothing() {
     let none = OriginRules::default();
     assert!(none.is_empty());

@@ -18,6 +18,7 @@ mod config;
 mod demo;
 mod dev;
 mod key;
+mod mail;
 mod origin;
 mod print;
 mod process;
@@ -56,6 +57,9 @@ enum Command {
     Ban(ban::Ban),
     /// The disposable domains of a running server.
     Catalog(catalog::Catalog),
+    /// The mails as recipients will see them.
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// How a running server is.
     Status(status::Status),
     /// Look at the settings without starting anything.
@@ -155,6 +159,7 @@ pub fn run() -> ExitCode {
         Command::Ban(ban) => actor::run(ban::run(ban)),
         Command::Catalog(catalog) => actor::run(catalog::run(catalog)),
         Command::Status(status) => actor::run(status::run(status)),
+        Command::Mail(command) => mail::run(command),
         Command::Config(command) => config::run(command),
     };
     let (code, why) = match result {

@@ -70,6 +70,8 @@ pub struct Config {
     pub events: Events,
     /// Receipts.
     pub receipts: Receipts,
+    /// How mails look.
+    pub templates: TemplateFolder,
     /// Ways out for mail, in order.
     #[serde(default)]
     pub delivery: Vec<ProviderConfig>,
@@ -168,6 +170,9 @@ section!(/// `events.*`
         secret: Text, /// A file with the secret.
         secret_file: Text, /// PEM file of a private CA, trusted beside the system's roots.
         ca_file: Text });
+section!(/// `templates.*`
+    TemplateFolder { /// `DIR/PROJECT/TEMPLATE.{txt,html,toml}`.
+        dir: Text });
 section!(/// `receipts.*`
     Receipts { /// The `iss` claim.
         issuer: String, /// Life of a receipt.

@@ -42,6 +42,7 @@ mod webhook;
 use courier::{Courier, Memory, Outlet};
 use fate::{Fate, HandOverFault};
 pub use job::{Awaited, CodeMail, Content, DeliveryAddress, MailJob, Notice};
+pub use message::{Locale, Preview, TemplateFault, Templates, Wording};
 pub use outbox::Show;
 pub use provider::{Confidential, ProviderConfig, ProviderFault, ProviderKind};
 pub use queue::{MailCounters, MailQueue, Permit};

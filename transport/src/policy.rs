@@ -12,10 +12,19 @@ use authepy_engine::recipient::disposable::{Catalog, CatalogFault};
 use authepy_engine::shard::Settings;
 
 use crate::config::{Config, ConfigFault};
+use crate::delivery::Templates;
 
 /// Keys that act without a restart; a name with a dot at its end stands for all below it.
-const LIVE: [&str; 7] =
-    ["codes.", "limits.", "bans.", "catalog.", "proxy.trusted", "keys.refuse_secret_in_browser", "alerts.to"];
+const LIVE: [&str; 8] = [
+    "codes.",
+    "limits.",
+    "bans.",
+    "catalog.",
+    "proxy.trusted",
+    "keys.refuse_secret_in_browser",
+    "templates.dir",
+    "alerts.to",
+];
 
 /// The operator's word on requests, as it is now.
 pub struct Policy {
@@ -29,19 +38,21 @@ pub struct Policy {
     pub refuse_secret_in_browser: bool,
     /// Where alerts go that have no other addresses.
     pub alert_to: Arc<[Box<str>]>,
+    /// How mails look.
+    pub templates: Arc<Templates>,
 }
 
 impl Policy {
     /// The policy of a start.
     pub fn of(config: &Config) -> Result<Self, ConfigFault> {
         let loaded = Catalog::embedded(&config.catalog.extra, &config.catalog.allow);
-        Self::with(config, loaded.map_err(catalog_fault)?.catalog)
+        Self::with(config, loaded.map_err(catalog_fault)?.catalog, None)
     }
 
     /// The policy that follows this one; a base list that was loaded stays in use.
     pub fn next(&self, config: &Config) -> Result<Self, ConfigFault> {
         let catalog = self.catalog.replace_own(&config.catalog.extra, &config.catalog.allow);
-        Self::with(config, catalog.map_err(catalog_fault)?)
+        Self::with(config, catalog.map_err(catalog_fault)?, Some(&self.templates))
     }
 
     /// This policy with another base list; the operator's own entries stay as they are now.
@@ -52,16 +63,18 @@ impl Policy {
             catalog: Arc::new(loaded.with_own_of(&self.catalog)),
             refuse_secret_in_browser: self.refuse_secret_in_browser,
             alert_to: self.alert_to.clone(),
+            templates: self.templates.clone(),
         }
     }
 
-    fn with(config: &Config, catalog: Catalog) -> Result<Self, ConfigFault> {
+    fn with(config: &Config, catalog: Catalog, old: Option<&Templates>) -> Result<Self, ConfigFault> {
         Ok(Self {
             settings: config.settings(),
             trusted_proxies: config.trusted_proxies()?,
             catalog: Arc::new(catalog),
             refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
             alert_to: config.alerts.to.iter().map(|to| to.as_str().into()).collect(),
+            templates: Arc::new(Templates::configured(config, old)?),
         })
     }
 

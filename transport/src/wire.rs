@@ -154,9 +154,8 @@ impl IssueBody<'_> {
         fits.then_some(self.code_length).ok_or(Problem::MalformedRequest("code_length is 6 to 10"))
     }
 
-    pub(crate) fn template(&self) -> Result<(), Problem> {
-        let known = self.template.as_ref().is_none_or(|text| text.0 == "default");
-        known.then_some(()).ok_or(Problem::MalformedRequest("there is no such template"))
+    pub(crate) fn template(&self) -> Option<&str> {
+        self.template.as_ref().map(|text| &*text.0)
     }
 }
 

@@ -58,6 +58,7 @@ impl InboxRecord {
             code_length: issue.code_length.unwrap_or(settings.code_length),
             attempts: settings.attempts,
             purpose: issue.purpose,
+            form: issue.form,
             metadata: issue.metadata,
         });
         let at = self.insert(verification);
@@ -228,7 +229,9 @@ impl InboxRecord {
             verification.hand_over(send, true);
         }
         self.mails.record(peer, settings, now.at);
-        Issued { id, code, send, standing: self.live[at].standing(now, settings) }
+        let verification = &self.live[at];
+        let (form, standing) = (verification.form(), verification.standing(now, settings));
+        Issued { id, code, send, form, standing }
     }
 
     /// Adds a verification without leaving a copy behind: growth moves the others out of memory that

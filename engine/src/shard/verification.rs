@@ -25,7 +25,7 @@ use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
 use crate::limits::CODE_DIGITS_GUESSED;
 use crate::perimeter::api_key::Mode;
-use crate::request::{Owner, ProjectId, Refusal, Standing};
+use crate::request::{MailForm, Owner, ProjectId, Refusal, Standing};
 use crate::route::Digest128;
 
 /// The places of a verification's codes: two that were handed over, older and newer, since the last two
@@ -48,6 +48,8 @@ pub(super) struct Verification {
     #[zeroize(skip)]
     resend_at: Moment,
     purpose: Purpose,
+    /// Of its mails.
+    locale: u8,
     project: u32,
     test: bool,
     /// Digits of the code that was drawn last.
@@ -73,6 +75,8 @@ struct Extras {
     nonce: Option<Digest128>,
     /// A purpose that is too long for its place.
     purpose: Option<Box<str>>,
+    /// Of its mails, if it is not the usual one.
+    template: u8,
     metadata: Option<Box<str>>,
 }
 
@@ -86,6 +90,7 @@ pub(super) struct Opening {
     pub code_length: u8,
     pub attempts: u8,
     pub purpose: Box<str>,
+    pub form: MailForm,
     pub metadata: Option<Box<str>>,
 }
 
@@ -106,6 +111,7 @@ impl Verification {
         let extras = Extras {
             nonce: opening.nonce,
             purpose: if short.is_some() { None } else { Some(opening.purpose) },
+            template: opening.form.template,
             metadata: opening.metadata,
         };
         Self {
@@ -115,6 +121,7 @@ impl Verification {
             expires: opening.expires,
             resend_at: Moment::default(),
             purpose: short.unwrap_or_default(),
+            locale: opening.form.locale,
             project: opening.owner.project.0,
             test: opening.owner.mode == Mode::Test,
             code_length: opening.code_length,
@@ -214,6 +221,11 @@ impl Verification {
         self.code_length
     }
 
+    pub(super) fn form(&self) -> MailForm {
+        let template = self.extras.as_ref().map_or(0, |extras| extras.template);
+        MailForm { locale: self.locale, template }
+    }
+
     pub(super) fn standing(&self, now: Now, settings: &Settings) -> Standing {
         Standing {
             purpose: self.purpose(),
@@ -247,6 +259,6 @@ impl Verification {
 
 impl Extras {
     fn has_any(&self) -> bool {
-        self.nonce.is_some() || self.purpose.is_some() || self.metadata.is_some()
+        self.nonce.is_some() || self.purpose.is_some() || self.template > 0 || self.metadata.is_some()
     }
 }

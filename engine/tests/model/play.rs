@@ -9,8 +9,8 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
-    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
+    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, MailForm, Outcome,
+    Owner, Policy, ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
@@ -235,6 +235,7 @@ impl<S: Subject> Play<S> {
                 .then(|| Duration::from_millis(60_000 + self.random.below(540_001))),
             nonce: (self.random.below(3) == 0).then(|| self.digest("nonce", 3)),
             purpose: ["login", "sign-up", ""][self.random.below(3) as usize].into(),
+            form: MailForm::default(),
             metadata,
         }
     }

@@ -1,12 +1,14 @@
 //! Standard output and standard error: the only place that writes to them directly.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where commands speak to people")]
+
+use std::io::Write as _;
 
 /// Says one line on standard output.
 pub(super) fn say(line: &str) {
-    println!("{line}");
+    // Whoever stopped reading has seen enough.
+    let _gone = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Says one line on standard error.
 pub(super) fn complain(line: &str) {
-    eprintln!("{line}");
+    let _gone = writeln!(std::io::stderr(), "{line}");
 }

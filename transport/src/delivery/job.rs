@@ -9,6 +9,8 @@ use authepy_engine::code::Code;
 use authepy_engine::route::{Digest128, Route};
 use zeroize::Zeroizing;
 
+use super::message::Wording;
+
 /// The address exactly as typed, for the mail alone. Wiped when dropped, never printed by `Debug`.
 #[derive(Clone)]
 pub struct DeliveryAddress(Zeroizing<String>);
@@ -69,8 +71,10 @@ pub struct CodeMail {
     pub code: Code,
     /// The project's display name.
     pub project: Arc<str>,
-    /// The language the recipient reads, as the caller said; templates will choose by it.
-    pub locale: Option<Box<str>>,
+    /// Template and language.
+    pub wording: Wording,
+    /// Whose pages may fill the code in: the domain of the accepted origin, as the key's list spells it.
+    pub domain: Option<Box<str>>,
     /// How long a new code works; told in the text.
     pub lifetime: Duration,
     /// The verification it belongs to.

@@ -1,8 +1,16 @@
 //! One job as an RFC 5322 message: what the recipient sees.
 //!
-//! The subject ends with the code and the first line of the text begins with it, so that lock screens
-//! and autofill find it. No link, no image, nothing to track, and nothing a caller chose but the
-//! address: whoever holds a restricted key must not be able to write to strangers through us.
+//! ```text
+//!   MailJob ─▶ Words (template × language, or a notice as it is) ─▶ Mail ─▶ headers + parts ─▶ bytes
+//! ```
+//!
+//! The subject ends with the code and the first line of the text holds it, so that lock screens and autofill
+//! find it. No link, no image, nothing to track. Of a caller with a restricted key nothing gets in but the
+//! address and a choice among languages (the domain of the autofill line is a text of the key's own list):
+//! whoever found such a key must not be able to write to strangers through us.
+//!
+//! Rendered on the delivery thread. The parts and the finished bytes are wiped; the copies that minijinja
+//! and lettre make on the way are freed as they are.
 //!
 //! `Precedence` is left out: `bulk` costs a place in the inbox, and RFC 3834 has `Auto-Submitted`.
 
@@ -19,7 +27,22 @@ use zeroize::Zeroizing;
 use super::HandOverFault;
 use super::job::{Content, MailJob};
 
+mod fault;
+mod folder;
+mod law;
+mod layout;
+mod locale;
+mod minutes;
+mod phrases;
+mod preview;
+mod template;
+mod templates;
 mod words;
+
+pub use fault::TemplateFault;
+pub use locale::Locale;
+pub use preview::Preview;
+pub use templates::{Templates, Wording};
 use words::Words;
 
 /// How the address is spelled in the header.
@@ -54,7 +77,8 @@ impl<'a> Mail<'a> {
             Content::Notice(notice) => base62(&keys.scoped("notice id", &[&notice.token])),
         };
         let date = UNIX_EPOCH + Duration::from_millis(unix_ms);
-        Ok(Self { job, to, token, date, words: Words::of(&job.content) })
+        let words = Words::of(&job.content).map_err(|_| HandOverFault::Unmailable)?;
+        Ok(Self { job, to, token, date, words })
     }
 
     /// The address as typed.
@@ -109,7 +133,7 @@ impl<'a> Mail<'a> {
         };
         let envelope = Envelope::new(Some(from.email.clone()), vec![self.to.clone()])
             .map_err(|_| HandOverFault::Unmailable)?;
-        let headers = Message::builder()
+        let mut headers = Message::builder()
             .from(from.clone())
             // lettre would fold or encode; `envelope_address` has refused whatever could end the line.
             .raw_header(HeaderValue::dangerous_new_pre_encoded(
@@ -123,6 +147,9 @@ impl<'a> Mail<'a> {
             .raw_header(fixed("Auto-Submitted", "auto-generated"))
             .raw_header(fixed("X-Auto-Response-Suppress", "All"))
             .envelope(envelope);
+        if let Some(language) = self.words.language {
+            headers = headers.raw_header(fixed("Content-Language", language));
+        }
         let text = part(ContentType::TEXT_PLAIN, self.text())?;
         let message = match self.html() {
             None => headers.singlepart(text),
@@ -142,17 +169,13 @@ fn fixed(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// Longest line that goes as it is; RFC 5322 asks for no more.
-const LINE_BYTES: usize = 78;
-
-/// 7bit if it can be, else quoted-printable: never base64, so that the code stays readable in the raw
-/// mail.
+/// 7bit if it can be (ASCII in short lines), else quoted-printable: never base64, so that the code stays
+/// readable in the raw mail.
 fn part(kind: ContentType, text: &str) -> Result<SinglePart, HandOverFault> {
-    let encoding = match text.is_ascii() && text.lines().all(|line| line.len() <= LINE_BYTES) {
-        true => ContentTransferEncoding::SevenBit,
-        false => ContentTransferEncoding::QuotedPrintable,
-    };
-    let body = Body::new_with_encoding(text.to_owned(), encoding).map_err(|_| HandOverFault::Unmailable)?;
+    let encoded = |encoding| Body::new_with_encoding(text.to_owned(), encoding);
+    let body = encoded(ContentTransferEncoding::SevenBit)
+        .or_else(|_| encoded(ContentTransferEncoding::QuotedPrintable))
+        .map_err(|_| HandOverFault::Unmailable)?;
     Ok(SinglePart::builder().header(kind).body(body))
 }
 
@@ -177,6 +200,7 @@ mod tests {
     use authepy_engine::clock::Moment;
     use authepy_engine::code::Code;
     use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::request::MailForm;
     use authepy_engine::testing::Seeded;
 
     use crate::delivery::job::{Awaited, CodeMail, Notice};
@@ -192,12 +216,18 @@ mod tests {
             content: Content::Code(CodeMail {
                 code: Code::read("482913").unwrap(),
                 project: "Acme <b> & Söhne".into(),
-                locale: None,
+                wording: wording("en"),
+                domain: None,
                 lifetime: Duration::from_secs(299),
                 awaited: Awaited { id, route: id.route(), send: 1 },
             }),
             expires: Moment::from_millis(1_000),
         }
+    }
+
+    fn wording(tag: &str) -> Wording {
+        let form = MailForm { locale: Locale::number(Locale::lookup(tag)), template: 0 };
+        Templates::load(None, None).unwrap().wording("Acme", form)
     }
 
     fn changed(mut job: MailJob, change: impl FnOnce(&mut CodeMail)) -> MailJob {
@@ -221,12 +251,13 @@ mod tests {
             "Auto-Submitted: auto-generated\r\n",
             "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n",
             "\r\n\r\n482913 is your code for Acme <b> & S=C3=B6hne.\r\n",
-            "It works once, within 4 minutes.",
+            "It works once and expires in 4 minutes.",
+            "Content-Language: en\r\n",
             "Acme &lt;b&gt; &amp; S=C3=B6hne",
         ] {
             assert!(raw.contains(line), "{line:?} missing in\n{raw}");
         }
-        for absent in ["http:", "https:", "<img", "<a ", "base64"] {
+        for absent in ["http:", "https:", "<img", "<a ", "base64", "@mybrand"] {
             assert!(!raw.contains(absent), "{absent}");
         }
         assert!(raw.lines().all(|line| line.len() <= 78), "short lines only:\n{raw}");

@@ -246,11 +246,12 @@ mod tests {
     use authepy_engine::clock::Moment;
     use authepy_engine::code::Code;
     use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::request::MailForm;
     use authepy_engine::route::StartKeys;
     use authepy_engine::testing::Seeded;
 
     use super::*;
-    use crate::delivery::{Awaited, CodeMail, Content};
+    use crate::delivery::{Awaited, CodeMail, Content, Templates};
 
     const NOW: Moment = Moment::from_millis(1_000);
 
@@ -261,7 +262,8 @@ mod tests {
             content: Content::Code(CodeMail {
                 code: Code::read("482913").unwrap(),
                 project: "Acme".into(),
-                locale: None,
+                wording: Templates::load(None, None).unwrap().wording("Acme", MailForm::default()),
+                domain: None,
                 lifetime: Duration::from_secs(300),
                 awaited: Awaited { id, route: id.route(), send },
             }),

@@ -6,11 +6,12 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::Activity;
+use authepy_engine::request::{Activity, MailForm};
 use authepy_engine::route::Digest128;
 
 use super::entry::check_ban;
 use super::operation::Request;
+use crate::delivery::Locale;
 use crate::desk::Desk;
 use crate::reply::Problem;
 use crate::wire::{self, CheckBody, IssueBody, ResendBody};
@@ -29,7 +30,7 @@ pub(super) enum Asked<'a> {
 pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
     pub(super) purpose: Box<str>,
-    pub(super) locale: Option<Box<str>>,
+    pub(super) form: MailForm,
     pub(super) nonce: Option<Digest128>,
     pub(super) metadata: Option<Box<str>>,
     pub(super) code_length: Option<u8>,
@@ -79,11 +80,11 @@ impl IssueAsked {
             request.tab.charge_to(address);
             check_ban(desk, address)?;
         }
-        body.template()?;
+        let locale = Locale::number(body.locale()?.and_then(Locale::lookup));
         Ok(Self {
             nonce: nonce(desk, body.nonce.as_ref())?,
             purpose: body.purpose()?.into(),
-            locale: body.locale()?.map(Into::into),
+            form: MailForm { locale, template: template(desk, request, body.template())? },
             code_length: body.code_length()?,
             lifetime: body.lifetime()?,
             metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
@@ -101,6 +102,13 @@ impl<'a> CheckAsked<'a> {
         let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
         Ok(Self { body, code, recipient, nonce })
     }
+}
+
+/// The number of the template that is named, if the project has it.
+fn template(desk: &Desk, request: &Request<'_>, name: Option<&str>) -> Result<u8, Problem> {
+    let Some(name) = name else { return Ok(0) };
+    let number = desk.policy().templates.number(&request.admitted.key().project_name, name);
+    number.ok_or(Problem::MalformedRequest("there is no such template"))
 }
 
 fn nonce(desk: &Desk, text: Option<&wire::Text<'_>>) -> Result<Option<Digest128>, Problem> {

@@ -52,12 +52,11 @@ impl Placed {
             lifetime: asked.lifetime,
             nonce: asked.nonce,
             purpose: asked.purpose,
+            form: asked.form,
             metadata: asked.metadata,
         });
         match request.ask(desk, inbox.route(), command).await {
-            Outcome::Issued(issued) => {
-                Ok(sent(desk, request, permit, issued, &asked.recipient, asked.locale))
-            }
+            Outcome::Issued(issued) => Ok(sent(desk, request, permit, issued, &asked.recipient)),
             other => {
                 if let Some(place) = key {
                     place.give_back(desk, request.tab).await;
@@ -79,7 +78,7 @@ pub(super) async fn resend(
     let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
     let resend = Resend { slot, address, peer: request.tab.share(desk) };
     match request.ask(desk, route, Command::Resend(resend)).await {
-        Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, recipient, None)),
+        Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, recipient)),
         other => Err(unexpected(other)),
     }
 }
@@ -103,18 +102,19 @@ fn sent(
     permit: Option<Permit>,
     issued: Issued,
     recipient: &Recipient,
-    locale: Option<Box<str>>,
 ) -> Done {
     let (digest, route) = issued.id.locate(desk.start_keys());
     let reply = standing_reply(&issued.id, &issued.standing, recipient);
     let first = First::Issued(issued.standing.clone(), route);
     if let Some(permit) = permit {
+        let project = request.admitted.key().project_name.clone();
         permit.submit(MailJob {
             to: recipient.delivery().into(),
             content: Content::Code(CodeMail {
                 code: issued.code,
-                project: request.admitted.key().project_name.clone(),
-                locale,
+                wording: desk.policy().templates.wording(&project, issued.form),
+                project,
+                domain: request.admitted.origin_domain().map(Into::into),
                 lifetime: issued.standing.expires.since(issued.standing.at),
                 awaited: Awaited { id: digest, route, send: issued.send },
             }),

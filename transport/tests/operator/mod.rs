@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
 #[path = "../common/mod.rs"]
-mod common;
+pub mod common;
 
 pub mod client;
 

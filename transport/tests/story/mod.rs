@@ -11,12 +11,12 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Check, Command, Issue, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped};
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
-    Show,
+    Show, Templates,
 };
 use authepy_transport::events::Events;
 use serde_json::Value;
@@ -295,7 +295,8 @@ impl Story {
 
 fn code_job(to: &str, code: Code, expires: Moment, awaited: Awaited) -> MailJob {
     let (project, lifetime) = ("Acme".into(), Duration::from_secs(300));
-    let content = Content::Code(CodeMail { code, project, locale: None, lifetime, awaited });
+    let wording = Templates::load(None, None).unwrap().wording("Acme", MailForm::default());
+    let content = Content::Code(CodeMail { code, project, wording, domain: None, lifetime, awaited });
     MailJob { to: to.into(), content, expires }
 }
 
@@ -343,6 +344,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
             lifetime: None,
             nonce: None,
             purpose: "login".into(),
+            form: MailForm::default(),
             metadata: None,
         };
         let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };

@@ -45,6 +45,14 @@ impl OriginRules {
         }
     }
 
+    /// The domain by which the list allows `origin`: the host itself, or what its wildcard stands below.
+    /// Always a text of the list's owner, never one of whoever sent the origin.
+    #[must_use]
+    pub fn domain_of(&self, origin: &Origin<'_>) -> Option<&str> {
+        let Place::Host(host) = origin.place() else { return None };
+        find(&self.hosts, host).or_else(|| parents(host).find_map(|parent| find(&self.bases, parent)))
+    }
+
     fn in_order(mut self) -> Self {
         for texts in [&mut self.hosts, &mut self.bases, &mut self.extensions] {
             texts.sort_unstable();
@@ -75,7 +83,12 @@ impl FromIterator<OriginRule> for OriginRules {
 }
 
 fn holds(sorted: &[Box<str>], text: &str) -> bool {
-    sorted.binary_search_by(|known| (**known).cmp(text)).is_ok()
+    find(sorted, text).is_some()
+}
+
+fn find<'a>(sorted: &'a [Box<str>], text: &str) -> Option<&'a str> {
+    let at = sorted.binary_search_by(|known| (**known).cmp(text)).ok()?;
+    sorted.get(at).map(|found| &**found)
 }
 
 fn parents(host: &str) -> impl Iterator<Item = &str> {

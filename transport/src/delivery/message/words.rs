@@ -1,9 +1,9 @@
 //! What a mail says: subject, text, and HTML where there is a code to show.
 
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
+use super::fault::TemplateFault;
+use super::phrases::Facts;
 use crate::delivery::job::{CodeMail, Content, Notice};
 
 /// Longest project name in a mail: longer ones are cut, lines stay readable.
@@ -19,18 +19,22 @@ pub(super) struct Words {
     pub(super) text: Zeroizing<String>,
     /// The same as HTML; a notice has none.
     pub(super) html: Option<Zeroizing<String>>,
+    /// Of both, as a BCP 47 tag; that of a notice is the caller's affair.
+    pub(super) language: Option<&'static str>,
 }
 
 impl Words {
-    pub(super) fn of(content: &Content) -> Self {
+    pub(super) fn of(content: &Content) -> Result<Self, TemplateFault> {
         match content {
-            Content::Code(mail) => Self {
-                subject: format!("Your code is {}", mail.code.as_str()).into(),
-                text: text(mail).into(),
-                html: Some(html(mail).into()),
-            },
-            Content::Notice(notice) => Self::of_notice(notice),
+            Content::Code(mail) => Self::of_code(mail),
+            Content::Notice(notice) => Ok(Self::of_notice(notice)),
         }
+    }
+
+    fn of_code(mail: &CodeMail) -> Result<Self, TemplateFault> {
+        let project: String = mail.project.chars().filter(|&c| !is_unseen(c)).take(PROJECT_CHARS).collect();
+        let facts = Facts { code: mail.code.as_str(), project: &project, lifetime: mail.lifetime };
+        mail.wording.template.words(mail.wording.locale, &facts, mail.domain.as_deref())
     }
 
     /// Control characters are what could end a header line, or a terminal's patience.
@@ -43,61 +47,13 @@ impl Words {
             .collect();
         let text: String =
             notice.text.chars().filter(|&c| !c.is_control() || c == '\n' || c == '\t').collect();
-        Self { subject: subject.into(), text: text.into(), html: None }
+        Self { subject: subject.into(), text: text.into(), html: None, language: None }
     }
 }
 
-fn text(mail: &CodeMail) -> String {
-    let (code, lifetime, works_for) =
-        (mail.code.as_str(), minutes(mail.lifetime), project(&mail.project, " for "));
-    format!(
-        "{code} is your code{works_for}.\n\
-         \n\
-         It works once, within {lifetime}.\n\
-         Nobody will ever ask you for it: don't share it.\n\
-         \n\
-         If you did not ask for it, ignore this mail.\n"
-    )
-}
-
-fn html(mail: &CodeMail) -> String {
-    let (code, lifetime) = (mail.code.as_str(), minutes(mail.lifetime));
-    let works_for = escape(&project(&mail.project, " for "));
-    format!(
-        "<!DOCTYPE html>\n\
-         <html lang=\"en\">\n\
-         <head>\n\
-         <meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Your code</title>\n\
-         </head>\n\
-         <body style=\"font:16px/1.5 system-ui,sans-serif;margin:24px\">\n\
-         <p>\n\
-         <strong style=\"font-size:32px;letter-spacing:4px\">{code}</strong><br>\n\
-         is your code{works_for}.</p>\n\
-         <p>It works once, within {lifetime}.<br>\n\
-         Nobody will ever ask you for it: don't share it.</p>\n\
-         <p>If you did not ask for it, ignore this mail.</p>\n\
-         </body>\n\
-         </html>\n"
-    )
-}
-
-/// Rounded down: a text that says five minutes must not outlive the code.
-fn minutes(lifetime: Duration) -> String {
-    match lifetime.as_secs() / 60 {
-        0 => "a minute".to_owned(),
-        1 => "1 minute".to_owned(),
-        minutes => format!("{minutes} minutes"),
-    }
-}
-
-fn project(name: &str, before: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(PROJECT_CHARS).collect();
-    if name.is_empty() { name } else { format!("{before}{name}") }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// What ends a line, turns its direction, or is not seen.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
