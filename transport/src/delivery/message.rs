@@ -29,8 +29,10 @@ use super::job::{Content, MailJob};
 
 mod fault;
 mod folder;
+mod law;
 mod layout;
 mod locale;
+mod minutes;
 mod phrases;
 mod preview;
 mod template;

@@ -31,9 +31,6 @@ const LANGUAGES: [Language; 13] = languages! {
     "ja" ltr, "zh-CN" ltr, "zh-TW" ltr, "ar" rtl,
 };
 
-/// How many there are.
-pub(super) const LOCALES: usize = LANGUAGES.len();
-
 /// Ranges that mean a language by another name than its own.
 const ALSO: [(&str, &str); 8] = [
     ("pt", "pt-BR"),
@@ -156,7 +153,7 @@ mod tests {
             assert_eq!(Locale::numbered(Locale::number(Some(locale))), Some(locale));
         }
         assert_eq!(Locale::numbered(Locale::number(None)), None);
-        assert_eq!(Locale::numbered(LOCALES as u8 + 1), None);
+        assert_eq!(Locale::numbered(LANGUAGES.len() as u8 + 1), None);
         assert_eq!(Locale::all().filter(|locale| locale.direction() == "rtl").count(), 1);
     }
 }

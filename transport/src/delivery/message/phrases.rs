@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use icu_locale_core::LanguageIdentifier;
-use icu_plurals::{PluralCategory, PluralRules};
 use zeroize::Zeroizing;
 
 use super::fault::TemplateFault;
 use super::locale::Locale;
+use super::minutes::Minutes;
 
 /// Longest phrase in a file, in bytes: a sentence or two.
-const PHRASE_BYTES: usize = 1024;
+pub(super) const PHRASE_BYTES: usize = 1024;
 /// Phrases of one language, beside its minutes.
 const PHRASES: usize = 64;
 /// Bytes set aside for a filled phrase beyond its own: ten digits, 64 characters of a project's name and
@@ -36,20 +35,6 @@ pub(super) struct Phrases {
     minutes: Minutes,
 }
 
-/// "5 minutes", by the language's own rules.
-#[derive(Clone, Debug, Default)]
-struct Minutes {
-    /// Less than one.
-    under: Box<str>,
-    /// For each category of number that the language tells apart; `other` is always there.
-    forms: BTreeMap<Box<str>, Box<str>>,
-    /// The category of each number up to [`MOST_MINUTES`].
-    categories: Vec<&'static str>,
-}
-
-/// No code lives longer.
-const MOST_MINUTES: u64 = authepy_engine::limits::CODE_LIFETIME_MAX.as_secs() / 60;
-
 #[derive(Clone, Debug)]
 struct Phrase(Vec<Piece>);
 
@@ -68,8 +53,7 @@ impl Phrases {
             .strings()
             .parse()
             .map_err(|_| TemplateFault::new(locale.tag(), "the embedded texts are no TOML"))?;
-        let mut phrases = Self { texts: BTreeMap::new(), minutes: Minutes::default() };
-        phrases.minutes.categories = categories(locale)?;
+        let mut phrases = Self { texts: BTreeMap::new(), minutes: Minutes::of(locale)? };
         phrases.overlay(&table).map_err(|fault| fault.within(locale.tag()))?;
         Ok(phrases)
     }
@@ -104,54 +88,6 @@ impl Phrases {
     pub(super) fn minutes(&self, lifetime: Duration) -> String {
         self.minutes.told(lifetime)
     }
-}
-
-impl Minutes {
-    fn overlay(&mut self, forms: &toml::Table) -> Result<(), TemplateFault> {
-        for (name, value) in forms {
-            let place = || format!("minutes.{name}");
-            let text = value.as_str().ok_or_else(|| TemplateFault::new(place(), "is no text"))?;
-            let odd = text.len() > PHRASE_BYTES || text.chars().any(char::is_control);
-            if odd || text.replace("{n}", "").contains(['{', '}']) {
-                return Err(TemplateFault::new(place(), "is one line and may hold {n}"));
-            }
-            match name.as_str() {
-                "under" => self.under = text.into(),
-                "zero" | "one" | "two" | "few" | "many" | "other" => {
-                    self.forms.insert(name.as_str().into(), text.into());
-                }
-                _ => return Err(TemplateFault::new(place(), "is no category of numbers")),
-            }
-        }
-        Ok(())
-    }
-
-    fn told(&self, lifetime: Duration) -> String {
-        let minutes = (lifetime.as_secs() / 60).min(MOST_MINUTES);
-        if minutes == 0 {
-            return self.under.to_string();
-        }
-        let category = usize::try_from(minutes).ok().and_then(|at| self.categories.get(at));
-        let form = category.and_then(|category| self.forms.get(*category));
-        let form = form.or_else(|| self.forms.get("other")).map_or("{n}", |form| form);
-        form.replace("{n}", &minutes.to_string())
-    }
-}
-
-/// The names CLDR gives to what `locale` tells apart, for each number of minutes a code may live.
-fn categories(locale: Locale) -> Result<Vec<&'static str>, TemplateFault> {
-    let no_rules = || TemplateFault::new(locale.tag(), "has no rules for numbers");
-    let language: LanguageIdentifier = locale.tag().parse().map_err(|_| no_rules())?;
-    let rules = PluralRules::try_new_cardinal((&language).into()).map_err(|_| no_rules())?;
-    let name = |minutes: u64| match rules.category_for(minutes) {
-        PluralCategory::Zero => "zero",
-        PluralCategory::One => "one",
-        PluralCategory::Two => "two",
-        PluralCategory::Few => "few",
-        PluralCategory::Many => "many",
-        PluralCategory::Other => "other",
-    };
-    Ok((0..=MOST_MINUTES).map(name).collect())
 }
 
 impl Phrase {
@@ -199,36 +135,13 @@ impl Phrase {
 mod tests {
     use super::*;
 
-    fn told(tag: &str, minutes: u64) -> String {
-        let phrases = Phrases::embedded(Locale::lookup(tag).unwrap()).unwrap();
-        phrases.minutes(Duration::from_secs(60 * minutes + 59))
-    }
-
-    #[test]
-    fn minutes_are_counted_as_each_language_counts() {
-        for (tag, forms) in [
-            ("en", ["less than a minute", "1 minute", "2 minutes", "5 minutes", "10 minutes"]),
-            ("de", ["weniger als einer Minute", "1 Minute", "2 Minuten", "5 Minuten", "10 Minuten"]),
-            ("pl", ["niecałą minutę", "1 minutę", "2 minuty", "5 minut", "10 minut"]),
-            ("tr", ["bir dakikadan kısa süre", "1 dakika", "2 dakika", "5 dakika", "10 dakika"]),
-            ("ja", ["1分未満", "1分", "2分", "5分", "10分"]),
-            ("ar", ["أقل من دقيقة", "دقيقة واحدة", "دقيقتين", "5 دقائق", "10 دقائق"]),
-        ] {
-            assert_eq!([0, 1, 2, 5, 10].map(|minutes| told(tag, minutes)), forms, "{tag}");
-        }
-        assert_eq!(told("pl", 4), "4 minuty");
-    }
-
     #[test]
     fn every_language_has_every_form_its_numbers_need() {
         let english = Phrases::embedded(Locale::ENGLISH).unwrap();
         for locale in Locale::all() {
             let phrases = Phrases::embedded(locale).unwrap();
             assert!(phrases.names().eq(english.names()), "{}", locale.tag());
-            assert!(!phrases.minutes.under.is_empty());
-            for category in &phrases.minutes.categories[1..] {
-                assert!(phrases.minutes.forms.contains_key(*category), "{} {category}", locale.tag());
-            }
+            assert!(phrases.minutes.has_every_form(), "{}", locale.tag());
         }
     }
 

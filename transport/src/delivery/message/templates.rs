@@ -22,7 +22,7 @@ use crate::config::{Config, ConfigFault};
 
 /// The project whose templates are for all, and the template that is used if none is named.
 const DEFAULT: &str = "default";
-/// Templates of all projects together: each is tried in every language when it is loaded, some 3 ms.
+/// Templates of all projects together: each is tried in every language when it is loaded, 1 ms.
 const TEMPLATES: usize = 512;
 
 /// The embedded template, made once.
