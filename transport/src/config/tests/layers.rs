@@ -56,6 +56,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("receipts.issuer", r#""authepy""#),
     ("receipts.lifetime", r#""120s""#),
     ("receipts.key_file", r#""""#),
+    ("templates.dir", r#""""#),
     ("keys.refuse_secret_in_browser", "false"),
 ];
 
@@ -120,6 +121,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("receipts.issuer", r#""acme""#),
     ("receipts.lifetime", r#""1m""#),
     ("receipts.key_file", r#""/etc/receipts.pem""#),
+    ("templates.dir", r#""/etc/authepy/templates""#),
 ];
 
 #[test]

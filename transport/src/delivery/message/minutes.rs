@@ -63,8 +63,8 @@ impl Minutes {
 
     #[cfg(test)]
     pub(super) fn has_every_form(&self) -> bool {
-        let has = |category: &&str| self.forms.contains_key(*category);
-        !self.under.is_empty() && self.categories.iter().skip(1).all(|category| has(category))
+        let mut needed = self.categories.iter().skip(1);
+        !self.under.is_empty() && needed.all(|category| self.forms.contains_key(*category))
     }
 }
 
