@@ -220,19 +220,23 @@ mod tests {
     }
 
     #[test]
-    fn peers_spread_evenly_and_differently_after_a_restart() {
+    fn peers_and_inboxes_spread_evenly_and_differently_after_a_restart() {
         const SHARDS: usize = 16;
-        const PEERS: u32 = 100_000;
-        let starts = [1, 2].map(|seed| StartKeys::draw(&mut Seeded::new(seed)));
-        let spread = starts.each_ref().map(|keys| {
-            (0..PEERS).map(|n| keys.peer_route(&Peer::from(IpAddr::from(n.to_be_bytes()))).shard(SHARDS))
-        });
-        let [first, second] = spread.map(Iterator::collect::<Vec<_>>);
-        for all in [&first, &second] {
-            let most = (0..SHARDS).map(|shard| all.iter().filter(|s| **s == shard).count()).max();
-            assert!(most <= Some(PEERS as usize / SHARDS * 5 / 4), "{most:?}");
+        const ALL: u32 = 100_000;
+        let of_peer = |keys: &StartKeys, n: u32| keys.peer_route(&Peer::from(IpAddr::from(n.to_be_bytes())));
+        let of_inbox =
+            |keys: &StartKeys, n: u32| keys.fingerprint(&format!("{n}@example.com"), Mode::Live).route();
+        for route in [&of_peer as &dyn Fn(&StartKeys, u32) -> Route, &of_inbox] {
+            let [first, second] = [1, 2].map(|seed| {
+                let keys = StartKeys::draw(&mut Seeded::new(seed));
+                (0..ALL).map(|n| route(&keys, n).shard(SHARDS)).collect::<Vec<_>>()
+            });
+            for all in [&first, &second] {
+                let most = (0..SHARDS).map(|shard| all.iter().filter(|s| **s == shard).count()).max();
+                assert!(most <= Some(ALL as usize / SHARDS * 5 / 4), "{most:?}");
+            }
+            let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+            assert!(same < ALL as usize / SHARDS * 5 / 4, "{same} stayed where they were");
         }
-        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
-        assert!(same < PEERS as usize / SHARDS * 5 / 4, "{same} peers stayed where they were");
     }
 }

@@ -69,9 +69,10 @@ pub fn start(
 fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
     // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
-    tokio::task::spawn_local(KernelDrop::new(lane, seconds?).run());
+    let kernel = KernelDrop::new(lane, seconds?);
+    tokio::task::spawn_local(kernel.clone().run());
     for socket in doors.udp {
-        let endpoint = endpoint(lane, doors.lanes, doors.quic.clone(), socket)?;
+        let endpoint = endpoint(lane, &kernel, doors.lanes, doors.quic.clone(), socket)?;
         tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
@@ -88,11 +89,17 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
     Ok(())
 }
 
-fn endpoint(lane: &Lane, lanes: usize, quic: quinn::ServerConfig, socket: UdpSocket) -> io::Result<Endpoint> {
+fn endpoint(
+    lane: &Lane,
+    kernel: &Rc<KernelDrop>,
+    lanes: usize,
+    quic: quinn::ServerConfig,
+    socket: UdpSocket,
+) -> io::Result<Endpoint> {
     let (runtime, index) = (Arc::new(TokioRuntime), lane.index());
     let mut config = EndpointConfig::default();
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
-    let socket = BanDrop::new(lane, runtime.wrap_udp_socket(socket)?);
+    let socket = BanDrop::new(lane, kernel, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
 }
 

@@ -21,7 +21,7 @@ pub const SEND_WINDOW_BYTES: u64 = 256 << 10;
 /// Batches of 32 receipts that a socket may drop whole, as coming from banned peers, before the lane's other
 /// tasks have their turn: some 100 µs.
 pub const DROPPED_BATCHES_PER_TURN: usize = 4;
-/// Bans that the kernel is told of, the newest: 10 KiB here, some 15 KiB in each of a lane's sockets, and a
+/// Bans that the kernel is told of, those that began or were met last: 10 KiB here, some 15 KiB in each of a lane's sockets, and a
 /// dozen comparisons for every datagram that comes in. A program may have 4,096 instructions; these take 2,320
 /// at most.
 pub const KERNEL_BANS: usize = 256;

@@ -12,12 +12,14 @@ mod common;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use common::operator::admin;
 use common::peers::{
     EXCESSIVE_LOAD, PATIENCE, Prober, Welcomed, is_answered, knock, knock_too_often, shown_out,
 };
 use common::tcp::try_connect;
 use common::{DevServer, NO_LIMITS};
 use quinn::ConnectionError;
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -92,6 +94,53 @@ async fn live_connections_of_a_banned_peer_are_closed_on_every_lane() {
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
     assert!(other.connection.close_reason().is_none());
+}
+
+/// Turns of its lane in which a connection must have been closed. The ban closes it in its own; another lane
+/// hears of it in the next; and the connection's task has one more. Anything that waits for a timer, the
+/// sweep's half second for one, comes hundreds of turns later.
+const TURNS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_connections_are_closed_within_a_few_turns_of_the_ban() {
+    let server = server(&["engine.shards=2"]);
+    let connections = || server.metric("authepy_connections");
+    for n in 0..10 {
+        let source = Ipv4Addr::new(127, 0, 3, 10 + n);
+        let other = knock(&server, BOB).await.unwrap();
+        let mut quic = Vec::new();
+        for _ in 0..6 {
+            quic.push(knock(&server, source).await.unwrap());
+        }
+        let mut tcp = Vec::new();
+        for _ in 0..6 {
+            tcp.push(try_connect(&server, &["http/1.1"], source).await.unwrap());
+        }
+        while connections() != 13 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let ban = json!({"peer": source.to_string(), "for": "1h"});
+        assert_eq!(admin(&server, "POST", "/admin/v1/bans", Some(&ban)).0, 201);
+        let mut turns = 0;
+        while connections() != 1 {
+            assert!(turns < TURNS, "{} of 12 are left", connections() - 1);
+            // An answer is a turn of its lane.
+            assert!((0..LANES).all(|lane| is_answered(&server, BOB, lane)));
+            turns += 1;
+        }
+        for Welcomed { connection, .. } in &quic {
+            shown_out(connection).await;
+        }
+        for line in &mut tcp {
+            let read = timeout(PATIENCE, line.read(&mut [0; 16])).await.expect("closed");
+            assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        }
+        assert!(other.connection.close_reason().is_none());
+        drop(other);
+        while connections() != 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::peers::{PATIENCE, is_answered, knock, knock_too_often, shown_out};
-use common::phone::client_config;
+use common::phone::{Phone, client_config};
 use common::{DevServer, NO_LIMITS};
+use serde_json::json;
 use tokio::time::timeout;
 
 const FORGER: Ipv4Addr = Ipv4Addr::new(127, 0, 5, 1);
@@ -180,6 +181,57 @@ async fn packets_of_others_sent_from_an_address_charge_it_nothing() {
         timeout(PATIENCE, knock(&server, VICTIM)).await.unwrap().expect("the victim is served");
     }
     assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn denials_are_charged_to_who_shook_hands_wherever_their_packets_seem_to_come_from() {
+    // A fourth denial in ten minutes bans.
+    let server = server(&["limits.peer.denied=3/10m"]);
+    let victim = Arc::new(UdpSocket::bind((VICTIM, 0)).unwrap());
+    let (h3, forged) = (server.h3(), victim.clone());
+    // As above: each packet behind the handshake first comes from the victim.
+    let relay = Relay::start(h3, move |far, datagram| {
+        if datagram[0] & 0x80 == 0 {
+            forged.send_to(datagram, h3).unwrap();
+        }
+        far.send(datagram).unwrap();
+    });
+    let (endpoint, connection) = relay.connect(&server).await;
+    let phone = Phone::on_quic(&server, endpoint, connection).await.with_key("rk_live_ath_wrong");
+    // The answers go to the victim, who wants none, so nobody waits for them.
+    let asking: Vec<_> = (0..6)
+        .map(|_| {
+            let phone = phone.clone();
+            tokio::spawn(async move { phone.get("/v1/x").await })
+        })
+        .collect();
+    let banned = async {
+        while is_answered(&server, FORGER, 0) || is_answered(&server, FORGER, 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, banned).await.expect("six wrong keys were the forger's");
+    let denied = server.metric("authepy_refusals_total{reason=\"invalid_key\"}");
+    assert_eq!(denied, 3, "the fourth was too many");
+    let closed = async {
+        while server.metric("authepy_connections") > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, closed).await.expect("his connection is closed, wherever it seems to be");
+    asking.into_iter().for_each(|one| one.abort());
+    let copies: Vec<_> = relay.copies.drain().collect();
+    for copy in copies.iter().cycle().take(1_000) {
+        victim.send_to(copy, h3).unwrap();
+    }
+    assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+    // His whole window is left to him.
+    let honest = Phone::connect_from(&server, VICTIM).await;
+    let mistaken = honest.with_key("rk_live_ath_wrong");
+    for _ in 0..3 {
+        assert_eq!(mistaken.get("/v1/x").await.code(), (401, "invalid-key"));
+    }
+    assert_eq!(honest.post("/v1/verifications", &json!({"recipient": "ada@example.com"})).await.status, 202);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

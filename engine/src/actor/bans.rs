@@ -57,9 +57,9 @@ pub struct BansNow<'a> {
 }
 
 impl BansNow<'_> {
-    /// Whether nobody at `address` is to be listened to.
-    pub fn cover(&self, address: IpAddr) -> bool {
-        self.table.until(address, self.now).is_some()
+    /// The network by whose ban nobody at `address` is to be listened to; the one that lasts longest.
+    pub fn covering(&self, address: IpAddr) -> Option<Prefix> {
+        self.table.covering(address, self.now).map(|(prefix, _)| prefix)
     }
 }
 

@@ -74,11 +74,17 @@ impl BanTable {
 
     /// When the longest ban that covers `address` ends; `None` if none does.
     pub fn until(&self, address: IpAddr, now: Moment) -> Option<Moment> {
+        self.covering(address, now).map(|(_, until)| until)
+    }
+
+    /// The longest ban that covers `address`, and its end.
+    pub fn covering(&self, address: IpAddr, now: Moment) -> Option<(Prefix, Moment)> {
         if self.bans.is_empty() {
             return None;
         }
-        let bans = Peer::from(address).prefixes().filter_map(|prefix| self.bans.get(&prefix));
-        bans.map(|(until, _)| *until).max().filter(|until| *until > now)
+        let end = |prefix| self.bans.get(&prefix).map(|&(until, _)| (prefix, until));
+        let bans = Peer::from(address).prefixes().filter_map(end);
+        bans.max_by_key(|(_, until)| *until).filter(|(_, until)| *until > now)
     }
 
     /// Repeats what an owner said.

@@ -11,17 +11,18 @@
 //! one source and port, so one [`RecvMeta`] is one source, however many datagrams it stands for; the next one
 //! of the same source has the same verdict, and a whole batch is judged by one reading of the clock.
 //!
-//! What the newest bans cover does not even come this far ([`KernelDrop`](super::KernelDrop)); this is what
-//! decides.
+//! What the bans cover that began or were met last does not even come this far ([`KernelDrop`], which is told of
+//! one source in each batch); this is what decides.
 //!
 //! quinn wants a socket that may change threads, and a lane's bans live and die on theirs. An endpoint's
 //! driver runs where it was spawned, on its lane's thread, so the socket finds the lane there; anywhere
 //! else it would hear everybody.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -29,11 +30,12 @@ use authepy_engine::actor::Lane;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+use super::KernelDrop;
 use crate::limits::DROPPED_BATCHES_PER_TURN;
 
 thread_local! {
-    /// The lane that runs on this thread.
-    static LANE: OnceCell<Lane> = const { OnceCell::new() };
+    /// The lane that runs on this thread, and its filters.
+    static LANE: OnceCell<(Lane, Rc<KernelDrop>)> = const { OnceCell::new() };
 }
 
 /// See the module's doc.
@@ -44,9 +46,9 @@ pub struct BanDrop {
 
 impl BanDrop {
     /// Puts the bans of `lane` in front of a socket. Called on the lane's thread.
-    pub fn new(lane: &Lane, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
+    pub fn new(lane: &Lane, kernel: &Rc<KernelDrop>, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
         LANE.with(|of_thread| {
-            of_thread.get_or_init(|| lane.clone());
+            of_thread.get_or_init(|| (lane.clone(), kernel.clone()));
         });
         Arc::new(Self { socket })
     }
@@ -69,8 +71,8 @@ impl AsyncUdpSocket for BanDrop {
     ) -> Poll<io::Result<usize>> {
         for _ in 0..DROPPED_BATCHES_PER_TURN {
             let received = ready!(self.socket.poll_recv(context, buffers, metas))?;
-            let kept = LANE.with(|lane| match lane.get().and_then(Lane::bans_now) {
-                Some(bans) => keep(buffers, metas, received, |address| bans.cover(address)),
+            let kept = LANE.with(|lane| match lane.get() {
+                Some((lane, kernel)) => keep_unbanned(lane, kernel, buffers, metas, received),
                 None => received,
             });
             if kept > 0 {
@@ -97,6 +99,27 @@ impl AsyncUdpSocket for BanDrop {
     fn may_fragment(&self) -> bool {
         self.socket.may_fragment()
     }
+}
+
+fn keep_unbanned(
+    lane: &Lane,
+    kernel: &KernelDrop,
+    buffers: &mut [IoSliceMut<'_>],
+    metas: &mut [RecvMeta],
+    received: usize,
+) -> usize {
+    let Some(bans) = lane.bans_now() else { return received };
+    let met = Cell::new(None);
+    let kept = keep(buffers, metas, received, |address| {
+        let network = bans.covering(address);
+        met.set(network.or(met.get()));
+        network.is_some()
+    });
+    drop(bans);
+    if let Some(network) = met.get() {
+        kernel.met(network);
+    }
+    kept
 }
 
 /// Moves what the others sent to the front, in its order, and returns how much that is. Buffers change

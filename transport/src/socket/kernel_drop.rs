@@ -1,15 +1,18 @@
-//! The newest bans, dropped by the kernel.
+//! The newest and busiest bans, dropped by the kernel.
 //!
 //! ```text
-//!   lane's bans ── begins ──▶ recent (256) ── at most every 50 ms ──▶ program ──▶ every UDP socket of the lane
-//!        └─ lifted, shortened, ended ──▶ does it still hold all that is dropped? ── no ──▶ filters off, at once
+//!   BanDrop ─────── met one that is not dropped ──┐
+//!   lane's bans ─┬─ begins ───────────────────────┴▶ recent (256) ── every 50 ms at most ──▶ program on every
+//!                │                                                                    UDP socket of the lane
+//!                └─ lifted, shortened, ended ──▶ still holds all that is dropped? ── no ──▶ filters off, at once
 //! ```
 //!
 //! What a socket filter drops is never queued: it costs the lane neither a wake-up nor a copy, and takes no
 //! room from others. [`BanDrop`](super::BanDrop) stays the truth. The filter may only drop what that would
 //! drop as well, so it closes late and opens early: a ban stands in it only until [`MARGIN`] before its end,
-//! and a table that has eased takes it off in the same turn, before the lane hears another datagram. Older
-//! bans than the newest, and a kernel that takes no filter, are left to userland.
+//! and a table that has eased takes it off in the same turn, before the lane hears another datagram. What finds
+//! no place, and a kernel that takes no filter, is left to userland. Who has a ban pushed out by others', to
+//! flood in their shadow, is met there, and 50 ms later the kernel drops him again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -35,7 +38,7 @@ pub struct KernelDrop {
     lane: Lane,
     /// Second descriptors of the sockets that the endpoints read.
     sockets: Vec<UdpSocket>,
-    /// The bans that began last, the newest at the back.
+    /// The bans that began or were met last, the latest at the back.
     recent: RefCell<VecDeque<Prefix>>,
     /// What the filters may drop, and until when the table said so.
     dropped: RefCell<Vec<(Prefix, Moment)>>,
@@ -75,6 +78,15 @@ impl KernelDrop {
                 }
                 None => change.await,
             }
+        }
+    }
+
+    /// A datagram of a banned network came through.
+    pub(super) fn met(&self, network: Prefix) {
+        // A kernel that takes no filter is asked again only when bans begin.
+        if !self.is_told.get() && self.dropped.borrow().iter().all(|(known, _)| *known != network) {
+            self.note(network);
+            self.changed.notify_one();
         }
     }
 

@@ -6,6 +6,7 @@ mod bans;
 mod catalog;
 #[path = "../common/mod.rs"]
 mod common;
+mod lifted;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -127,6 +127,10 @@ pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> (quinn::Endpo
 impl QuicLine {
     async fn connect(server: &DevServer, source: Ipv4Addr) -> Self {
         let (endpoint, connection) = connect_from(server, source).await;
+        Self::on(endpoint, connection).await
+    }
+
+    async fn on(endpoint: quinn::Endpoint, connection: quinn::Connection) -> Self {
         let (mut driver, requests) =
             h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
         tokio::spawn(async move { std::future::poll_fn(|context| driver.poll_close(context)).await });
@@ -175,6 +179,15 @@ impl Phone {
     /// Connects over HTTP/3 from any loopback address, with the secret live key.
     pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> Self {
         Self::on(Line::Quic(QuicLine::connect(server, source).await), server)
+    }
+
+    /// Speaks HTTP/3 on a connection that is there, with the secret live key.
+    pub async fn on_quic(
+        server: &DevServer,
+        endpoint: quinn::Endpoint,
+        connection: quinn::Connection,
+    ) -> Self {
+        Self::on(Line::Quic(QuicLine::on(endpoint, connection).await), server)
     }
 
     fn on(line: Line, server: &DevServer) -> Self {

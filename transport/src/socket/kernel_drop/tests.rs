@@ -166,7 +166,9 @@ fn a_lifted_or_shortened_ban_is_heard_in_the_same_turn_on_every_lane() {
             (format!("127.0.9.{}", 10 + index), IpAddr::from([127, 0, 9, 11 - index as u8]));
         let own: IpAddr = peer.parse().unwrap();
         // If one of them fails, the other ends as well.
-        let both = async || drop(tokio::time::timeout(PATIENCE, in_step.wait()).await.expect("both"));
+        let both = async || {
+            tokio::time::timeout(PATIENCE, in_step.wait()).await.expect("both");
+        };
         both().await;
         // Either ban may be another lane's: what this one has heard is what counts.
         let heard = async |peer: IpAddr, is_long: bool| {
@@ -236,6 +238,29 @@ fn of_many_bans_the_newest_are_in_the_kernel() {
             let is_new = n > 40 || n == 1;
             assert_eq!(kernel.is_dropped(peer(n).parse().unwrap(), 0), is_new, "{n}");
         }
+        kernel.arrives(ADA, 0);
+    });
+}
+
+#[test]
+fn a_ban_that_newer_ones_pushed_out_comes_back_when_it_is_met() {
+    on_lanes(&["127.0.0.1:0"], 1, async |_, kernel| {
+        kernel.ban("127.0.9.1", 3_600).await;
+        for n in 0..KERNEL_BANS {
+            kernel.ban(&format!("127.1.{}.{}", n / 250, n % 250 + 1), 3_600).await;
+        }
+        kernel.renew();
+        kernel.arrives(ADA, 0);
+        kernel.met("127.0.9.1".parse().unwrap());
+        kernel.renew();
+        assert!(kernel.is_dropped(ADA, 0));
+        // The one that began first has made room, until it is met itself.
+        kernel.arrives("127.1.0.1".parse().unwrap(), 0);
+        assert!(kernel.is_dropped("127.1.0.2".parse().unwrap(), 0));
+        // Nobody is dropped for having been met once his ban is over.
+        kernel.lift("127.0.9.1").await;
+        kernel.met("127.0.9.1".parse().unwrap());
+        kernel.renew();
         kernel.arrives(ADA, 0);
     });
 }
