@@ -8,14 +8,30 @@ use crate::wire::Answer;
 /// What the caller knows when it asks, and so what the answer must say.
 #[derive(Clone, Debug)]
 pub(crate) enum Expect<'a> {
-    /// A fresh inbox asked for a code.
-    Issued { recipient: &'a str, purpose: &'a str },
+    /// A code was asked for. `inbox` names what `recipient` spells, where others write to it too; `origin` is
+    /// the page's.
+    Issued { recipient: &'a str, purpose: &'a str, inbox: Option<&'a str>, origin: Option<&'a str> },
     /// A wrong code was tried while `attempts` tries were left, more than one.
     Incorrect { id: &'a str, attempts: u64 },
     /// The right code was tried, for the first time.
     Approved { id: &'a str, purpose: &'a str },
-    /// The verification is consumed.
+    /// One of several wrong codes at once: which try it was is for the group to judge.
+    Guess { id: &'a str, inbox: &'a str },
+    /// The verification is consumed, exhausted, or was never there.
     Gone,
+    /// Refused for what was asked or by whom, before any limit is looked at.
+    Denied { status: u16, code: &'a str },
+}
+
+impl Expect<'_> {
+    /// The inbox whose budget or guess ledger the request meets, if others meet it too.
+    pub(crate) fn inbox(&self) -> Option<&str> {
+        match self {
+            Self::Issued { inbox, .. } => *inbox,
+            Self::Guess { inbox, .. } => Some(inbox),
+            _ => None,
+        }
+    }
 }
 
 /// The oracle's word on one answer.
@@ -34,18 +50,31 @@ pub(crate) fn judge(expect: &Expect<'_>, answer: &Answer) -> Verdict {
     let body = answer.json();
     every_answer(&mut findings, answer);
     let refused = matches!(answer.status, 429 | 503);
-    if refused {
+    if answer.is_ban() {
+        // Whether this peer can be banned is for the world to know.
+        problem(&mut findings, 403, "banned", answer, &body);
+    } else if refused {
         refusal(&mut findings, expect, answer, &body);
     } else {
         match *expect {
-            Expect::Issued { recipient, purpose } => issued(&mut findings, recipient, purpose, answer, &body),
+            Expect::Issued { recipient, purpose, origin, .. } => {
+                issued(&mut findings, recipient, purpose, answer, &body);
+                readable_by(&mut findings, origin, answer);
+            }
             Expect::Incorrect { id, attempts } => incorrect(&mut findings, id, attempts, answer, &body),
             Expect::Approved { id, purpose } => approved(&mut findings, id, purpose, answer, &body),
+            Expect::Guess { id, .. } => guess(&mut findings, id, answer, &body),
             Expect::Gone => problem(&mut findings, 404, "verification-not-found", answer, &body),
+            Expect::Denied { status, code } => {
+                problem(&mut findings, status, code, answer, &body);
+                findings
+                    .must(code != "origin-not-allowed" || !readable(answer), "readable by a foreign page");
+            }
         }
     }
     match (findings.0.is_empty(), refused) {
         (false, _) => Verdict::Wrong(findings.0),
+        (true, _) if answer.is_ban() => Verdict::Refused(label(answer.status, &body)),
         (true, true) => Verdict::Refused(label(answer.status, &body)),
         (true, false) => Verdict::Right,
     }
@@ -94,7 +123,7 @@ fn issued(findings: &mut Findings, recipient: &str, purpose: &str, answer: &Answ
     for (name, must) in [("status", "pending"), ("channel", "email"), ("purpose", purpose)] {
         findings.member(body, name, &json!(must));
     }
-    findings.member(body, "recipient_hint", &json!(hint(recipient)));
+    findings.must(hints_at(&text(body, "recipient_hint"), recipient), "member recipient_hint");
     let bounds = [
         ("code_length", 6, 10),
         ("expires_in", 60, 600),
@@ -119,6 +148,35 @@ fn incorrect(findings: &mut Findings, id: &str, attempts: u64, answer: &Answer, 
         findings.member(body, name, must);
     }
     findings.must(body.get("receipt").is_none(), "a receipt for a wrong code");
+}
+
+/// One of several at once: compared and wrong, the last one, or too late.
+fn guess(findings: &mut Findings, id: &str, answer: &Answer, body: &Value) {
+    if answer.status != 200 {
+        return problem(findings, 404, "verification-not-found", answer, body);
+    }
+    let left = body.get("attempts_remaining").and_then(Value::as_u64);
+    let (status, reason) = if left == Some(0) { ("failed", "exhausted") } else { ("pending", "incorrect") };
+    let must = json!({"id": id, "status": status, "valid": false, "reason": reason});
+    for (name, must) in must.as_object().into_iter().flatten() {
+        findings.member(body, name, must);
+    }
+    findings.must(left.is_some(), "member attempts_remaining");
+    findings.must(body.get("receipt").is_none(), "a receipt for a wrong code");
+}
+
+fn readable(answer: &Answer) -> bool {
+    answer.headers.contains_key("access-control-allow-origin")
+}
+
+/// An accepted page may read the answer, and no cache may show it to another one.
+fn readable_by(findings: &mut Findings, origin: Option<&str>, answer: &Answer) {
+    let allowed = answer.header("access-control-allow-origin");
+    findings.must(allowed == origin, "header access-control-allow-origin");
+    let vary = answer.header("vary").unwrap_or_default();
+    findings.must(origin.is_none() || vary.to_ascii_lowercase().contains("origin"), "header vary");
+    let with_credentials = answer.headers.contains_key("access-control-allow-credentials");
+    findings.must(!with_credentials, "header access-control-allow-credentials");
 }
 
 fn approved(findings: &mut Findings, id: &str, purpose: &str, answer: &Answer, body: &Value) {
@@ -176,10 +234,15 @@ fn text(body: &Value, name: &str) -> String {
     body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// `ada@x.org` → `a***@x.org`.
-fn hint(recipient: &str) -> String {
+/// `ada@x.org` → `a***@x.org`. How a domain is cased, and how one beyond ASCII is spelled, is left open; a
+/// label that names the account is not shown.
+fn hints_at(hint: &str, recipient: &str) -> bool {
     let (local, domain) = recipient.rsplit_once('@').unwrap_or_default();
-    format!("{}***@{domain}", local.chars().take(1).collect::<String>())
+    let (shown, where_to) = hint.rsplit_once('@').unwrap_or_default();
+    let first: String = local.chars().take(1).collect();
+    let domain = domain.to_ascii_lowercase();
+    let below = format!(".{}", where_to.to_ascii_lowercase());
+    shown == format!("{first}***") && (format!(".{domain}").ends_with(&below) || !domain.is_ascii())
 }
 
 /// RFC 3339 in UTC, as far as a caller's parser would go.
