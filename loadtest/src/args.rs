@@ -38,6 +38,9 @@ pub(crate) struct Run {
     /// With the target's test keys: no mail, and the code is 000000
     #[arg(long)]
     pub(crate) test_keys: bool,
+    /// Write the report here, as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// One JSON object as the last line of stdout
     #[arg(long)]
     pub(crate) json: bool,

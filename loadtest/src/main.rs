@@ -26,6 +26,7 @@ mod admin;
 mod args;
 mod book;
 mod clock;
+mod html;
 mod isolation;
 mod limits;
 mod live;
@@ -92,6 +93,10 @@ fn run_scenario(args: &args::Run) -> Result<bool, Stopped> {
     let tally = run::run(&profile, target, server.as_mut()).map_err(unavailable)?;
     let report = report::Report::new(&profile, &tally);
     print!("{}", report.table());
+    if let Some(file) = &args.html {
+        let written = std::fs::write(file, html::page(&report));
+        written.map_err(|error| Stopped(70, format!("{}: {error}", file.display())))?;
+    }
     if args.json {
         println!("{}", report.json());
     }

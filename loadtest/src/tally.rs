@@ -212,7 +212,7 @@ impl Part {
         self.started += other.started;
         self.completed += other.completed;
         self.not_started += other.not_started;
-        self.series.add(other.series);
+        self.series.add(&other.series);
     }
 
     fn blame(&mut self, kind: String, count: u64, request_id: &str) {
@@ -231,9 +231,9 @@ impl Series {
         &mut self.0[slice]
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
-        for (nth, theirs) in other.0.into_iter().enumerate() {
-            self.at(nth).add(theirs);
+    fn add(&mut self, other: &Self) {
+        for (nth, theirs) in other.0.iter().enumerate() {
+            self.at(nth).take(theirs);
         }
     }
 }
@@ -246,14 +246,15 @@ impl Slice {
         self.latency.iter_mut().for_each(|all| all.saturating_record(micros(took)));
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what fell into another one.
+    pub(crate) fn take(&mut self, other: &Self) {
         self.right += other.right;
         self.refused += other.refused;
         self.wrong += other.wrong;
         self.completed += other.completed;
-        match (&mut self.latency, other.latency) {
+        match (&mut self.latency, &other.latency) {
             (Some(ours), Some(theirs)) => drop(ours.add(theirs)),
-            (ours @ None, theirs) => *ours = theirs,
+            (ours @ None, theirs) => ours.clone_from(theirs),
             _ => {}
         }
     }

@@ -115,3 +115,16 @@ fn a_printed_profile_is_the_run_again() {
     assert_eq!(first["profile"], second["profile"]);
     assert_eq!(first["parts"]["crowd"]["stories"]["started"], second["parts"]["crowd"]["stories"]["started"]);
 }
+
+#[test]
+fn the_report_is_one_file_that_needs_no_other() {
+    let server = StandIn::start(Fault::None);
+    let file = server.ready_file().with_file_name("report.html");
+    let output = wave(&server, &["--html", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let page = std::fs::read_to_string(&file).unwrap();
+    assert!(page.matches("<svg").count() >= 4 && page.contains("</html>"));
+    for foreign in ["http://", "https://", "<script src", "<link", "@import", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
