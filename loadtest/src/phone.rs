@@ -17,6 +17,8 @@ use crate::wire::{Answer, Question};
 
 /// Longer than the server's own deadline for a request: past it nobody is coming back.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// For a handshake: two lost packets and their pauses. A banned peer waits for all of it.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Far above any answer of the contract; a larger one is cut off and judged wrong.
 const BODY_MAX: usize = 64 * 1024;
 
@@ -166,7 +168,7 @@ impl Phone {
 
     async fn open(&self, target: &Target) -> Option<Link> {
         let connecting = self.endpoint.connect(target.h3, "localhost").ok()?;
-        let quic = timeout(PATIENCE, connecting).await.ok()?.ok()?;
+        let quic = timeout(CONNECT_PATIENCE, connecting).await.ok()?.ok()?;
         let (mut driver, send) = h3::client::new(h3_quinn::Connection::new(quic.clone())).await.ok()?;
         tokio::task::spawn_local(async move { driver.wait_idle().await });
         Some(Link { quic, send })

@@ -204,7 +204,7 @@ impl Stage {
 /// The oracle's word on the answer itself, and the world's on its being one.
 fn verdict(expect: &Expect<'_>, seen: &Seen, findings: Vec<String>, charged: bool) -> Verdict {
     let silent = |silence: Silence| match findings.is_empty() && charged {
-        true => Verdict::Refused("no answer (banned)".into()),
+        true => Verdict::Refused(format!("no answer (banned): {silence}")),
         false => Verdict::Wrong([vec![silence.to_string()], findings.clone()].concat()),
     };
     match seen {

@@ -1,5 +1,6 @@
-//! What a person sees while the run lasts: a line a second.
+//! What a person sees while the run lasts: a screen where there is one, a line a second where there is none.
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -7,12 +8,18 @@ use std::time::Duration;
 use crate::live::Live;
 use crate::profile::Profile;
 
+mod screen;
+
 /// Between two looks at whether the run is over.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Shows the run until it is over.
 pub(crate) fn watch(profile: &Profile, live: &Live, over: &AtomicBool) {
-    lines(profile, live, over);
+    // The screen asks the terminal where it stands, by way of stdout.
+    let somebody_looks = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    if !(somebody_looks && screen::show(profile, live, over).is_ok()) {
+        lines(profile, live, over);
+    }
 }
 
 /// For logs, and for whoever reads them.

@@ -176,6 +176,6 @@ mod tests {
     fn a_drawing_stays_in_its_frame() {
         let mut chart = Chart::new(Axis::linear(10.0, ""), Axis::linear(10.0, ""), "x");
         chart.line(&[(-5.0, 3.0), (20.0, 99.0)], "red", false);
-        assert!(chart.end().contains("d='M52.0 160.8L528.0 10.0'"));
+        assert!(chart.end().contains("d='M52.0 161.2L528.0 10.0'"));
     }
 }
