@@ -84,6 +84,18 @@ impl Book {
         }
     }
 
+    /// Whether those that were certainly counted before `sent` alone still fill a limit's window at `after`.
+    pub(crate) fn is_full_after(&self, limits: &[Limit], sent: Instant, after: Instant) -> bool {
+        let before = self
+            .entries
+            .iter()
+            .filter(|entry| entry.certain && entry.answered.is_some_and(|end| end <= sent));
+        let left = |limit: &Limit| {
+            before.clone().filter(|entry| after.saturating_duration_since(entry.sent) < limit.window).count()
+        };
+        limits.iter().any(|limit| left(limit) as u64 >= limit.count)
+    }
+
     /// How many others are in the limit's window: certainly, and at the most.
     fn count(&self, limit: &Limit, ticket: u64, sent: Instant, answered: Instant) -> (u64, u64) {
         let (mut certain, mut possible) = (0, 0);

@@ -1,4 +1,8 @@
 //! The oracle is the only thing between a wrong answer and a green run, so it is fed wrong ones here.
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::answers::hints_at;
 use super::*;
 
 const ID: &str = "vrf_0123456789abcdefghijAB";

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{Limit, Rules};
 use crate::random::Random;
 use crate::scenario::{Role, Scenario};
+
+mod check;
+mod knobs;
+pub(crate) use knobs::Knobs;
 
 /// Seed and knobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,37 +32,6 @@ pub(crate) struct Profile {
     /// Settings that a server is started with, and that the oracle holds it to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) server: BTreeMap<String, String>,
-}
-
-/// One role's knobs. What a scenario does not use is zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Knobs {
-    /// Stories a second, on average.
-    pub(crate) rate: f64,
-    /// Source addresses.
-    pub(crate) peers: usize,
-    /// Inboxes that an attack is about.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) inboxes: usize,
-    /// Guesses at one code at once.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) burst: usize,
-    /// Share of sign-ups that try a wrong code first.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) wrong_share: f64,
-    /// Share of sign-ups that try the right code again afterwards.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) replay_share: f64,
-    /// Times the rate in the middle third of the run; 0 for no spike.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) spike: f64,
-    /// Every sign-up on a connection of its own, instead of one kept by each peer.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) fresh: bool,
-    /// With the secret key, instead of the restricted one.
-    #[serde(skip_serializing_if = "is_default")]
-    pub(crate) backend: bool,
 }
 
 /// How start times are spread over the run.
@@ -84,17 +56,6 @@ pub(crate) struct Plan {
 
 /// What 127.x.y.z has room for, for each role and seed.
 const PEERS_MAX: usize = 65_000;
-/// A schedule is held in memory, 32 bytes a story, and so is what the oracle must remember of each.
-const STORIES_MAX: f64 = 2e6;
-/// Guesses at once are tasks at once.
-const BURST_MAX: usize = 64;
-
-impl Knobs {
-    /// What people do.
-    pub(crate) fn honest() -> Self {
-        Self { wrong_share: 0.2, replay_share: 0.1, ..Self::default() }
-    }
-}
 
 impl Profile {
     /// From TOML or JSON text.
@@ -131,56 +92,6 @@ impl Profile {
         }
         *self = all.try_into().map_err(|error| blame(&error))?;
         Ok(())
-    }
-
-    /// Refuses what can't be meant, before anything is sent.
-    pub(crate) fn check(&self, rules: &Rules) -> Result<(), String> {
-        let stories: f64 = self.parts.keys().map(|role| self.expected(*role)).sum();
-        let holds = [
-            (self.seconds > 0.0, "seconds must be above 0"),
-            (stories <= STORIES_MAX, "that is over 2 million stories"),
-            (self.in_flight > 0, "in_flight must be above 0"),
-            ((1..=64).contains(&self.threads), "threads is between 1 and 64"),
-            (!self.parts.is_empty(), "nobody acts"),
-            (rules.first_ban.as_secs_f64() > self.seconds, "bans.first must outlast the run"),
-        ];
-        holds.iter().find(|(held, _)| !held).map_or(Ok(()), |(_, problem)| Err((*problem).to_owned()))?;
-        self.parts.iter().try_for_each(|(role, knobs)| {
-            self.check_part(*role, knobs, rules).map_err(|problem| format!("{}: {problem}", role.name()))
-        })
-    }
-
-    fn check_part(&self, role: Role, knobs: &Knobs, rules: &Rules) -> Result<(), String> {
-        let share = |share: f64| (0.0..=1.0).contains(&share);
-        let about = matches!(role, Role::Guessers | Role::Mutators | Role::Bombers);
-        let holds = [
-            (knobs.rate > 0.0 && knobs.rate.is_finite(), "rate must be above 0"),
-            ((1..=PEERS_MAX).contains(&knobs.peers), "peers is between 1 and 65000"),
-            (share(knobs.wrong_share) && share(knobs.replay_share), "a share is between 0 and 1"),
-            (!about || knobs.inboxes > 0, "inboxes must be above 0"),
-            (role != Role::Guessers || (1..=BURST_MAX).contains(&knobs.burst), "burst is between 1 and 64"),
-        ];
-        holds.iter().find(|(held, _)| !held).map_or(Ok(()), |(_, problem)| Err((*problem).to_owned()))?;
-        // Who is honest stays within the limits, or its refusals would say nothing about the server.
-        let each = (self.expected(role) / knobs.peers as f64).ceil() as u64;
-        let tight = |limits: &[Limit], uses: u64| limits.iter().any(|limit| limit.count < each * uses);
-        let asks = tight(&rules.peer_issue, 1) || tight(&rules.peer_check, 3);
-        let connects = tight(&rules.peer_handshake, 1) && (knobs.fresh || role == Role::Migrants);
-        if role.is_honest() && (asks && !knobs.backend || connects) {
-            return Err(format!(
-                "{each} sign-ups of one peer are more than its limits allow; give it more peers"
-            ));
-        }
-        Ok(())
-    }
-
-    /// How many stories of a role to expect.
-    fn expected(&self, role: Role) -> f64 {
-        let part = |knobs: &Knobs| {
-            let spike = if knobs.spike > 0.0 { (2.0 + knobs.spike) / 3.0 } else { 1.0 };
-            knobs.rate * self.seconds * spike
-        };
-        self.parts.get(&role).map_or(0.0, part)
     }
 
     /// Every story in order of its start. Each role's times come from their own stream of the seed, so that
@@ -238,10 +149,6 @@ impl Profile {
     pub(crate) fn choice(&self, purpose: &str, n: u64) -> Random {
         Random::new(self.seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15), purpose)
     }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use clap::ValueEnum;
 
 use super::*;
+use crate::limits::Rules;
 
 fn wave(seed: u64) -> Profile {
     let mut profile = Scenario::SignupWave.profile();

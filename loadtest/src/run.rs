@@ -1,5 +1,4 @@
 //! Threads and their order: connect, then keep the beat, then gather, then compare with the server's own counts.
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,7 +11,6 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::admin::metric;
 use crate::clock;
 use crate::live::Live;
 use crate::maildir::Maildir;
@@ -29,12 +27,13 @@ use crate::target::{Codes, Target};
 use crate::view;
 use crate::world::World;
 
+mod books;
+use books::Books;
+
 /// Between "all connected" and the first story.
 const BREATH: Duration = Duration::from_millis(50);
 /// Connections opened at once before the run: a queue at the server, not a flood.
 const CONNECTING: usize = 32;
-/// How long the server may take to say in its counters what it said in its answers.
-const SETTLING: Duration = Duration::from_secs(10);
 
 /// Runs the profile to its end. An error means that the run never began.
 pub(crate) fn run(profile: &Profile, target: Target, server: Option<&mut Server>) -> Result<Tally, String> {
@@ -175,61 +174,6 @@ async fn connect(stage: &Rc<Stage>, thread: usize) -> Result<(), String> {
 
 fn opened(done: Option<Result<Result<(), String>, tokio::task::JoinError>>) -> Result<(), String> {
     done.map_or(Ok(()), |done| done.map_err(|_| "a phone panicked".to_owned())?)
-}
-
-/// What both ends counted, compared.
-struct Books {
-    mails: Option<u64>,
-    bans: Option<u64>,
-}
-
-impl Books {
-    fn open(shared: &Shared) -> Self {
-        let read = |name| shared.target.admin.and_then(|admin| metric(admin, name));
-        Self { mails: read("authepy_mail_total"), bans: read("authepy_bans_active") }
-    }
-
-    /// Every mail that was promised is there, and no other; the server says the same of mails and bans.
-    fn close(self, shared: &Shared, tally: &mut Tally) {
-        let promised = shared.world.accepted();
-        let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
-        if let Some(mails) = &shared.mails {
-            let complete = || mails.counts() == promised;
-            settle(complete);
-            let found = mails.counts();
-            let count = |all: &BTreeMap<String, u64>, to: &String| all.get(to).copied().unwrap_or(0);
-            let beyond = |all: &BTreeMap<String, u64>, other: &BTreeMap<String, u64>| {
-                all.iter().map(|(to, n)| n.saturating_sub(count(other, to))).sum::<u64>()
-            };
-            tally.blame("mail: promised and not found", beyond(&promised, &found));
-            tally.blame("mail: found and not promised", beyond(&found, &promised));
-            tally.blame("mail: news of the outbox lost, nothing is proved", u64::from(mails.has_missed()));
-            tally.agreed.push(("mails promised, mails found", sum(&promised), sum(&found)));
-        }
-        let Some(admin) = shared.target.admin else { return };
-        let since = |before: Option<u64>, name| Some(metric(admin, name)?.saturating_sub(before?));
-        let mut compare = |name: &'static str, kind, ours: u64, before: Option<u64>, metric: &'static str| {
-            settle(|| since(before, metric) == Some(ours));
-            if let Some(theirs) = since(before, metric) {
-                tally.agreed.push((name, ours, theirs));
-                tally.blame(kind, ours.abs_diff(theirs));
-            }
-        };
-        if shared.mails.is_some() {
-            let (name, kind) = ("mails promised, authepy_mail_total", "metrics: authepy_mail_total");
-            compare(name, kind, sum(&promised), self.mails, "authepy_mail_total");
-        }
-        let (name, kind) = ("peers gone silent, authepy_bans_active", "metrics: authepy_bans_active");
-        compare(name, kind, shared.world.banned(), self.bans, "authepy_bans_active");
-    }
-}
-
-/// Waits until it holds, or long enough.
-fn settle(holds: impl Fn() -> bool) {
-    let begun = clock::now();
-    while !holds() && clock::now().saturating_duration_since(begun) < SETTLING {
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Thousands of phones are thousands of sockets.

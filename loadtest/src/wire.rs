@@ -1,4 +1,6 @@
 //! Questions and answers as bytes, read independently of the server's code.
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use serde_json::{Value, json};
@@ -102,6 +104,11 @@ impl Answer {
     /// Whether a window of this policy has refused the request.
     pub(crate) fn is_limited_by(&self, policy: &str) -> bool {
         self.status == 429 && self.json().get("policy").and_then(Value::as_str) == Some(policy)
+    }
+
+    /// How long to wait, where it says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.parse().ok().map(|seconds: u32| Duration::from_secs(seconds.into()))
     }
 
     /// Whether it says that its peer is banned.

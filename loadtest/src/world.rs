@@ -13,12 +13,14 @@ use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::book::{Book, Counted, Ruling};
-use crate::limits::{Limit, Rules};
+use crate::book::{Book, Counted};
+use crate::limits::Rules;
 use crate::oracle::Expect;
 use crate::wire::{Answer, Seen};
 
+mod inbox;
 mod peer;
+use inbox::InboxModel;
 use peer::{PeerModel, Policy};
 
 /// All that happened so far, as the server must see it. Shared by all workers; bounded by the schedule.
@@ -33,14 +35,6 @@ struct State {
     inboxes: HashMap<String, InboxModel>,
     /// Mails that must be there in the end, by the address as typed.
     accepted: BTreeMap<String, u64>,
-}
-
-/// One inbox, however it is spelled.
-#[derive(Default)]
-struct InboxModel {
-    mails: Book,
-    shares: HashMap<Ipv4Addr, Book>,
-    guesses: Book,
 }
 
 /// The lines of one request in the books.
@@ -105,7 +99,7 @@ impl World {
             findings.push("403 banned for a caller without a peer".to_owned());
         }
         if let Some(inbox) = expect.inbox().and_then(|name| state.inboxes.get_mut(name)) {
-            findings.extend(inbox.hear(&self.rules, peer, expect, lines, span, seen));
+            findings.extend(inbox.hear(&self.rules, peer, lines, span, seen));
         }
         if let (Expect::Issued { recipient, .. }, Seen::Answer(Answer { status: 202, .. })) = (expect, seen) {
             *state.accepted.entry((*recipient).to_owned()).or_default() += 1;
@@ -138,72 +132,6 @@ fn policy(expect: &Expect<'_>) -> Option<Policy> {
 }
 
 type Span = (Instant, Instant);
-
-impl InboxModel {
-    fn hear(
-        &mut self,
-        rules: &Rules,
-        peer: Option<Ipv4Addr>,
-        expect: &Expect<'_>,
-        lines: &Lines,
-        (sent, answered): Span,
-        seen: &Seen,
-    ) -> Option<String> {
-        let ruling = |book: &Book, limits: &[Limit], ticket: Option<u64>| {
-            ticket.map_or(Ruling::MustAccept, |ticket| book.ruling(limits, ticket, sent, answered))
-        };
-        let budget = ruling(&self.mails, &rules.recipient_issue, lines.mails);
-        let share = peer.and_then(|peer| self.shares.get(&peer));
-        let share =
-            share.map_or(Ruling::MustAccept, |book| ruling(book, &rules.recipient_peer_issue, lines.share));
-        let finding = match seen {
-            Seen::Answer(answer) if answer.status == 202 && budget == Ruling::MustRefuse => {
-                Some("a mail past limits.recipient.issue".to_owned())
-            }
-            Seen::Answer(answer) if answer.status == 202 && share == Ruling::MustRefuse => {
-                Some("a mail past limits.recipient_peer.issue".to_owned())
-            }
-            Seen::Answer(answer) if answer.status == 202 => self.digits(rules, (sent, answered), answer),
-            Seen::Answer(answer)
-                if answer.is_limited_by("recipient") && [budget, share] == [Ruling::MustAccept; 2] =>
-            {
-                Some("429 recipient while the inbox had room".to_owned())
-            }
-            _ => None,
-        };
-        let counted = |status: u16| match seen {
-            Seen::Answer(answer) if answer.status == status => Counted::Yes,
-            Seen::Answer(_) => Counted::No,
-            Seen::Nothing(_) => Counted::Perhaps,
-        };
-        close(&mut self.mails, lines.mails, answered, counted(202));
-        close(&mut self.guesses, lines.guess, answered, counted(200));
-        if let Some(book) = peer.and_then(|peer| self.shares.get_mut(&peer)) {
-            close(book, lines.share, answered, counted(202));
-        }
-        debug_assert!(expect.inbox().is_some());
-        finding
-    }
-
-    /// Whether a new code is as long as the guesses at this inbox demand, and no longer.
-    fn digits(&self, rules: &Rules, (sent, answered): Span, answer: &Answer) -> Option<String> {
-        // No line of its own: an issue is no guess.
-        let at = |factor: u64| {
-            let times = |limit: &Limit| Limit { count: limit.count * factor, ..*limit };
-            let limits: Vec<_> = rules.guess.iter().map(times).collect();
-            self.guesses.ruling(&limits, 0, sent, answered)
-        };
-        let least = |must: Ruling| match () {
-            () if at(2) >= must => 10,
-            () if at(1) >= must => 8,
-            () => 6,
-        };
-        let bounds = least(Ruling::MustRefuse)..=least(Ruling::Either);
-        let length = answer.json().get("code_length").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let text = || format!("{length} digits where the guesses at the inbox demand {}", bounds.start());
-        (!bounds.contains(&length)).then(text)
-    }
-}
 
 fn close(book: &mut Book, ticket: Option<u64>, answered: Instant, counted: Counted) {
     if let Some(ticket) = ticket {

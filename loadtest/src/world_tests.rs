@@ -122,3 +122,22 @@ fn denials_past_their_window_must_be_429() {
     assert_eq!(play.hear(&denied, &answer(403, "", 0)), NONE);
     assert_eq!(play.hear(&denied, &answer(403, "", 0)), ["403 for one past limits.peer.denied"]);
 }
+
+#[test]
+fn a_wait_that_is_not_enough_is_seen() {
+    let waits = |seconds: &'static str, policy| {
+        let Seen::Answer(mut answer) = answer(429, policy, 0) else { panic!() };
+        answer.headers.insert("retry-after", http::HeaderValue::from_static(seconds));
+        Seen::Answer(answer)
+    };
+    let mut play = Play::new(&[("limits.peer.issue", "1/1m")]);
+    assert_eq!(play.hear(&issue(None), &answer(202, "", 6)), NONE);
+    play.now += Duration::from_secs(20);
+    assert_eq!(play.hear(&issue(None), &waits("39", "peer")), ["retry-after that is not enough"]);
+    assert_eq!(play.hear(&issue(None), &waits("40", "peer")), NONE);
+    let mut play = Play::new(&[("limits.recipient.issue", "1/10m")]);
+    assert_eq!(play.hear(&issue(Some("ada")), &answer(202, "", 6)), NONE);
+    let short = play.hear(&issue(Some("ada")), &waits("598", "recipient"));
+    assert_eq!(short, ["retry-after that is not enough"]);
+    assert_eq!(play.hear(&issue(Some("ada")), &waits("600", "recipient")), NONE);
+}

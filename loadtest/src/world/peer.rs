@@ -82,7 +82,9 @@ impl PeerModel {
         };
         let asked = policy.map_or(Ruling::MustAccept, |policy| ruling(policy, activity));
         let refused = ruling(Policy::Denied, denied);
-        let findings = self.findings(rules, policy, (asked, refused), span, seen);
+        let mut findings = self.findings(rules, policy, (asked, refused), span, seen);
+        let full = policy.filter(|_| asked != Ruling::MustAccept).unwrap_or(Policy::Denied);
+        findings.extend(self.too_short_a_wait(rules, full, span, seen));
         self.note_strike(rules, policy, (activity, denied), (asked, refused), span, seen);
         let (asked, refused) = counted((asked, refused), seen);
         if let Some(policy) = policy {
@@ -124,6 +126,15 @@ impl PeerModel {
             }
         }
         findings
+    }
+
+    /// Whoever waits as long as told must find room.
+    fn too_short_a_wait(&self, rules: &Rules, full: Policy, span: Span, seen: &Seen) -> Option<String> {
+        let Seen::Answer(answer) = seen else { return None };
+        let wait = answer.retry_after().filter(|_| answer.is_limited_by("peer"))?;
+        let book = &self.books[full as usize];
+        let still_full = book.is_full_after(full.limits(rules), span.0, span.1 + wait);
+        still_full.then(|| "retry-after that is not enough".to_owned())
     }
 
     /// No answer is right from the strike on that bans, and only then.
