@@ -31,6 +31,7 @@ pub(crate) fn page(report: &Report<'_>) -> String {
 fn body(out: &mut String, report: &Report<'_>) -> std::fmt::Result {
     head(out, report)?;
     tiles(out, report)?;
+    tables::wrong(out, report)?;
     out.push_str("<section class=charts>");
     for plot in [plots::latency, plots::percentiles, plots::outcomes, plots::throughput] {
         out.push_str(&plot(report));
@@ -39,7 +40,6 @@ fn body(out: &mut String, report: &Report<'_>) -> std::fmt::Result {
     tables::roles(out, report)?;
     tables::waits(out, report)?;
     tables::refusals(out, report)?;
-    tables::wrong(out, report)?;
     tables::agreed(out, report)?;
     let profile = escape(&report.profile.print());
     write!(out, "<details><summary>Profile: save it, and <code>run --profile FILE</code> is this run again")?;

@@ -76,6 +76,9 @@ fn an_inbox_that_gets_one_mail_more_or_one_less_is_seen() {
 fn codes_must_grow_with_the_guesses_at_their_inbox() {
     let mut play = Play::new(&[("limits.recipient.guess", "3/1d")]);
     let ada = issue(Some("ada"));
+    let long = play.hear(&ada, &answer(202, "", 8));
+    assert_eq!(long, ["8 digits where the guesses at the inbox demand 6"], "nobody has guessed");
+    let mut play = Play::new(&[("limits.recipient.guess", "3/1d")]);
     let guess = Expect::Guess { id: "vrf_x", inbox: "ada" };
     for _ in 0..3 {
         assert_eq!(play.hear(&ada, &answer(202, "", 6)), NONE);

@@ -67,20 +67,22 @@ impl InboxModel {
         finding
     }
 
-    /// Whether a new code is as long as the guesses at this inbox demand, and no longer.
+    /// Whether a new code is as long as the guesses at this inbox demand. It may be longer once there are any,
+    /// as a server may count those that are still to come; at an inbox nobody guesses at, it may not.
     fn digits(&self, rules: &Rules, (sent, answered): Span, answer: &Answer) -> Option<String> {
         // No line of its own: an issue is no guess.
-        let at = |factor: u64| {
-            let times = |limit: &Limit| Limit { count: limit.count * factor, ..*limit };
-            let limits: Vec<_> = rules.guess.iter().map(times).collect();
-            self.guesses.ruling(&limits, 0, sent, answered)
-        };
-        let least = |must: Ruling| match () {
-            () if at(2) >= must => 10,
-            () if at(1) >= must => 8,
+        let at = |limits: Vec<Limit>| self.guesses.ruling(&limits, 0, sent, answered);
+        let times =
+            |factor| rules.guess.iter().map(move |limit| Limit { count: limit.count * factor, ..*limit });
+        let [once, twice] = [1, 2].map(|factor| at(times(factor).collect()));
+        let any = at(times(1).map(|limit| Limit { count: 1, ..limit }).collect());
+        let digits = |twice, once| match () {
+            () if twice => 10,
+            () if once => 8,
             () => 6,
         };
-        let bounds = least(Ruling::MustRefuse)..=least(Ruling::Either);
+        let bounds = digits(twice == Ruling::MustRefuse, once == Ruling::MustRefuse)
+            ..=digits(twice != Ruling::MustAccept, any != Ruling::MustAccept);
         let length = answer.json().get("code_length").and_then(serde_json::Value::as_u64).unwrap_or(0);
         let text = || format!("{length} digits where the guesses at the inbox demand {}", bounds.start());
         (!bounds.contains(&length)).then(text)
