@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Run(Run),
     /// Print a scenario's profile as TOML, to be changed and run with --profile
     Profile(Chosen),
+    /// Figures beside those of peers, on this machine: ratios within one run. Needs the programs of `benches`
+    /// beside this one: cargo build --release --workspace
+    Compare(Compare),
     /// A backend's sign-ups alone, then the same beside a flood through a restricted key
     ClassIsolation(ClassIsolation),
 }
@@ -42,6 +45,16 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
     /// One JSON object as the last line of stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Compare {
+    /// Short windows: figures to look at, not to quote
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// One JSON object as the last line of stdout; null for what is not measured
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -26,6 +26,7 @@ mod admin;
 mod args;
 mod book;
 mod clock;
+mod compare;
 mod html;
 mod isolation;
 mod limits;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
             print!("{}", profile.print());
             true
         }),
+        args::Command::Compare(args) => compare::run(&args).map(|()| true).map_err(unavailable),
         args::Command::ClassIsolation(args) => class_isolation(&args),
     };
     match held {

@@ -177,7 +177,7 @@ fn opened(done: Option<Result<Result<(), String>, tokio::task::JoinError>>) -> R
 }
 
 /// Thousands of phones are thousands of sockets.
-fn raise_descriptors() {
+pub(crate) fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let _as_many_as_there_are = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

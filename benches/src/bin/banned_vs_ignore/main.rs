@@ -64,6 +64,9 @@ struct Bench {
     /// Rounds of two windows
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// One JSON object as the last line
+    #[arg(long)]
+    json: bool,
     /// Datagrams sent in a window
     #[arg(long, default_value_t = 300_000)]
     datagrams: u64,
@@ -122,6 +125,9 @@ fn bench(bench: &Bench) -> Result<(), String> {
     }
     let (median, least, most) = spread::spread(ratios);
     println!("| ignore() ÷ banned, within a round | {median:.1} ({least:.1}–{most:.1}) |");
+    if bench.json {
+        println!("{}", serde_json::json!({ "banned_vs_ignore": 1.0 / median }));
+    }
     Ok(())
 }
 

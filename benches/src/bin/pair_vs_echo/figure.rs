@@ -3,6 +3,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use authepy_benches::spread::spread;
+use serde_json::{Value, json};
 
 /// One window.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,19 @@ pub(crate) fn rows(connections: usize, streams: usize, rounds: &[Round]) -> Stri
     out
 }
 
+/// A grid's medians for programs: µs of server CPU for an echo and for the mean of issue and check, and their
+/// ratio within a round.
+pub(crate) fn json(rounds: &[Round]) -> Value {
+    let median =
+        |figure: &dyn Fn(&Round) -> Option<f64>| spread(rounds.iter().filter_map(figure).collect()).0;
+    let pair = |round: &Round| round.pair.map(|(issue, check)| mean(issue, check).micros());
+    json!({
+        "echo_us": median(&|round| Some(round.echo.micros())),
+        "pair_us": median(&pair),
+        "ratio": median(&|round| Some(pair(round)? / round.echo.micros())),
+    })
+}
+
 /// As if every issue had been followed by its check: both weigh the same, whatever their windows held.
 fn mean(issue: Sample, check: Sample) -> Sample {
     let scale = |n: u64| (n as f64 * issue.requests as f64 / check.requests as f64) as u64;
@@ -88,6 +102,13 @@ mod tests {
     fn issue_and_check_weigh_the_same_in_the_pair() {
         let (issue, check) = (sample(1000, 10_000_000), sample(500, 10_000_000));
         assert!((mean(issue, check).micros() - 15.0).abs() < 0.01, "10 µs and 20 µs");
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let pair = Some((sample(100, 1_000_000), sample(100, 2_000_000)));
+        let figures = json(&[Round { echo: sample(100, 500_000), pair }]);
+        assert_eq!(figures, json!({"echo_us": 5.0, "pair_us": 15.0, "ratio": 3.0}));
     }
 
     #[test]

@@ -71,6 +71,9 @@ struct Bench {
     /// Connections x streams
     #[arg(long, value_delimiter = ',', default_value = "1x1,8x8,64x1,16x16", value_parser = grid)]
     grid: Vec<(usize, usize)>,
+    /// One JSON object, by grid, as the last line
+    #[arg(long)]
+    json: bool,
     /// Only the echo, without a server: is the yardstick itself steady?
     #[arg(long)]
     echo_only: bool,
@@ -110,6 +113,7 @@ fn bench(bench: &Bench) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     println!("{}\n{}", spread::machine(), figure::HEAD);
+    let mut all = serde_json::Map::new();
     for &(connections, streams) in &bench.grid {
         let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
             let echo_client = Client::connect(&echo.ready, None, connections, streams).await?;
@@ -120,6 +124,10 @@ fn bench(bench: &Bench) -> Result<(), String> {
             pair_rounds(bench, (&echo, &echo_client), (authepy, &client)).await
         }))?;
         print!("{}", figure::rows(connections, streams, &rounds));
+        all.insert(format!("{connections}x{streams}"), figure::json(&rounds));
+    }
+    if bench.json {
+        println!("{}", serde_json::Value::Object(all));
     }
     Ok(())
 }
