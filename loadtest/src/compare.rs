@@ -1,7 +1,8 @@
 //! `compare`: this server's figures beside those of peers, from one command.
 //!
 //! ```text
-//!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo, with one lane and with two
+//!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo, with one lane and with two;
+//!                               a whole sign-in ÷ a connection and one echo
 //!   banned_vs_ignore (benches)  a banned peer's Initial ÷ quinn's ignore()
 //!   idle (here)                 what a connection costs that nobody uses
 //! ```
@@ -42,16 +43,17 @@ pub(crate) fn run(args: &Compare) -> Result<(), String> {
     let mut figures: Map<String, Value> =
         NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
     let windows = if args.quick { ["3", "0.5"] } else { ["5", "3"] };
-    let pair = |lanes: &str, grid: &str| {
+    let pair = |lanes: &str, grid: &str, more: &[&str]| {
         let lanes = format!("engine.shards={lanes}");
         let options = ["--rounds", windows[0], "--window", windows[1], "--set", &lanes, "--grid", grid];
-        bench(&authepy, "pair_vs_echo", &options)
+        bench(&authepy, "pair_vs_echo", &[&options, more].concat())
     };
-    let one = pair("1", "8x8,64x1,16x16")?;
+    let one = pair("1", "8x8,64x1,16x16", &["--sign-ins"])?;
+    figures["signin_vs_quinn_hello"] = one["sign_in"]["ratio"].clone();
     for grid in ["16x16", "8x8", "64x1"] {
         figures[&format!("h3_{grid}_vs_quinn")] = one[grid]["ratio"].clone();
     }
-    let two = pair("2", "64x1,16x16")?;
+    let two = pair("2", "64x1,16x16", &[])?;
     for grid in ["16x16", "64x1"] {
         let cost = |of: &Value| of[grid]["pair_us"].as_f64();
         figures[&format!("two_lanes_vs_one_{grid}")] = json!(ratio(cost(&two), cost(&one)));

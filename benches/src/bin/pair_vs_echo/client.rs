@@ -1,5 +1,6 @@
 //! The measuring client: closed loop, hand-framed, one thread.
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use quinn::Connection;
 use tokio::task::JoinSet;
 
 use crate::frame;
+
+mod sign_in;
 
 /// Above any answer measured here.
 pub(crate) const ANSWER_MAX: usize = 16 * 1024;
@@ -26,7 +29,8 @@ pub(crate) enum Work {
 /// C connections to one server, S requests at a time on each.
 pub(crate) struct Client {
     // Dropping it would close the socket.
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
+    address: SocketAddr,
     connections: Vec<Connection>,
     streams: usize,
     supply: Rc<Supply>,
@@ -67,7 +71,7 @@ impl Client {
             next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
             ids: RefCell::default(),
         };
-        Ok(Self { _endpoint: endpoint, connections: open, streams, supply: Rc::new(supply) })
+        Ok(Self { endpoint, address: ready.h3, connections: open, streams, supply: Rc::new(supply) })
     }
 
     /// Waits until the server knows the key.

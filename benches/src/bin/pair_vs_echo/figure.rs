@@ -83,6 +83,34 @@ pub(crate) fn json(rounds: &[Round]) -> Value {
     })
 }
 
+/// Two more rows: a bare visit, and a whole sign-in.
+pub(crate) fn visits(rounds: &[[Sample; 2]]) -> String {
+    let mut out = String::new();
+    for (name, at) in [("connection and echo", 0), ("connection and sign-in", 1)] {
+        let of = |figure: &dyn Fn(&[Sample; 2]) -> f64| spread(rounds.iter().map(figure).collect());
+        let cost = of(&|round| round[at].micros());
+        let ratio = of(&|round| round[at].micros() / round[0].micros());
+        let (rate, busy) = (of(&|round| round[at].rate()).0, of(&|round| round[at].busy()).0);
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            out,
+            "| new | {name} | {:.0} ({:.0}–{:.0}) | {:.2} ({:.2}–{:.2}) | {rate:.0} | {busy:.0} % |",
+            cost.0, cost.1, cost.2, ratio.0, ratio.1, ratio.2
+        );
+    }
+    out
+}
+
+/// The same for programs.
+pub(crate) fn json_of_visits(rounds: &[[Sample; 2]]) -> Value {
+    let median = |figure: &dyn Fn(&[Sample; 2]) -> f64| spread(rounds.iter().map(figure).collect()).0;
+    json!({
+        "hello_us": median(&|round| round[0].micros()),
+        "sign_in_us": median(&|round| round[1].micros()),
+        "ratio": median(&|round| round[1].micros() / round[0].micros()),
+    })
+}
+
 /// As if every issue had been followed by its check: both weigh the same, whatever their windows held.
 fn mean(issue: Sample, check: Sample) -> Sample {
     let scale = |n: u64| (n as f64 * issue.requests as f64 / check.requests as f64) as u64;

@@ -71,6 +71,9 @@ struct Bench {
     /// Connections x streams
     #[arg(long, value_delimiter = ',', default_value = "1x1,8x8,64x1,16x16", value_parser = grid)]
     grid: Vec<(usize, usize)>,
+    /// Whole sign-ins, too: a new connection, issue, check and close, beside a new connection and one echo
+    #[arg(long)]
+    sign_ins: bool,
     /// One JSON object, by grid, as the last line
     #[arg(long)]
     json: bool,
@@ -126,6 +129,12 @@ fn bench(bench: &Bench) -> Result<(), String> {
         print!("{}", figure::rows(connections, streams, &rounds));
         all.insert(format!("{connections}x{streams}"), figure::json(&rounds));
     }
+    if let (true, Some(authepy)) = (bench.sign_ins, &authepy) {
+        let rounds = sign_in_rounds(bench, &echo, authepy);
+        let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(rounds))?;
+        print!("{}", figure::visits(&rounds));
+        all.insert("sign_in".to_owned(), figure::json_of_visits(&rounds));
+    }
     if bench.json {
         println!("{}", serde_json::Value::Object(all));
     }
@@ -155,6 +164,32 @@ async fn pair_rounds(
             None => measure(echo.pid(), echo_client, Work::Echo, length).await?,
         };
         rounds.push(Round { echo: echoed, pair: Some((issue, check)) });
+    }
+    Ok(rounds)
+}
+
+/// A window of bare visits and one of sign-ins, in turn.
+async fn sign_in_rounds(
+    bench: &Bench,
+    echo: &Yardstick,
+    authepy: &Authepy,
+) -> Result<Vec<[Sample; 2]>, String> {
+    let hello = Client::connect(&echo.ready, None, 1, 1).await?;
+    let phones = Client::connect(&authepy.ready, Some(&authepy.key), 1, 1).await?;
+    phones.admitted(KEY_PATIENCE).await?;
+    let (short, length) = (Duration::from_millis(300), Duration::from_secs_f64(bench.window));
+    let visits = async |pid, client: &Client, length| {
+        let (from, before) = (cpu::now(), cpu::nanos(pid)?);
+        let requests = client.visits(length).await?;
+        let cpu = cpu::nanos(pid)?.saturating_sub(before);
+        Ok::<_, String>(Sample { requests, cpu, wall: cpu::now().duration_since(from) })
+    };
+    visits(echo.pid(), &hello, short).await?;
+    visits(authepy.pid(), &phones, short).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..bench.rounds {
+        let bare = visits(echo.pid(), &hello, length).await?;
+        rounds.push([bare, visits(authepy.pid(), &phones, length).await?]);
     }
     Ok(rounds)
 }
