@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo, with one lane and with two;
-//!                               a whole sign-in ÷ a connection and one echo
+//!                               ÷ hyper's HTTP/2 hello; a whole sign-in ÷ a connection and one echo
 //!   banned_vs_ignore (benches)  a banned peer's Initial ÷ quinn's ignore()
 //!   idle (here)                 what a connection costs that nobody uses
 //! ```
@@ -48,11 +48,12 @@ pub(crate) fn run(args: &Compare) -> Result<(), String> {
         let options = ["--rounds", windows[0], "--window", windows[1], "--set", &lanes, "--grid", grid];
         bench(&authepy, "pair_vs_echo", &[&options, more].concat())
     };
-    let one = pair("1", "8x8,64x1,16x16", &["--sign-ins"])?;
+    let one = pair("1", "8x8,64x1,16x16", &["--sign-ins", "--hyper"])?;
     figures["signin_vs_quinn_hello"] = one["sign_in"]["ratio"].clone();
     for grid in ["16x16", "8x8", "64x1"] {
         figures[&format!("h3_{grid}_vs_quinn")] = one[grid]["ratio"].clone();
     }
+    figures["h3_16x16_vs_hyper_h2"] = one["hyper_h2_16x16"]["ratio"].clone();
     let two = pair("2", "64x1,16x16", &[])?;
     for grid in ["16x16", "64x1"] {
         let cost = |of: &Value| of[grid]["pair_us"].as_f64();

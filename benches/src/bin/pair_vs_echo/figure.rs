@@ -70,6 +70,13 @@ pub(crate) fn rows(connections: usize, streams: usize, rounds: &[Round]) -> Stri
     out
 }
 
+/// The same rows where the HTTP/2 peer stands in the echo's place.
+pub(crate) fn beside_hello(rounds: &[Round]) -> String {
+    rows(16, 16, rounds)
+        .replace("| echo |", "| hyper HTTP/2 hello |")
+        .replace("| 16×16 |", "| 16×16, × hello |")
+}
+
 /// A grid's medians for programs: µs of server CPU for an echo and for the mean of issue and check, and their
 /// ratio within a round.
 pub(crate) fn json(rounds: &[Round]) -> Value {
