@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The programs of `benches` are run, not linked: what drives load must know nothing of what is measured. They
-//! pin the server to one core and the client to the other, and take medians over alternated windows.
+//! pin the server to one core and the client to the other, and take medians over alternated windows. So two
+//! lanes share one core: their ratio is what crossing costs in CPU, not what a second core gives.
 use std::path::Path;
 use std::process::{Command, Stdio};
 
