@@ -58,7 +58,7 @@ pub(crate) enum Scenario {
     ///
     /// Row A19's honest half: every connection survives, nothing is asked twice. Knobs: migrants.rate, .peers.
     MigratingPhones,
-    /// All of the above at once
+    /// Honest crowds and every attack, all at once
     MixedLaunchDay,
 }
 
