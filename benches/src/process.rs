@@ -26,6 +26,14 @@ pub struct Ready {
     pub admin_token: String,
 }
 
+impl Ready {
+    /// Of a server that has neither keys nor an operator.
+    #[must_use]
+    pub fn bare(h3: SocketAddr, ca: String) -> Self {
+        Self { h3, ca, secret_test_key: String::new(), admin: String::new(), admin_token: String::new() }
+    }
+}
+
 /// A child that does not outlive its owner.
 struct Leashed(Child);
 
@@ -142,9 +150,7 @@ impl Authepy {
         let (child, line, stdout) = start(&mut command)?;
         let addresses: serde_json::Value = parse(&line)?;
         let h3 = addresses["h3"].as_str().and_then(|h3| h3.parse().ok()).ok_or("no address")?;
-        let ca = made.cert.pem();
-        let (secret_test_key, admin, admin_token) = Default::default();
-        let ready = Ready { h3, ca, secret_test_key, admin, admin_token };
+        let ready = Ready::bare(h3, made.cert.pem());
         Ok(Self { ready, key, child, _stdout: stdout, _dir: dir })
     }
 

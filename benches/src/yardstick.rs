@@ -30,14 +30,7 @@ pub fn serve(handle: impl Fn(quinn::Incoming)) -> Result<(), String> {
         let endpoint = quinn::Endpoint::server(config, ([127, 0, 0, 1], 0).into());
         let endpoint = endpoint.map_err(|error| text(&error))?;
         let h3 = endpoint.local_addr().map_err(|error| text(&error))?;
-        let ready = serde_json::to_string(&Ready {
-            h3,
-            ca: made.cert.pem(),
-            secret_test_key: String::new(),
-            admin: String::new(),
-            admin_token: String::new(),
-        })
-        .map_err(|error| text(&error))?;
+        let ready = serde_json::to_string(&Ready::bare(h3, made.cert.pem())).map_err(|error| text(&error))?;
         writeln!(stdout(), "{ready}").map_err(|error| text(&error))?;
         while let Some(incoming) = endpoint.accept().await {
             handle(incoming);

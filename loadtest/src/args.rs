@@ -1,10 +1,10 @@
 //! The command line.
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use crate::profile::{Arrivals, Profile};
+use crate::profile::{Arrivals, Knobs, Profile};
+use crate::scenario::{Role, Scenario};
 
 /// Open-loop load over HTTP/3 with an oracle: what a caller feels, and whether every answer is right.
 #[derive(Parser)]
@@ -16,73 +16,92 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Sign-ups at a steady rate: issue, (a wrong code,) the right code, (a refused replay)
-    SignupWave(SignupWave),
+    /// Run a scenario; without a target against a server of its own, the `authepy` beside this program
+    Run(Run),
+    /// Print a scenario's profile as TOML, to be changed and run with --profile
+    Profile(Chosen),
+    /// Figures beside those of peers, on this machine: ratios within one run. Needs the programs of `benches`
+    /// beside this one: cargo build --release --workspace
+    Compare(Compare),
     /// A backend's sign-ups alone, then the same beside a flood through a restricted key
     ClassIsolation(ClassIsolation),
 }
 
 #[derive(ClapArgs)]
-pub(crate) struct SignupWave {
+pub(crate) struct Run {
     #[command(flatten)]
-    pub(crate) target: TargetArgs,
-    /// Sign-ups a second
-    #[arg(long, default_value_t = 500.0)]
-    rate: f64,
-    /// How long sign-ups keep starting
-    #[arg(long, default_value_t = 10.0)]
-    seconds: f64,
-    /// How start times are spread
-    #[arg(long, value_enum, default_value = "poisson")]
-    arrivals: Arrivals,
-    /// HTTP/3 connections, opened before the first sign-up
-    #[arg(long, default_value_t = 32)]
-    connections: usize,
-    /// Source addresses, 127.0.0.2 and up (IPv4 targets only)
-    #[arg(long, default_value_t = 1)]
-    peers: usize,
-    /// Threads, each with its own runtime and sockets
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
-    /// Sign-ups under way at once; one above the cap is reported as not started
-    #[arg(long, default_value_t = 2000)]
-    in_flight: usize,
-    /// Share of sign-ups that try a wrong code first
-    #[arg(long, default_value_t = 0.2)]
-    wrong_share: f64,
-    /// Share of sign-ups that try the right code again afterwards
-    #[arg(long, default_value_t = 0.2)]
-    replay_share: f64,
-    /// Fixes start times, recipients and choices. Recipients are `user{seed}-{n}@example.com`: a second run
-    /// against the same server wants another seed
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(crate) chosen: Chosen,
+    /// A file that holds the line `authepy dev --json` printed: load that server. Its limits are taken to be
+    /// the defaults unless the profile's [server] says otherwise
+    #[arg(long, value_name = "JSON_FILE", conflicts_with = "start")]
+    pub(crate) target: Option<PathBuf>,
+    /// Start this `authepy` instead of the one beside this program
+    #[arg(long, value_name = "PATH")]
+    pub(crate) start: Option<PathBuf>,
+    /// With the target's test keys: no mail, and the code is 000000
+    #[arg(long)]
+    pub(crate) test_keys: bool,
+    /// Write the report here, as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// One JSON object as the last line of stdout
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-impl SignupWave {
-    pub(crate) fn profile(&self) -> Profile {
-        Profile {
-            scenario: "signup-wave".into(),
-            seed: self.seed,
-            rate: self.rate,
-            seconds: self.seconds,
-            arrivals: self.arrivals,
-            connections: self.connections,
-            peers: self.peers,
-            threads: self.threads,
-            in_flight: self.in_flight,
-            wrong_share: self.wrong_share,
-            replay_share: self.replay_share,
-        }
+#[derive(ClapArgs)]
+pub(crate) struct Compare {
+    /// Short windows: figures to look at, not to quote
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// One JSON object as the last line of stdout; null for what is not measured
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to run: a scenario or a profile, and knobs turned.
+#[derive(ClapArgs)]
+pub(crate) struct Chosen {
+    /// One of the scenarios
+    #[arg(value_enum, required_unless_present = "profile")]
+    scenario: Option<Scenario>,
+    /// A profile that was printed before, TOML or JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    profile: Option<PathBuf>,
+    /// Fixes start times, addresses, recipients and choices. A second run against the same server wants another
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long stories keep starting
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Turn a knob: crowd.rate=100, in_flight=50, server.bans.strikes=3/10m. May be given again
+    #[arg(long, value_name = "KNOB=VALUE")]
+    set: Vec<String>,
+}
+
+impl Chosen {
+    /// The profile that is meant.
+    pub(crate) fn profile(&self) -> Result<Profile, String> {
+        let mut profile = match (&self.profile, self.scenario) {
+            (Some(file), _) => {
+                let blame = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+                let text = std::fs::read_to_string(file).map_err(|error| blame(&error))?;
+                Profile::parse(&text).map_err(|error| blame(&error))?
+            }
+            (None, Some(scenario)) => scenario.profile(),
+            (None, None) => return Err("neither a scenario nor a profile".into()),
+        };
+        profile.seed = self.seed.unwrap_or(profile.seed);
+        profile.seconds = self.seconds.unwrap_or(profile.seconds);
+        self.set.iter().try_for_each(|assignment| profile.set(assignment))?;
+        Ok(profile)
     }
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct ClassIsolation {
-    /// A file that holds the line `authepy dev --json` printed; its two test keys are used
+    /// A file that holds the line `authepy dev --json` printed; its two test keys are used, and its peers'
+    /// limits must be off
     #[arg(long, value_name = "JSON_FILE")]
     pub(crate) target: PathBuf,
     /// The backend's sign-ups a second, in both phases
@@ -114,53 +133,27 @@ pub(crate) struct ClassIsolation {
 impl ClassIsolation {
     /// The backend's stream in phase 1 and in phase 2, and the flood: no two share a recipient.
     pub(crate) fn profiles(&self) -> [Profile; 3] {
-        let backend = |part| Profile {
-            scenario: "class-isolation".into(),
-            seed: self.seed.wrapping_mul(3).wrapping_add(part),
-            rate: self.rate,
+        let off = ["peer.issue", "peer.check", "peer.denied", "peer.handshake"];
+        let server = off.iter().map(|limit| (format!("limits.{limit}"), "off".to_owned()));
+        let server: std::collections::BTreeMap<_, _> = server.collect();
+        let part = |nth: u64, knobs| Profile {
+            scenario: Scenario::SignupWave,
+            seed: self.seed.wrapping_mul(3).wrapping_add(nth),
             seconds: self.seconds,
             arrivals: Arrivals::Poisson,
-            connections: self.connections,
-            peers: 1,
             threads: 1,
             in_flight: 2_000,
-            wrong_share: 0.2,
-            replay_share: 0.2,
+            parts: [(Role::Crowd, Knobs { wrong_share: 0.2, replay_share: 0.2, ..knobs })].into(),
+            server: server.clone(),
         };
+        let backend = Knobs { rate: self.rate, peers: self.connections, backend: true, ..Knobs::default() };
+        let flood = Knobs { rate: self.flood_rate, peers: self.flood_connections, ..Knobs::default() };
         let flood = Profile {
-            rate: self.flood_rate,
             // Begun before the phase it is to disturb.
             seconds: self.seconds + 1.0,
-            connections: self.flood_connections,
             in_flight: self.flood_in_flight,
-            ..backend(2)
+            ..part(2, flood)
         };
-        [backend(0), backend(1), flood]
+        [part(0, backend), part(1, backend), flood]
     }
-}
-
-/// Where to, and as whom.
-#[derive(ClapArgs, Default)]
-pub(crate) struct TargetArgs {
-    /// A file that holds the line `authepy dev --json` printed; the flags below override its members
-    #[arg(long, value_name = "JSON_FILE", required_unless_present = "h3")]
-    pub(crate) target: Option<PathBuf>,
-    /// The server's UDP address; loopback only
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) h3: Option<SocketAddr>,
-    /// The CA that signed the server's certificate
-    #[arg(long, value_name = "PEM")]
-    pub(crate) ca: Option<PathBuf>,
-    /// API key of either class, live or test
-    #[arg(long)]
-    pub(crate) key: Option<String>,
-    /// Take the target's restricted key instead of its secret one
-    #[arg(long)]
-    pub(crate) restricted: bool,
-    /// Origin header; for a restricted key https://mybrand.com when left out
-    #[arg(long)]
-    pub(crate) origin: Option<String>,
-    /// Maildir the server writes to, where a live key's codes are read
-    #[arg(long, value_name = "DIR")]
-    pub(crate) outbox: Option<PathBuf>,
 }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::run;
+use crate::scenario::Role;
 use crate::tally::{Step, Tally};
 use crate::target::Target;
 
@@ -31,22 +32,22 @@ const HEAD_START: Duration = Duration::from_millis(500);
 const STAND_BACK: i32 = 10;
 
 /// The tallies of the backend alone, of the backend beside the flood, and of the flood.
-pub(crate) fn run(profiles: &[Profile; 3], [backend, page]: [Target; 2]) -> Result<[Tally; 3], String> {
+pub(crate) fn run(profiles: &[Profile; 3], target: &Target) -> Result<[Tally; 3], String> {
     let [alone, flooded, flood] = profiles;
-    let alone = run::run(alone, backend.clone())?;
+    let alone = run::run(alone, target.clone(), None)?;
     let under_way = Arc::new(AtomicBool::new(false));
     let (flooded, flood) = thread::scope(|scope| {
         let begun = under_way.clone();
         let flooding = scope.spawn(move || {
             // A thread's own threads inherit its priority. Refused, the figures are only noisier.
             let _kept = rustix::process::nice(STAND_BACK);
-            run::run_with(flood, page, || begun.store(true, Relaxed))
+            run::run_with(flood, target.clone(), None, || begun.store(true, Relaxed))
         });
         while !under_way.load(Relaxed) && !flooding.is_finished() {
             thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(HEAD_START);
-        let flooded = run::run(flooded, backend);
+        let flooded = run::run(flooded, target.clone(), None);
         (flooded, flooding.join())
     });
     Ok([alone, flooded?, flood.map_err(|_| "the flood panicked")??])
@@ -69,7 +70,7 @@ impl<'a> Comparison<'a> {
     /// The backend got right answers in both phases and nobody got a wrong one. The flood may have got
     /// nothing but refusals.
     pub(crate) fn holds(&self) -> bool {
-        self.alone.holds() && self.flooded.holds() && self.tallies[2].wrong_answers == 0
+        self.alone.holds() && self.flooded.holds() && self.tallies[2].wrong_answers() == 0
     }
 
     pub(crate) fn table(&self) -> String {
@@ -105,7 +106,8 @@ impl<'a> Comparison<'a> {
 
     /// Beside the flood ÷ alone, at the median and the 99th percentile.
     fn ratios(&self, step: Step) -> Option<[f64; 2]> {
-        let [alone, flooded] = [self.tallies[0].histogram(step)?, self.tallies[1].histogram(step)?];
+        let of = |tally: &'a Tally| tally.parts.get(&Role::Crowd)?.histogram(step);
+        let [alone, flooded] = [of(&self.tallies[0])?, of(&self.tallies[1])?];
         Some([0.5, 0.99].map(|quantile| {
             flooded.value_at_quantile(quantile) as f64 / alone.value_at_quantile(quantile).max(1) as f64
         }))
@@ -116,25 +118,25 @@ impl<'a> Comparison<'a> {
 mod tests {
     use super::*;
     use crate::oracle::Verdict;
-    use crate::profile::tests::profile;
+    use crate::scenario::Scenario;
 
     fn tally(millis: u64, verdict: &Verdict) -> Tally {
         let mut tally = Tally::default();
-        tally.latency(Step::Issue, Duration::from_millis(millis));
-        tally.count(Step::Issue, verdict, "r");
+        tally.part(Role::Crowd).latency(Step::Issue, Duration::from_millis(millis));
+        tally.part(Role::Crowd).count(Step::Issue, verdict, "r");
         tally
     }
 
     #[test]
     fn the_ratio_is_of_the_two_phases_and_the_flood_may_be_refused_but_not_misled() {
-        let profiles = [profile(1), profile(2), profile(3)];
+        let profiles = [1, 2, 3].map(|seed| Profile { seed, ..Scenario::SignupWave.profile() });
         let refused = Verdict::Refused("503 overloaded".into());
         let mut tallies = [tally(2, &Verdict::Right), tally(3, &Verdict::Right), tally(9, &refused)];
         let comparison = Comparison::new(&profiles, &tallies);
         assert!(comparison.holds());
         let ratio = comparison.json()["ratio"]["issue"]["p99"].as_f64().unwrap();
         assert!((1.49..1.51).contains(&ratio), "{ratio}");
-        assert_eq!(comparison.json()["flood"]["refused"]["issue: 503 overloaded"], 1);
+        assert_eq!(comparison.json()["flood"]["parts"]["crowd"]["refused"]["issue: 503 overloaded"], 1);
         tallies[2] = tally(9, &Verdict::Wrong(vec!["member id".into()]));
         assert!(!Comparison::new(&profiles, &tallies).holds());
         tallies[2] = Tally::default();

@@ -1,24 +1,32 @@
-//! Reads codes out of the server's Maildir, by looking into `new/` every few milliseconds.
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+//! Reads codes out of the server's Maildir, as inotify tells of its files.
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::clock;
-
-/// Time between two looks; a longer look makes the pause longer, so that reading never takes over a core.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Between two looks; what arrives meanwhile waits in the kernel.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The mails that arrived since the run began, by recipient. The files stay where they are.
 pub(crate) struct Maildir {
     new: PathBuf,
-    mails: Mutex<HashMap<String, Mail>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    mails: HashMap<String, Mail>,
+    /// One sign-up waits for one address of its own, so there are never more than are under way.
+    waiting: HashMap<String, oneshot::Sender<String>>,
+    missed: bool,
 }
 
 struct Mail {
@@ -29,58 +37,72 @@ struct Mail {
 impl Maildir {
     /// Watches from a thread of its own until the last owner is gone. Mails that are there already are old.
     pub(crate) fn watch(outbox: &Path) -> Result<Arc<Self>, String> {
-        let maildir = Arc::new(Self { new: outbox.join("new"), mails: Mutex::default() });
-        let mut seen = HashSet::new();
-        maildir.unseen(&mut seen).map_err(|error| format!("{}: {error}", maildir.new.display()))?;
+        let maildir = Arc::new(Self { new: outbox.join("new"), state: Mutex::default() });
+        let blame = |error| format!("{}: {error}", maildir.new.display());
+        let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).map_err(blame)?;
+        add_watch(&inotify, &maildir.new, WatchFlags::MOVED_TO).map_err(blame)?;
         let watched = Arc::downgrade(&maildir);
-        thread::spawn(move || look(&watched, seen));
+        thread::spawn(move || look(&watched, &inotify));
         Ok(maildir)
     }
 
-    /// The code of the first mail to `recipient`.
+    /// The code of the newest mail to `recipient`; waits for the first.
     pub(crate) async fn code_for(&self, recipient: &str, patience: Duration) -> Option<String> {
-        let arrival = async {
-            loop {
-                if let Some(code) = self.locked(|mails| mails.get(recipient).map(|mail| mail.code.clone())) {
-                    return code;
-                }
-                sleep(PAUSE).await;
+        let (sender, arrival) = oneshot::channel();
+        let here = self.locked(|state| match state.mails.get(recipient) {
+            Some(mail) => Some(mail.code.clone()),
+            None => {
+                state.waiting.insert(recipient.to_owned(), sender);
+                None
             }
-        };
-        timeout(patience, arrival).await.ok()
+        });
+        match here {
+            Some(code) => Some(code),
+            None => timeout(patience, arrival).await.ok()?.ok(),
+        }
     }
 
-    /// Mails beyond the first for one recipient: nobody asked for those.
-    pub(crate) fn surplus(&self) -> u64 {
-        self.locked(|mails| mails.values().map(|mail| mail.copies - 1).sum())
+    /// How many mails each address got.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        self.locked(|state| state.mails.iter().map(|(to, mail)| (to.clone(), mail.copies)).collect())
     }
 
-    fn unseen(&self, seen: &mut HashSet<OsString>) -> io::Result<Vec<PathBuf>> {
-        let names = fs::read_dir(&self.new)?.filter_map(|entry| Some(entry.ok()?.file_name()));
-        let fresh: Vec<_> = names.filter(|name| !seen.contains(name)).collect();
-        seen.extend(fresh.iter().cloned());
-        Ok(fresh.into_iter().map(|name| self.new.join(name)).collect())
+    /// Whether the kernel had to drop news: what was counted is then too little.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.locked(|state| state.missed)
     }
 
     fn keep(&self, (recipient, code): (String, String)) {
-        self.locked(|mails| mails.entry(recipient).or_insert(Mail { code, copies: 0 }).copies += 1);
+        self.locked(|state| {
+            if let Some(waiting) = state.waiting.remove(&recipient) {
+                let _nobody_waits_any_more = waiting.send(code.clone());
+            }
+            let mail = state.mails.entry(recipient).or_insert(Mail { code: String::new(), copies: 0 });
+            (mail.code, mail.copies) = (code, mail.copies + 1);
+        });
     }
 
-    fn locked<T>(&self, act: impl FnOnce(&mut HashMap<String, Mail>) -> T) -> T {
-        act(&mut self.mails.lock().unwrap_or_else(PoisonError::into_inner))
+    fn locked<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn look(watched: &Weak<Maildir>, mut seen: HashSet<OsString>) {
+fn look(watched: &Weak<Maildir>, inotify: &OwnedFd) {
+    let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+    let mut news = Reader::new(inotify, &mut buffer);
     while let Some(maildir) = watched.upgrade() {
-        let begun = clock::now();
-        for file in maildir.unseen(&mut seen).unwrap_or_default() {
-            if let Some(mail) = fs::read_to_string(file).ok().as_deref().and_then(read_mail) {
+        while let Ok(event) = news.next() {
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                maildir.locked(|state| state.missed = true);
+            }
+            let file = event.file_name().and_then(|name| name.to_str().ok());
+            let text = file.and_then(|name| fs::read_to_string(maildir.new.join(name)).ok());
+            if let Some(mail) = text.as_deref().and_then(read_mail) {
                 maildir.keep(mail);
             }
         }
         drop(maildir);
-        thread::sleep(PAUSE.max(begun.elapsed() * 4));
+        thread::sleep(PAUSE);
     }
 }
 
@@ -112,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn old_mails_are_ignored_new_ones_found_and_copies_counted() {
+    fn old_mails_are_ignored_and_new_ones_found_and_counted() {
         let outbox = tempfile::tempdir().unwrap();
         let new = outbox.path().join("new");
         fs::create_dir(&new).unwrap();
@@ -128,9 +150,8 @@ mod tests {
         let wait = maildir.code_for("a@example.com", Duration::from_secs(5));
         assert_eq!(runtime.block_on(wait), Some("111111".into()));
         mail("2.eml", "222222");
-        while maildir.surplus() == 0 {
+        while maildir.counts() != [("a@example.com".to_owned(), 2)].into() {
             thread::sleep(PAUSE);
         }
-        assert_eq!(maildir.surplus(), 1);
     }
 }

@@ -7,27 +7,30 @@ use std::time::Instant;
 use tokio::sync::mpsc::Sender;
 
 use crate::clock;
-use crate::profile::Plan;
-use crate::tally::Live;
+use crate::live::Live;
+use crate::profile::{Plan, Profile};
 
-/// A sign-up on its way to a worker.
+/// A story on its way to a worker.
 pub(crate) struct Start {
     pub(crate) plan: Plan,
     /// Latencies count from here, however late the rest is.
     pub(crate) intended: Instant,
 }
 
-/// Sends every sign-up to its worker at its time, or counts it as not started when `cap` are under way.
-pub(crate) fn beat(begin: Instant, schedule: Vec<Plan>, cap: usize, workers: &[Sender<Start>], live: &Live) {
-    for (plan, worker) in schedule.into_iter().zip(workers.iter().cycle()) {
+/// Sends every story to the worker of its peer at its time, or counts it as not started when as many as the
+/// cap are under way.
+pub(crate) fn beat(begin: Instant, profile: &Profile, workers: &[Sender<Start>], live: &Live) {
+    for plan in profile.schedule() {
         let intended = begin + plan.start;
         thread::sleep(intended.saturating_duration_since(clock::now()));
         let under_way = live.in_flight.fetch_add(1, Relaxed);
-        if under_way < cap && worker.try_send(Start { plan, intended }).is_ok() {
-            live.started.fetch_add(1, Relaxed);
-        } else {
+        let worker = &workers[profile.peer(plan.role, plan.n) % workers.len()];
+        let goes = under_way < profile.in_flight && worker.try_send(Start { plan, intended }).is_ok();
+        if !goes {
             live.in_flight.fetch_sub(1, Relaxed);
-            live.not_started.fetch_add(1, Relaxed);
+        }
+        if let Some(part) = live.parts.get(&plan.role) {
+            (if goes { &part.started } else { &part.not_started }).fetch_add(1, Relaxed);
         }
     }
 }

@@ -1,21 +1,38 @@
 //! What each answer must be, from what was asked and what the contract says. Knows no server code.
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::wire::Answer;
 
+mod answers;
+use answers::{approved, guess, incorrect, issued, readable, readable_by};
+
 /// What the caller knows when it asks, and so what the answer must say.
 #[derive(Clone, Debug)]
 pub(crate) enum Expect<'a> {
-    /// A fresh inbox asked for a code.
-    Issued { recipient: &'a str, purpose: &'a str },
+    /// A code was asked for. `inbox` names what `recipient` spells, where others write to it too; `origin` is
+    /// the page's.
+    Issued { recipient: &'a str, purpose: &'a str, inbox: Option<&'a str>, origin: Option<&'a str> },
     /// A wrong code was tried while `attempts` tries were left, more than one.
     Incorrect { id: &'a str, attempts: u64 },
     /// The right code was tried, for the first time.
     Approved { id: &'a str, purpose: &'a str },
-    /// The verification is consumed.
+    /// One of several wrong codes at once: which try it was is for the group to judge.
+    Guess { id: &'a str, inbox: &'a str },
+    /// The verification is consumed, exhausted, or was never there.
     Gone,
+    /// Refused for what was asked or by whom, before any limit is looked at.
+    Denied { status: u16, code: &'a str },
+}
+
+impl Expect<'_> {
+    /// The inbox whose budget or guess ledger the request meets, if others meet it too.
+    pub(crate) fn inbox(&self) -> Option<&str> {
+        match self {
+            Self::Issued { inbox, .. } => *inbox,
+            Self::Guess { inbox, .. } => Some(inbox),
+            _ => None,
+        }
+    }
 }
 
 /// The oracle's word on one answer.
@@ -34,18 +51,31 @@ pub(crate) fn judge(expect: &Expect<'_>, answer: &Answer) -> Verdict {
     let body = answer.json();
     every_answer(&mut findings, answer);
     let refused = matches!(answer.status, 429 | 503);
-    if refused {
+    if answer.is_ban() {
+        // Whether this peer can be banned is for the world to know.
+        problem(&mut findings, 403, "banned", answer, &body);
+    } else if refused {
         refusal(&mut findings, expect, answer, &body);
     } else {
         match *expect {
-            Expect::Issued { recipient, purpose } => issued(&mut findings, recipient, purpose, answer, &body),
+            Expect::Issued { recipient, purpose, origin, .. } => {
+                issued(&mut findings, recipient, purpose, answer, &body);
+                readable_by(&mut findings, origin, answer);
+            }
             Expect::Incorrect { id, attempts } => incorrect(&mut findings, id, attempts, answer, &body),
             Expect::Approved { id, purpose } => approved(&mut findings, id, purpose, answer, &body),
+            Expect::Guess { id, .. } => guess(&mut findings, id, answer, &body),
             Expect::Gone => problem(&mut findings, 404, "verification-not-found", answer, &body),
+            Expect::Denied { status, code } => {
+                problem(&mut findings, status, code, answer, &body);
+                findings
+                    .must(code != "origin-not-allowed" || !readable(answer), "readable by a foreign page");
+            }
         }
     }
     match (findings.0.is_empty(), refused) {
         (false, _) => Verdict::Wrong(findings.0),
+        (true, _) if answer.is_ban() => Verdict::Refused(label(answer.status, &body)),
         (true, true) => Verdict::Refused(label(answer.status, &body)),
         (true, false) => Verdict::Right,
     }
@@ -78,62 +108,10 @@ fn every_answer(findings: &mut Findings, answer: &Answer) {
     let kind = if answer.status >= 400 { "application/problem+json" } else { "application/json" };
     let sent = answer.header("content-type").unwrap_or_default();
     findings.must(sent.split(';').next() == Some(kind), "header content-type");
+    let quotas = answer.header("ratelimit").unwrap_or_default();
+    findings.must(!quotas.contains("recipient"), "an inbox's quota shown");
     let length = answer.header("content-length").is_none_or(|sent| sent == answer.body.len().to_string());
     findings.must(length, "header content-length");
-}
-
-fn issued(findings: &mut Findings, recipient: &str, purpose: &str, answer: &Answer, body: &Value) {
-    findings.status(202, answer);
-    let id = text(body, "id");
-    // 22 base62 characters are the fewest that hold 128 bits.
-    let secret = id.strip_prefix("vrf_").unwrap_or_default();
-    let base62 = secret.len() >= 22 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    findings.must(base62, "member id");
-    let location = answer.header("location").unwrap_or_default();
-    findings.must(location.ends_with(&format!("/v1/verifications/{id}")), "header location");
-    for (name, must) in [("status", "pending"), ("channel", "email"), ("purpose", purpose)] {
-        findings.member(body, name, &json!(must));
-    }
-    findings.member(body, "recipient_hint", &json!(hint(recipient)));
-    let bounds = [
-        ("code_length", 6, 10),
-        ("expires_in", 60, 600),
-        ("resend_in", 0, 600),
-        ("sends_remaining", 0, 100),
-        ("attempts_remaining", 1, 100),
-    ];
-    for (name, least, most) in bounds {
-        let within = body.get(name).and_then(Value::as_u64).is_some_and(|n| (least..=most).contains(&n));
-        findings.must(within, &format!("member {name}"));
-    }
-    findings.must(is_instant(&text(body, "expires_at")), "member expires_at");
-    findings.must(body.get("code").is_none(), "a code in the answer");
-}
-
-fn incorrect(findings: &mut Findings, id: &str, attempts: u64, answer: &Answer, body: &Value) {
-    findings.status(200, answer);
-    let left = attempts.saturating_sub(1);
-    let must = json!({"id": id, "status": "pending", "valid": false, "reason": "incorrect",
-                      "attempts_remaining": left});
-    for (name, must) in must.as_object().into_iter().flatten() {
-        findings.member(body, name, must);
-    }
-    findings.must(body.get("receipt").is_none(), "a receipt for a wrong code");
-}
-
-fn approved(findings: &mut Findings, id: &str, purpose: &str, answer: &Answer, body: &Value) {
-    findings.status(200, answer);
-    for (name, must) in [("id", json!(id)), ("status", json!("approved")), ("valid", json!(true))] {
-        findings.member(body, name, &must);
-    }
-    findings.must(is_instant(&text(body, "verified_at")), "member verified_at");
-    let claims = claims(&text(body, "receipt"));
-    for (name, must) in [("sub", json!(id)), ("purpose", json!(purpose)), ("amr", json!(["otp"]))] {
-        findings.must(claims.get(name) == Some(&must), &format!("receipt claim {name}"));
-    }
-    for name in ["iss", "aud", "iat", "exp", "jti"] {
-        findings.must(claims.get(name).is_some(), &format!("receipt claim {name}"));
-    }
 }
 
 fn problem(findings: &mut Findings, status: u16, code: &str, answer: &Answer, body: &Value) {
@@ -174,28 +152,6 @@ fn label(status: u16, body: &Value) -> String {
 
 fn text(body: &Value, name: &str) -> String {
     body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// `ada@x.org` → `a***@x.org`.
-fn hint(recipient: &str) -> String {
-    let (local, domain) = recipient.rsplit_once('@').unwrap_or_default();
-    format!("{}***@{domain}", local.chars().take(1).collect::<String>())
-}
-
-/// RFC 3339 in UTC, as far as a caller's parser would go.
-fn is_instant(text: &str) -> bool {
-    text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z')
-}
-
-/// A receipt's claims; `Null` when it has none to read. The signature is not looked at here.
-fn claims(receipt: &str) -> Value {
-    let mut parts = receipt.split('.');
-    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Value::Null;
-    };
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
 //! The oracle is the only thing between a wrong answer and a green run, so it is fed wrong ones here.
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::answers::hints_at;
 use super::*;
 
 const ID: &str = "vrf_0123456789abcdefghijAB";
@@ -42,7 +46,8 @@ fn with(mut body: Value, name: &str, value: Value) -> Value {
     body
 }
 
-const ISSUED: Expect<'_> = Expect::Issued { recipient: "user1-1@example.com", purpose: "login" };
+const ISSUED: Expect<'_> =
+    Expect::Issued { recipient: "user1-1@example.com", purpose: "login", inbox: None, origin: None };
 const APPROVED: Expect<'_> = Expect::Approved { id: ID, purpose: "login" };
 const INCORRECT: Expect<'_> = Expect::Incorrect { id: ID, attempts: 5 };
 
@@ -122,4 +127,46 @@ fn a_body_that_is_no_json_is_wrong() {
     let mut garbled = answer(202, &issue());
     garbled.body = "<html>".into();
     assert!(wrong(&ISSUED, &garbled).contains(&"member id".into()));
+}
+
+#[test]
+fn a_guess_at_a_time_is_incorrect_exhausted_or_too_late() {
+    let guess = Expect::Guess { id: ID, inbox: "ada" };
+    let last =
+        json!({"id": ID, "status": "failed", "valid": false, "reason": "exhausted", "attempts_remaining": 0});
+    assert_eq!(judge(&guess, &answer(200, &last)), Verdict::Right);
+    assert_eq!(judge(&guess, &answer(404, &problem(404, "verification-not-found"))), Verdict::Right);
+    let more = with(last, "attempts_remaining", json!(1));
+    assert_eq!(wrong(&guess, &answer(200, &more)), ["member reason", "member status"]);
+    assert!(wrong(&guess, &answer(200, &approval())).contains(&"a receipt for a wrong code".into()));
+}
+
+#[test]
+fn a_page_may_read_what_its_own_origin_was_answered_and_nothing_else() {
+    let page = Expect::Issued {
+        recipient: "user1-1@example.com",
+        purpose: "login",
+        inbox: None,
+        origin: Some("https://mybrand.com"),
+    };
+    assert_eq!(wrong(&page, &answer(202, &issue())), ["header access-control-allow-origin", "header vary"]);
+    let mut read = answer(202, &issue());
+    read.headers.insert("access-control-allow-origin", http::HeaderValue::from_static("https://mybrand.com"));
+    read.headers.insert("vary", http::HeaderValue::from_static("Origin"));
+    assert_eq!(judge(&page, &read), Verdict::Right);
+    assert!(wrong(&ISSUED, &read).contains(&"header access-control-allow-origin".into()));
+    let denied = Expect::Denied { status: 403, code: "origin-not-allowed" };
+    let mut refusal = answer(403, &problem(403, "origin-not-allowed"));
+    assert_eq!(judge(&denied, &refusal), Verdict::Right);
+    refusal.headers.insert("access-control-allow-origin", http::HeaderValue::from_static("*"));
+    assert_eq!(wrong(&denied, &refusal), ["readable by a foreign page"]);
+}
+
+#[test]
+fn a_hint_shows_one_letter_and_the_domain() {
+    assert!(hints_at("A***@example.com", "Ada@Example.com"));
+    assert!(hints_at("t***@fastmail.com", "t7@ada.fastmail.com"), "the label names the account");
+    for hint in ["ada***@example.com", "b***@example.com", "a***@le.com", "a***", "ada@example.com"] {
+        assert!(!hints_at(hint, "ada@example.com"), "{hint}");
+    }
 }

@@ -1,32 +1,41 @@
 //! A profile is the whole run as a value: print it, and the same run can be had again.
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
-use crate::target::Target;
+use crate::scenario::{Role, Scenario};
+
+mod check;
+mod knobs;
+pub(crate) use knobs::Knobs;
 
 /// Seed and knobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Profile {
-    pub(crate) scenario: String,
+    pub(crate) scenario: Scenario,
+    /// Fixes start times, addresses, recipients and choices. A second run against the same server wants another
+    /// one: the server remembers who asked.
     pub(crate) seed: u64,
-    /// Sign-ups a second, on average.
-    pub(crate) rate: f64,
+    /// How long stories keep starting.
     pub(crate) seconds: f64,
     pub(crate) arrivals: Arrivals,
-    pub(crate) connections: usize,
-    pub(crate) peers: usize,
+    /// Threads, each with its own runtime and sockets.
     pub(crate) threads: usize,
+    /// Stories under way at once; one above the cap is reported as not started.
     pub(crate) in_flight: usize,
-    pub(crate) wrong_share: f64,
-    pub(crate) replay_share: f64,
+    /// Who acts, and how much.
+    #[serde(flatten)]
+    pub(crate) parts: BTreeMap<Role, Knobs>,
+    /// Settings that a server is started with, and that the oracle holds it to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) server: BTreeMap<String, String>,
 }
 
 /// How start times are spread over the run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Arrivals {
     /// Independent callers: exponential gaps, so bursts happen
@@ -35,130 +44,113 @@ pub(crate) enum Arrivals {
     Uniform,
 }
 
-/// One sign-up of the schedule.
-#[derive(Clone, Debug, PartialEq)]
+/// One story of the schedule.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
+    pub(crate) role: Role,
+    /// Counts the role's stories.
     pub(crate) n: u64,
     /// Since the run's beginning.
     pub(crate) start: Duration,
-    pub(crate) guesses_wrong: bool,
-    pub(crate) replays: bool,
 }
 
-/// 127.0.0.2 and up; one socket and one connection each, so descriptors end before addresses do.
-const PEERS_MAX: usize = 60_000;
-/// A schedule is held in memory, 32 bytes a sign-up.
-const SIGNUPS_MAX: f64 = 20e6;
+/// What 127.x.y.z has room for, for each role and seed.
+const PEERS_MAX: usize = 65_000;
 
 impl Profile {
-    /// Refuses what can't be meant, before anything is sent.
-    pub(crate) fn check(&self, target: &Target) -> Result<(), String> {
-        let share = |share: f64| (0.0..=1.0).contains(&share);
-        let holds = [
-            (self.rate > 0.0 && self.seconds > 0.0, "--rate and --seconds must be above 0"),
-            (self.rate * self.seconds <= SIGNUPS_MAX, "--rate times --seconds is over 20 million sign-ups"),
-            (share(self.wrong_share) && share(self.replay_share), "a share is between 0 and 1"),
-            (self.connections > 0 && self.in_flight > 0, "--connections and --in-flight must be above 0"),
-            ((1..=self.connections).contains(&self.threads), "--threads is between 1 and --connections"),
-            ((1..=PEERS_MAX).contains(&self.peers), "--peers is between 1 and 60000"),
-            (self.peers <= self.connections, "every one of the --peers needs one of the --connections"),
-            (self.peers == 1 || target.h3.is_ipv4(), "many --peers need an IPv4 target"),
-        ];
-        holds.iter().find(|(held, _)| !held).map_or(Ok(()), |(_, problem)| Err((*problem).into()))
+    /// From TOML or JSON text.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.trim_start().starts_with('{') {
+            true => serde_json::from_str(text).map_err(|error| error.to_string()),
+            false => toml::from_str(text).map_err(|error| error.to_string()),
+        }
     }
 
-    /// Every sign-up in order of its start. Times and choices come from separate streams of the seed, so that
+    pub(crate) fn print(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Turns one knob: `seconds=5`, `crowd.rate=100`, `server.bans.strikes=3/10m`.
+    pub(crate) fn set(&mut self, assignment: &str) -> Result<(), String> {
+        let (name, value) = assignment.split_once('=').ok_or(format!("{assignment}: not KNOB=VALUE"))?;
+        if let Some(setting) = name.strip_prefix("server.") {
+            self.server.insert(setting.into(), value.into());
+            return Ok(());
+        }
+        let blame = |error: &dyn std::fmt::Display| format!("{assignment}: {error}");
+        let mut all = toml::Table::try_from(&*self).map_err(|error| blame(&error))?;
+        let line = format!("{name} = {value}");
+        let turned: toml::Table = line
+            .parse()
+            .or_else(|_| format!("{name} = '{value}'").parse())
+            .map_err(|error: toml::de::Error| blame(&error))?;
+        for (key, value) in turned {
+            match (all.get_mut(&key).and_then(toml::Value::as_table_mut), value) {
+                (Some(part), toml::Value::Table(knobs)) => part.extend(knobs),
+                (_, value) => drop(all.insert(key, value)),
+            }
+        }
+        *self = all.try_into().map_err(|error| blame(&error))?;
+        Ok(())
+    }
+
+    /// Every story in order of its start. Each role's times come from their own stream of the seed, so that
     /// turning one knob leaves the rest of the run as it was.
     pub(crate) fn schedule(&self) -> Vec<Plan> {
-        let mut times = Random::new(self.seed, "times");
-        let mut guesses = Random::new(self.seed, "guesses");
-        let mut replays = Random::new(self.seed, "replays");
+        let mut plans: Vec<_> =
+            self.parts.iter().flat_map(|(role, knobs)| self.schedule_of(*role, knobs)).collect();
+        plans.sort_by_key(|plan| plan.start);
+        plans
+    }
+
+    fn schedule_of(&self, role: Role, knobs: &Knobs) -> Vec<Plan> {
+        let mut times = Random::new(self.seed, role.name());
+        let third = self.seconds / 3.0;
         let mut at = 0.0;
         let mut plans = Vec::new();
         loop {
+            let in_spike = knobs.spike > 0.0 && (third..2.0 * third).contains(&at);
+            let gap = 1.0 / if in_spike { knobs.rate * knobs.spike } else { knobs.rate };
             at += match self.arrivals {
-                Arrivals::Poisson => times.gap() / self.rate,
-                Arrivals::Uniform => 1.0 / self.rate,
+                Arrivals::Poisson => times.gap() * gap,
+                Arrivals::Uniform => gap,
             };
             if at > self.seconds {
                 return plans;
             }
-            plans.push(Plan {
-                n: plans.len() as u64,
-                start: Duration::from_secs_f64(at),
-                guesses_wrong: guesses.unit() < self.wrong_share,
-                replays: replays.unit() < self.replay_share,
-            });
+            plans.push(Plan { role, n: plans.len() as u64, start: Duration::from_secs_f64(at) });
         }
     }
 
-    /// The source address of connection `index`.
-    pub(crate) fn source(&self, index: usize, target: &Target) -> IpAddr {
-        if target.h3.is_ipv6() {
-            return Ipv6Addr::LOCALHOST.into();
-        }
-        let peer = u32::try_from(index % self.peers).unwrap_or(0);
-        Ipv4Addr::from_bits(Ipv4Addr::new(127, 0, 0, 2).to_bits() + peer).into()
+    /// The knobs of a role; those of one that does not act are zero.
+    pub(crate) fn knobs(&self, role: Role) -> Knobs {
+        self.parts.get(&role).copied().unwrap_or_default()
+    }
+
+    /// Which of its role's peers plays story `n`.
+    pub(crate) fn peer(&self, role: Role, n: u64) -> usize {
+        usize::try_from(n).unwrap_or(0) % self.knobs(role).peers.max(1)
+    }
+
+    /// A role's source address: 127.10.0.1 to 127.249.255.232, in blocks by role and seed.
+    pub(crate) fn source(&self, role: Role, peer: usize) -> Ipv4Addr {
+        let block =
+            10 + (self.seed.wrapping_mul(Role::ALL.len() as u64).wrapping_add(role as u64) % 240) as u8;
+        let peer = u32::try_from(peer % PEERS_MAX).unwrap_or(0) + 1;
+        Ipv4Addr::from_bits(Ipv4Addr::new(127, block, 0, 0).to_bits() + peer)
     }
 
     /// Never used before under this seed.
-    pub(crate) fn recipient(&self, n: u64) -> String {
-        format!("user{}-{n}@example.com", self.seed)
+    pub(crate) fn recipient(&self, role: Role, n: u64) -> String {
+        format!("{}{}-{n}@example.com", role.name(), self.seed)
+    }
+
+    /// A choice of story `n`: the same whatever else is turned, or runs first.
+    pub(crate) fn choice(&self, purpose: &str, n: u64) -> Random {
+        Random::new(self.seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15), purpose)
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn profile(seed: u64) -> Profile {
-        Profile {
-            scenario: "signup-wave".into(),
-            seed,
-            rate: 1000.0,
-            seconds: 5.0,
-            arrivals: Arrivals::Poisson,
-            connections: 4,
-            peers: 1,
-            threads: 1,
-            in_flight: 100,
-            wrong_share: 0.2,
-            replay_share: 0.3,
-        }
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
-        assert_eq!(profile(7).schedule(), profile(7).schedule());
-        assert_ne!(profile(7).schedule(), profile(8).schedule());
-    }
-
-    #[test]
-    fn a_schedule_keeps_its_rate_its_shares_and_its_order() {
-        let plans = profile(7).schedule();
-        assert!((4700..=5300).contains(&plans.len()), "{}", plans.len());
-        assert!(plans.windows(2).all(|pair| pair[0].start <= pair[1].start && pair[0].n + 1 == pair[1].n));
-        let wrong = plans.iter().filter(|plan| plan.guesses_wrong).count();
-        assert!((850..=1150).contains(&wrong), "{wrong}");
-    }
-
-    #[test]
-    fn one_knob_does_not_shift_another() {
-        let (few, many) = (profile(7), Profile { wrong_share: 0.9, ..profile(7) });
-        let rest = |plan: &Plan| (plan.start, plan.replays);
-        assert!(few.schedule().iter().map(rest).eq(many.schedule().iter().map(rest)));
-    }
-
-    #[test]
-    fn a_printed_profile_is_the_run() {
-        let printed = serde_json::to_string(&profile(7)).unwrap();
-        assert_eq!(serde_json::from_str::<Profile>(&printed).unwrap(), profile(7));
-    }
-
-    #[test]
-    fn uniform_arrivals_are_evenly_spaced() {
-        let plans = Profile { arrivals: Arrivals::Uniform, seconds: 0.01, ..profile(1) }.schedule();
-        let starts: Vec<_> = plans.iter().map(|plan| plan.start.as_micros()).collect();
-        assert_eq!(&starts[..3], [1000, 2000, 3000]);
-    }
-}
+#[path = "profile_tests.rs"]
+mod tests;

@@ -5,14 +5,17 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use crate::profile::Profile;
-use crate::tally::{Step, Tally};
+use crate::scenario::Role;
+use crate::tally::{Part, Step, Tally};
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)];
+/// The share of honest stories beside an attack that must end well.
+pub(crate) const SUCCESS_LEAST: f64 = 0.99;
 
 /// A finished run.
 pub(crate) struct Report<'a> {
-    profile: &'a Profile,
-    tally: &'a Tally,
+    pub(crate) profile: &'a Profile,
+    pub(crate) tally: &'a Tally,
 }
 
 impl<'a> Report<'a> {
@@ -20,9 +23,31 @@ impl<'a> Report<'a> {
         Self { profile, tally }
     }
 
-    /// No wrong answer, and at least one right one: silence proves nothing.
+    /// Why the run did not hold; empty if it did. Silence proves nothing, so every role must have heard
+    /// something right or been refused.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let wrong = self.tally.wrong_answers();
+        if wrong > 0 {
+            faults.push(format!("{wrong} wrong answers"));
+        }
+        for (role, part) in &self.tally.parts {
+            if role.must_succeed() && part.success() < SUCCESS_LEAST {
+                let share = 100.0 * part.success();
+                faults.push(format!("only {share:.2} % of {} succeeded", role.name()));
+            }
+            if role.is_honest() && part.right == 0 {
+                faults.push(format!("{}: no right answer", role.name()));
+            }
+        }
+        if self.tally.parts.values().all(|part| part.right + part.refused_answers() == 0) {
+            faults.push("no answer at all".into());
+        }
+        faults
+    }
+
     pub(crate) fn holds(&self) -> bool {
-        self.tally.wrong_answers == 0 && self.tally.right > 0
+        self.faults().is_empty()
     }
 
     pub(crate) fn table(&self) -> String {
@@ -34,54 +59,87 @@ impl<'a> Report<'a> {
 
     fn write_table(&self, out: &mut String) -> std::fmt::Result {
         let (profile, tally) = (self.profile, self.tally);
-        writeln!(out, "profile  {}", serde_json::to_string(profile).unwrap_or_default())?;
-        writeln!(
-            out,
-            "sign-ups {} started, {} completed, {} not started in time (cap {})",
-            tally.started, tally.completed, tally.not_started, profile.in_flight
-        )?;
-        writeln!(
-            out,
-            "\n{:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            "ms", "count", "p50", "p90", "p99", "p99.9", "max"
-        )?;
-        for step in Step::ALL {
-            let Some(histogram) = tally.histogram(step) else { continue };
-            write!(out, "{:<12}{:>9}", step.name(), histogram.len())?;
-            for (_, quantile) in QUANTILES {
-                write!(out, "{:>10.3}", histogram.value_at_quantile(quantile) as f64 / 1000.0)?;
-            }
-            writeln!(out, "{:>10.3}", histogram.max() as f64 / 1000.0)?;
+        writeln!(out, "scenario {}, seed {}, {} s", profile.scenario.name(), profile.seed, profile.seconds)?;
+        for (role, part) in &tally.parts {
+            write_part(out, *role, part)?;
         }
-        writeln!(out, "issue and sign-up count from the intended start, the others from the step before\n")?;
-        let refused: u64 = tally.refused.values().sum();
-        writeln!(out, "answers  {} right, {refused} refused, {} wrong", tally.right, tally.wrong_answers)?;
-        for (label, count) in &tally.refused {
-            writeln!(out, "  refused {count:>7}  {label}")?;
+        writeln!(out, "\nissue and sign-up count from the intended start, the others from the step before")?;
+        for (name, ours, theirs) in &tally.agreed {
+            writeln!(out, "{name}: {ours} {} {theirs}", if ours == theirs { "=" } else { "≠" })?;
         }
-        for (kind, wrong) in &tally.wrong {
-            writeln!(out, "  WRONG   {:>7}  {kind}  (first: {})", wrong.count, wrong.request_id)?;
+        for (kind, count) in &tally.wrong {
+            writeln!(out, "WRONG   {count:>7}  {kind}")?;
         }
-        Ok(())
+        match self.faults() {
+            faults if faults.is_empty() => writeln!(out, "HOLDS: every answer was right"),
+            faults => writeln!(out, "FAILED: {}", faults.join("; ")),
+        }
     }
 
-    /// The line `compare` will read.
+    /// The line programs read.
     pub(crate) fn json(&self) -> Value {
         let tally = self.tally;
-        let steps: serde_json::Map<_, _> =
-            Step::ALL.iter().filter_map(|step| Some((step.key(), micros(tally.histogram(*step)?)))).collect();
-        let wrong = tally.wrong.iter().map(|(kind, wrong)| (kind.clone(), json!(wrong.count)));
+        let parts = tally.parts.iter().map(|(role, part)| (role.name().to_owned(), part_json(part)));
+        let agreed =
+            tally.agreed.iter().map(|(name, ours, theirs)| ((*name).to_owned(), json!([ours, theirs])));
+        let right: u64 = tally.parts.values().map(|part| part.right).sum();
+        let refused: u64 = tally.parts.values().map(Part::refused_answers).sum();
         json!({
             "profile": self.profile,
             "holds": self.holds(),
-            "signups": {"started": tally.started, "completed": tally.completed, "not_started": tally.not_started},
-            "answers": {"right": tally.right, "wrong": tally.wrong_answers,
-                        "refused": tally.refused.values().sum::<u64>()},
-            "latency_us": steps,
-            "refused": tally.refused,
-            "wrong": wrong.collect::<serde_json::Map<_, _>>(),
+            "faults": self.faults(),
+            "answers": {"right": right, "refused": refused, "wrong": tally.wrong_answers()},
+            "parts": parts.collect::<serde_json::Map<_, _>>(),
+            "agreed": agreed.collect::<serde_json::Map<_, _>>(),
+            "wrong": tally.wrong,
         })
     }
+}
+
+fn write_part(out: &mut String, role: Role, part: &Part) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{}: {} stories started, {} completed, {} not started{}",
+        role.name(),
+        part.started,
+        part.completed,
+        part.not_started,
+        if role.is_honest() { format!(" ({:.2} % success)", 100.0 * part.success()) } else { String::new() }
+    )?;
+    writeln!(
+        out,
+        "  {:<12}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "ms", "count", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    for (step, histogram) in Step::ALL.iter().filter_map(|step| Some((step, part.histogram(*step)?))) {
+        write!(out, "  {:<12}{:>9}", step.name(), histogram.len())?;
+        for (_, quantile) in QUANTILES {
+            write!(out, "{:>10.3}", histogram.value_at_quantile(quantile) as f64 / 1000.0)?;
+        }
+        writeln!(out, "{:>10.3}", histogram.max() as f64 / 1000.0)?;
+    }
+    let (refused, wrong) = (part.refused_answers(), part.wrong_answers);
+    writeln!(out, "  answers {} right, {refused} refused, {wrong} wrong", part.right)?;
+    for (label, count) in &part.refused {
+        writeln!(out, "    refused {count:>7}  {label}")?;
+    }
+    for (kind, wrong) in &part.wrong {
+        writeln!(out, "    WRONG   {:>7}  {kind}  (first: {})", wrong.count, wrong.request_id)?;
+    }
+    Ok(())
+}
+
+fn part_json(part: &Part) -> Value {
+    let steps = Step::ALL.iter().filter_map(|step| Some((step.key(), micros(part.histogram(*step)?))));
+    let wrong = part.wrong.iter().map(|(kind, wrong)| (kind.clone(), json!(wrong.count)));
+    json!({
+        "stories": {"started": part.started, "completed": part.completed, "not_started": part.not_started},
+        "success": part.success(),
+        "answers": {"right": part.right, "refused": part.refused_answers(), "wrong": part.wrong_answers},
+        "latency_us": steps.collect::<serde_json::Map<_, _>>(),
+        "refused": part.refused,
+        "wrong": wrong.collect::<serde_json::Map<_, _>>(),
+    })
 }
 
 fn micros(histogram: &Histogram<u64>) -> Value {
@@ -94,37 +152,46 @@ fn micros(histogram: &Histogram<u64>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::oracle::Verdict;
-    use crate::profile::tests::profile;
+    use crate::scenario::Scenario;
 
     #[test]
     fn one_wrong_answer_among_many_right_ones_fails_the_run() {
-        let (profile, mut tally) = (profile(1), Tally::default());
+        let (profile, mut tally) = (Scenario::Bombing.profile(), Tally::default());
         assert!(!Report::new(&profile, &tally).holds(), "no answer at all proves nothing");
+        let count =
+            |tally: &mut Tally, verdict| tally.part(Role::Bombers).count(Step::Issue, &verdict, "req_9");
         for _ in 0..1000 {
-            assert!(tally.count(Step::Issue, &Verdict::Right, "r"));
+            assert!(count(&mut tally, Verdict::Right));
         }
-        assert!(!tally.count(Step::Issue, &Verdict::Refused("429 rate-limited peer".into()), "r"));
+        assert!(!count(&mut tally, Verdict::Refused("429 rate-limited peer".into())));
         assert!(Report::new(&profile, &tally).holds(), "a refusal is no wrong answer");
-        assert!(!tally.count(Step::Replay, &Verdict::Wrong(vec!["status 200 for 404".into()]), "req_9"));
+        assert!(!count(&mut tally, Verdict::Wrong(vec!["status 200 for 404".into()])));
         let report = Report::new(&profile, &tally);
         assert!(!report.holds());
-        assert!(report.table().contains("replay: status 200 for 404  (first: req_9)"), "{}", report.table());
-        assert_eq!(report.json()["wrong"]["replay: status 200 for 404"], 1);
+        assert!(report.table().contains("issue: status 200 for 404  (first: req_9)"), "{}", report.table());
+        assert_eq!(report.json()["parts"]["bombers"]["wrong"]["issue: status 200 for 404"], 1);
     }
 
     #[test]
-    fn tallies_of_two_workers_add_up() {
-        let (mut one, mut two) = (Tally::default(), Tally::default());
-        for tally in [&mut one, &mut two] {
-            tally.latency(Step::Issue, Duration::from_millis(2));
-            tally.count(Step::Issue, &Verdict::Wrong(vec!["member id".into()]), "r");
-        }
-        one.add(two);
-        assert_eq!((one.histogram(Step::Issue).unwrap().len(), one.wrong_answers), (2, 2));
-        assert_eq!(one.wrong["issue: member id"].count, 2);
+    fn honest_callers_beside_an_attack_must_be_served() {
+        let (profile, mut tally) = (Scenario::Bombing.profile(), Tally::default());
+        let canary = tally.part(Role::Canary);
+        canary.count(Step::Issue, &Verdict::Right, "r");
+        (canary.started, canary.completed) = (100, 99);
+        assert!(Report::new(&profile, &tally).holds());
+        tally.part(Role::Canary).not_started = 1;
+        assert_eq!(Report::new(&profile, &tally).faults(), ["only 98.02 % of canary succeeded"]);
+    }
+
+    #[test]
+    fn a_mail_nobody_was_promised_fails_the_run() {
+        let (profile, mut tally) = (Scenario::Bombing.profile(), Tally::default());
+        tally.part(Role::Bombers).count(Step::Issue, &Verdict::Right, "r");
+        tally.blame("mail: found and not promised", 0);
+        assert!(Report::new(&profile, &tally).holds());
+        tally.blame("mail: found and not promised", 2);
+        assert_eq!(Report::new(&profile, &tally).faults(), ["2 wrong answers"]);
     }
 }

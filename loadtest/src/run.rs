@@ -1,102 +1,139 @@
-//! Threads and their order: connect, then keep the beat, then gather.
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::io::IsTerminal;
+//! Threads and their order: connect, then keep the beat, then gather, then compare with the server's own counts.
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc as ready;
-use std::thread::{self, Scope};
+use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock;
+use crate::live::Live;
 use crate::maildir::Maildir;
 use crate::metronome::{self, Start};
-use crate::phone::{self, Phone};
+use crate::oracle::Verdict;
+use crate::phone::Trust;
 use crate::profile::Profile;
-use crate::signup::Stage;
-use crate::tally::{Live, Step, Tally, Wrong};
+use crate::scenario::Role;
+use crate::server::Server;
+use crate::stage::{Shared, Stage};
+use crate::story;
+use crate::tally::{Step, Tally};
 use crate::target::{Codes, Target};
+use crate::view;
+use crate::world::World;
 
-/// Sockets per thread and source address, so that a server with several lanes sees several flows even from one peer.
-const SOCKETS: usize = 4;
-/// Between "all connected" and the first sign-up.
+mod books;
+use books::Books;
+
+/// Between "all connected" and the first story.
 const BREATH: Duration = Duration::from_millis(50);
+/// Connections opened at once before the run: a queue at the server, not a flood.
+const CONNECTING: usize = 32;
 
 /// Runs the profile to its end. An error means that the run never began.
-pub(crate) fn run(profile: &Profile, target: Target) -> Result<Tally, String> {
-    run_with(profile, target, || ())
+pub(crate) fn run(profile: &Profile, target: Target, server: Option<&mut Server>) -> Result<Tally, String> {
+    run_with(profile, target, server, || ())
 }
 
-/// The same, and calls `connected` before the first sign-up.
-pub(crate) fn run_with(profile: &Profile, target: Target, connected: impl FnOnce()) -> Result<Tally, String> {
+/// The same, and calls `connected` before the first story.
+pub(crate) fn run_with(
+    profile: &Profile,
+    target: Target,
+    server: Option<&mut Server>,
+    connected: impl FnOnce(),
+) -> Result<Tally, String> {
     let mails = match &target.codes {
         Codes::Mail(outbox) => Some(Maildir::watch(outbox)?),
         Codes::Zeros => None,
     };
-    let live = Arc::new(Live::default());
+    raise_descriptors();
+    let shared = Shared {
+        profile: Arc::new(profile.clone()),
+        trust: Arc::new(Trust::new(&target)?),
+        target,
+        mails,
+        live: Arc::new(Live::new(profile)),
+        world: Arc::new(World::new(crate::limits::Rules::new(&profile.server)?)),
+    };
+    let books = Books::open(&shared);
+    let mut tally = play(&shared, connected)?;
+    for (role, counters) in &shared.live.parts {
+        tally.part(*role).not_started = counters.not_started.load(Relaxed);
+    }
+    books.close(&shared, &mut tally);
+    if let Some(server) = server {
+        let panics = server.log().matches("panicked").count() as u64;
+        tally.blame("server: panicked", panics);
+        tally.blame("server: ended", u64::from(!server.is_alive()));
+    }
+    Ok(tally)
+}
+
+/// All workers, from their first connection to their last answer.
+fn play(shared: &Shared, connected: impl FnOnce()) -> Result<Tally, String> {
     let over = AtomicBool::new(false);
-    let mut tally = thread::scope(|scope| {
+    let profile = &shared.profile;
+    thread::scope(|scope| {
         let (ready, all_ready) = ready::channel();
         let mut workers = Vec::new();
         let mut starts = Vec::new();
         for index in 0..profile.threads {
+            // As many as may be under way at all: what does not fit is counted as not started.
             let (sender, receiver) = mpsc::channel(profile.in_flight);
             starts.push(sender);
-            let stage = (profile.clone(), target.clone(), mails.clone(), live.clone());
-            let ready = ready.clone();
-            workers.push(scope.spawn(move || work(index, stage, receiver, &ready)));
+            let (shared, ready) = (shared.clone(), ready.clone());
+            workers.push(scope.spawn(move || work(index, shared, receiver, &ready)));
         }
         for _ in 0..profile.threads {
             all_ready.recv().map_err(|_| "a worker ended early")??;
         }
         connected();
-        show_progress(scope, &live, &over);
-        metronome::beat(clock::now() + BREATH, profile.schedule(), profile.in_flight, &starts, &live);
+        let begin = clock::now() + BREATH;
+        shared.live.begin(begin);
+        let watching = scope.spawn(|| view::watch(profile, &shared.live, &over));
+        metronome::beat(begin, profile, &starts, &shared.live);
         drop(starts);
         let mut tally = Tally::default();
+        let mut failed = None;
         for worker in workers {
-            tally.add(worker.join().map_err(|_| "a worker panicked")??);
+            match worker.join() {
+                Ok(Ok(theirs)) => tally.add(theirs),
+                Ok(Err(problem)) => failed = Some(problem),
+                Err(_) => failed = Some("a worker panicked".to_owned()),
+            }
         }
         over.store(true, Relaxed);
-        Ok::<_, String>(tally)
-    })?;
-    tally.not_started = live.not_started.load(Relaxed);
-    let surplus = mails.map_or(0, |mails| mails.surplus());
-    if surplus > 0 {
-        tally.wrong_answers += surplus;
-        tally.wrong.insert("mail: sent twice".into(), Wrong { count: surplus, request_id: String::new() });
-    }
-    Ok(tally)
+        let _nothing_to_say = watching.join();
+        failed.map_or(Ok(tally), Err)
+    })
 }
 
-type Share = (Profile, Target, Option<Arc<Maildir>>, Arc<Live>);
-
-/// One thread: its sockets and phones, then every sign-up it is sent.
+/// One thread: its sockets and phones, then every story it is sent.
 fn work(
     index: usize,
-    (profile, target, mails, live): Share,
+    shared: Shared,
     mut starts: mpsc::Receiver<Start>,
     ready: &ready::Sender<Result<(), String>>,
 ) -> Result<Tally, String> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let stage = Rc::new(Stage { profile, target, mails, live, tally: RefCell::default() });
+    let stage = Rc::new(Stage::new(shared));
     let drained = stage.clone();
     LocalSet::new().block_on(&runtime, async move {
-        let phones = connect(&stage, index).await;
-        let told = phones.as_ref().map(drop).map_err(Clone::clone);
-        let _ = ready.send(told);
-        let phones = phones?;
+        let connected = connect(&stage, index).await;
+        let _main_waits = ready.send(connected.clone());
+        connected?;
         let mut under_way = JoinSet::new();
         while let Some(start) = starts.recv().await {
-            let turn = usize::try_from(start.plan.n).unwrap_or(0) / stage.profile.threads;
-            let (stage, phone) = (stage.clone(), phones[turn % phones.len()].clone());
-            under_way.spawn_local(async move { stage.sign_up(&phone, start).await });
+            let stage = stage.clone();
+            under_way.spawn_local(async move {
+                story::play(&stage, start).await;
+                stage.shared.live.in_flight.fetch_sub(1, Relaxed);
+            });
             while under_way.try_join_next().is_some() {}
         }
         while under_way.join_next().await.is_some() {}
@@ -105,48 +142,42 @@ fn work(
     Ok(drained.tally.take())
 }
 
-/// This thread's share of the connections, each from the source address the profile gives it.
-async fn connect(stage: &Stage, thread: usize) -> Result<Vec<Rc<Phone>>, String> {
-    let mut sockets = HashMap::new();
-    let mut phones = Vec::new();
-    for connection in (thread..stage.profile.connections).step_by(stage.profile.threads) {
-        let source = stage.profile.source(connection, &stage.target);
-        let socket = match sockets.entry((source, phones.len() % SOCKETS)) {
-            Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(none) => none.insert(phone::endpoint(source, &stage.target)?),
-        };
-        let phone = Phone::new(socket.clone());
-        let from = clock::now();
-        let connected = phone.connect(&stage.target).await;
-        connected
-            .map_err(|silence| format!("{} does not answer from {source}: {silence}", stage.target.h3))?;
-        stage.tally.borrow_mut().latency(Step::Connect, clock::now().saturating_duration_since(from));
-        phones.push(Rc::new(phone));
+/// This thread's honest peers, each with the connection it keeps.
+async fn connect(stage: &Rc<Stage>, thread: usize) -> Result<(), String> {
+    let profile = stage.shared.profile.clone();
+    let honest = profile
+        .parts
+        .iter()
+        .filter(|(role, knobs)| matches!(role, Role::Canary | Role::Crowd) && !knobs.fresh);
+    let all = honest.flat_map(|(role, knobs)| (0..knobs.peers).map(|peer| (*role, peer)));
+    let mut opening = JoinSet::new();
+    for (role, peer) in all.filter(|(_, peer)| peer % profile.threads == thread) {
+        while opening.len() >= CONNECTING {
+            opened(opening.join_next().await)?;
+        }
+        let stage = stage.clone();
+        opening.spawn_local(async move {
+            let caller = stage.regular(role, peer).ok_or("no socket for a phone")?;
+            let (from, source) = (clock::now(), stage.shared.profile.source(role, peer));
+            let target = &stage.shared.target;
+            let connected = caller.phone.connect(target).await;
+            connected.map_err(|silence| format!("{} does not answer {source}: {silence}", target.h3))?;
+            stage.count(role, Step::Connect, Some(from), &Verdict::Right, "");
+            Ok(())
+        });
     }
-    Ok(phones)
+    while let Some(done) = opening.join_next().await {
+        opened(Some(done))?;
+    }
+    Ok(())
 }
 
-/// One line a second, where somebody is looking.
-fn show_progress<'scope>(scope: &'scope Scope<'scope, '_>, live: &'scope Live, over: &'scope AtomicBool) {
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    scope.spawn(move || {
-        for tenth in 1_u64.. {
-            thread::sleep(Duration::from_millis(100));
-            if over.load(Relaxed) {
-                return;
-            }
-            if tenth.is_multiple_of(10) {
-                let (started, completed) = (live.started.load(Relaxed), live.completed.load(Relaxed));
-                let (refused, wrong) = (live.refused.load(Relaxed), live.wrong.load(Relaxed));
-                let (under_way, not_started) = (live.in_flight.load(Relaxed), live.not_started.load(Relaxed));
-                eprintln!(
-                    "{:>4} s  started {started}  completed {completed}  under way {under_way}  refused {refused}  \
-                     not started {not_started}  wrong {wrong}",
-                    tenth / 10
-                );
-            }
-        }
-    });
+fn opened(done: Option<Result<Result<(), String>, tokio::task::JoinError>>) -> Result<(), String> {
+    done.map_or(Ok(()), |done| done.map_err(|_| "a phone panicked".to_owned())?)
+}
+
+/// Thousands of phones are thousands of sockets.
+pub(crate) fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let _as_many_as_there_are = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

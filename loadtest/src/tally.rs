@@ -1,14 +1,18 @@
-//! What happened, in numbers: latencies beside verdicts.
+//! What happened, in numbers: latencies beside verdicts, for each role, over the run and over its time.
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use crate::oracle::Verdict;
+use crate::scenario::Role;
+
+mod series;
+pub(crate) use series::{SLICES_MAX, Series, Slice};
 
 /// What a latency or a verdict belongs to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Connect,
     Lag,
@@ -18,10 +22,22 @@ pub(crate) enum Step {
     RightCode,
     Replay,
     SignUp,
+    /// One of several guesses at once.
+    Guess,
+    /// A try at an id that nobody was given.
+    ForgedId,
+    /// What must be refused for what it asks.
+    Forbidden,
+    /// A request that never ends.
+    Stall,
+    /// A connection after its phone moved.
+    Moved,
+    /// A knock of a banned peer.
+    Knock,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Connect,
         Self::Lag,
         Self::Issue,
@@ -30,6 +46,12 @@ impl Step {
         Self::RightCode,
         Self::Replay,
         Self::SignUp,
+        Self::Guess,
+        Self::ForgedId,
+        Self::Forbidden,
+        Self::Stall,
+        Self::Moved,
+        Self::Knock,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -42,12 +64,23 @@ impl Step {
             Self::RightCode => "right code",
             Self::Replay => "replay",
             Self::SignUp => "sign-up",
+            Self::Guess => "guess",
+            Self::ForgedId => "forged id",
+            Self::Forbidden => "forbidden",
+            Self::Stall => "stall",
+            Self::Moved => "moved",
+            Self::Knock => "knock",
         }
     }
 
     /// The name as a JSON member.
     pub(crate) fn key(self) -> String {
         self.name().replace([' ', '-'], "_")
+    }
+
+    /// Whether it is an answer of the server to one request.
+    pub(crate) fn is_answer(self) -> bool {
+        !matches!(self, Self::Connect | Self::Lag | Self::Mail | Self::SignUp | Self::Stall | Self::Moved)
     }
 }
 
@@ -62,8 +95,18 @@ pub(crate) struct Wrong {
 /// What a worker saw; workers' tallies add up.
 #[derive(Default)]
 pub(crate) struct Tally {
+    pub(crate) parts: BTreeMap<Role, Part>,
+    /// What is wrong with the run as a whole: mails nobody was promised, a server that panicked.
+    pub(crate) wrong: BTreeMap<String, u64>,
+    /// Figures of both ends that must agree: name, ours, the server's.
+    pub(crate) agreed: Vec<(&'static str, u64, u64)>,
+}
+
+/// One role's numbers.
+#[derive(Default)]
+pub(crate) struct Part {
     /// In µs, of right answers only: a refusal is fast and would flatter.
-    latencies: BTreeMap<&'static str, Histogram<u64>>,
+    latencies: BTreeMap<Step, Histogram<u64>>,
     pub(crate) right: u64,
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) wrong: BTreeMap<String, Wrong>,
@@ -72,24 +115,40 @@ pub(crate) struct Tally {
     pub(crate) started: u64,
     pub(crate) completed: u64,
     pub(crate) not_started: u64,
-}
-
-/// Shared while the run lasts: the cap, and the progress line.
-#[derive(Default)]
-pub(crate) struct Live {
-    pub(crate) in_flight: AtomicUsize,
-    pub(crate) started: AtomicU64,
-    pub(crate) completed: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) wrong: AtomicU64,
-    pub(crate) not_started: AtomicU64,
+    pub(crate) series: Series,
 }
 
 impl Tally {
+    pub(crate) fn part(&mut self, role: Role) -> &mut Part {
+        self.parts.entry(role).or_default()
+    }
+
+    pub(crate) fn blame(&mut self, kind: &str, count: u64) {
+        if count > 0 {
+            *self.wrong.entry(kind.to_owned()).or_default() += count;
+        }
+    }
+
+    /// Everything wrong, in answers and in the run.
+    pub(crate) fn wrong_answers(&self) -> u64 {
+        self.wrong.values().sum::<u64>() + self.parts.values().map(|part| part.wrong_answers).sum::<u64>()
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        for (role, part) in other.parts {
+            self.part(role).add(part);
+        }
+        for (kind, count) in other.wrong {
+            self.blame(&kind, count);
+        }
+        self.agreed.extend(other.agreed);
+    }
+}
+
+impl Part {
     pub(crate) fn latency(&mut self, step: Step, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if let Some(histogram) = histogram(&mut self.latencies, step.name()) {
-            histogram.saturating_record(micros);
+        if let Some(histogram) = histogram(&mut self.latencies, step) {
+            histogram.saturating_record(micros(took));
         }
     }
 
@@ -111,12 +170,21 @@ impl Tally {
     }
 
     pub(crate) fn histogram(&self, step: Step) -> Option<&Histogram<u64>> {
-        self.latencies.get(step.name())
+        self.latencies.get(&step)
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
-        for (name, theirs) in other.latencies {
-            histogram(&mut self.latencies, name).map(|ours| ours.add(theirs));
+    pub(crate) fn refused_answers(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    /// The share of stories that ended as they should; those that never began count.
+    pub(crate) fn success(&self) -> f64 {
+        self.completed as f64 / ((self.started + self.not_started) as f64).max(1.0)
+    }
+
+    fn add(&mut self, other: Self) {
+        for (step, theirs) in other.latencies {
+            histogram(&mut self.latencies, step).map(|ours| ours.add(theirs));
         }
         for (label, count) in other.refused {
             *self.refused.entry(label).or_default() += count;
@@ -129,6 +197,7 @@ impl Tally {
         self.started += other.started;
         self.completed += other.completed;
         self.not_started += other.not_started;
+        self.series.add(&other.series);
     }
 
     fn blame(&mut self, kind: String, count: u64, request_id: &str) {
@@ -137,13 +206,38 @@ impl Tally {
     }
 }
 
-/// Three digits from 1 µs to a minute; a longer wait is held at a minute.
-fn histogram<'a>(
-    all: &'a mut BTreeMap<&'static str, Histogram<u64>>,
-    name: &'static str,
-) -> Option<&'a mut Histogram<u64>> {
-    if !all.contains_key(name) {
-        all.insert(name, Histogram::new_with_bounds(1, 60_000_000, 3).ok()?);
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A longer wait is held at a minute.
+const LONGEST: u64 = 60_000_000;
+
+/// Three digits from 1 µs.
+fn histogram(all: &mut BTreeMap<Step, Histogram<u64>>, step: Step) -> Option<&mut Histogram<u64>> {
+    match all.entry(step) {
+        Entry::Occupied(there) => Some(there.into_mut()),
+        Entry::Vacant(place) => Some(place.insert(Histogram::new_with_bounds(1, LONGEST, 3).ok()?)),
     }
-    all.get_mut(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_of_two_workers_add_up() {
+        let (mut one, mut two) = (Tally::default(), Tally::default());
+        for tally in [&mut one, &mut two] {
+            let part = tally.part(Role::Canary);
+            part.latency(Step::Issue, Duration::from_millis(2));
+            part.count(Step::Issue, &Verdict::Wrong(vec!["member id".into()]), "r");
+            part.series.at(3).record(Duration::from_millis(2));
+        }
+        one.add(two);
+        let part = &one.parts[&Role::Canary];
+        assert_eq!((part.histogram(Step::Issue).unwrap().len(), one.wrong_answers()), (2, 2));
+        assert_eq!(part.wrong["issue: member id"].count, 2);
+        assert_eq!(part.series.0[3].latency.as_ref().unwrap().len(), 2);
+    }
 }

@@ -8,14 +8,10 @@ mod stand_in;
 use stand_in::{Fault, StandIn};
 
 fn isolation(server: &StandIn) -> (Output, Value) {
-    let ready = serde_json::json!({"h3": server.address, "ca": server.ca, "secret_test_key": "ath_sec_test_x",
-        "restricted_test_key": "rk_test_ath_x"});
-    let file = server.dir().join("ready.json");
-    std::fs::write(&file, ready.to_string()).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_authepy-loadtest"))
         .args(["class-isolation", "--rate", "50", "--seconds", "1", "--flood-rate", "200"])
         .args(["--flood-connections", "8", "--json", "--target"])
-        .arg(file)
+        .arg(server.ready_file())
         .output()
         .unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -29,12 +25,15 @@ fn both_phases_are_reported_with_their_ratio_and_the_floods_refusals_by_code() {
     let (output, report) = isolation(&StandIn::start(Fault::Sheds));
     assert_eq!(output.status.code(), Some(0), "{report}");
     for phase in ["alone", "flooded"] {
-        let backend = &report[phase];
-        assert_eq!(backend["signups"]["started"], backend["signups"]["completed"], "{phase}: {backend}");
+        let backend = &report[phase]["parts"]["crowd"];
+        assert_eq!(backend["stories"]["started"], backend["stories"]["completed"], "{phase}: {backend}");
         assert!(backend["latency_us"]["issue"]["p99"].as_u64().unwrap() > 0, "{phase}");
         assert_eq!(backend["answers"]["refused"], 0, "{phase}");
     }
-    assert!(report["flood"]["refused"]["issue: 503 overloaded"].as_u64().unwrap() > 10, "{report}");
+    assert!(
+        report["flood"]["parts"]["crowd"]["refused"]["issue: 503 overloaded"].as_u64().unwrap() > 10,
+        "{report}"
+    );
     assert!(report["flood"]["answers"]["right"].as_u64().unwrap() > 10, "{report}");
     for quantile in ["p50", "p99"] {
         assert!(report["ratio"]["issue"][quantile].as_f64().unwrap() > 0.0, "{report}");
@@ -45,7 +44,10 @@ fn both_phases_are_reported_with_their_ratio_and_the_floods_refusals_by_code() {
 fn canary_a_flood_that_is_answered_wrongly() {
     let (output, report) = isolation(&StandIn::start(Fault::Scolds));
     assert_eq!(output.status.code(), Some(1), "{report}");
-    assert!(report["flood"]["wrong"]["issue: status 403 for 202"].as_u64().unwrap() > 0, "{report}");
+    assert!(
+        report["flood"]["parts"]["crowd"]["wrong"]["issue: status 403 for 202"].as_u64().unwrap() > 0,
+        "{report}"
+    );
     assert_eq!(report["flooded"]["answers"]["wrong"], 0);
     assert_eq!(report["holds"], false);
 }

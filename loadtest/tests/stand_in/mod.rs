@@ -2,7 +2,7 @@
 //! It must stay ignorant of the product: if both shared a mistake, the canaries below would not sing.
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -38,8 +38,8 @@ pub(crate) enum Fault {
 }
 
 pub(crate) struct StandIn {
-    pub(crate) address: SocketAddr,
-    pub(crate) ca: PathBuf,
+    address: SocketAddr,
+    ca: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -64,11 +64,21 @@ impl StandIn {
                 }
             });
         });
-        Self { address: receiver.recv().unwrap(), ca, dir }
+        let server = Self { address: receiver.recv().unwrap(), ca, dir };
+        std::fs::write(server.ready_file(), server.ready()).unwrap();
+        server
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+    /// What such a server says when it is ready: two test keys, so no mail.
+    pub(crate) fn ready(&self) -> String {
+        json!({"h3": self.address, "ca": self.ca, "secret_test_key": "ath_sec_test_x",
+            "restricted_test_key": "rk_test_ath_x"})
+        .to_string()
+    }
+
+    /// The file that holds it, in a folder of its own.
+    pub(crate) fn ready_file(&self) -> PathBuf {
+        self.dir.path().join("ready.json")
     }
 }
 
@@ -130,16 +140,23 @@ impl State {
         }
         let path = request.uri().path();
         match path.strip_prefix("/v1/verifications/").and_then(|rest| rest.strip_suffix("/check")) {
-            None => self.issue(n, body),
+            None => {
+                let (mut head, body) = self.issue(n, body);
+                // Any page may read it: this server knows no origin rules.
+                if let Some(origin) = request.headers().get("origin") {
+                    head.headers_mut().insert("access-control-allow-origin", origin.clone());
+                    head.headers_mut().insert("vary", "Origin".parse().unwrap());
+                }
+                (head, body)
+            }
             Some(id) => self.check(n, id, body["code"].as_str().unwrap()),
         }
     }
 
     fn issue(&self, n: u64, body: &Value) -> (Response<()>, Bytes) {
         if matches!(self.fault, Fault::Refuses | Fault::RefusesForGood) && n.is_multiple_of(3) {
-            let body = with(problem(n, 429, "rate-limited"), "policy", json!("peer"));
-            let wait = (self.fault == Fault::Refuses).then_some(("retry-after", "30".to_owned()));
-            return reply(n, 429, wait, &body);
+            let wait = (self.fault == Fault::Refuses).then_some(("retry-after", "1".to_owned()));
+            return reply(n, 503, wait, &problem(n, 503, "overloaded"));
         }
         let id = format!("vrf_{n:026}");
         self.live.lock().unwrap().insert(id.clone(), 5);
@@ -157,7 +174,7 @@ impl State {
             return reply(n, 404, None, &problem(n, 404, "verification-not-found"));
         };
         if code != "000000" {
-            *attempts -= u64::from(self.fault != Fault::FreeGuesses);
+            *attempts = attempts.saturating_sub(u64::from(self.fault != Fault::FreeGuesses)).max(1);
             let body = json!({"id": id, "status": "pending", "valid": false, "reason": "incorrect",
                 "attempts_remaining": *attempts});
             return reply(n, 200, None, &body);
@@ -172,11 +189,6 @@ impl State {
             "verified_at": "2026-11-23T10:00:01Z", "receipt": format!("eyJ9.{claims}.sig")});
         reply(n, 200, None, &body)
     }
-}
-
-fn with(mut body: Value, name: &str, value: Value) -> Value {
-    body[name] = value;
-    body
 }
 
 fn problem(n: u64, status: u16, code: &str) -> Value {

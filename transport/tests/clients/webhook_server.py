@@ -56,8 +56,12 @@ async def serve(reader, writer, secret, answers):
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
     finally:
-        tell(closed=True)
         writer.close()
+        try:
+            await writer.wait_closed()
+        except ConnectionError:
+            pass
+        tell(closed=True)
 
 
 async def main():

@@ -70,6 +70,9 @@ struct Bench {
     /// Rounds of three windows
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// One JSON object as the last line
+    #[arg(long)]
+    json: bool,
     /// Datagrams sent in a window
     #[arg(long, default_value_t = 300_000)]
     datagrams: u64,
@@ -144,6 +147,11 @@ fn bench(bench: &Bench) -> Result<(), String> {
         let columns = [ratio(|cost| cost.server), ratio(Cost::both)];
         let columns = columns.map(|(median, least, most)| format!("{median:.1} ({least:.1}–{most:.1})"));
         println!("| {name} | {} |", columns.join(" | "));
+    }
+    if bench.json {
+        let ratios = costs[0].iter().zip(&costs[1]).map(|(ignored, banned)| banned.server / ignored.server);
+        let (median, ..) = spread::spread(ratios.collect());
+        println!("{}", serde_json::json!({ "banned_vs_ignore": median }));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The measuring client: closed loop, hand-framed, one thread.
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use authepy_benches::wire::{exchange, member, start_http3};
 use authepy_benches::{cpu, frame, yardstick};
 use quinn::Connection;
 use tokio::task::JoinSet;
+
+mod sign_in;
 
 /// About what an issue request and its answer carry.
 const ECHO: [u8; 150] = [b'x'; 150];
@@ -23,7 +26,8 @@ pub(crate) enum Work {
 /// C connections to one server, S requests at a time on each.
 pub(crate) struct Client {
     // Dropping it would close the socket.
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
+    address: SocketAddr,
     connections: Vec<Connection>,
     streams: usize,
     supply: Rc<Supply>,
@@ -64,7 +68,7 @@ impl Client {
             next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
             ids: RefCell::default(),
         };
-        Ok(Self { _endpoint: endpoint, connections: open, streams, supply: Rc::new(supply) })
+        Ok(Self { endpoint, address: ready.h3, connections: open, streams, supply: Rc::new(supply) })
     }
 
     /// Waits until the server knows the key.

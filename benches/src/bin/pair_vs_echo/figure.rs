@@ -3,6 +3,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use authepy_benches::spread::spread;
+use serde_json::{Value, json};
 
 /// One window.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,54 @@ pub(crate) fn rows(connections: usize, streams: usize, rounds: &[Round]) -> Stri
     out
 }
 
+/// The same rows where the HTTP/2 peer stands in the echo's place.
+pub(crate) fn beside_hello(rounds: &[Round]) -> String {
+    rows(16, 16, rounds)
+        .replace("| echo |", "| hyper HTTP/2 hello |")
+        .replace("| 16×16 |", "| 16×16, × hello |")
+}
+
+/// A grid's medians for programs: µs of server CPU for an echo and for the mean of issue and check, and their
+/// ratio within a round.
+pub(crate) fn json(rounds: &[Round]) -> Value {
+    let median =
+        |figure: &dyn Fn(&Round) -> Option<f64>| spread(rounds.iter().filter_map(figure).collect()).0;
+    let pair = |round: &Round| round.pair.map(|(issue, check)| mean(issue, check).micros());
+    json!({
+        "echo_us": median(&|round| Some(round.echo.micros())),
+        "pair_us": median(&pair),
+        "ratio": median(&|round| Some(pair(round)? / round.echo.micros())),
+    })
+}
+
+/// Two more rows: a bare visit, and a whole sign-in.
+pub(crate) fn visits(rounds: &[[Sample; 2]]) -> String {
+    let mut out = String::new();
+    for (name, at) in [("connection and echo", 0), ("connection and sign-in", 1)] {
+        let of = |figure: &dyn Fn(&[Sample; 2]) -> f64| spread(rounds.iter().map(figure).collect());
+        let cost = of(&|round| round[at].micros());
+        let ratio = of(&|round| round[at].micros() / round[0].micros());
+        let (rate, busy) = (of(&|round| round[at].rate()).0, of(&|round| round[at].busy()).0);
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            out,
+            "| new | {name} | {:.0} ({:.0}–{:.0}) | {:.2} ({:.2}–{:.2}) | {rate:.0} | {busy:.0} % |",
+            cost.0, cost.1, cost.2, ratio.0, ratio.1, ratio.2
+        );
+    }
+    out
+}
+
+/// The same for programs.
+pub(crate) fn json_of_visits(rounds: &[[Sample; 2]]) -> Value {
+    let median = |figure: &dyn Fn(&[Sample; 2]) -> f64| spread(rounds.iter().map(figure).collect()).0;
+    json!({
+        "hello_us": median(&|round| round[0].micros()),
+        "sign_in_us": median(&|round| round[1].micros()),
+        "ratio": median(&|round| round[1].micros() / round[0].micros()),
+    })
+}
+
 /// As if every issue had been followed by its check: both weigh the same, whatever their windows held.
 fn mean(issue: Sample, check: Sample) -> Sample {
     let scale = |n: u64| (n as f64 * issue.requests as f64 / check.requests as f64) as u64;
@@ -88,6 +137,13 @@ mod tests {
     fn issue_and_check_weigh_the_same_in_the_pair() {
         let (issue, check) = (sample(1000, 10_000_000), sample(500, 10_000_000));
         assert!((mean(issue, check).micros() - 15.0).abs() < 0.01, "10 µs and 20 µs");
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let pair = Some((sample(100, 1_000_000), sample(100, 2_000_000)));
+        let figures = json(&[Round { echo: sample(100, 500_000), pair }]);
+        assert_eq!(figures, json!({"echo_us": 5.0, "pair_us": 15.0, "ratio": 3.0}));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 mod client;
 mod echo;
 mod figure;
+mod hello;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +52,9 @@ enum Hidden {
     /// The yardstick's own process
     #[command(hide = true)]
     EchoServer,
+    /// The HTTP/2 peer's
+    #[command(hide = true)]
+    HelloServer,
 }
 
 #[derive(Args)]
@@ -70,6 +74,15 @@ struct Bench {
     /// Connections x streams
     #[arg(long, value_delimiter = ',', default_value = "1x1,8x8,64x1,16x16", value_parser = grid)]
     grid: Vec<(usize, usize)>,
+    /// Whole sign-ins, too: a new connection, issue, check and close, beside a new connection and one echo
+    #[arg(long)]
+    sign_ins: bool,
+    /// hyper's HTTP/2 over rustls as well, saying hello at 16x16
+    #[arg(long)]
+    hyper: bool,
+    /// One JSON object, by grid, as the last line
+    #[arg(long)]
+    json: bool,
     /// Only the echo, without a server: is the yardstick itself steady?
     #[arg(long)]
     echo_only: bool,
@@ -87,6 +100,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match cli.command {
         Some(Hidden::EchoServer) => echo::serve(),
+        Some(Hidden::HelloServer) => hello::serve(),
         None => bench(&cli.bench),
     };
     outcome.map_or_else(
@@ -104,11 +118,13 @@ fn bench(bench: &Bench) -> Result<(), String> {
     let echo = Yardstick::start("echo-server")?;
     let beside = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("authepy");
     let server = bench.server.as_ref().unwrap_or(&beside);
+    let peer = if bench.hyper { Some(Yardstick::start("hello-server")?) } else { None };
     let authepy = if bench.echo_only { None } else { Some(Authepy::start(server, &bench.set)?) };
     cpu::pin(CLIENT_CORE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     println!("{}\n{}", spread::machine(), figure::HEAD);
+    let mut all = serde_json::Map::new();
     for &(connections, streams) in &bench.grid {
         let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
             let echo_client = Client::connect(&echo.ready, None, connections, streams).await?;
@@ -119,6 +135,22 @@ fn bench(bench: &Bench) -> Result<(), String> {
             pair_rounds(bench, (&echo, &echo_client), (authepy, &client)).await
         }))?;
         print!("{}", figure::rows(connections, streams, &rounds));
+        all.insert(format!("{connections}x{streams}"), figure::json(&rounds));
+    }
+    if let (true, Some(authepy)) = (bench.sign_ins, &authepy) {
+        let rounds = sign_in_rounds(bench, &echo, authepy);
+        let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(rounds))?;
+        print!("{}", figure::visits(&rounds));
+        all.insert("sign_in".to_owned(), figure::json_of_visits(&rounds));
+    }
+    if let (Some(peer), Some(authepy)) = (&peer, &authepy) {
+        let rounds =
+            runtime.block_on(tokio::task::LocalSet::new().run_until(hello_rounds(bench, peer, authepy)))?;
+        print!("{}", figure::beside_hello(&rounds));
+        all.insert("hyper_h2_16x16".to_owned(), figure::json(&rounds));
+    }
+    if bench.json {
+        println!("{}", serde_json::Value::Object(all));
     }
     Ok(())
 }
@@ -146,6 +178,53 @@ async fn pair_rounds(
             None => measure(echo.pid(), echo_client, Work::Echo, length).await?,
         };
         rounds.push(Round { echo: echoed, pair: Some((issue, check)) });
+    }
+    Ok(rounds)
+}
+
+/// The HTTP/2 peer in the echo's place.
+async fn hello_rounds(bench: &Bench, peer: &Yardstick, authepy: &Authepy) -> Result<Vec<Round>, String> {
+    let caller = hello::Caller::connect(&peer.ready, 16, 16).await?;
+    let client = Client::connect(&authepy.ready, Some(&authepy.key), 16, 16).await?;
+    client.admitted(KEY_PATIENCE).await?;
+    caller.window(Duration::from_millis(500)).await?;
+    warm(authepy.pid(), &client, &[Work::Issue, Work::Check]).await?;
+    let length = Duration::from_secs_f64(bench.window);
+    let mut rounds = Vec::new();
+    for _ in 0..bench.rounds {
+        let (from, before) = (cpu::now(), cpu::nanos(peer.pid())?);
+        let requests = caller.window(length).await?;
+        let cpu = cpu::nanos(peer.pid())?.saturating_sub(before);
+        let hello = Sample { requests, cpu, wall: cpu::now().duration_since(from) };
+        let issue = measure(authepy.pid(), &client, Work::Issue, length).await?;
+        let check = measure(authepy.pid(), &client, Work::Check, length * 4).await?;
+        rounds.push(Round { echo: hello, pair: Some((issue, check)) });
+    }
+    Ok(rounds)
+}
+
+/// A window of bare visits and one of sign-ins, in turn.
+async fn sign_in_rounds(
+    bench: &Bench,
+    echo: &Yardstick,
+    authepy: &Authepy,
+) -> Result<Vec<[Sample; 2]>, String> {
+    let hello = Client::connect(&echo.ready, None, 1, 1).await?;
+    let phones = Client::connect(&authepy.ready, Some(&authepy.key), 1, 1).await?;
+    phones.admitted(KEY_PATIENCE).await?;
+    let (short, length) = (Duration::from_millis(300), Duration::from_secs_f64(bench.window));
+    let visits = async |pid, client: &Client, length| {
+        let (from, before) = (cpu::now(), cpu::nanos(pid)?);
+        let requests = client.visits(length).await?;
+        let cpu = cpu::nanos(pid)?.saturating_sub(before);
+        Ok::<_, String>(Sample { requests, cpu, wall: cpu::now().duration_since(from) })
+    };
+    visits(echo.pid(), &hello, short).await?;
+    visits(authepy.pid(), &phones, short).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..bench.rounds {
+        let bare = visits(echo.pid(), &hello, length).await?;
+        rounds.push([bare, visits(authepy.pid(), &phones, length).await?]);
     }
     Ok(rounds)
 }
