@@ -8,7 +8,7 @@
 //!   pending[ticket] ◀── flume(answers) ◀──────────────────┘
 //! ```
 //!
-//! This is the only file that names actix. A shard is reached from its own thread only, so a `RefCell`
+//! Only `actor/seat.rs` (threads) and `actor/shard_actor.rs` (inboxes) name actix. A shard is reached from its own thread only, so a `RefCell`
 //! suffices and is never held across an await. A full inbox refuses the whole batch at once; nobody
 //! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
 //! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
@@ -25,189 +25,29 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
-use std::time::Duration;
-
-use actix::{Actor, Arbiter, AsyncContext, Context, StreamHandler};
 
 use crate::clock::{Clock, Moment, Now};
-use crate::entropy::Entropy;
-use crate::limits::{
-    BAN_NEWS_BATCHES, BATCH_ASKS, INBOX_BATCHES, INBOX_WORDS, OPERATOR_VISITS, OVERLOADED_RETRY_AFTER,
-    PENDING_ASKS_PER_LANE,
-};
+use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
 use crate::perimeter::ban::BanEntry;
 use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
-use crate::stack::wipe_stack;
 
 mod bans;
 mod operator;
 mod pending;
+mod seat;
+mod shard_actor;
 pub use bans::BansNow;
-use bans::{BanNews, LaneBans};
+use bans::LaneBans;
 pub use operator::Operator;
-use operator::Visit;
 pub use pending::Answer;
 use pending::PendingAsks;
-
-const SWEEP_EVERY: Duration = Duration::from_millis(500);
-
-/// Questions from one lane to one shard.
-struct Asks {
-    /// The lane that waits for the answers.
-    from: usize,
-    list: Vec<(u32, Command)>,
-}
-
-/// Something told from outside the lanes; nobody awaits the outcome.
-struct Word(Command);
-
-type Answers = Vec<(u32, Outcome)>;
-
-/// The ways into every lane. Immutable and shared.
-struct Doors {
-    asks: Vec<flume::Sender<Asks>>,
-    /// Not through `asks`: words of the mail must not take the places of questions.
-    words: Vec<flume::Sender<Word>>,
-    answers: Vec<flume::Sender<Answers>>,
-    bans: Vec<flume::Sender<BanNews>>,
-    visits: Vec<flume::Sender<Visit>>,
-}
-
-/// False once any shard has failed.
-#[derive(Clone, Debug)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// Whether every shard answers.
-    pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Randomness a lane may own.
-pub type LaneEntropy = Box<dyn Entropy + Send>;
-
-/// What a lane needs to start; made on one thread, carried to another.
-pub struct Seat {
-    index: usize,
-    shard: Shard,
-    keys: StartKeys,
-    entropy: LaneEntropy,
-    clock: Clock,
-    asks: flume::Receiver<Asks>,
-    words: flume::Receiver<Word>,
-    answers: flume::Receiver<Answers>,
-    bans: flume::Receiver<BanNews>,
-    visits: flume::Receiver<Visit>,
-    doors: Arc<Doors>,
-    readiness: Readiness,
-}
-
-/// Tells shards things from outside the lanes (the delivery runtime). May wait; lanes never do.
-#[derive(Clone)]
-pub struct Teller(Arc<Doors>);
-
-impl Teller {
-    /// Sends a command whose outcome nobody awaits. Waits for room.
-    pub async fn tell(&self, route: Route, command: Command) {
-        let door = &self.0.words[route.shard(self.0.words.len())];
-        // An error means that the lane has ended, and its codes with it.
-        let _ended = door.send_async(Word(command)).await;
-    }
-
-    /// The operator's way in. `keys` are those the seats were made with.
-    pub fn operator(&self, keys: StartKeys) -> Operator {
-        Operator::new(self.0.clone(), keys)
-    }
-}
-
-/// Prepares one seat per lane. `entropy` is called once for each.
-pub fn seats(
-    lanes: usize,
-    settings: &Settings,
-    keys: &StartKeys,
-    clock: Clock,
-    mut entropy: impl FnMut() -> LaneEntropy,
-) -> (Vec<Seat>, Teller, Readiness) {
-    let (ask_doors, asks): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_BATCHES)).unzip();
-    let (word_doors, words): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_WORDS)).unzip();
-    let (answer_doors, answers): (Vec<_>, Vec<_>) =
-        (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
-    let (ban_doors, bans): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(BAN_NEWS_BATCHES)).unzip();
-    let (visit_doors, visits): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(OPERATOR_VISITS)).unzip();
-    let doors = Arc::new(Doors {
-        asks: ask_doors,
-        words: word_doors,
-        answers: answer_doors,
-        bans: ban_doors,
-        visits: visit_doors,
-    });
-    let readiness = Readiness(Arc::new(AtomicBool::new(true)));
-    let inboxes = asks.into_iter().zip(words).zip(answers).zip(bans.into_iter().zip(visits));
-    let seats = inboxes.enumerate().map(|(index, (((asks, words), answers), (bans, visits)))| Seat {
-        index,
-        shard: Shard::new(keys.clone(), settings.clone()),
-        keys: keys.clone(),
-        entropy: entropy(),
-        clock,
-        asks,
-        words,
-        answers,
-        bans,
-        visits,
-        doors: doors.clone(),
-        readiness: readiness.clone(),
-    });
-    (seats.collect(), Teller(doors.clone()), readiness)
-}
-
-/// Runs `main` on this thread as the system the lanes belong to.
-pub fn run<T>(main: impl Future<Output = T>) -> T {
-    actix::System::new().block_on(main)
-}
-
-/// A running lane's thread.
-pub struct LaneThread(Arbiter);
-
-impl LaneThread {
-    /// Ends the lane; whatever it still held is dropped.
-    pub fn stop(self) {
-        self.0.stop();
-        let _panicked_thread_is_gone_too = self.0.join();
-    }
-}
-
-impl Seat {
-    /// Starts the lane's thread, its shard's actor, and `body` on it.
-    pub fn start<B, F>(self, body: B) -> LaneThread
-    where
-        B: FnOnce(Lane) -> F + Send + 'static,
-        F: Future<Output = ()> + 'static,
-    {
-        let arbiter = Arbiter::new();
-        arbiter.spawn_fn(move || {
-            let (asks, answers, bans) = (self.asks.clone(), self.answers.clone(), self.bans.clone());
-            let (words, visits) = (self.words.clone(), self.visits.clone());
-            let lane = Lane::new(self);
-            ShardActor::create(|context| {
-                context.add_stream(asks.into_stream());
-                context.add_stream(words.into_stream());
-                context.add_stream(answers.into_stream());
-                context.add_stream(bans.into_stream());
-                context.add_stream(visits.into_stream());
-                ShardActor { lane: lane.clone() }
-            });
-            actix::spawn(lane.clone().flush_each_turn());
-            actix::spawn(body(lane));
-        });
-        LaneThread(arbiter)
-    }
-}
+use seat::{Asks, Doors};
+pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
 
@@ -463,69 +303,4 @@ fn not_ready() -> Refusal {
 
 fn overloaded() -> Outcome {
     Outcome::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
-}
-
-struct ShardActor {
-    lane: Lane,
-}
-
-impl Actor for ShardActor {
-    type Context = Context<Self>;
-
-    fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(SWEEP_EVERY, |actor, context| actor.sweep(context));
-    }
-}
-
-impl ShardActor {
-    /// Sweeps a bounded number of records; the rest after whoever waits has been served.
-    fn sweep(&mut self, context: &mut Context<Self>) {
-        // A lane whose channel was full hears the rest of the news now.
-        self.lane.wake_flusher();
-        let swept = self.lane.with_shard(|shard, now| (shard.sweep(now.at), now.at));
-        let Some((is_more, now)) = swept else { return };
-        // Outside: who watches the bans, or what expired, may ask the shard.
-        self.lane.0.bans.sweep(now);
-        self.lane.tell_expired();
-        wipe_stack();
-        if is_more {
-            context.run_later(Duration::from_millis(1), |actor, context| actor.sweep(context));
-        }
-    }
-}
-
-impl StreamHandler<Asks> for ShardActor {
-    fn handle(&mut self, asks: Asks, _: &mut Self::Context) {
-        let answers: Answers =
-            asks.list.into_iter().map(|(ticket, command)| (ticket, self.lane.decide(command))).collect();
-        // Never full (see the module's doc); an ended lane has nobody left to answer.
-        let _ended = self.lane.0.doors.answers[asks.from].try_send(answers);
-    }
-}
-
-impl StreamHandler<Word> for ShardActor {
-    fn handle(&mut self, Word(command): Word, _: &mut Self::Context) {
-        let _nobody_waits = self.lane.decide(command);
-    }
-}
-
-impl StreamHandler<BanNews> for ShardActor {
-    fn handle(&mut self, news: BanNews, _: &mut Self::Context) {
-        self.lane.0.bans.learn(&news, &self.lane.0.keys, self.lane.now().at);
-    }
-}
-
-impl StreamHandler<Visit> for ShardActor {
-    fn handle(&mut self, visit: Visit, _: &mut Self::Context) {
-        self.lane.receive(visit);
-    }
-}
-
-impl StreamHandler<Answers> for ShardActor {
-    fn handle(&mut self, answers: Answers, _: &mut Self::Context) {
-        let mut pending = self.lane.0.pending.borrow_mut();
-        for (ticket, outcome) in answers {
-            pending.settle(ticket, outcome);
-        }
-    }
 }

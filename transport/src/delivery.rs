@@ -61,6 +61,10 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// seconds; and all is over, one way or the other, before the recipient may ask for another code.
 pub const PAUSES: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
 
+/// The part of `memory.ceiling` that waiting mail may take: a thirty-second of 128 MiB is what
+/// [`QUEUE_PLACES`] need; with less memory there are fewer of them.
+const PART_OF_CEILING: usize = 32;
+
 /// How much the delivery may hold and wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryLimits {
@@ -72,6 +76,14 @@ pub struct DeliveryLimits {
     pub send_timeout: Duration,
     /// See [`PAUSES`].
     pub pauses: &'static [Duration],
+}
+
+impl DeliveryLimits {
+    /// The usual limits, with as many places as this much memory allows.
+    pub fn within(ceiling_bytes: usize) -> Self {
+        let places = (ceiling_bytes / PART_OF_CEILING / queue::MAIL_BYTES as usize).min(QUEUE_PLACES);
+        Self { queue_places: places, ..Self::default() }
+    }
 }
 
 impl Default for DeliveryLimits {

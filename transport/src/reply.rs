@@ -109,6 +109,11 @@ impl Reply {
         self.allow_origin = Some(origin.into());
     }
 
+    /// Whether it says that somebody is banned.
+    pub(crate) fn tells_of_ban(&self) -> bool {
+        matches!(self.problem, Some(Problem::Refused(Refusal::Banned { .. })))
+    }
+
     /// Answers with this problem instead, to the same page.
     pub(crate) fn refused_by(self, problem: Problem) -> Self {
         Self { allow_origin: self.allow_origin, ..problem.into() }

@@ -63,6 +63,11 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
     match served {
         Ok(reply) => {
             let mut reply = tab.settle(desk, reply).await;
+            if reply.tells_of_ban() && tab.is_of(exchange.peer()) {
+                // Whoever is banned gets no answer; only who speaks for others hears of it.
+                desk.counters().aborted(label, mode);
+                return Err(Fault::Connection(Code::ExcessiveLoad));
+            }
             if matches!(label, RouteLabel::Issue | RouteLabel::Check | RouteLabel::Resend) {
                 reply.tell_rates(&tab.rates());
             }

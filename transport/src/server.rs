@@ -125,7 +125,7 @@ impl Server {
             teller,
             keys: start_keys,
             clock: clock::now,
-            limits: DeliveryLimits::default(),
+            limits: DeliveryLimits::within(config.memory.ceiling.0),
             show: plan.show_mail,
             events: events.clone(),
             poster,

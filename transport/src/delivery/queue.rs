@@ -25,7 +25,7 @@ use super::job::MailJob;
 use crate::events::MailOutcome;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
-const MAIL_BYTES: u64 = 1_024;
+pub(super) const MAIL_BYTES: u64 = 1_024;
 
 /// What became of mails since the start. Those accepted are those of all outcomes and those still held.
 #[derive(Debug, Default)]
@@ -79,9 +79,15 @@ impl MailCounters {
 #[derive(Clone)]
 pub struct MailQueue(Arc<Shared>);
 
+/// A mail in the ring, and the places it takes.
+struct Waiting {
+    /// Boxed: moving it through the ring leaves only pointers behind, the job itself is wiped.
+    job: Box<MailJob>,
+    places: usize,
+}
+
 struct Shared {
-    /// Boxed: moving a job through the ring leaves only pointers behind, the job itself is wiped.
-    ring: ArrayQueue<Box<MailJob>>,
+    ring: ArrayQueue<Waiting>,
     /// Neither reserved nor held. Places in the ring = this + permits + queued jobs + taken ones, so a
     /// permit's push always finds room.
     free: AtomicUsize,
@@ -108,6 +114,12 @@ impl MailQueue {
     /// Takes a place for one mail. If there is none, no provider works, or the delivery stopped, the caller
     /// must refuse before it promises anything; told is when another try is worth it.
     pub fn reserve(&self, now: Moment) -> Result<Permit, Duration> {
+        self.reserve_bytes(now, MAIL_BYTES as usize)
+    }
+
+    /// As [`MailQueue::reserve`], for a mail that takes so much memory: each place stands for 1 KiB.
+    pub fn reserve_bytes(&self, now: Moment, bytes: usize) -> Result<Permit, Duration> {
+        let places = bytes.div_ceil(MAIL_BYTES as usize).max(1);
         if !self.0.open.load(Ordering::Relaxed) {
             return Err(DELIVERY_RETRY_AFTER);
         }
@@ -115,10 +127,10 @@ impl MailQueue {
         if suspended_until > now {
             return Err(suspended_until.since(now));
         }
-        let one_less = |free: usize| free.checked_sub(1);
-        let taken = self.0.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_less);
+        let fewer = |free: usize| free.checked_sub(places);
+        let taken = self.0.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, fewer);
         taken.map_err(|_| DELIVERY_RETRY_AFTER)?;
-        Ok(Permit { queue: self.clone(), used: false })
+        Ok(Permit { place: Place { queue: self.clone(), places } })
     }
 
     /// Mails waiting for their turn.
@@ -139,8 +151,8 @@ impl MailQueue {
 
     /// The oldest job. It keeps its place until its fate is known.
     pub(super) fn pop(&self) -> Option<Queued> {
-        let job = self.0.ring.pop()?;
-        Some(Queued { job, passes: 0, queue: self.clone(), is_settled: false })
+        let Waiting { job, places } = self.0.ring.pop()?;
+        Some(Queued { job, passes: 0, place: Place { queue: self.clone(), places }, is_settled: false })
     }
 
     /// Promises nothing until then; `None` for from now on.
@@ -167,16 +179,25 @@ impl MailQueue {
         })
         .await;
     }
-
-    fn give_back(&self) {
-        self.0.free.fetch_add(1, Ordering::Release);
-        self.0.delivery.wake();
-    }
 }
 
 impl fmt::Debug for MailQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MailQueue").field("queued", &self.queued()).finish_non_exhaustive()
+    }
+}
+
+/// Some of the places; they are free again when it is dropped.
+#[derive(Debug)]
+struct Place {
+    queue: MailQueue,
+    places: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue.0.free.fetch_add(self.places, Ordering::Release);
+        self.queue.0.delivery.wake();
     }
 }
 
@@ -187,7 +208,7 @@ pub(super) struct Queued {
     pub(super) job: Box<MailJob>,
     /// How often all providers were tried.
     pub(super) passes: u8,
-    queue: MailQueue,
+    place: Place,
     is_settled: bool,
 }
 
@@ -195,16 +216,15 @@ impl Queued {
     /// Counts its fate; code and address are wiped, the place is free.
     pub(super) fn settle(mut self, outcome: MailOutcome) {
         self.is_settled = true;
-        self.queue.counters().count(outcome);
+        self.place.queue.counters().count(outcome);
     }
 }
 
 impl Drop for Queued {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.queue.counters().count(MailOutcome::Failed);
+            self.place.queue.counters().count(MailOutcome::Failed);
         }
-        self.queue.give_back();
     }
 }
 
@@ -212,30 +232,25 @@ impl Drop for Queued {
 #[derive(Debug)]
 #[must_use = "a dropped permit gives its place back"]
 pub struct Permit {
-    queue: MailQueue,
-    used: bool,
+    place: Place,
 }
 
 impl Permit {
     /// Queues `job` in this place.
-    pub fn submit(mut self, job: MailJob) {
-        // The place is this permit's, so the ring has room. If that were ever wrong, the mail is
-        // counted as failed and its code dies unconfirmed.
-        self.queue.0.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        self.used = self.queue.0.ring.push(Box::new(job)).is_ok();
-        if !self.used {
-            self.queue.counters().count(MailOutcome::Failed);
+    pub fn submit(self, job: MailJob) {
+        let shared = &self.place.queue.0;
+        shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting { job: Box::new(job), places: self.place.places };
+        // The place is this permit's, so the ring has room. If that were ever wrong, the mail is counted as
+        // failed and its code dies unconfirmed.
+        if shared.ring.push(waiting).is_err() {
+            shared.counters.count(MailOutcome::Failed);
+            return;
         }
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if self.used {
-            self.queue.0.delivery.wake();
-        } else {
-            self.queue.give_back();
-        }
+        shared.delivery.wake();
+        // The places are the waiting mail's from now on.
+        let Self { mut place } = self;
+        place.places = 0;
     }
 }
 

@@ -19,6 +19,9 @@ use crate::limits::ALERT_LIFETIME;
 use crate::reply::{Problem, Reply};
 use crate::wire::{self, AlertBody};
 
+/// Bytes of an alert beside its text: subject, address, names.
+const NOTICE_BYTES: usize = 1_024;
+
 /// Nobody to write to, or nobody who carries it.
 const UNDELIVERABLE: Problem =
     Problem::Refused(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
@@ -38,7 +41,8 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
     charge(desk, request).await?;
     // All or none: half of the operators is not who was asked for.
     let now = desk.now();
-    let permits: Result<Vec<_>, _> = to.iter().map(|_| desk.mail().reserve(now.at)).collect();
+    let permits: Result<Vec<_>, _> =
+        to.iter().map(|_| desk.mail().reserve_bytes(now.at, NOTICE_BYTES + text.len())).collect();
     for (to, permit) in to.iter().zip(permits.map_err(|_| UNDELIVERABLE)?) {
         permit.submit(MailJob {
             to: (&**to).into(),

@@ -46,6 +46,11 @@ impl Tab {
         self.peer.set(None);
     }
 
+    /// Whether it is this address that answers for the request.
+    pub(super) fn is_of(&self, address: IpAddr) -> bool {
+        self.peer.get().is_some_and(|peer| peer == Peer::from(address))
+    }
+
     /// Whose share of an inbox's budget the request uses.
     pub(super) fn share(&self, desk: &Desk) -> Option<PeerDigest> {
         self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
