@@ -219,7 +219,7 @@ impl Courier {
         if queued.job.expires <= now {
             return Pass::Ended(Err(HandOverFault::Expired));
         }
-        let last = faults.clone().last().unwrap_or(HandOverFault::Unreachable);
+        let last = faults.clone().next_back().unwrap_or(HandOverFault::Unreachable);
         let pause = self.limits.pauses.get(usize::from(queued.passes));
         match (faults.clone().find(|fault| !fault.is_final()), open.min()) {
             (None, None) => Pass::Ended(Err(last)),

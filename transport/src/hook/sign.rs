@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 /// Least and most bytes of a secret, as the specification asks for.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// Signs posts. The secret never leaves it.
-pub(super) struct Signer(hmac::Key);
+/// Signs posts. The secret never leaves it. Boxed, as the key and its two hash states are a kilobyte.
+pub(super) struct Signer(Box<hmac::Key>);
 
 impl Signer {
     /// Reads a secret: base64 after `whsec_`, or the text itself.
@@ -23,7 +23,7 @@ impl Signer {
             None => Zeroizing::new(secret.as_bytes().to_vec()),
         };
         match SECRET_BYTES.contains(&bytes.len()) {
-            true => Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes))),
+            true => Ok(Self(Box::new(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))),
             false => Err("`secret` must have 24 to 64 bytes; try: openssl rand -base64 32".to_owned()),
         }
     }
