@@ -33,7 +33,8 @@ struct Found {
 fn scan(server: &DevServer, codes: &HashSet<Vec<u8>>, ids: &HashSet<Vec<u8>>) -> Found {
     let id = server.process_id();
     let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
-    let memory = std::fs::File::open(format!("/proc/{id}/mem")).expect("run as root");
+    let memory =
+        std::fs::File::open(format!("/proc/{id}/mem")).unwrap_or_else(|fault| panic!("{fault}: run as root"));
     let mut found = Found::default();
     for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("rw")))
     {
