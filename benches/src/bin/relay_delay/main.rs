@@ -139,7 +139,6 @@ async fn run(arguments: Arguments) -> Result<String, String> {
     let mut report = machine();
     let at_once = Rc::new(Pair::start(&arguments, Duration::ZERO).await?);
     let slow = Pair::start(&arguments, SLOW).await?;
-    let dead = Pair::start(&arguments, Duration::ZERO).await?;
     let per_window = arguments.rate * arguments.window;
     let mut next = 0;
     let mut issues = |pair: &Pair, count: u64| {
@@ -157,6 +156,7 @@ async fn run(arguments: Arguments) -> Result<String, String> {
     report.push_str(&told("issue", "a relay that answers at once", &fast, "one that takes 50 ms", &late));
 
     // Verifications to check while nobody takes mail.
+    let dead = Pair::start(&arguments, Duration::ZERO).await?;
     let (mut alive, mut orphaned) = (Vec::new(), Vec::new());
     for (pair, ids) in [(&*at_once, &mut alive), (&dead, &mut orphaned)] {
         let answers = pair.window(issues(pair, per_window), arguments.rate).await?;
