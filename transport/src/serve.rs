@@ -169,6 +169,7 @@ async fn decide(desk: &Desk, request: &Request<'_>, key: Option<&[u8]>) -> Resul
     }
     match key {
         None => operation::perform(desk, request, asked, None).await.map(|done| done.reply),
-        Some(key) => idempotency::perform(desk, request, asked, key).await,
+        // Boxed, here and below, is what few requests do: its room would be every request's.
+        Some(key) => Box::pin(idempotency::perform(desk, request, asked, key)).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
-use quinn::SendStream;
+use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
 use super::{Session, number};
@@ -17,10 +17,13 @@ use crate::serve::{refuse, serve};
 const USUAL_ANSWER_BYTES: usize = 1_024;
 
 /// Serves one stream. True if its whole answer was handed to QUIC.
-pub(super) async fn answer(session: &Session, mut exchange: Http3Exchange<'_>, mut send: SendStream) -> bool {
+pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendStream) -> bool {
+    let mut exchange = Http3Exchange::new(recv, session);
     let served = match exchange.read_head().await {
         Ok(()) => serve(&session.desk, &mut exchange).await,
-        Err(Fault::Answer(refused)) => Ok(refuse(&session.desk, session.peer, refused.into()).await),
+        Err(Fault::Answer(refused)) => {
+            Ok(Box::pin(refuse(&session.desk, session.peer, refused.into())).await)
+        }
         Err(fault) => {
             session.desk.counters().aborted(RouteLabel::Unknown, Mode::Live);
             Err(fault)
