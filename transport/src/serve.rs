@@ -56,7 +56,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
             tab.charge_to(peer);
             match target {
                 Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
-                Target::Key(destination) => with_key(desk, destination, &tab, &id, exchange).await,
+                Target::Key(destination) => with_key(desk, destination, &tab, id.as_str(), exchange).await,
             }
         }
     };

@@ -10,7 +10,7 @@ use crate::exchange::Http3Exchange;
 use crate::http3::error::{Code, Fault};
 use crate::http3::response;
 use crate::observe::RouteLabel;
-use crate::reply::{Reply, Scratch};
+use crate::reply::Reply;
 use crate::serve::{refuse, serve};
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
@@ -62,11 +62,8 @@ async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
 
 fn encode(session: &Session, reply: &Reply) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_ANSWER_BYTES);
-    let mut scratch = Scratch::default();
     session.desk.with_date(|date| {
-        let mut fields = Vec::with_capacity(16);
-        reply.fields(date.as_bytes(), &mut scratch, |name, value| fields.push((name, value)));
-        response::encode(reply.status, fields, &reply.body, &mut out);
+        response::encode(reply.status, |write| reply.fields(date.as_bytes(), write), &reply.body, &mut out);
     });
     out
 }

@@ -133,7 +133,7 @@ pub(super) fn verdict_reply(
     Ok(Reply::ok(match first {
         First::Approved(approved) => {
             let receipt = receipt(desk, request, id, approved, body);
-            wire::approved(text.as_str(), approved.unix_ms, receipt)
+            wire::approved(text.as_str(), approved.unix_ms, &receipt)
         }
         First::Incorrect { attempts_remaining } => wire::incorrect(text.as_str(), *attempts_remaining),
         First::Exhausted | First::Issued(..) => wire::exhausted(text.as_str()),
