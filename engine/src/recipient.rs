@@ -130,7 +130,12 @@ impl Recipient {
     #[must_use]
     pub fn hint(&self) -> String {
         let first = self.text.chars().next().unwrap_or('*');
-        format!("{first}***@{}", &self.text[self.shown_domain..self.exact.end])
+        let domain = &self.text[self.shown_domain..self.exact.end];
+        let mut hint = String::with_capacity(first.len_utf8() + "***@".len() + domain.len());
+        hint.push(first);
+        hint.push_str("***@");
+        hint.push_str(domain);
+        hint
     }
 
     /// Whether the envelope needs SMTPUTF8 (RFC 6531): a local part has no ASCII form, a domain

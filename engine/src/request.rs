@@ -287,6 +287,8 @@ pub struct Standing {
 pub struct Issued {
     /// The id, for the caller alone.
     pub id: VerificationId,
+    /// Its digest, for whoever has to name it again.
+    pub digest: Digest128,
     /// The code, for the mail alone.
     pub code: Code,
     /// The mail's number within its verification, from 1.

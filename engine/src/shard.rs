@@ -296,7 +296,7 @@ impl Shard {
             None => Err(OVERLOADED),
         };
         if let Ok(issued) = &decided {
-            self.inboxes.insert_id(&issued.id.locate(&self.keys).0, at);
+            self.inboxes.insert_id(&issued.digest, at);
             self.live += 1;
             self.test += of_test;
         }

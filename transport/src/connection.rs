@@ -22,7 +22,6 @@ use tokio::time::timeout;
 
 use crate::accept::{Admission, Place, ShowOut};
 use crate::desk::Desk;
-use crate::exchange::Http3Exchange;
 use crate::http3::control;
 use crate::http3::error::{Code, Fault};
 use crate::http3::uni::{PeerStreams, UniReader, Verdict};
@@ -94,7 +93,8 @@ impl Session {
                     if !self.backend.get() {
                         self.desk.turnstile().pass_stranger().await;
                     }
-                    tokio::task::spawn_local(self.clone().request(send, recv));
+                    // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
+                    tokio::task::spawn_local(Box::pin(self.clone().request(send, recv)));
                 }
                 accepted = self.connection.accept_uni() => {
                     let Ok(recv) = accepted else { return };
@@ -131,8 +131,7 @@ impl Session {
 
     async fn request(self: Rc<Self>, send: SendStream, recv: RecvStream) {
         self.running.set(self.running.get() + 1);
-        let exchange = Http3Exchange::new(recv, &self);
-        let complete = answer::answer(&self, exchange, send).await;
+        let complete = answer::answer(&self, recv, send).await;
         if complete {
             self.peer_streams.borrow_mut().request_completed();
         } else {

@@ -28,7 +28,7 @@ use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
-use crate::reply::Problem;
+use crate::reply::{Problem, RequestId};
 use crate::turnstile::Turnstile;
 
 /// What all lanes share. Immutable, or counters.
@@ -119,10 +119,10 @@ impl Desk {
         bytes
     }
 
-    pub(crate) fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> RequestId {
         let mut bytes = [0; 8];
         self.0.lane.with_entropy(|entropy| entropy.fill(&mut bytes));
-        format!("req_{:016x}", u64::from_le_bytes(bytes))
+        RequestId::of(u64::from_le_bytes(bytes))
     }
 
     /// Runs `with` with the `Date` field's value (RFC 9110, 5.6.7).

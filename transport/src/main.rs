@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use authepy_transport::wiping::Wiping;
+use mimalloc::MiMalloc;
 
 #[global_allocator]
-static ALLOCATOR: Wiping = Wiping;
+static ALLOCATOR: Wiping<MiMalloc> = Wiping(MiMalloc);
 
 fn main() -> ExitCode {
     authepy_transport::cli::run()

@@ -19,6 +19,11 @@ use crate::config::{ConfigFault, Receipts};
 /// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
 const RECEIPT_BYTES: usize = 4_096;
 
+/// Room for claims without an address or a nonce, and with a usual one.
+const USUAL_CLAIMS_BYTES: usize = 384;
+/// A dot, and 64 bytes in base64.
+const SIGNATURE_CHARS: usize = 1 + 86;
+
 /// The key that signs, and what others need to check. Shared by all lanes, immutable.
 pub struct ReceiptKey {
     pair: Ed25519KeyPair,
@@ -106,9 +111,12 @@ impl ReceiptKey {
             exp: claims.expires_at,
             jti: claims.id,
         };
-        // Strings and numbers always serialise.
-        let json = serde_json::to_vec(&payload).unwrap_or_default();
-        let mut token = self.header.clone();
+        let mut json = Vec::with_capacity(USUAL_CLAIMS_BYTES);
+        // Strings and numbers always serialise, and memory takes them.
+        let _written = serde_json::to_writer(&mut json, &payload);
+        let mut token =
+            String::with_capacity(self.header.len() + json.len().div_ceil(3) * 4 + SIGNATURE_CHARS);
+        token.push_str(&self.header);
         URL_SAFE_NO_PAD.encode_string(json, &mut token);
         let signature = self.pair.sign(token.as_bytes());
         token.push('.');

@@ -5,16 +5,19 @@
 
 use std::time::Duration;
 
-use authepy_engine::id::IdText;
+use authepy_engine::id::{ID_CHARS, IdText};
 use authepy_engine::request::Refusal;
 
 mod batch;
 mod problem;
 mod rates;
+mod spelled;
 pub use problem::Problem;
 use problem::{problem_json, retry_after};
 use rates::RateFields;
 pub use rates::Rates;
+use spelled::Decimal;
+pub use spelled::RequestId;
 
 /// One answer, before it is written for a protocol.
 #[derive(Debug)]
@@ -29,11 +32,13 @@ pub struct Reply {
     replayed: bool,
     /// The problem, for the counters.
     pub(crate) problem: Option<Problem>,
-    request_id: String,
+    request_id: RequestId,
     allow_origin: Option<Box<[u8]>>,
     rates: Option<Box<RateFields>>,
 }
 
+/// Before the id in `Location`.
+const COLLECTION: &[u8] = b"/v1/verifications/";
 const EXPOSED: &str =
     "Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed";
 const PREFLIGHT_FIELDS: [(&str, &[u8]); 3] = [
@@ -55,7 +60,7 @@ impl Reply {
             preflight: false,
             replayed: false,
             problem: None,
-            request_id: String::new(),
+            request_id: RequestId::default(),
             allow_origin: None,
             rates: None,
         }
@@ -125,37 +130,34 @@ impl Reply {
     }
 
     /// Gives the answer its request id, in the fields and in a problem's body.
-    pub fn identify(&mut self, request_id: String) {
+    pub fn identify(&mut self, request_id: RequestId) {
         self.request_id = request_id;
         if let Some(problem) = self.problem {
-            self.body = problem_json(problem, &self.request_id).to_string().into_bytes();
+            self.body = problem_json(problem, self.request_id.as_str()).to_string().into_bytes();
         }
     }
 
     /// Calls `write` for each field, in lower case.
-    pub fn fields<'a>(
-        &'a self,
-        date: &'a [u8],
-        scratch: &'a mut Scratch,
-        mut write: impl FnMut(&'a str, &'a [u8]),
-    ) {
+    pub fn fields(&self, date: &[u8], mut write: impl FnMut(&str, &[u8])) {
         write("date", date);
         write("cache-control", b"no-store");
         write("x-content-type-options", b"nosniff");
         write("vary", b"Origin");
-        write("x-request-id", self.request_id.as_bytes());
+        write("x-request-id", self.request_id.as_str().as_bytes());
         if let Some(content_type) = self.content_type {
             write("content-type", content_type.as_bytes());
         }
-        scratch.fill(self);
         if self.status != 204 {
-            write("content-length", scratch.length.as_bytes());
+            write("content-length", Decimal::of(self.body.len() as u64).as_bytes());
         }
-        if self.location.is_some() {
-            write("location", scratch.location.as_bytes());
+        if let Some(id) = &self.location {
+            let mut location = [0; COLLECTION.len() + ID_CHARS];
+            location[..COLLECTION.len()].copy_from_slice(COLLECTION);
+            location[COLLECTION.len()..].copy_from_slice(id.as_str().as_bytes());
+            write("location", &location);
         }
-        if self.retry_after.is_some() {
-            write("retry-after", scratch.retry_after.as_bytes());
+        if let Some(seconds) = self.retry_after {
+            write("retry-after", Decimal::of(seconds).as_bytes());
         }
         if let Some(RateFields { policy, limit }) = self.rates.as_deref() {
             write("ratelimit-policy", policy.as_bytes());
@@ -177,23 +179,6 @@ impl Reply {
                 PREFLIGHT_FIELDS.into_iter().for_each(|(name, value)| write(name, value));
             }
         }
-    }
-}
-
-/// Values that have to be spelled out before they can be written.
-#[derive(Default)]
-pub struct Scratch {
-    length: String,
-    location: String,
-    retry_after: String,
-}
-
-impl Scratch {
-    fn fill(&mut self, reply: &Reply) {
-        self.length = reply.body.len().to_string();
-        self.location =
-            reply.location.as_ref().map_or(String::new(), |id| format!("/v1/verifications/{}", id.as_str()));
-        self.retry_after = reply.retry_after.map_or(String::new(), |seconds| seconds.to_string());
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
             tab.charge_to(peer);
             match target {
                 Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
-                Target::Key(destination) => with_key(desk, destination, &tab, &id, exchange).await,
+                Target::Key(destination) => with_key(desk, destination, &tab, id.as_str(), exchange).await,
             }
         }
     };
@@ -174,6 +174,7 @@ async fn decide(desk: &Desk, request: &Request<'_>, key: Option<&[u8]>) -> Resul
     }
     match key {
         None => operation::perform(desk, request, asked, None).await.map(|done| done.reply),
-        Some(key) => idempotency::perform(desk, request, asked, key).await,
+        // Boxed, here and below, is what few requests do: its room would be every request's.
+        Some(key) => Box::pin(idempotency::perform(desk, request, asked, key)).await,
     }
 }

@@ -3,15 +3,16 @@
 //! Texts borrow from the body wherever JSON allows, and the body is wiped when the request ends.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use authepy_engine::clock::{Moment, whole_seconds_up};
 use authepy_engine::limits::{
     CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN, NONCE_BYTES, PURPOSE_BYTES,
 };
 use authepy_engine::request::Standing;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::reply::Problem;
 
@@ -220,7 +221,7 @@ struct StandingBody<'a> {
     recipient_hint: Option<&'a str>,
     code_length: u8,
     expires_in: u64,
-    expires_at: String,
+    expires_at: Timestamp,
     resend_in: u64,
     sends_remaining: u8,
     attempts_remaining: u8,
@@ -232,7 +233,7 @@ struct StandingBody<'a> {
 pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metadata: Option<&str>) -> Vec<u8> {
     let span = |end: Moment| end.since(standing.at);
     let expires_ms = standing.unix_ms.saturating_add(span(standing.expires).as_millis() as u64);
-    json(&StandingBody {
+    let body = StandingBody {
         id,
         status: "pending",
         channel: "email",
@@ -240,12 +241,13 @@ pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metada
         recipient_hint: hint,
         code_length: standing.code_length,
         expires_in: span(standing.expires).as_secs(),
-        expires_at: timestamp(expires_ms),
+        expires_at: Timestamp::of(expires_ms),
         resend_in: whole_seconds_up(span(standing.resend_at)),
         sends_remaining: standing.sends_remaining,
         attempts_remaining: standing.attempts_remaining,
         metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
-    })
+    };
+    json(&body, 2 * USUAL_BODY_BYTES)
 }
 
 #[derive(Serialize)]
@@ -258,9 +260,9 @@ struct VerdictBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts_remaining: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verified_at: Option<String>,
+    verified_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<String>,
+    receipt: Option<&'a str>,
 }
 
 const BLANK: VerdictBody<'static> = VerdictBody {
@@ -274,36 +276,53 @@ const BLANK: VerdictBody<'static> = VerdictBody {
 };
 
 /// The code was right.
-pub(crate) fn approved(id: &str, unix_ms: u64, receipt: String) -> Vec<u8> {
-    let verified_at = Some(timestamp(unix_ms));
-    json(&VerdictBody { id, status: "approved", valid: true, verified_at, receipt: Some(receipt), ..BLANK })
+pub(crate) fn approved(id: &str, unix_ms: u64, receipt: &str) -> Vec<u8> {
+    let verified_at = Some(Timestamp::of(unix_ms));
+    let body =
+        VerdictBody { id, status: "approved", valid: true, verified_at, receipt: Some(receipt), ..BLANK };
+    json(&body, USUAL_BODY_BYTES + receipt.len())
 }
 
 /// The code was wrong and tries are left.
 pub(crate) fn incorrect(id: &str, attempts_remaining: u8) -> Vec<u8> {
     let left = Some(attempts_remaining);
-    json(&VerdictBody { id, status: "pending", reason: Some("incorrect"), attempts_remaining: left, ..BLANK })
+    let body =
+        VerdictBody { id, status: "pending", reason: Some("incorrect"), attempts_remaining: left, ..BLANK };
+    json(&body, USUAL_BODY_BYTES)
 }
 
 /// The code was wrong and no try is left.
 pub(crate) fn exhausted(id: &str) -> Vec<u8> {
-    json(&VerdictBody {
-        id,
-        status: "failed",
-        reason: Some("exhausted"),
-        attempts_remaining: Some(0),
-        ..BLANK
-    })
+    let body =
+        VerdictBody { id, status: "failed", reason: Some("exhausted"), attempts_remaining: Some(0), ..BLANK };
+    json(&body, USUAL_BODY_BYTES)
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings and numbers always serialise.
-    serde_json::to_vec(value).unwrap_or_default()
+/// Room for an answer without texts of the caller's choice. One that is longer grows.
+const USUAL_BODY_BYTES: usize = 192;
+
+fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(room);
+    // Strings and numbers always serialise, and memory takes them.
+    let _written = serde_json::to_writer(&mut out, value);
+    out
 }
 
-/// RFC 3339 in UTC, whole seconds.
-fn timestamp(unix_ms: u64) -> String {
-    let time =
-        std::time::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(std::time::UNIX_EPOCH);
-    humantime::format_rfc3339_seconds(time).to_string()
+/// RFC 3339 in UTC, whole seconds: `2026-11-24T19:00:00Z`.
+struct Timestamp([u8; 20]);
+
+impl Timestamp {
+    fn of(unix_ms: u64) -> Self {
+        let time = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH);
+        let mut text = [b' '; 20];
+        // Twenty bytes until the year 9999, which no clock of ours is past.
+        let _fits = write!(&mut text[..], "{}", humantime::format_rfc3339_seconds(time));
+        Self(text)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.0).unwrap_or_default())
+    }
 }

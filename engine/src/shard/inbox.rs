@@ -50,7 +50,7 @@ impl InboxRecord {
         }
         let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
         let verification = Verification::open(Opening {
-            id: id.locate(keys).0,
+            id: id.digest(),
             address: issue.address,
             nonce: issue.nonce,
             owner: issue.owner,
@@ -231,7 +231,7 @@ impl InboxRecord {
         self.mails.record(peer, settings, now.at);
         let verification = &self.live[at];
         let (form, standing) = (verification.form(), verification.standing(now, settings));
-        Issued { id, code, send, form, standing }
+        Issued { id, digest: verification.id, code, send, form, standing }
     }
 
     /// Adds a verification without leaving a copy behind: growth moves the others out of memory that

@@ -2,7 +2,7 @@
 
 use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
-use quinn::SendStream;
+use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
 use super::{Session, number};
@@ -10,17 +10,20 @@ use crate::exchange::Http3Exchange;
 use crate::http3::error::{Code, Fault};
 use crate::http3::response;
 use crate::observe::RouteLabel;
-use crate::reply::{Reply, Scratch};
+use crate::reply::Reply;
 use crate::serve::{refuse, serve};
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
 const USUAL_ANSWER_BYTES: usize = 1_024;
 
 /// Serves one stream. True if its whole answer was handed to QUIC.
-pub(super) async fn answer(session: &Session, mut exchange: Http3Exchange<'_>, mut send: SendStream) -> bool {
+pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendStream) -> bool {
+    let mut exchange = Http3Exchange::new(recv, session);
     let served = match exchange.read_head().await {
         Ok(()) => serve(&session.desk, &mut exchange).await,
-        Err(Fault::Answer(refused)) => Ok(refuse(&session.desk, session.peer, refused.into()).await),
+        Err(Fault::Answer(refused)) => {
+            Ok(Box::pin(refuse(&session.desk, session.peer, refused.into())).await)
+        }
         Err(fault) => {
             session.desk.counters().aborted(RouteLabel::Unknown, Mode::Live);
             Err(fault)
@@ -59,11 +62,8 @@ async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
 
 fn encode(session: &Session, reply: &Reply) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_ANSWER_BYTES);
-    let mut scratch = Scratch::default();
     session.desk.with_date(|date| {
-        let mut fields = Vec::with_capacity(16);
-        reply.fields(date.as_bytes(), &mut scratch, |name, value| fields.push((name, value)));
-        response::encode(reply.status, fields, &reply.body, &mut out);
+        response::encode(reply.status, |write| reply.fields(date.as_bytes(), write), &reply.body, &mut out);
     });
     out
 }

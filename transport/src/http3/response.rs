@@ -8,25 +8,20 @@ use super::{qpack, varint};
 /// The largest length that fits the two bytes kept free for it.
 const MAX_TWO_BYTE_LENGTH: usize = 0x3fff;
 
-/// Appends the frames of an answer to `out`.
+/// Appends the frames of an answer to `out`. `fields` calls what it is given for each field.
 ///
 /// Names are in lower case, values without controls, and `content-length`, where the caller
 /// wants it, is one of them: everything here is written as given.
-pub fn encode<'a>(
-    status: u16,
-    fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    body: &[u8],
-    out: &mut Vec<u8>,
-) {
+pub fn encode(status: u16, fields: impl FnOnce(&mut dyn FnMut(&str, &[u8])), body: &[u8], out: &mut Vec<u8>) {
     out.push(kind::HEADERS as u8);
     let length_at = out.len();
     out.extend_from_slice(&[0, 0]);
     qpack::encode_prefix(out);
     qpack::encode_status(status, out);
-    for (name, value) in fields {
+    fields(&mut |name, value| {
         debug_assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase()));
         qpack::encode_field(name, value, out);
-    }
+    });
     let length = out.len() - length_at - 2;
     if length <= MAX_TWO_BYTE_LENGTH {
         // The two-byte form also for a length that one would hold: legal, and nothing moves.

@@ -47,7 +47,7 @@ pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitte
     }
     let credentials = credentials(head);
     let admitted = match judge(desk, &credentials) {
-        Err(Denial::UnlistedKey(key)) => match desk.look_up(key).await {
+        Err(Denial::UnlistedKey(key)) => match Box::pin(desk.look_up(key)).await {
             Verdict::Listed => judge(desk, &credentials),
             Verdict::Unknown => Err(Denial::InvalidKey),
             Verdict::StoreDown => return Err(STORE_DOWN.into()),

@@ -9,6 +9,7 @@ use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
+use authepy_engine::route::Route;
 
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
@@ -56,7 +57,9 @@ impl Placed {
             metadata: asked.metadata,
         });
         match request.ask(desk, inbox.route(), command).await {
-            Outcome::Issued(issued) => Ok(sent(desk, request, permit, issued, &asked.recipient)),
+            Outcome::Issued(issued) => {
+                Ok(sent(desk, request, (permit, inbox.route()), issued, &asked.recipient))
+            }
             other => {
                 if let Some(place) = key {
                     place.give_back(desk, request.tab).await;
@@ -78,7 +81,7 @@ pub(super) async fn resend(
     let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
     let resend = Resend { slot, address, peer: request.tab.share(desk) };
     match request.ask(desk, route, Command::Resend(resend)).await {
-        Outcome::Resent(issued) => Ok(sent(desk, request, permit, issued, recipient)),
+        Outcome::Resent(issued) => Ok(sent(desk, request, (permit, route), issued, recipient)),
         other => Err(unexpected(other)),
     }
 }
@@ -99,13 +102,13 @@ fn reserve_mail(desk: &Desk, mode: Mode) -> Result<Option<Permit>, Problem> {
 fn sent(
     desk: &Desk,
     request: &Request<'_>,
-    permit: Option<Permit>,
+    (permit, route): (Option<Permit>, Route),
     issued: Issued,
     recipient: &Recipient,
 ) -> Done {
-    let (digest, route) = issued.id.locate(desk.start_keys());
     let reply = standing_reply(&issued.id, &issued.standing, recipient);
-    let first = First::Issued(issued.standing.clone(), route);
+    let (expires, lifetime) = (issued.standing.expires, issued.standing.expires.since(issued.standing.at));
+    let first = First::Issued(issued.standing, route);
     if let Some(permit) = permit {
         let project = request.admitted.key().project_name.clone();
         permit.submit(MailJob {
@@ -115,10 +118,10 @@ fn sent(
                 wording: desk.policy().templates.wording(&project, issued.form),
                 project,
                 domain: request.admitted.origin_domain().map(Into::into),
-                lifetime: issued.standing.expires.since(issued.standing.at),
-                awaited: Awaited { id: digest, route, send: issued.send },
+                lifetime,
+                awaited: Awaited { id: issued.digest, route, send: issued.send },
             }),
-            expires: issued.standing.expires,
+            expires,
         });
     }
     Done { reply, first: Some(first) }

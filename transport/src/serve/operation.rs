@@ -71,9 +71,14 @@ pub(super) async fn perform(
             return Placed::take(desk, request, asked).await?.open(desk, request, secret).await;
         }
         Asked::Check(asked) => return check(desk, request, asked).await,
-        Asked::Resend(recipient) => return issue::resend(desk, request, &recipient).await,
+        Asked::Resend(recipient) => return Box::pin(issue::resend(desk, request, &recipient)).await,
         Asked::Other(route) => route,
     };
+    Box::pin(other(desk, request, route)).await
+}
+
+/// What is asked for less often.
+async fn other(desk: &Desk, request: &Request<'_>, route: Route) -> Result<Done, Problem> {
     match route {
         Route::Cancel => cancel(desk, request).await,
         Route::Status => status(desk, request).await,
@@ -128,7 +133,7 @@ pub(super) fn verdict_reply(
     Ok(Reply::ok(match first {
         First::Approved(approved) => {
             let receipt = receipt(desk, request, id, approved, body);
-            wire::approved(text.as_str(), approved.unix_ms, receipt)
+            wire::approved(text.as_str(), approved.unix_ms, &receipt)
         }
         First::Incorrect { attempts_remaining } => wire::incorrect(text.as_str(), *attempts_remaining),
         First::Exhausted | First::Issued(..) => wire::exhausted(text.as_str()),

@@ -105,7 +105,7 @@ impl Tab {
     /// What is answered in the end: a denial counts, and the window of denials may have the last word.
     pub(super) async fn settle(&self, desk: &Desk, reply: Reply) -> Reply {
         let Some(problem) = reply.problem else { return reply };
-        let settled = self.settle_problem(desk, problem).await;
+        let settled = Box::pin(self.settle_problem(desk, problem)).await;
         if settled == problem { reply } else { reply.refused_by(settled) }
     }
 

@@ -13,7 +13,7 @@ use super::Door;
 use super::exchange::TcpExchange;
 use super::watch::UnderWay;
 use crate::http3::error::Fault;
-use crate::reply::{Problem, Reply, Scratch};
+use crate::reply::{Problem, Reply};
 use crate::serve::{refuse, refuse_at_once, serve};
 
 /// Two years, as browsers' preload lists ask.
@@ -111,7 +111,7 @@ impl Door {
                 headers.insert(name, value);
             }
         };
-        self.desk.with_date(|date| reply.fields(date.as_bytes(), &mut Scratch::default(), &mut add));
+        self.desk.with_date(|date| reply.fields(date.as_bytes(), &mut add));
         add("alt-svc", self.alt_svc.as_bytes());
         add("strict-transport-security", HSTS);
         headers

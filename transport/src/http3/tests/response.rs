@@ -28,7 +28,12 @@ fn fields(section: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn an_answer_is_one_headers_and_one_data_frame() {
     let mut out = b"what was there".to_vec();
     let given = [("content-type", &b"application/json"[..]), ("x-request-id", b"req_1")];
-    encode(200, given, b"{\"valid\":true}", &mut out);
+    encode(
+        200,
+        |write| given.iter().for_each(|(name, value)| write(name, value)),
+        b"{\"valid\":true}",
+        &mut out,
+    );
     let bytes = out.strip_prefix(b"what was there").unwrap();
     let frames = frames(bytes);
     assert_eq!(frames.len(), 2);
@@ -41,7 +46,7 @@ fn an_answer_is_one_headers_and_one_data_frame() {
 #[test]
 fn an_answer_without_a_body_is_one_frame_and_small() {
     let mut out = Vec::new();
-    encode(204, [("cache-control", &b"no-store"[..])], b"", &mut out);
+    encode(204, |write| write("cache-control", b"no-store"), b"", &mut out);
     assert_eq!(out, [0x01, 0x40, 0x05, 0, 0, 0xff, 0x01, 0xc0 | 40]);
 }
 
@@ -49,7 +54,7 @@ fn an_answer_without_a_body_is_one_frame_and_small() {
 fn every_status_is_spelled() {
     for status in 100..=599 {
         let mut out = Vec::new();
-        encode(status, [], b"", &mut out);
+        encode(status, |_| (), b"", &mut out);
         let frames = frames(&out);
         assert_eq!(fields(&frames[0].1), [(":status".into(), status.to_string().into_bytes())]);
     }
@@ -60,7 +65,7 @@ fn a_section_over_two_bytes_of_length_still_has_the_right_one() {
     for length in [16_000, 16_320, 16_370, 16_383, 16_384, 20_000] {
         let value = vec![b'v'; length];
         let mut out = Vec::new();
-        encode(200, [("a", value.as_slice())], b"body", &mut out);
+        encode(200, |write| write("a", &value), b"body", &mut out);
         let frames = frames(&out);
         assert!(frames[0].1.ends_with(&value) && frames[1].1 == b"body");
         if length < MAX_FIELD_SECTION_BYTES - 80 {
