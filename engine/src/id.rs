@@ -117,7 +117,7 @@ impl VerificationId {
         let mut mac = hmac(&key);
         key.zeroize();
         hmac::Mac::update(&mut mac, digits);
-        truncate(hmac::Mac::finalize(mac).into_bytes().into())
+        truncate(mac)
     }
 
     /// The id of the one receipt this verification can earn; made, not stored, so that a replayed

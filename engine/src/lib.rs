@@ -25,7 +25,6 @@ pub mod request;
 pub mod perimeter;
 pub mod recipient;
 
-mod mac;
 pub mod route;
 pub mod shard;
 pub mod stack;

@@ -6,12 +6,11 @@
 
 use std::num::NonZeroU64;
 
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::Entropy;
-use crate::mac::{Mac, MacKey};
 use crate::perimeter::api_key::{KeyDigest, Mode};
 use crate::perimeter::peer::{Peer, Prefix};
 
@@ -83,10 +82,10 @@ impl std::fmt::Debug for PeerDigest {
 /// The secrets of one process life. Half of what protects a code; the other half is in the caller's id.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct StartKeys {
-    inbox: MacKey,
-    id: [u8; 32],
+    inbox: [u8; 32],
+    pub(crate) id: [u8; 32],
     pub(crate) code: [u8; 32],
-    scope: MacKey,
+    scope: [u8; 32],
     peer: [u8; 32],
 }
 
@@ -99,12 +98,10 @@ impl std::fmt::Debug for StartKeys {
 impl StartKeys {
     /// Draws fresh keys.
     pub fn draw(entropy: &mut impl Entropy) -> Self {
-        let mut drawn = [[0; 32]; 5];
-        drawn.iter_mut().for_each(|key| entropy.fill(key));
-        let [inbox, id, code, scope, peer] = &drawn;
-        let keys =
-            Self { inbox: MacKey::new(inbox), id: *id, code: *code, scope: MacKey::new(scope), peer: *peer };
-        drawn.zeroize();
+        let mut keys = Self { inbox: [0; 32], id: [0; 32], code: [0; 32], scope: [0; 32], peer: [0; 32] };
+        for key in [&mut keys.inbox, &mut keys.id, &mut keys.code, &mut keys.scope, &mut keys.peer] {
+            entropy.fill(key);
+        }
         keys
     }
 
@@ -114,21 +111,23 @@ impl StartKeys {
             Mode::Live => b"live",
             Mode::Test => b"test",
         };
-        digest(&self.inbox, &[kind, canonical.as_bytes()])
+        self.digest(&self.inbox, &[kind, canonical.as_bytes()])
     }
 
     /// Digest of an address exactly as typed, to tell whether a later request means the same one.
     pub fn exact_address(&self, exact: &str) -> Digest128 {
-        digest(&self.inbox, &[b"exact", exact.as_bytes()])
+        self.digest(&self.inbox, &[b"exact", exact.as_bytes()])
     }
 
     /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
     /// recognised again. `kind` keeps the uses apart.
     pub fn scoped(&self, kind: &str, parts: &[&[u8]]) -> Digest128 {
-        let mut mac = self.scope.mac();
+        let mut mac = hmac(&self.scope);
         absorb(&mut mac, kind.as_bytes());
-        parts.iter().for_each(|part| absorb(&mut mac, part));
-        truncate(mac.finish())
+        for part in parts {
+            absorb(&mut mac, part);
+        }
+        truncate(mac)
     }
 
     /// The shard that owns a peer's windows, strikes and bans: all networks around it live on one.
@@ -167,6 +166,14 @@ impl StartKeys {
         hash.finalize().into()
     }
 
+    fn digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> Digest128 {
+        let mut mac = hmac(key);
+        for part in parts {
+            absorb(&mut mac, part);
+        }
+        truncate(mac)
+    }
+
     /// SHA-256 over the id key and an id's secret: one block, so length extension has no room.
     pub(crate) fn id_hash(&self, secret: &[u8; 16]) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -176,13 +183,7 @@ impl StartKeys {
     }
 }
 
-fn digest(key: &MacKey, parts: &[&[u8]]) -> Digest128 {
-    let mut mac = key.mac();
-    parts.iter().for_each(|part| absorb(&mut mac, part));
-    truncate(mac.finish())
-}
-
-/// HMAC-SHA-256 under a key of at most one block that is used this once.
+/// HMAC-SHA-256 under a key of at most one block.
 pub(crate) fn hmac(key: &[u8]) -> Hmac<Sha256> {
     // A key of at most one block can't be refused, and a longer one is hashed first (RFC 2104, 2).
     #[allow(clippy::expect_used)]
@@ -190,12 +191,13 @@ pub(crate) fn hmac(key: &[u8]) -> Hmac<Sha256> {
 }
 
 /// Length-prefixed, so that no two lists of parts read the same.
-fn absorb(mac: &mut Mac<'_>, part: &[u8]) {
+fn absorb(mac: &mut Hmac<Sha256>, part: &[u8]) {
     mac.update(&(part.len() as u64).to_le_bytes());
     mac.update(part);
 }
 
-pub(crate) fn truncate(mut full: [u8; 32]) -> Digest128 {
+pub(crate) fn truncate(mac: Hmac<Sha256>) -> Digest128 {
+    let mut full: [u8; 32] = mac.finalize().into_bytes().into();
     let mut short = [0; 16];
     short.copy_from_slice(&full[..16]);
     full.zeroize();
