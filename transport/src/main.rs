@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use authepy_transport::wiping::Wiping;
-use mimalloc::MiMalloc;
 
 #[global_allocator]
-static ALLOCATOR: Wiping<MiMalloc> = Wiping(MiMalloc);
+static ALLOCATOR: Wiping = Wiping;
 
 fn main() -> ExitCode {
     authepy_transport::cli::run()

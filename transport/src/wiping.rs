@@ -5,23 +5,23 @@
 //! their buffer, here. Not reached: stacks, registers, and buffers that live on (one for each socket), which the
 //! next request overwrites.
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The allocator `A`, and a wipe before each free. A block that grows is copied and its old place wiped.
-pub struct Wiping<A>(pub A);
+/// The system's allocator, and a wipe before each free. A block that grows is copied and its old place wiped.
+pub struct Wiping;
 
-// SAFETY: every block comes from `A` and goes back to it with the layout it came with; in between nothing is
-// kept. The default `realloc` is built of the two.
+// SAFETY: every block comes from the system's allocator and goes back to it with the layout it came with; in
+// between nothing is kept. The default `realloc` is built of the two.
 #[allow(unsafe_code, reason = "an allocator is an unsafe trait")]
-unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
+unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
-        unsafe { self.0.alloc(layout) }
+        unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        unsafe { self.0.alloc_zeroed(layout) }
+        unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -29,7 +29,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
         // free are dead and would be dropped by the compiler; this call is not.
         unsafe {
             libc::explicit_bzero(block.cast(), layout.size());
-            self.0.dealloc(block, layout);
+            System.dealloc(block, layout);
         }
     }
 }
