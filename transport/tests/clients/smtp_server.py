@@ -133,7 +133,16 @@ async def dialogue(reader, writer, mode):
 async def pipelined(reader, writer, mode):
     """A relay that takes commands in groups, and tells how many came in one segment."""
     writer.write(b"220 relay.test\r\n")
+    body = None
     while data := await reader.read(65536):
+        if body is not None:
+            # A mail comes in as many segments as it likes.
+            body += data
+            if body.endswith(b"\r\n.\r\n"):
+                body = None
+                tell(dot=True)
+                writer.write(b"250 OK\r\n")
+            continue
         lines = data.split(b"\r\n")[:-1]
         verbs = [line[:4].upper() for line in lines]
         if verbs[0] == b"EHLO":
@@ -144,9 +153,7 @@ async def pipelined(reader, writer, mode):
             writer.write(b"250 OK\r\n" + (b"550 no such user\r\n" if refuses else b"250 OK\r\n"))
             # RFC 2920, 3.1 lets a relay say 354 although it refused every recipient.
             writer.write(b"503 no recipients\r\n" if mode == "pipelining-refuse" else b"354 go on\r\n")
-        elif b"." in lines:
-            tell(dot=True)
-            writer.write(b"250 OK\r\n")
+            body = None if mode == "pipelining-refuse" else b""
         else:
             writer.write(b"500 one group, please\r\n")
 
