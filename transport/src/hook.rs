@@ -21,6 +21,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -182,18 +183,13 @@ impl Hook {
         let stream = TcpStream::connect((&*self.host, self.port)).await;
         let stream = stream.map_err(|_| Posted::Unreachable)?;
         let _slower_at_worst = stream.set_nodelay(true);
-        let Some((tls, name)) = &self.tls else {
-            let (sender, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(|_| Posted::Unreachable)?;
-            tokio::spawn(connection);
-            return Ok(sender);
-        };
-        let stream = tls.connect(name.clone(), stream).await.map_err(|_| Posted::Insecure)?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Posted::Unreachable)?;
-        // Ends with its sender.
-        tokio::spawn(connection);
-        Ok(sender)
+        match &self.tls {
+            None => speak_http(stream).await,
+            Some((tls, name)) => {
+                let stream = tls.connect(name.clone(), stream).await.map_err(|_| Posted::Insecure)?;
+                speak_http(stream).await
+            }
+        }
     }
 
     fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
@@ -208,6 +204,16 @@ impl Hook {
             idle.push(connection);
         }
     }
+}
+
+/// HTTP/1.1 on a stream. The task that drives it ends with its sender.
+async fn speak_http(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<SendRequest<Full<Bytes>>, Posted> {
+    let begun = http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = begun.map_err(|_| Posted::Unreachable)?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 fn secret(config: &HookConfig<'_>) -> Result<Zeroizing<String>, String> {
