@@ -13,7 +13,9 @@ use crate::request::Outcome;
 enum Place {
     Free,
     Waiting(Option<Waker>),
-    Done(Outcome),
+    /// In a box, which is wiped when it is freed: a place lives on, and an outcome's bytes would with it, also
+    /// those that a later state carries along unused.
+    Done(Box<Outcome>),
     /// The asker went away; the answer frees the place.
     Abandoned,
 }
@@ -40,7 +42,7 @@ impl PendingAsks {
 
     pub(super) fn settle(&mut self, ticket: u32, outcome: Outcome) {
         let Some(place) = self.places.get_mut(ticket as usize) else { return };
-        match std::mem::replace(place, Place::Done(outcome)) {
+        match std::mem::replace(place, Place::Done(Box::new(outcome))) {
             Place::Waiting(Some(waker)) => waker.wake(),
             Place::Waiting(None) => {}
             Place::Abandoned | Place::Free | Place::Done(_) => self.release(ticket),
@@ -57,7 +59,7 @@ impl PendingAsks {
         match std::mem::replace(place, Place::Waiting(Some(waker.clone()))) {
             Place::Done(outcome) => {
                 self.release(ticket);
-                Poll::Ready(outcome)
+                Poll::Ready(*outcome)
             }
             _ => Poll::Pending,
         }

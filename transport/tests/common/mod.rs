@@ -49,6 +49,11 @@ pub const NO_LIMITS: [&str; 7] = [
     "limits.recipient.guess=off",
 ];
 
+/// The binary under test: the one built with the tests, or `AUTHEPY_BINARY`, such as the release build.
+pub fn binary() -> PathBuf {
+    std::env::var_os("AUTHEPY_BINARY").map_or(env!("CARGO_BIN_EXE_authepy").into(), PathBuf::from)
+}
+
 impl DevServer {
     /// Starts one on free ports with these settings.
     pub fn start(settings: &[&str]) -> Self {
@@ -59,12 +64,12 @@ impl DevServer {
 
     /// Starts the binary with these arguments and waits for its ready line.
     pub fn run(arguments: &[&str]) -> Self {
-        Self::started(Command::new(env!("CARGO_BIN_EXE_authepy")).args(arguments))
+        Self::started(Command::new(binary()).args(arguments))
     }
 
     /// The same, as the child of a program that watches it.
     pub fn run_under(program: &str, watching: &[&str], arguments: &[&str]) -> Self {
-        Self::started(Command::new(program).args(watching).arg(env!("CARGO_BIN_EXE_authepy")).args(arguments))
+        Self::started(Command::new(program).args(watching).arg(binary()).args(arguments))
     }
 
     fn started(command: &mut Command) -> Self {
