@@ -1,0 +1,48 @@
+//! What a command asks, kept aside before the shard takes it.
+
+use authepy_engine::code::Code;
+use authepy_engine::request::{Charge, Command, HandOver, Issue, Owner};
+use authepy_engine::route::{Digest128, PeerDigest};
+
+/// As far as the watch needs it.
+pub(crate) enum Facts {
+    Issue(Issue),
+    Check { id: Digest128, owner: Owner, code: Code, nonce: Option<Digest128> },
+    Resend { id: Digest128, owner: Owner, peer: Option<PeerDigest> },
+    Cancel(Digest128, Owner),
+    Status(Digest128, Owner),
+    HandOver(HandOver),
+    Charge(Charge),
+    Other,
+}
+
+impl Facts {
+    pub(crate) fn of(command: &Command) -> Self {
+        match command {
+            Command::Issue(issue) => Self::Issue(issue.clone()),
+            Command::Check(check) => Self::Check {
+                id: check.slot.digest,
+                owner: check.slot.owner,
+                code: check.code.clone(),
+                nonce: check.nonce,
+            },
+            Command::Resend(resend) => {
+                Self::Resend { id: resend.slot.digest, owner: resend.slot.owner, peer: resend.peer }
+            }
+            Command::Cancel(slot) => Self::Cancel(slot.digest, slot.owner),
+            Command::Status(slot) => Self::Status(slot.digest, slot.owner),
+            Command::HandOver(word) => Self::HandOver(word.clone()),
+            Command::Charge(charge) => Self::Charge(*charge),
+            _ => Self::Other,
+        }
+    }
+
+    /// The verification it names, and who names it.
+    pub(crate) fn names(&self) -> Option<(Digest128, Owner)> {
+        match *self {
+            Self::Check { id, owner, .. } | Self::Resend { id, owner, .. } => Some((id, owner)),
+            Self::Cancel(id, owner) | Self::Status(id, owner) => Some((id, owner)),
+            _ => None,
+        }
+    }
+}
