@@ -60,6 +60,7 @@ pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
 pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer, Failure> {
     let config = Config::from_layers(layers(&dev)?)?;
     process::log(&config);
+    process::lock_memory();
     let folder = match &dev.dir {
         Some(_) => None,
         None => Some(TempDir::with_prefix("authepy-").map_err(|_| folder_fault())?),

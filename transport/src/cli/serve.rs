@@ -19,6 +19,7 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let started = layers.digests();
     let config = Config::from_layers(layers)?;
     process::log(&config);
+    process::lock_memory();
     serve.source.warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
     let asked = Arc::new(Notify::new());
     let hangup = asked.clone();
