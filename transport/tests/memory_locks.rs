@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::phone::Phone;
 use common::DevServer;
+use common::phone::Phone;
 
 const ARGUMENTS: [&str; 4] = ["dev", "--json", "--listen", "127.0.0.1:0"];
 

@@ -1,0 +1,136 @@
+//! What the log, the metrics and refusals say of secrets at every log level: nothing, in no encoding (A33).
+//! Over all three protocols, with requests that put keys and addresses where they don't belong, and with a relay
+//! that repeats the address it refuses.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod encodings;
+
+use common::operator::new_key;
+use common::phone::{Heard, Phone, Wire};
+use common::script::Script;
+use common::serve::Site;
+use common::{DevServer, NO_LIMITS};
+use encodings::{found, spellings};
+use serde_json::json;
+
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+/// Sign-ups over each protocol and at each level; eleven refusals follow each.
+const FLOWS: usize = 5;
+
+/// What must not be found, and where it was looked for.
+#[derive(Default)]
+struct Scan {
+    secrets: Vec<String>,
+    texts: Vec<(String, Vec<u8>)>,
+}
+
+impl Scan {
+    fn heard(&mut self, what: &str, heard: Heard) {
+        assert!(heard.status.is_client_error(), "{what}: {}", heard.status);
+        let fields: Vec<u8> = heard
+            .headers
+            .iter()
+            .flat_map(|(name, value)| [name.as_ref(), value.as_bytes()].concat())
+            .collect();
+        self.texts.push((what.to_owned(), [heard.bytes, fields].concat()));
+    }
+
+    fn finds_nothing(&self, level: &str) {
+        for secret in &self.secrets {
+            for (name, spelling) in spellings(secret) {
+                for (place, text) in &self.texts {
+                    if let Some(around) = found(text, &spelling) {
+                        panic!("log level {level}: a secret as {name} in {place}: {around}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_log_nor_metrics_nor_refusals_hold_a_secret() {
+    for level in LEVELS {
+        let log = format!("log.level={level}");
+        let server = DevServer::start(&[&NO_LIMITS[..], &[&log, "engine.shards=2"]].concat());
+        let mut scan = Scan::default();
+        for key in ["secret_key", "restricted_key", "secret_test_key", "admin_token"] {
+            scan.secrets.push(server.text(key).to_owned());
+        }
+        for wire in Wire::ALL {
+            let phone = Phone::over(wire, &server).await;
+            for flow in 0..FLOWS {
+                play(&server, &phone, &format!("canary{wire:?}{flow}qz7w"), &mut scan).await;
+            }
+        }
+        scan.texts.push(("the metrics".into(), server.admin("/metrics").1.into_bytes()));
+        let log = server.log();
+        assert!(level != "trace" || log.len() > 10_000, "the log was on: {} bytes", log.len());
+        scan.texts.push(("the log".into(), log.into_bytes()));
+        scan.finds_nothing(level);
+    }
+}
+
+/// One sign-up, and what goes wrong around it.
+async fn play(server: &DevServer, phone: &Phone, name: &str, scan: &mut Scan) {
+    let address = format!("{name}@example.com");
+    let issued = phone.post("/v1/verifications", &json!({"recipient": address, "code_length": 10})).await;
+    let id = issued.body["id"].as_str().unwrap().to_owned();
+    let code = server.code_for(&address);
+    let wrong: String = code.chars().map(|digit| if digit == '9' { '0' } else { '9' }).collect();
+    assert_eq!(phone.check(&id, &wrong).await.body["valid"], false);
+    assert_eq!(phone.check(&id, &code).await.body["valid"], true);
+    scan.heard("a second check", phone.check(&id, &code).await);
+    let key = format!("ath_sec_live_{name}000000000000000000000000");
+    for (what, phone, body) in [
+        ("a malformed key", phone.with_key(&key), format!("{{\"recipient\":\"{address}\"}}")),
+        ("a broken body", phone.clone(), format!("{{\"recipient\":\"{address}\",\"code\":\"{code}\"")),
+        ("an unknown field", phone.clone(), format!("{{\"recipient\":\"{address}\",\"{name}\":1}}")),
+        ("a wrong type", phone.clone(), format!("{{\"recipient\":[\"{address}\"]}}")),
+        ("a bad recipient", phone.clone(), format!("{{\"recipient\":\"{name} @example\\n.com\"}}")),
+        (
+            "a foreign origin",
+            phone.with_key(server.text("restricted_key")).with("origin", &format!("https://{name}.example")),
+            format!("{{\"recipient\":\"{address}\"}}"),
+        ),
+        ("another content type", phone.with("content-type", &format!("text/{name}")), address.clone()),
+    ] {
+        scan.heard(what, phone.send("POST", "/v1/verifications", Some(body.as_bytes())).await);
+    }
+    for path in
+        [format!("/v1/{id}/{name}"), format!("/v1/verifications/{id}?key={}", server.text("secret_key"))]
+    {
+        scan.heard("a path", phone.get(&path).await);
+    }
+    scan.secrets.extend([name.to_owned(), code, id, key]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_repeats_addresses_gets_none_into_the_log() {
+    let relay = Script::start("smtp_server.py", &["refuse-rcpt"], None);
+    let folder = tempfile::TempDir::new().unwrap();
+    let store = Site::sqlite(&folder);
+    let key = new_key(&store, "shop", &["--class", "secret"])["key"].as_str().unwrap().to_owned();
+    let provider = format!(
+        "log.level = \"trace\"\n[[delivery]]\nname = \"relay\"\nkind = \"smtp\"\n\
+         url = \"smtp://127.0.0.1:{}\"\nfrom = \"a@mybrand.com\"",
+        relay.port
+    );
+    let server = Site::new(&store, &provider).serve();
+    let phone = Phone::over(Wire::H3, &server).await.with_key(&key);
+    let mut scan = Scan { secrets: vec![key], texts: Vec::new() };
+    for flow in 0..5 {
+        let name = format!("canaryrelay{flow}qz7w");
+        phone.issue(&format!("{name}@gmail.com")).await;
+        relay.next("refused");
+        scan.secrets.push(name);
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    scan.texts.push(("the metrics".into(), server.admin("/metrics").1.into_bytes()));
+    scan.texts.push(("the log".into(), server.log().into_bytes()));
+    assert!(scan.texts[1].1.len() > 1_000, "the log was on");
+    scan.finds_nothing("trace");
+}
