@@ -1,13 +1,35 @@
-//! The process as a whole: no core dumps, a log, and the signals that end it.
+//! The process as a whole: no core dumps, a log, and what ends it.
+//!
+//! # What becomes of a panic
+//!
+//! A panic is a bug of unknown damage. How much may go on is decided by where it happened:
+//!
+//! | where | what follows |
+//! |---|---|
+//! | the task of one connection or request | it ends without an answer; it held nothing that others use |
+//! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
+//! | what a lane, or the store's keeper, does not work without ([`Vital`]); the thread of delivery or control | **failed** |
+//! | the hand-over of one mail | it may have been sent, and is not sent again |
+//!
+//! *Failed*: nobody is ready any more, at once; the other shards serve on for half a second, in which
+//! balancers and phones turn away; then a short drain, and the process ends with 70, all within a second.
+//! Nothing is rebuilt in place: a fresh shard would know no ban and no guess while its neighbours count on
+//! theirs. State is for minutes, and a supervisor has the whole process back in a quarter of a second; old
+//! codes then answer like unknown ones.
+//!
+//! The log has the place of a panic and never its message, which may quote what a caller sent.
+//!
+//! [`Vital`]: authepy_engine::actor::Vital
 
-use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use super::log;
+use super::print::complain;
+use crate::limits;
 use crate::server::Server;
 
 /// A core file, or another process of the same user, would hold every live code's other half.
@@ -15,16 +37,30 @@ pub(super) fn harden() {
     // Neither can fail for a reason that a start should depend on.
     let _kept = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _kept = nix::sys::prctl::set_dumpable(false);
+    std::panic::set_hook(Box::new(tell_panic));
 }
 
-/// Logs go to standard error: text on a terminal, JSON elsewhere, unless the config says.
-pub(super) fn log(config: &Config) {
-    let level = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.log.level));
-    let filter = level.unwrap_or_else(|_| EnvFilter::new("info"));
-    let json = config.log.format.get().map_or(!std::io::stderr().is_terminal(), |format| format == "json");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error means that there is a log already.
-    let _installed = if json { builder.json().try_init() } else { builder.try_init() };
+/// Where it happened. What it says may be a caller's words.
+fn tell_panic(info: &PanicHookInfo<'_>) {
+    let at = info.location().map(ToString::to_string).unwrap_or_default();
+    if tracing::dispatcher::has_been_set() {
+        let thread = std::thread::current();
+        tracing::error!(at, thread = thread.name(), "panicked");
+    } else {
+        complain(&format!("authepy panicked at {at}"));
+    }
+}
+
+/// Ends the process with 70 if it is still there then: a thread that hangs must not keep it.
+pub(super) fn end_within(time: Duration) {
+    let ender = std::thread::Builder::new().name("ender".into()).spawn(move || {
+        std::thread::sleep(time);
+        tracing::error!("the end was late; what was under way is lost");
+        log::flush();
+        std::process::exit(70);
+    });
+    // Without a thread to be had, the end has no bound but those of its parts.
+    drop(ender);
 }
 
 /// Has `act` called for each SIGHUP; from here on none ends the process.
@@ -38,7 +74,7 @@ pub(super) fn on_hangup(act: impl Fn() + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT (true), or for a failed shard (false).
+/// Waits for SIGTERM or SIGINT (true), or for a failed part (false).
 pub(super) async fn wait_for_end(server: &Server) -> bool {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -49,7 +85,7 @@ pub(super) async fn wait_for_end(server: &Server) -> bool {
         tokio::select! {
             _ = terminate.recv() => return true,
             _ = interrupt.recv() => return true,
-            () = tokio::time::sleep(Duration::from_millis(200)) => if !server.is_healthy() {
+            () = tokio::time::sleep(limits::HEALTH_EVERY) => if !server.is_healthy() {
                 return false;
             },
         }
