@@ -10,6 +10,7 @@
 //! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
 //! | what a lane, or the store's keeper, does not work without ([`Vital`]); the thread of delivery or control | **failed** |
 //! | the hand-over of one mail | it may have been sent, and is not sent again |
+//! | the store's library, over what the store says | the store is down as long as it says that |
 //!
 //! *Failed*: nobody is ready any more, at once; the other shards serve on for half a second, in which
 //! balancers and phones turn away; then a short drain, and the process ends with 70, all within a second.

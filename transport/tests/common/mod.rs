@@ -246,7 +246,14 @@ impl Drop for DevServer {
         }
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
-        assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
+        let log = self.log();
+        match std::thread::panicking() {
+            // What it said last may tell why.
+            true => {
+                eprintln!("the server's log: {}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"))
+            }
+            false => assert!(!log.contains("panicked"), "{log}"),
+        }
     }
 }
 

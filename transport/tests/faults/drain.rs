@@ -25,6 +25,10 @@ use super::phone::{Fate, Line, SharedLine, Target};
 const LINES: usize = 6;
 /// Requests under way on each.
 const STREAMS: usize = 5;
+/// Between one request of a stream and its next: a relay takes a thousand mails a second here.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long a head waits for its body, on every second stream: then a stop finds requests half read.
+const HALF_READ: Duration = Duration::from_millis(30);
 /// Rounds in the suite.
 const ROUNDS: usize = 5;
 
@@ -89,12 +93,18 @@ impl Seat {
                 return;
             }
             let address = format!("user{n}.{}.{stream}@gmail.com", self.number);
+            let half_read = if stream % 2 == 0 { Duration::ZERO } else { HALF_READ };
             let fate = loop {
-                match self.line().await.issue(&address).await {
+                match self.line().await.issue(&address, half_read).await {
                     Fate::Unserved => self.seen.lock().unwrap().retried += 1,
+                    // Nothing is promised while the relay is behind.
+                    Fate::Answered(body) if body["code"] == "delivery-unavailable" => {
+                        tokio::time::sleep(10 * PAUSE).await;
+                    }
                     fate => break fate,
                 }
             };
+            tokio::time::sleep(PAUSE).await;
             let mut seen = self.seen.lock().unwrap();
             match fate {
                 Fate::Answered(body) if body["status"] == "pending" => seen.accepted.push(address),
@@ -184,8 +194,8 @@ fn judge(seats: &[Arc<Seat>], mails: &HashMap<String, usize>, (rounds, slowest):
     let (mut accepted, mut retried, mut goaways) = (HashSet::new(), 0, 0);
     for seat in seats {
         let seen = seat.seen.lock().unwrap();
-        assert!(seen.unknown.is_empty(), "below GOAWAY and not answered: {:?}", seen.unknown);
-        assert!(seen.refused.is_empty(), "{:?}", seen.refused);
+        assert!(seen.unknown.is_empty(), "below GOAWAY and not answered: {:?}", seen.unknown.first());
+        assert!(seen.refused.is_empty(), "{:?}", seen.refused.first());
         accepted.extend(seen.accepted.iter().cloned());
         retried += seen.retried;
         for (server, goaway) in &seen.goaways {

@@ -91,8 +91,8 @@ impl Line {
         while goaway.changed().await.is_ok() {}
     }
 
-    /// Issues a code for this address.
-    pub async fn issue(&self, address: &str) -> Fate {
+    /// Issues a code for this address; the body comes that much later than the head.
+    pub async fn issue(&self, address: &str, pause: Duration) -> Fate {
         let Ok((mut send, recv)) = self.connection.open_bi().await else { return Fate::Unserved };
         let id = u64::from(VarInt::from(send.id()));
         let key = format!("Bearer {}", self.key);
@@ -105,9 +105,15 @@ impl Line {
             ("content-type", "application/json"),
         ]);
         let body = format!(r#"{{"recipient":"{address}"}}"#);
-        let request = [headers(&head), frame(DATA, body.len() as u64, body.as_bytes())].concat();
-        let _cut_off = send.write_all(&request).await;
-        let _cut_off = send.finish();
+        let sending = async {
+            let _cut_off = send.write_all(&headers(&head)).await;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let _cut_off = send.write_all(&frame(DATA, body.len() as u64, body.as_bytes())).await;
+            let _cut_off = send.finish();
+            answer(recv).await
+        };
         let mut goaway = self.goaway.clone();
         let named = async {
             // Never, if the connection ends without: then the answer's side says so.
@@ -116,7 +122,7 @@ impl Line {
             }
         };
         tokio::select! {
-            ended = answer(recv) => match ended {
+            ended = sending => match ended {
                 Ok(body) => Fate::Answered(body),
                 Err(why) => self.judge(id, &why).await,
             },
