@@ -207,7 +207,11 @@ impl Server {
         while self.drain.open() > 0 && began.elapsed() < for_requests {
             tokio::time::sleep(limits::DRAIN_POLL).await;
         }
-        self.delivery.drain(for_mail.saturating_sub(began.elapsed())).await;
+        let open = self.drain.open();
+        let unsent = self.delivery.drain(for_mail.saturating_sub(began.elapsed())).await;
+        if open > 0 || unsent > 0 {
+            tracing::warn!(connections = open, mails = unsent, "not all was done in time for the end");
+        }
         self.lanes.into_iter().for_each(LaneThread::stop);
         drop(self.control);
     }

@@ -153,6 +153,9 @@ async fn stop(mut server: Served, goaway_heard: impl Fn() -> bool) -> (Duration,
     }
     let took = began.elapsed();
     assert_eq!(server.exit_code(), Some(0), "{}", server.log());
+    let log = server.log();
+    let late = log.lines().find(|line| line.contains("not all was done in time"));
+    assert!(late.is_none(), "after {took:?}: {log}");
     (took, said_no)
 }
 
