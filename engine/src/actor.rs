@@ -17,7 +17,10 @@
 //! operator's word on bans comes by one of its own (`actor/operator.rs`).
 //!
 //! A panic inside a shard is a bug whose damage is unknown: the shard answers `NotReady` from then on
-//! and reports itself through [`Readiness`], by which the process ends.
+//! and reports itself through [`Readiness`], by which the process ends. So does the end of anything else that
+//! a lane does not work without (its inbox, its flusher; of the transport what holds a [`Vital`]): a lane that
+//! listens and never answers is worse than one that is gone. Nothing is rebuilt in place: a new shard would
+//! know no ban and no guess that the others count on, and a process that starts anew at least says so.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -25,7 +28,6 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 
 use crate::clock::{Clock, Moment, Now};
@@ -47,7 +49,7 @@ pub use operator::Operator;
 pub use pending::Answer;
 use pending::PendingAsks;
 use seat::{Asks, Doors};
-pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, run, seats};
+pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, Vital, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
 
@@ -112,6 +114,18 @@ impl Lane {
     /// Runs `draw` with this lane's randomness.
     pub fn with_entropy<T>(&self, draw: impl FnOnce(&mut LaneEntropy) -> T) -> T {
         draw(&mut self.0.entropy.borrow_mut())
+    }
+
+    /// What a task holds that this lane does not work without.
+    pub fn vital(&self) -> Vital {
+        self.0.readiness.vital()
+    }
+
+    /// A panic in the middle of a shard's turn, for tests; no optimised build has it.
+    #[cfg(debug_assertions)]
+    pub fn panic_in_shard(&self) {
+        #[allow(clippy::panic, reason = "it is what was asked for")]
+        let _failed = self.with_shard::<()>(|_, _| panic!("eve@example.com"));
     }
 
     /// Live verifications and inbox records of this lane's shard.
@@ -251,7 +265,7 @@ impl Lane {
         let worked = catch_unwind(AssertUnwindSafe(|| work(&mut self.0.shard.borrow_mut(), self.now())));
         if worked.is_err() {
             self.0.failed.set(true);
-            self.0.readiness.0.store(false, Ordering::Relaxed);
+            self.0.readiness.fail();
         }
         worked.ok()
     }

@@ -8,6 +8,7 @@ use authepy_engine::actor;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ConfigFault, Layers};
+use crate::limits;
 use crate::server::{Server, StartFault};
 
 mod admin;
@@ -18,7 +19,9 @@ mod config;
 mod demo;
 mod dev;
 mod key;
+mod log;
 mod mail;
+mod memory;
 mod origin;
 mod print;
 mod process;
@@ -162,6 +165,7 @@ pub fn run() -> ExitCode {
         Command::Mail(command) => mail::run(command),
         Command::Config(command) => config::run(command),
     };
+    log::flush();
     let (code, why) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(what)) => (2, what),
@@ -173,9 +177,15 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Serves until somebody asks for the end, or a shard has failed.
+/// Serves until somebody asks for the end, or a part has failed (see [`process`]).
 async fn until_stopped(server: Server) -> Result<(), Failure> {
-    let healthy = process::wait_for_end(&server).await;
-    server.stop().await;
-    if healthy { Ok(()) } else { Err(Failure::Internal("a shard has failed; its codes are lost".into())) }
+    if process::wait_for_end(&server).await {
+        process::end_within(limits::DRAIN_DEADLINE);
+        server.stop().await;
+        return Ok(());
+    }
+    process::end_within(limits::FAILED_DEADLINE - limits::HEALTH_EVERY);
+    tokio::time::sleep(limits::FAILED_GRACE).await;
+    server.stop_soon().await;
+    Err(Failure::Internal("a part has failed; all codes are lost".into()))
 }

@@ -54,13 +54,18 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
     // connection may have moved by the time we are told, perhaps to an address it only claims.
     let peer = incoming.remote_address().ip().to_canonical();
     let Ok(connecting) = incoming.accept() else { return };
-    let Ok(Ok(connection)) = timeout(limits::HANDSHAKE_DEADLINE, connecting).await else { return };
+    // From here on: a stop in the middle of a handshake owes its phone a GOAWAY.
+    let _open = desk.drain().guard();
+    let shaken = tokio::select! {
+        shaken = timeout(limits::HANDSHAKE_DEADLINE, connecting) => shaken,
+        () = desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+    };
+    let Ok(Ok(connection)) = shaken else { return };
     let closing = connection.clone();
     let show_out: ShowOut = Rc::new(move || closing.close(number(Code::ExcessiveLoad), b""));
     let Some(_listed) = admission.welcome(&desk, &mut place, peer, show_out.clone()).await else {
         return show_out();
     };
-    let _open = desk.drain().guard();
     desk.counters().connected(Protocol::Quic);
     let session = Rc::new(Session {
         peer,
@@ -90,11 +95,13 @@ impl Session {
                 accepted = self.connection.accept_bi() => {
                     let Ok((send, recv)) = accepted else { return };
                     next_request = u64::from(VarInt::from(send.id())) + 4;
+                    // From here on, not from its first turn: a drain may begin in between, and has named it.
+                    let running = Running::begin(&self);
                     if !self.backend.get() {
                         self.desk.turnstile().pass_stranger().await;
                     }
                     // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
-                    tokio::task::spawn_local(Box::pin(self.clone().request(send, recv)));
+                    tokio::task::spawn_local(Box::pin(self.clone().request(running, send, recv)));
                 }
                 accepted = self.connection.accept_uni() => {
                     let Ok(recv) = accepted else { return };
@@ -124,22 +131,17 @@ impl Session {
         tokio::select! {
             () = refuse => {}
             () = finish => {}
-            () = tokio::time::sleep(limits::DRAIN_DEADLINE) => {}
+            () = tokio::time::sleep(limits::DRAIN_REQUESTS) => {}
         }
         self.close(Code::NoError);
     }
 
-    async fn request(self: Rc<Self>, send: SendStream, recv: RecvStream) {
-        self.running.set(self.running.get() + 1);
+    async fn request(self: Rc<Self>, _running: Running, send: SendStream, recv: RecvStream) {
         let complete = answer::answer(&self, recv, send).await;
         if complete {
             self.peer_streams.borrow_mut().request_completed();
         } else {
             self.count_reset();
-        }
-        self.running.set(self.running.get() - 1);
-        if self.running.get() == 0 {
-            self.finished.notify_one();
         }
     }
 
@@ -180,6 +182,25 @@ impl Session {
 
     pub(crate) fn close(&self, code: Code) {
         self.connection.close(number(code), b"");
+    }
+}
+
+/// A request under way: from when it is accepted, however it ends.
+struct Running(Rc<Session>);
+
+impl Running {
+    fn begin(session: &Rc<Session>) -> Self {
+        session.running.set(session.running.get() + 1);
+        Self(session.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        if self.0.running.get() == 0 {
+            self.0.finished.notify_one();
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use authepy_engine::actor::Operator;
 use authepy_engine::perimeter::KeyBook;
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -82,7 +83,14 @@ pub enum ControlFault {
 pub struct ControlThread {
     /// Where the admin API listens.
     pub admin: SocketAddr,
-    _running: oneshot::Sender<()>,
+    running: oneshot::Sender<()>,
+}
+
+impl ControlThread {
+    /// False once the thread has ended by itself.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.running.is_closed()
+    }
 }
 
 impl Control {
@@ -109,7 +117,7 @@ impl Control {
         let result = tokio::time::timeout(CONTROL_START, start).await;
         let late = || ControlFault::Machine("the control plane", io::ErrorKind::TimedOut);
         let admin = result.map_err(|_| late())?.map_err(|_| late())??;
-        Ok(ControlThread { admin, _running: running })
+        Ok(ControlThread { admin, running })
     }
 
     async fn open(self) -> Result<SocketAddr, ControlFault> {
@@ -126,13 +134,16 @@ impl Control {
         );
         keeper.refresh().await.map_err(ControlFault::Store)?;
         let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
-        spawn_local(keeper.run(self.misses, nudged));
-        spawn_local(listen_for_news(News::of(self.store), nudges.clone()));
+        // Without these, revoked keys would go on working: should one end, the process does.
+        let readiness = self.shared.readiness.clone();
+        let spawn_vital = |task: LocalBoxFuture<'static, ()>| spawn_local(readiness.vital().run(task));
+        spawn_vital(Box::pin(keeper.run(self.misses, nudged)));
+        spawn_vital(Box::pin(listen_for_news(News::of(self.store), nudges.clone())));
         if let Some((reload, certificate)) = self.reload {
-            spawn_local(reload.run(certificate, self.shared.policy.clone()));
+            spawn_vital(Box::pin(reload.run(certificate, self.shared.policy.clone())));
         }
         let counters: Arc<[Arc<Counters>]> = self.counters.into();
-        spawn_local(watch::run(self.shared.clone(), counters.clone(), clock::now));
+        spawn_vital(Box::pin(watch::run(self.shared.clone(), counters.clone(), clock::now)));
         let api = api::Api {
             registry,
             nudges,

@@ -169,6 +169,11 @@ struct Drain {
 }
 
 impl DeliveryThread {
+    /// False once the thread has ended by itself: then nobody takes the mails that are promised.
+    pub fn is_running(&self) -> bool {
+        !self.stop.is_closed()
+    }
+
     /// Gives out no more permits, hands over what is queued, posts what happened, and stops; at the latest
     /// after `within`.
     /// Returns how many mails were left, and are now wiped.

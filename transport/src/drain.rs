@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -17,7 +18,7 @@ pub struct Drain(Arc<State>);
 struct State {
     begun: AtomicBool,
     wake: Notify,
-    /// Connections that still finish their requests.
+    /// Connections that still shake hands or finish their requests.
     open: AtomicUsize,
 }
 
@@ -43,13 +44,19 @@ impl Drain {
         }
     }
 
+    /// Waits until this long after the beginning.
+    pub async fn begun_since(&self, time: Duration) {
+        self.begun().await;
+        tokio::time::sleep(time).await;
+    }
+
     /// Counts a connection in for as long as the guard lives.
     pub fn guard(&self) -> OpenGuard {
         self.0.open.fetch_add(1, Ordering::Relaxed);
         OpenGuard(self.clone())
     }
 
-    /// Connections still open.
+    /// Connections still open, or about to be.
     pub fn open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
     }

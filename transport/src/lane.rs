@@ -58,33 +58,35 @@ pub fn start(
         let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
         desk.watch_shard();
         let gate = desk.clone();
-        tokio::task::spawn_local(async move { gate.turnstile().run().await });
+        spawn_vital(&lane, async move { gate.turnstile().run().await });
         let result = open(&lane, doors, &desk, &admission);
         // Whoever starts the lanes has gone only if the start failed elsewhere.
         let _gone = started.send(result);
-        publish(&lane, &counters, &policy).await;
+        #[cfg(debug_assertions)]
+        crate::fault::obey(&lane);
+        lane.vital().run(publish(&lane, &counters, &policy)).await;
     })
+}
+
+/// Spawns what a lane does not work without: should it end, the process does.
+fn spawn_vital(lane: &Lane, task: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(lane.vital().run(task));
 }
 
 fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
     // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
-    tokio::task::spawn_local(kernel.clone().run());
+    spawn_vital(lane, kernel.clone().run());
     for socket in doors.udp {
         let endpoint = endpoint(lane, &kernel, doors.lanes, doors.quic.clone(), socket)?;
-        tokio::task::spawn_local(accept(endpoint, desk.clone(), admission.clone()));
+        spawn_vital(lane, accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
         let port = listener.local_addr()?.port();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        tokio::task::spawn_local(tcp::accept(
-            listener,
-            port,
-            doors.tls.clone(),
-            desk.clone(),
-            admission.clone(),
-        ));
+        let accept = tcp::accept(listener, port, doors.tls.clone(), desk.clone(), admission.clone());
+        spawn_vital(lane, accept);
     }
     Ok(())
 }

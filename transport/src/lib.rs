@@ -41,6 +41,8 @@ mod clock;
 pub mod config;
 mod drain;
 mod entropy;
+#[cfg(debug_assertions)]
+mod fault;
 mod hex;
 mod limits;
 mod observe;

@@ -49,8 +49,27 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Bytes read from a stream at a time.
 pub const READ_CHUNK_BYTES: usize = 16 << 10;
-/// How long a connection that is being closed for draining may finish its requests.
+/// Longest a graceful stop may take, from the signal to the exit (the contract's).
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// Of it, what connections have to finish their requests: mails of the last of them need a turn of the relay's
+/// after that.
+pub const DRAIN_REQUESTS: Duration = Duration::from_secs(7);
+/// Of it, what is left for lanes to end and wipe: 10⁶ records take some 200 ms.
+pub const DRAIN_WIPE: Duration = Duration::from_millis(500);
+/// How long a handshake that a stop finds under way may go on: its phone may have sent requests with its last
+/// flight, and hears by a GOAWAY that they were not served. Two round trips of a bad link.
+pub const DRAIN_HANDSHAKE: Duration = Duration::from_secs(1);
+/// Longest an answer of a stopping server waits for its phone to say that it came.
+pub const DRAIN_ACKNOWLEDGED: Duration = Duration::from_secs(1);
+
+/// Longest a process with a failed part goes on, from the panic to the exit.
+pub const FAILED_DEADLINE: Duration = Duration::from_secs(1);
+/// Of it, what the parts that work have to themselves, while whoever asks for readiness turns away.
+pub const FAILED_GRACE: Duration = Duration::from_millis(450);
+/// Of it, what their connections then have to finish, and the queued mail to leave.
+pub const FAILED_DRAIN: Duration = Duration::from_millis(350);
+/// How often the process looks whether a part has failed.
+pub const HEALTH_EVERY: Duration = Duration::from_millis(50);
 
 /// Least time between a connection's last answer and its close in a drain: a lost packet is sent again
 /// within one probe timeout, about 100 ms on a local path; four round trips where those are longer.
@@ -70,6 +89,8 @@ pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
 pub const TCP_LINGER_BYTES: usize = 16 << 20;
 /// How long a lane out of descriptors waits before it accepts again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often a lane tells of it.
+pub const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Connections the kernel queues for us.
 pub const TCP_BACKLOG: i32 = 4_096;
 /// How often a drain looks whether the connections are done.

@@ -180,21 +180,38 @@ impl Server {
         Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes: threads, control, delivery, readiness })
     }
 
-    /// Whether every shard still answers. Once false, only a restart helps.
+    /// Whether every shard still answers, and every thread that stands behind them. Once false, only a restart
+    /// helps, and nobody is told that this process is ready.
     pub fn is_healthy(&self) -> bool {
+        if !(self.control.is_running() && self.delivery.is_running()) {
+            self.readiness.fail();
+        }
         self.readiness.is_ready()
     }
 
     /// Stops gracefully: no new work, what runs finishes, queued mail goes out, within the deadline.
     pub async fn stop(self) {
+        let for_mail = limits::DRAIN_DEADLINE - limits::DRAIN_WIPE;
+        self.stop_within(limits::DRAIN_REQUESTS, for_mail).await;
+    }
+
+    /// The same in a hurry, for a process of which a part has failed.
+    pub async fn stop_soon(self) {
+        self.stop_within(limits::FAILED_DRAIN, limits::FAILED_DRAIN).await;
+    }
+
+    /// Both times are counted from now.
+    async fn stop_within(self, for_requests: Duration, for_mail: Duration) {
         self.drain.begin();
-        let deadline = tokio::time::Instant::now() + limits::DRAIN_DEADLINE;
-        while self.drain.open() > 0 && tokio::time::Instant::now() < deadline {
+        let began = tokio::time::Instant::now();
+        while self.drain.open() > 0 && began.elapsed() < for_requests {
             tokio::time::sleep(limits::DRAIN_POLL).await;
         }
-        let left =
-            deadline.saturating_duration_since(tokio::time::Instant::now()).max(Duration::from_millis(500));
-        self.delivery.drain(left).await;
+        let open = self.drain.open();
+        let unsent = self.delivery.drain(for_mail.saturating_sub(began.elapsed())).await;
+        if open > 0 || unsent > 0 {
+            tracing::warn!(connections = open, mails = unsent, "not all was done in time for the end");
+        }
         self.lanes.into_iter().for_each(LaneThread::stop);
         drop(self.control);
     }

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authepy_engine::clock::Moment;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -67,6 +68,7 @@ pub(crate) async fn accept(
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let alt_svc: Rc<str> = format!("h3=\":{port}\"; ma=86400").into();
+    let mut refusals = Refusals::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -83,7 +85,28 @@ pub(crate) async fn accept(
                 tokio::task::spawn_local(door.drive(stream, acceptor.clone(), place));
             }
             // Out of descriptors, most likely: give the others a moment to close.
-            Err(_) => tokio::time::sleep(limits::ACCEPT_PAUSE).await,
+            Err(fault) => {
+                refusals.tell(desk.now().at, &fault);
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Connections that the system did not give us, and when that was last told: once in a while, since whoever
+/// opens them decides how often.
+#[derive(Default)]
+struct Refusals {
+    count: u64,
+    told: Option<Moment>,
+}
+
+impl Refusals {
+    fn tell(&mut self, now: Moment, fault: &std::io::Error) {
+        self.count += 1;
+        if self.told.is_none_or(|told| now.since(told) >= limits::ACCEPT_TOLD_EVERY) {
+            self.told = Some(now);
+            tracing::warn!(why = %fault.kind(), code = fault.raw_os_error(), times = self.count, "no TCP connection can be accepted");
         }
     }
 }
@@ -113,13 +136,17 @@ impl Door {
         let _delayed = stream.set_nodelay(true);
         let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());
         let handshake = acceptor.accept(Pulse::new(stream, self.watch.clone()));
-        let Ok(Ok(stream)) = timeout(patience, handshake).await else { return };
+        let _open = self.desk.drain().guard();
+        let shaken = tokio::select! {
+            shaken = timeout(patience, handshake) => shaken,
+            () = self.desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+        };
+        let Ok(Ok(stream)) = shaken else { return };
         let banned = Rc::new(Notify::new());
         let show_out = banned.clone();
         let show_out = Rc::new(move || show_out.notify_one());
         let welcome = self.admission.welcome(&self.desk, &mut place, self.peer, show_out).await;
         let Some(_listed) = welcome else { return };
-        let _open = self.desk.drain().guard();
         self.desk.counters().connected(Protocol::Tcp);
         tokio::select! {
             () = self.clone().serve(stream) => {}
@@ -169,7 +196,7 @@ impl Door {
             }
             End::Over
         };
-        timeout(limits::DRAIN_DEADLINE, wind_down).await.unwrap_or(End::Stalled)
+        timeout(limits::DRAIN_REQUESTS, wind_down).await.unwrap_or(End::Stalled)
     }
 }
 

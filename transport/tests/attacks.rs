@@ -11,6 +11,7 @@ mod common;
 use std::time::Duration;
 
 use common::phone::{Phone, connect};
+use common::raw::{HEAD, frame, headers, section};
 use common::{DevServer, NO_LIMITS};
 use quinn::{Connection, ConnectionError, VarInt};
 
@@ -28,39 +29,6 @@ enum End {
     Reset(u64),
     Closed(u64),
 }
-
-fn varint(value: u64) -> Vec<u8> {
-    (value | 0b11 << 62).to_be_bytes().to_vec()
-}
-
-fn frame(kind: u64, declared: u64, payload: &[u8]) -> Vec<u8> {
-    [varint(kind), varint(declared), payload.to_vec()].concat()
-}
-
-fn headers(section: &[u8]) -> Vec<u8> {
-    frame(1, section.len() as u64, section)
-}
-
-/// A field section with literal names and values.
-fn section(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = vec![0, 0];
-    for (name, value) in fields {
-        assert!(name.len() < 120 && value.len() < 120);
-        out.push(0x27); // literal name, length of 7 and more
-        out.push((name.len() as u8).wrapping_sub(7));
-        if name.len() < 7 {
-            out.truncate(out.len() - 2);
-            out.push(0x20 | name.len() as u8);
-        }
-        out.extend_from_slice(name.as_bytes());
-        out.push(value.len() as u8);
-        out.extend_from_slice(value.as_bytes());
-    }
-    out
-}
-
-const HEAD: [(&str, &str); 4] =
-    [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/healthz")];
 
 async fn attack(connection: &Connection, bytes: &[u8], finish: bool) -> End {
     let Ok((mut send, mut recv)) = connection.open_bi().await else { return closed(connection).await };

@@ -164,8 +164,8 @@ async fn a_connection_is_used_again_and_a_dead_one_costs_nothing() {
 
 #[tokio::test]
 async fn smtp_sink_takes_sixty() {
-    let sink = story::Sink::start();
-    let story = Story::new(&[sink.config()]);
+    let sink = common::sink::Sink::start();
+    let story = Story::new(&[story::sink_config(&sink)]);
     assert_eq!(story.send_many(60).await, outcome("sent").map(|(name, n)| (name, n * 60)));
 }
 

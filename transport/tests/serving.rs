@@ -3,59 +3,12 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use common::phone::Phone;
+use common::sink::Sink;
 use common::{DevServer, code_in};
 use serde_json::json;
-
-/// Debian's `smtp-sink`, which writes each mail into a file of its own.
-struct Sink {
-    process: std::process::Child,
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Sink {
-    fn start() -> Self {
-        let folder = tempfile::TempDir::new().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("/usr/sbin/smtp-sink")
-            .args(["-u", "root", "-R", folder.path().to_str().unwrap(), "-d", "mail."])
-            .args([&format!("127.0.0.1:{port}"), "100"])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|_| panic!("smtp-sink is not installed: run the tests through .ci/test"));
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        Self { process, folder, port }
-    }
-
-    /// The first mail to this address; waits for it.
-    fn mail_to(&self, address: &str) -> String {
-        for _ in 0..1_000 {
-            for file in std::fs::read_dir(self.folder.path()).unwrap().flatten() {
-                let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-                if text.contains(address)
-                    && text.contains("Subject: ")
-                    && text.contains("--\r\n") | text.contains("--\n")
-                {
-                    return text;
-                }
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("no mail to {address}")
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ended = self.process.kill();
-        let _reaped = self.process.wait();
-    }
-}
 
 #[tokio::test]
 async fn serve_mails_through_a_relay_and_ends_on_sigterm() {
@@ -70,12 +23,11 @@ async fn serve_mails_through_a_relay_and_ends_on_sigterm() {
     std::fs::write(path("key.pem"), ca.signing_key.serialize_pem()).unwrap();
     let config = format!(
         "listen = [\"127.0.0.1:0\"]\nadmin.listen = \"127.0.0.1:0\"\nstore.url = \"{}\"\n\
-         tls.cert = \"{}\"\ntls.key = \"{}\"\n\n[[delivery]]\nname = \"relay\"\nkind = \"smtp\"\n\
-         url = \"smtp://127.0.0.1:{}\"\nfrom = \"no-reply@mybrand.com\"\n",
+         tls.cert = \"{}\"\ntls.key = \"{}\"\n{}",
         store,
         path("cert.pem"),
         path("key.pem"),
-        sink.port
+        sink.config()
     );
     std::fs::write(path("authepy.toml"), config).unwrap();
     let mut server = DevServer::run(&["serve", "--json", "--config", &path("authepy.toml")]);

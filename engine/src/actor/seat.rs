@@ -47,6 +47,33 @@ impl Readiness {
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Something that shards are not served without has ended; for good.
+    pub fn fail(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// What a task holds that must not end while the process serves.
+    pub fn vital(&self) -> Vital {
+        Vital(self.clone())
+    }
+}
+
+/// Dropped, whether by a panic or by an end that nobody foresaw, nothing is ready any more.
+#[derive(Debug)]
+pub struct Vital(Readiness);
+
+impl Vital {
+    /// Runs what must not end.
+    pub async fn run(self, task: impl Future<Output = ()>) {
+        task.await;
+    }
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        self.0.fail();
+    }
 }
 
 /// Randomness a lane may own.
@@ -160,9 +187,9 @@ impl Seat {
                 context.add_stream(answers.into_stream());
                 context.add_stream(bans.into_stream());
                 context.add_stream(visits.into_stream());
-                ShardActor { lane: lane.clone() }
+                ShardActor { lane: lane.clone(), _vital: lane.vital() }
             });
-            actix::spawn(lane.clone().flush_each_turn());
+            actix::spawn(lane.vital().run(lane.clone().flush_each_turn()));
             actix::spawn(body(lane));
         });
         LaneThread(arbiter)

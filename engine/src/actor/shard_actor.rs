@@ -7,13 +7,15 @@ use actix::{Actor, AsyncContext, Context, StreamHandler};
 use super::Lane;
 use super::bans::BanNews;
 use super::operator::Visit;
-use super::seat::{Answers, Asks, Word};
+use super::seat::{Answers, Asks, Vital, Word};
 use crate::stack::wipe_stack;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct ShardActor {
     pub(super) lane: Lane,
+    /// An inbox that nobody reads would look alive.
+    pub(super) _vital: Vital,
 }
 
 impl Actor for ShardActor {

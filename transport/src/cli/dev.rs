@@ -9,7 +9,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::print::{complain, say};
-use super::{Dev, Failure, process, until_stopped};
+use super::{Dev, Failure, log, memory, until_stopped};
 use crate::config::{Config, Layers};
 use crate::control::registry::{NewKey, NewKeyRequest, Registry, RegistryFault, draw_token, token_digest};
 use crate::control::store::StoreUrl;
@@ -59,8 +59,8 @@ pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
 /// Starts a development server. `show_mail`: on the terminal, too.
 pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer, Failure> {
     let config = Config::from_layers(layers(&dev)?)?;
-    process::log(&config);
-    process::lock_memory();
+    log::start(&config);
+    memory::lock();
     let folder = match &dev.dir {
         Some(_) => None,
         None => Some(TempDir::with_prefix("authepy-").map_err(|_| folder_fault())?),

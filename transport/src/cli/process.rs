@@ -1,14 +1,36 @@
-//! The process as a whole: no core dumps, no swap, a log, and the signals that end it.
+//! The process as a whole: no core dumps, a log, and what ends it.
+//!
+//! # What becomes of a panic
+//!
+//! A panic is a bug of unknown damage. How much may go on is decided by where it happened:
+//!
+//! | where | what follows |
+//! |---|---|
+//! | the task of one connection or request | it ends without an answer; it held nothing that others use |
+//! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
+//! | what a lane, or the store's keeper, does not work without ([`Vital`]); the thread of delivery or control | **failed** |
+//! | the hand-over of one mail | it may have been sent, and is not sent again |
+//! | the store's library, over what the store says | the store is down as long as it says that |
+//!
+//! *Failed*: nobody is ready any more, at once; the other shards serve on for half a second, in which
+//! balancers and phones turn away; then a short drain, and the process ends with 70, all within a second.
+//! Nothing is rebuilt in place: a fresh shard would know no ban and no guess while its neighbours count on
+//! theirs. State is for minutes, and a supervisor has the whole process back in a quarter of a second; old
+//! codes then answer like unknown ones.
+//!
+//! The log has the place of a panic and never its message, which may quote what a caller sent.
+//!
+//! [`Vital`]: authepy_engine::actor::Vital
 
-use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
-use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use super::log;
+use super::print::complain;
+use crate::limits;
 use crate::server::Server;
 
 /// A core file, or another process of the same user, would hold every live code's other half.
@@ -16,42 +38,30 @@ pub(super) fn harden() {
     // Neither can fail for a reason that a start should depend on.
     let _kept = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _kept = nix::sys::prctl::set_dumpable(false);
+    std::panic::set_hook(Box::new(tell_panic));
 }
 
-/// Keeps all memory, present and future, out of swap; warns if that may not be. Codes are there as MACs only,
-/// but mails under way, ids and the keys of this process are there as they are.
-pub(super) fn lock_memory() {
-    // Under a limit the lock would hold today, and tomorrow memory would be refused: that ends a process.
-    let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
-    // Page by page as they are used: stacks and tables are reserved far beyond what they ever hold.
-    let pages = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
-    let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | pages;
-    if !(unlimited || has_lock_capability()) || mlockall(all).is_err() {
-        tracing::warn!(
-            "memory is not locked, so swap may put it on a disk: turn swap off, or grant CAP_IPC_LOCK or an \
-             unlimited RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)"
-        );
+/// Where it happened. What it says may be a caller's words.
+fn tell_panic(info: &PanicHookInfo<'_>) {
+    let at = info.location().map(ToString::to_string).unwrap_or_default();
+    if tracing::dispatcher::has_been_set() {
+        let thread = std::thread::current();
+        tracing::error!(at, thread = thread.name(), "panicked");
+    } else {
+        complain(&format!("authepy panicked at {at}"));
     }
 }
 
-fn has_lock_capability() -> bool {
-    // linux/capability.h
-    const CAP_IPC_LOCK: u64 = 1 << 14;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & CAP_IPC_LOCK != 0)
-}
-
-/// Logs go to standard error: text on a terminal, JSON elsewhere, unless the config says.
-pub(super) fn log(config: &Config) {
-    let level = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.log.level));
-    let filter = level.unwrap_or_else(|_| EnvFilter::new("info"));
-    let json = config.log.format.get().map_or(!std::io::stderr().is_terminal(), |format| format == "json");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error means that there is a log already.
-    let _installed = if json { builder.json().try_init() } else { builder.try_init() };
+/// Ends the process with 70 if it is still there then: a thread that hangs must not keep it.
+pub(super) fn end_within(time: Duration) {
+    let ender = std::thread::Builder::new().name("ender".into()).spawn(move || {
+        std::thread::sleep(time);
+        tracing::error!("the end was late; what was under way is lost");
+        log::flush();
+        std::process::exit(70);
+    });
+    // Without a thread to be had, the end has no bound but those of its parts.
+    drop(ender);
 }
 
 /// Has `act` called for each SIGHUP; from here on none ends the process.
@@ -65,7 +75,7 @@ pub(super) fn on_hangup(act: impl Fn() + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT (true), or for a failed shard (false).
+/// Waits for SIGTERM or SIGINT (true), or for a failed part (false).
 pub(super) async fn wait_for_end(server: &Server) -> bool {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -76,7 +86,7 @@ pub(super) async fn wait_for_end(server: &Server) -> bool {
         tokio::select! {
             _ = terminate.recv() => return true,
             _ = interrupt.recv() => return true,
-            () = tokio::time::sleep(Duration::from_millis(200)) => if !server.is_healthy() {
+            () = tokio::time::sleep(limits::HEALTH_EVERY) => if !server.is_healthy() {
                 return false;
             },
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::print::{complain, say};
-use super::{Failure, Serve, process, until_stopped};
+use super::{Failure, Serve, log, memory, process, until_stopped};
 use crate::config::{Config, ConfigFault};
 use crate::control::reload::Reload;
 use crate::control::store::StoreUrl;
@@ -18,8 +18,8 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let layers = serve.source.layers()?;
     let started = layers.digests();
     let config = Config::from_layers(layers)?;
-    process::log(&config);
-    process::lock_memory();
+    log::start(&config);
+    memory::lock();
     serve.source.warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
     let asked = Arc::new(Notify::new());
     let hangup = asked.clone();

@@ -9,6 +9,7 @@ use super::{Session, number};
 use crate::exchange::Http3Exchange;
 use crate::http3::error::{Code, Fault};
 use crate::http3::response;
+use crate::limits;
 use crate::observe::RouteLabel;
 use crate::reply::Reply;
 use crate::serve::{refuse, serve};
@@ -51,7 +52,15 @@ async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
     let answer = Bytes::from(encode(session, reply));
     match timeout(session.admission.deadline(), send.write_chunk(answer)).await {
         // An error means that the peer does not want it any more.
-        Ok(written) => written.is_ok() && send.finish().is_ok(),
+        Ok(written) => {
+            let complete = written.is_ok() && send.finish().is_ok();
+            if complete && session.desk.drain().has_begun() {
+                // The connection is closed once this request is over, and what is not yet acknowledged is lost
+                // with it.
+                let _heard = timeout(limits::DRAIN_ACKNOWLEDGED, send.stopped()).await;
+            }
+            complete
+        }
         // A peer that takes nothing holds our buffers; its stream ends here.
         Err(_) => {
             let _gone = send.reset(number(Code::RequestCancelled));

@@ -9,11 +9,13 @@
 //! its errors goes anywhere: it may quote what was asked.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sqlx::any::{Any, AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, ConnectOptions, Executor, SqlSafeStr, Transaction};
@@ -202,13 +204,19 @@ const fn preparations(kind: StoreKind) -> &'static [&'static str] {
     }
 }
 
-/// Waits for the store, but not for long.
+/// Waits for the store, but not for long. A library that panics over what the store says (rows with fewer
+/// columns than were announced are enough for it) has not understood it, no more.
 pub(super) async fn within<T, E: From<StoreFault>>(
     asked: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let patience = STORE_PATIENCE + Duration::from_millis(500);
     let silence = StoreFault::Down("it does not answer");
-    tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(silence.into()))
+    let asked = AssertUnwindSafe(asked).catch_unwind();
+    match tokio::time::timeout(patience, asked).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => Err(StoreFault::Down("it can't be understood").into()),
+        Err(_) => Err(silence.into()),
+    }
 }
 
 /// The file, readable by its owner only, before SQLite would create it for everybody.

@@ -19,13 +19,16 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
+pub mod canary;
 pub mod operator;
 pub mod peers;
 pub mod phone;
 pub mod postfix;
 pub mod postgres;
+pub mod raw;
 pub mod script;
 pub mod serve;
+pub mod sink;
 pub mod tcp;
 
 /// A running `authepy dev --json`, with everything its ready line said.
@@ -70,6 +73,12 @@ impl DevServer {
     /// The same, as the child of a program that watches it.
     pub fn run_under(program: &str, watching: &[&str], arguments: &[&str]) -> Self {
         Self::started(Command::new(program).args(watching).arg(binary()).args(arguments))
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_authepy"));
+        Self::started(command.envs(variables.iter().copied()).args(arguments))
     }
 
     fn started(command: &mut Command) -> Self {
@@ -134,6 +143,11 @@ impl DevServer {
         assert!(sent.success());
     }
 
+    /// For a test whose point the panics in the log are.
+    pub fn forget_panics(&self) {
+        self.log.0.lock().unwrap().clear();
+    }
+
     /// SIGHUP, and the log's word that it was obeyed or not, for the `time`-th time.
     pub fn reload(&self, word: &str, time: usize) {
         self.signal("-HUP");
@@ -142,6 +156,22 @@ impl DevServer {
 
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for the end; `None` if a signal was it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+
+    /// What the admin listener says of readiness; `None` if there is none any more.
+    pub fn readiness(&self) -> Option<u16> {
+        use std::io::Write as _;
+        let address = self.text("admin").strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).ok()?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        text.split(' ').nth(1)?.parse().ok()
     }
 
     /// Resident memory in KiB.
@@ -221,7 +251,14 @@ impl Drop for DevServer {
         }
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
-        assert!(std::thread::panicking() || !self.log().contains("panicked"), "{}", self.log());
+        let log = self.log();
+        match std::thread::panicking() {
+            // What it said last may tell why.
+            true => {
+                eprintln!("the server's log: {}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"))
+            }
+            false => assert!(!log.contains("panicked"), "{log}"),
+        }
     }
 }
 

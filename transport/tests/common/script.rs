@@ -64,7 +64,8 @@ impl Drop for Script {
     }
 }
 
-fn python() -> PathBuf {
+/// The interpreter that has what the clients need.
+pub fn python() -> PathBuf {
     let venv = std::env::var_os("AUTHEPY_CLIENTS").expect(
         "AUTHEPY_CLIENTS must name a Python venv with what .ci/clients.txt lists: \
          python3 -m venv DIR && DIR/bin/pip install -r .ci/clients.txt && export AUTHEPY_CLIENTS=DIR",

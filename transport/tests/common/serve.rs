@@ -50,10 +50,30 @@ impl Site {
 
     /// Serves from it; the folder lives as long as the server.
     pub fn serve(self) -> Served {
-        let mut server = DevServer::run(&["serve", "--json", "--config", &self.path("authepy.toml")]);
+        let server = DevServer::run(&["serve", "--json", "--config", &self.path("authepy.toml")]);
+        self.served_by(server)
+    }
+
+    /// The same, as the child of a program that watches or confines it.
+    pub fn serve_under(self, program: &str, how: &[&str]) -> Served {
+        let arguments = ["serve", "--json", "--config", &self.path("authepy.toml")];
+        let server = DevServer::run_under(program, how, &arguments);
+        self.served_by(server)
+    }
+
+    fn served_by(self, mut server: DevServer) -> Served {
         server.ready["ca"] = json!(self.path("cert.pem"));
         server.ready["admin_token"] = json!(TOKEN);
         Served { server, site: self }
+    }
+}
+
+impl Served {
+    /// The next server from the same folder, whatever stands in its files now.
+    pub fn serve_again(self) -> Self {
+        let Self { server, site } = self;
+        drop(server);
+        site.serve()
     }
 }
 

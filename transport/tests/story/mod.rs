@@ -1,8 +1,6 @@
 //! What the delivery tests share: scripted relays, certificates, and a delivery to send through.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command as Process};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +21,7 @@ use serde_json::Value;
 
 use crate::common::PATIENCE;
 use crate::common::script::Script;
+use crate::common::sink::Sink;
 
 pub(crate) fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -112,47 +111,9 @@ impl Hook {
     }
 }
 
-/// Postfix' smtp-sink on a free port.
-pub(crate) struct Sink {
-    process: Child,
-    port: u16,
-}
-
-impl Sink {
-    pub(crate) fn start() -> Self {
-        // smtp-sink can't choose a port itself; should another process take it in between, start again.
-        for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut process = Process::new("/usr/sbin/smtp-sink")
-                .args(["-u", "nobody", &format!("127.0.0.1:{port}"), "100"])
-                .spawn()
-                .expect("smtp-sink is missing; install Debian's `postfix`");
-            let deadline = Instant::now() + PATIENCE;
-            while process.try_wait().unwrap().is_none() && Instant::now() < deadline {
-                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { process, port };
-                }
-                std::thread::yield_now();
-            }
-            end(&mut process);
-        }
-        panic!("smtp-sink does not start");
-    }
-
-    pub(crate) fn config(&self) -> String {
-        smtp_config(&format!("smtp://127.0.0.1:{}", self.port), "")
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        end(&mut self.process);
-    }
-}
-
-fn end(process: &mut Child) {
-    let _has_ended_already = process.kill();
-    let _status = process.wait();
+/// The way to Postfix' smtp-sink.
+pub(crate) fn sink_config(sink: &Sink) -> String {
+    smtp_config(&format!("smtp://127.0.0.1:{}", sink.port), "")
 }
 
 fn smtp_config(url: &str, more: &str) -> String {

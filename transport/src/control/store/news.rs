@@ -1,5 +1,8 @@
 //! Word of a change made elsewhere: PostgreSQL's notification. SQLite has none; there polling is enough.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use sqlx::postgres::PgListener;
 use tokio::time::{sleep, timeout};
 
@@ -24,6 +27,14 @@ impl News {
         if self.url.kind == StoreKind::Sqlite {
             return std::future::pending().await;
         }
+        // Whatever the library makes of what the store says (see `within`): the poll goes on.
+        if AssertUnwindSafe(self.word()).catch_unwind().await.is_err() {
+            self.listener = None;
+            sleep(STORE_RETRY).await;
+        }
+    }
+
+    async fn word(&mut self) {
         loop {
             match &mut self.listener {
                 Some(listener) => {

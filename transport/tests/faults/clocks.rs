@@ -1,0 +1,133 @@
+//! The clocks of a running server jump (A57), by libfaketime, which reads the offset from a file.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::common::canary::Canary;
+use super::common::operator::admin;
+use super::common::phone::Phone;
+use super::common::{DevServer, PATIENCE};
+
+/// A server whose clocks are ours.
+struct Faked {
+    server: DevServer,
+    folder: TempDir,
+}
+
+impl Faked {
+    /// `monotonic`: that clock jumps too, as no system's does; so minutes pass at once.
+    fn start(monotonic: bool, settings: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let offset = folder.path().join("offset");
+        std::fs::write(&offset, "+0").unwrap();
+        let library = library();
+        let variables = [
+            ("LD_PRELOAD", &*library),
+            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", if monotonic { "0" } else { "1" }),
+        ];
+        let mut arguments = vec!["dev", "--json", "--listen", "127.0.0.1:0"];
+        settings.iter().for_each(|setting| arguments.extend(["--set", *setting]));
+        Self { server: DevServer::run_with(&variables, &arguments), folder }
+    }
+
+    /// Sets how far the clocks are off, and waits until the server has noticed.
+    fn jump(&self, offset: &str) {
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, offset).unwrap();
+        std::fs::rename(next, self.folder.path().join("offset")).unwrap();
+    }
+}
+
+/// Where Debian keeps it, for each architecture elsewhere.
+fn library() -> String {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut found = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = found.find(|library| library.exists());
+    library.expect("faketime is not installed: run the tests through .ci/test").to_str().unwrap().to_owned()
+}
+
+/// The year of the `Date` field.
+async fn year(phone: &Phone) -> i32 {
+    let heard = phone.get("/healthz").await;
+    heard.header("date").split(' ').nth(3).unwrap().parse().unwrap()
+}
+
+const ONE_A_DAY: [&str; 2] = ["limits.recipient.issue=1/1d", "limits.recipient_peer.issue=off"];
+
+#[tokio::test]
+async fn codes_windows_and_bans_live_by_no_wall_clock() {
+    let faked = Faked::start(false, &ONE_A_DAY);
+    let server = &faked.server;
+    let canary = Canary::with_mail(server, "wall").await;
+    let phone = Phone::connect(server).await;
+    let this_year = year(&phone).await;
+    let ban = json!({"peer": "127.9.9.9", "for": "1h"});
+    assert_eq!(admin(server, "POST", "/admin/v1/bans", Some(&ban)).0 / 100, 2);
+    let id = phone.issue("ada@example.com").await;
+    let code = server.code_for("ada@example.com");
+    for (offset, years) in [("+1h", 0), ("-1h", 0), ("+10y", 10), ("-10y", -10), ("-56y", -56), ("+0", 0)] {
+        faked.jump(offset);
+        canary
+            .beside(async {
+                let told = year(&phone).await;
+                assert!((told - this_year - years).abs() <= 1, "{offset}: the Date says {told}");
+                let again = phone.post("/v1/verifications", &json!({"recipient": "ada@example.com"})).await;
+                assert_eq!(again.code(), (429, "rate-limited"), "{offset}: the window holds");
+                let wait: u64 = again.header("retry-after").parse().unwrap();
+                assert!((1..=86_400).contains(&wait), "{offset}: {wait}");
+                let (status, bans) = admin(server, "GET", "/admin/v1/bans", None);
+                assert_eq!(
+                    (status, bans["bans"].as_array().map(Vec::len)),
+                    (200, Some(1)),
+                    "{offset}: {bans}"
+                );
+            })
+            .await;
+    }
+    faked.jump("-10y");
+    assert_eq!(phone.check(&id, &code).await.body["valid"], true, "issued before all of it");
+}
+
+#[tokio::test]
+async fn a_code_dies_by_the_monotonic_clock_and_new_ones_work() {
+    let faked = Faked::start(true, &["connections.idle=600s"]);
+    let server = &faked.server;
+    let phone = Phone::connect(server).await;
+    let id = phone.issue("ada@example.com").await;
+    let code = server.code_for("ada@example.com");
+    // Five minutes less a moment, then the moment.
+    faked.jump("+290s");
+    assert_eq!(Phone::connect(server).await.check(&id, "1").await.status, 422, "it lives");
+    faked.jump("+301s");
+    let later = Phone::connect(server).await;
+    assert_eq!(later.check(&id, &code).await.code(), (404, "verification-not-found"));
+    faked.jump("+301s");
+    assert_eq!(later.check(&id, &code).await.status, 404);
+    let canary = Canary::with_mail(server, "monotonic").await;
+    canary.beside(async {}).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stood_still_goes_on_where_it_was() {
+    let server = DevServer::start(&[]);
+    let canary = Canary::with_mail(&server, "still").await;
+    let phone = Phone::connect(&server).await;
+    let id = phone.issue("ada@example.com").await;
+    let code = server.code_for("ada@example.com");
+    canary
+        .beside(async {
+            server.signal("-STOP");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            server.signal("-CONT");
+        })
+        .await;
+    assert_eq!(phone.check(&id, &code).await.body["valid"], true);
+    let deadline = Instant::now() + PATIENCE;
+    while server.readiness() != Some(200) {
+        assert!(Instant::now() < deadline);
+    }
+}

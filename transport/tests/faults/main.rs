@@ -1,0 +1,24 @@
+//! Faults, each brought on a running server from outside, with an honest phone beside it. What must come of each
+//! stands in `tests/FAULTS.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is the point"
+)]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod clocks;
+mod drain;
+mod expired;
+mod killed;
+mod log;
+mod panics;
+mod phone;
+mod ports;
+mod relays;
+mod scarce;
+mod stores;
