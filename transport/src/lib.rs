@@ -49,3 +49,6 @@ mod published;
 pub mod server;
 pub mod tls;
 pub mod wiping;
+
+#[cfg(test)]
+mod fuzz;
