@@ -8,18 +8,34 @@ use crate::shard::{BanRules, Limit, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
 #[derive(Clone, Debug)]
-pub struct Seeded(u64);
+pub struct Seeded {
+    state: u64,
+    /// What is left of a script, last octet first; `None` if there never was one.
+    script: Option<Vec<u8>>,
+}
 
 impl Seeded {
     /// A source that repeats itself for the same `seed`.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, script: None }
+    }
+
+    /// A source whose choices ([`below`](Self::below)) follow `script`, two octets for each: whoever writes
+    /// the script, a fuzzer for one, decides what happens. All other bits come as from a seed, so that ids
+    /// and codes stay apart.
+    pub fn scripted(script: &[u8]) -> Self {
+        Self { state: script.len() as u64, script: Some(script.iter().rev().copied().collect()) }
+    }
+
+    /// Whether there was a script and it is used up.
+    pub fn is_over(&self) -> bool {
+        self.script.as_ref().is_some_and(|script| script.len() < 2)
     }
 
     /// The next 64 bits.
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -27,7 +43,14 @@ impl Seeded {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.draw() % bound
+        let choice = self.script.as_mut().and_then(|script| Some((script.pop()?, script.pop()?)));
+        match choice {
+            // The whole range stays in reach, in 2^16 steps.
+            Some((high, low)) => {
+                ((u128::from(bound) * u128::from(u16::from_be_bytes([high, low]))) >> 16) as u64
+            }
+            None => self.draw() % bound,
+        }
     }
 }
 

@@ -20,11 +20,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a difference, or a mistyped number, ends the run")]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use authepy_engine::limits::Capacity;
-use authepy_engine::shard::{Limit, PeerLimits, Settings, Shard};
-use authepy_engine::testing::as_shipped;
+use authepy_engine::shard::{Settings, Shard};
 
 #[path = "model/broken.rs"]
 mod broken;
@@ -34,9 +31,12 @@ mod oracle;
 mod peers;
 #[path = "model/play.rs"]
 mod play;
+#[path = "model/variants.rs"]
+mod variants;
 
 use broken::{Broken, Rule};
 use play::Play;
+use variants::{Variant, variants};
 
 const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 /// Commands of one run; the oracle's scans make long runs slow, so there are many short ones.
@@ -44,13 +44,6 @@ const COMMANDS: usize = 2_500;
 /// Seeds that are played once each, with one of the settings.
 const SHORT_RUNS: u64 = 1_000;
 const SHORT_COMMANDS: usize = 400;
-
-/// A way to run the service, with the number of inboxes that makes its limits bite.
-struct Variant {
-    name: &'static str,
-    inboxes: u64,
-    settings: Settings,
-}
 
 #[test]
 fn a_shard_does_what_the_contract_says() {
@@ -140,74 +133,6 @@ const EVERY_OUTCOME: [&str; 28] = [
     "unbanned",
     "was not banned",
 ];
-
-fn variants() -> Vec<Variant> {
-    let usual = Settings {
-        capacity: Capacity { inboxes: 1_000, idempotency: 1_000, receipts: 1_000, ..Capacity::UNBOUNDED },
-        ..as_shipped()
-    };
-    let variant = |name, inboxes, change: fn(&mut Settings)| {
-        let mut settings = usual.clone();
-        change(&mut settings);
-        Variant { name, inboxes, settings }
-    };
-    vec![
-        variant("as shipped", 12, |_| {}),
-        variant("no windows, no pause between mails, many sends", 4, |s| {
-            (s.recipient_issue, s.resend_after, s.sends, s.attempts) = (Vec::new(), Duration::ZERO, 255, 3);
-            (s.recipient_peer_issue, s.recipient_guess) = (Vec::new(), limits(&[(3, 40), (9, 400)]));
-        }),
-        variant("nobody may receive mail", 4, |s| s.recipient_issue = limits(&[(5, 600), (0, 60)])),
-        variant("one of everything", 3, |s| {
-            (s.attempts, s.sends, s.lifetime) = (1, 1, Duration::from_secs(60));
-            s.recipient_issue = limits(&[(1, 5)]);
-            s.recipient_guess = limits(&[(0, 60)]);
-        }),
-        variant("room for three", 5, |s| {
-            s.capacity = Capacity { inboxes: 3, idempotency: 2, receipts: 2, ..Capacity::UNBOUNDED };
-            s.recipient_issue = limits(&[(2, 60)]);
-        }),
-        variant("room for one, no windows", 2, |s| {
-            s.capacity = Capacity { inboxes: 1, idempotency: 1, receipts: 1, ..Capacity::UNBOUNDED };
-            (s.recipient_issue, s.recipient_peer_issue, s.recipient_guess) = Default::default();
-        }),
-        variant("windows wider than an inbox", 1, |s| {
-            (s.lifetime, s.resend_after, s.sends) = (Duration::from_secs(600), Duration::from_secs(1), 3);
-            s.recipient_issue = limits(&[(18, 20), (60, 7_000)]);
-            (s.recipient_peer_issue, s.recipient_guess) = (limits(&[(12, 600)]), limits(&[(6, 300)]));
-        }),
-        variant("many inboxes, a window of no time", 3_000, |s| {
-            (s.resend_after, s.sends) = (Duration::from_secs(2), 20);
-            s.recipient_issue = limits(&[(1, 0), (3, 45), (2, 7)]);
-        }),
-        variant("hasty peers", 6, |s| {
-            s.peer = PeerLimits {
-                issue: limits(&[(2, 3), (6, 60)]),
-                check: limits(&[(1, 2), (1, 0)]),
-                denied: limits(&[(3, 10)]),
-                handshake: limits(&[(4, 5)]),
-            };
-            s.bans.strikes = limits(&[(2, 15), (4, 900)]);
-            (s.bans.first, s.bans.max) = (Duration::from_secs(20), Duration::from_secs(100));
-            (s.key_issue, s.recipient_peer_issue) = (limits(&[(3, 60)]), limits(&[(2, 30), (3, 100)]));
-        }),
-        variant("some peers may do nothing, and nobody is banned but by word", 6, |s| {
-            s.peer = PeerLimits {
-                issue: limits(&[(0, 5), (3, 10)]),
-                check: Vec::new(),
-                denied: limits(&[(1, 1)]),
-                handshake: limits(&[(2, 30), (5, 300)]),
-            };
-            (s.bans.strikes, s.bans.first, s.bans.max) =
-                (Vec::new(), Duration::from_secs(60), Duration::from_secs(10));
-            (s.key_issue, s.recipient_peer_issue) = (limits(&[(2, 9), (4, 90)]), limits(&[(0, 60)]));
-        }),
-    ]
-}
-
-fn limits(list: &[(u32, u64)]) -> Vec<Limit> {
-    list.iter().map(|&(count, seconds)| Limit { count, window: Duration::from_secs(seconds) }).collect()
-}
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())

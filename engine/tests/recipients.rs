@@ -245,6 +245,8 @@ const FOLDED: &[(&str, &str, &str)] = &[
     ("ADAL@pm.me", "adal@proton.me", "alias domain"),
     ("a_dal@protonmail.ch", "adal@proton.me", "alias domain"),
     ("-_-@proton.me", "+@proton.me", "nothing left"),
+    ("a.\u{301}da@gmail.com", "\u{e1}da@gmail.com", "an accent behind an ignored dot is the letter's"),
+    ("a\u{301}.da@proton.me", "\u{e1}da@proton.me", "the same without one in between"),
     // Yandex
     ("ada.l@yandex.com", "ada-l@yandex.ru", "dot is hyphen, alias domain"),
     ("ada-l+x@ya.ru", "ada-l@yandex.ru", "plus, alias domain"),

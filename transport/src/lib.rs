@@ -51,3 +51,6 @@ mod published;
 pub mod server;
 pub mod tls;
 pub mod wiping;
+
+#[cfg(test)]
+mod fuzz;

@@ -16,10 +16,16 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::reply::Problem;
 
+// By path, so that this file can be read from outside: `fuzz/src/lib.rs` does.
+#[path = "wire/batch.rs"]
 mod batch;
+#[path = "wire/metadata.rs"]
 mod metadata;
+#[path = "wire/object.rs"]
+mod object;
 pub(crate) use batch::items;
 pub(crate) use metadata::Metadata;
+use object::Object;
 
 /// `POST /v1/verifications`
 #[derive(Deserialize)]
@@ -38,7 +44,7 @@ pub(crate) struct IssueBody<'a> {
     code_length: Option<u8>,
     #[serde(borrow)]
     template: Option<Text<'a>>,
-    client: Option<Client>,
+    client: Option<Object<Client>>,
 }
 
 /// `POST /v1/verifications/{id}/check`
@@ -117,7 +123,7 @@ impl IssueBody<'_> {
 
     /// Whom the caller's backend acts for.
     pub(crate) fn client_ip(&self) -> Option<IpAddr> {
-        self.client.as_ref().and_then(|client| client.ip)
+        self.client.as_ref().and_then(|client| client.0.ip)
     }
 
     /// Whether the request asks for what only a secret key may choose.

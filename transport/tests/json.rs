@@ -107,6 +107,7 @@ async fn hostile_bodies_are_named_for_what_they_are(wire: Wire) {
             text(r#"{"recipient":"a@example.com","client":{"ip":"1.1.1.1","ip":"2.2.2.2"}}"#),
             malformed,
         ),
+        ("client as an array", text(r#"{"recipient":"a@example.com","client":["1.1.1.1"]}"#), malformed),
         ("a byte order mark", [b"\xef\xbb\xbf", good.as_bytes()].concat(), malformed),
         ("UTF-16LE", utf16(u16::to_le_bytes), malformed),
         ("UTF-16BE", utf16(u16::to_be_bytes), malformed),

@@ -54,7 +54,7 @@ fn check_shape(local: &str) -> Result<(), Kind> {
 ///
 /// The standard library has no case folding. Lower, upper and lower again gives the same classes
 /// and merges `ı` with `i` as well, which errs to one bucket.
-fn casefold(local: &str) -> Zeroizing<String> {
+pub(super) fn casefold(local: &str) -> Zeroizing<String> {
     let mut folded = pass(local);
     for _ in 1..MAX_PASSES {
         let next = pass(&folded);

@@ -70,13 +70,23 @@ impl<S: Subject> Play<S> {
         rules: &Settings,
         subject: impl FnOnce(StartKeys, &Settings) -> S,
     ) -> Self {
-        let mut entropy = Seeded::new(seed ^ 0xa5a5);
+        Self::with(Seeded::new(seed), Seeded::new(seed ^ 0xa5a5), inboxes, rules, subject)
+    }
+
+    /// A run whose choices are `random`'s.
+    pub(crate) fn with(
+        random: Seeded,
+        mut entropy: Seeded,
+        inboxes: u64,
+        rules: &Settings,
+        subject: impl FnOnce(StartKeys, &Settings) -> S,
+    ) -> Self {
         let keys = StartKeys::draw(&mut entropy);
         Self {
             subject: subject(keys.clone(), rules),
             oracle: Oracle::new(keys.clone(), rules.clone()),
             keys,
-            random: Seeded::new(seed),
+            random,
             entropy,
             at: 0,
             inboxes,
@@ -85,9 +95,10 @@ impl<S: Subject> Play<S> {
         }
     }
 
-    /// Plays `commands` commands and the final sweep; `Err` holds the first difference.
+    /// Plays `commands` commands, or as many as a script has, and the final sweep; `Err` holds the first
+    /// difference.
     pub(crate) fn run(&mut self, commands: usize) -> Result<(), Told> {
-        while self.done < commands {
+        while self.done < commands && !self.random.is_over() {
             self.pass_time();
             if self.random.below(12) == 0 {
                 self.sweep()?;

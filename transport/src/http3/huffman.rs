@@ -10,7 +10,7 @@
 
 /// Length in bits of each symbol's code; the last is EOS.
 #[rustfmt::skip]
-const LENGTHS: [u8; 257] = [
+pub(crate) const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
     28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
      6, 10, 10, 12, 13,  6,  8, 11, 10, 10,  8, 11,  8,  6,  6,  6,

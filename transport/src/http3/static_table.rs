@@ -1,7 +1,7 @@
 //! The static table of QPACK (RFC 9204 appendix A), and the way back for fields of answers.
 
 /// Name and value by index.
-pub(super) const ENTRIES: [(&str, &str); 99] = [
+pub(crate) const ENTRIES: [(&str, &str); 99] = [
     (":authority", ""),
     (":path", "/"),
     ("age", "0"),

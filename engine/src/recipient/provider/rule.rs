@@ -1,5 +1,7 @@
 //! What a provider does to a local part, as a value.
 
+use crate::recipient::local::casefold;
+
 /// A set of ASCII characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks([u64; 2]);
@@ -85,6 +87,12 @@ impl Rule {
         // `a.+x` must not become `a.`, which is no local part and a bucket of its own.
         while out.len() > start && out.ends_with('.') {
             out.pop();
+        }
+        if !out[start..].is_ascii() && !self.ignored.is_empty() {
+            // An accent behind an ignored mark now stands behind a letter: `a.\u{301}` is `á`.
+            let joined = casefold(&out[start..]);
+            out.truncate(start);
+            out.push_str(&joined);
         }
         if out.len() == start {
             // `+x`, `+y`, at Proton `-`, `_`: nothing is left of the name, so all share a bucket.

@@ -1,0 +1,40 @@
+//! Fuzz targets of the engine: what must hold for any bytes, one file a target in `targets/`.
+//!
+//! ```text
+//!   engine/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── engine/tests/fuzz.rs
+//!        (libFuzzer, nightly)                                  (corpus and mutations, stable, in CI)
+//! ```
+//!
+//! A long run, from the root of the repository; `NAME` is a file of `fuzz_targets/`, finds go to `WORK`,
+//! which must exist:
+//!
+//! ```text
+//!   cargo +nightly fuzz run --fuzz-dir engine/fuzz -s none NAME WORK engine/fuzz/corpus/NAME -- \
+//!       -max_total_time=3600
+//!   cargo +nightly fuzz run --fuzz-dir engine/fuzz -s none --features canary NAME      # must crash
+//! ```
+//!
+//! (`-s none`: nothing here is unsafe, and without a sanitizer a target runs three times as often.) What
+//! `WORK` adds to the coverage is kept by `-- -merge=1 engine/fuzz/corpus/NAME WORK`.
+
+pub mod targets;
+
+// The slow model of the shard, as `engine/tests/model.rs` plays it.
+#[allow(dead_code)]
+#[path = "../../tests/model/broken.rs"]
+mod broken;
+#[allow(dead_code)]
+#[path = "../../tests/model/oracle.rs"]
+mod oracle;
+#[allow(dead_code)]
+#[path = "../../tests/model/peers.rs"]
+mod peers;
+#[allow(dead_code)]
+#[path = "../../tests/model/play.rs"]
+mod play;
+#[allow(dead_code)]
+#[path = "../../tests/model/variants.rs"]
+mod variants;
+
+/// Whether the targets look at falsified answers.
+pub const CANARY: bool = cfg!(feature = "canary");

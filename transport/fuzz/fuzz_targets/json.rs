@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    authepy_transport_fuzz::targets::json::check(input, authepy_transport_fuzz::CANARY);
+});
