@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::actor::{Lane, LaneThread, Seat};
+use aws_lc_rs::hmac;
 use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use rustls::ServerConfig as TlsConfig;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ pub struct Doors {
     pub tcp: Vec<TcpListener>,
     /// HTTP/3.
     pub quic: quinn::ServerConfig,
+    /// Signs stateless resets: the same on all lanes.
+    pub reset: Arc<hmac::Key>,
     /// HTTP/2 and HTTP/1.1.
     pub tls: Arc<TlsConfig>,
     /// How many connections the process has.
@@ -79,7 +82,8 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
     for socket in doors.udp {
-        let endpoint = endpoint(lane, &kernel, doors.lanes, doors.quic.clone(), socket)?;
+        let quic = (doors.quic.clone(), doors.reset.clone());
+        let endpoint = endpoint(lane, &kernel, doors.lanes, quic, socket)?;
         spawn_vital(lane, accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
@@ -95,11 +99,11 @@ fn endpoint(
     lane: &Lane,
     kernel: &Rc<KernelDrop>,
     lanes: usize,
-    quic: quinn::ServerConfig,
+    (quic, reset): (quinn::ServerConfig, Arc<hmac::Key>),
     socket: UdpSocket,
 ) -> io::Result<Endpoint> {
     let (runtime, index) = (Arc::new(TokioRuntime), lane.index());
-    let mut config = EndpointConfig::default();
+    let mut config = EndpointConfig::new(reset);
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
     let socket = BanDrop::new(lane, kernel, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)

@@ -135,6 +135,7 @@ impl Server {
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
         let shared = shared(config, keeper, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
+        let reset = Arc::new(plan.identity.reset_key(&host_name()));
         let certificate = Certificate::new(plan.identity)?;
         let control = Control {
             store: plan.store,
@@ -160,7 +161,7 @@ impl Server {
             |(index, ((seat, (udp, tcp)), counters))| {
                 let core = cores.as_ref().and_then(|cores| cores.get(index).copied());
                 let (quic, tls, caps) = (quic.clone(), tls.clone(), caps.clone());
-                let doors = Doors { udp, tcp, quic, tls, caps, lanes, core };
+                let doors = Doors { udp, tcp, quic, reset: reset.clone(), tls, caps, lanes, core };
                 lane::start(
                     seat,
                     doors,
@@ -297,6 +298,11 @@ fn by_lane<T>(sockets: Vec<Vec<T>>, lanes: usize) -> Vec<Vec<T>> {
         lists.iter_mut().zip(of_address).for_each(|(list, socket)| list.push(socket));
     }
     lists
+}
+
+/// As the kernel knows it; of one that hides it, the same each time.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
 }
 
 /// The cores to pin lanes to: only where each lane can have one of its own.

@@ -12,6 +12,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::aws_lc_rs::hmac;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,6 +31,17 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The key of stateless resets (RFC 9000, 10.3): the same at the next start, so that phones of a server that
+    /// was restarted hear at once that their connections are gone, and don't wait for their idle timeout.
+    ///
+    /// It follows from the private key and the host's name. Where several hosts share a certificate and an address,
+    /// the name keeps one from ending the connections of another with a packet that went astray (21.11).
+    pub fn reset_key(&self, host: &str) -> hmac::Key {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, self.key.secret_der());
+        let derived = hmac::sign(&secret, format!("authepy stateless reset\0{host}").as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+    }
+
     /// The same, ready to sign, if chain and key can be used and belong together.
     pub fn certified(self) -> Result<CertifiedKey, ConfigFault> {
         if self.chain.iter().any(|certificate| ParsedCertificate::try_from(certificate).is_err()) {
@@ -98,5 +110,20 @@ impl ResolvesServerCert for Certificate {
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Certificate(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::development_identity;
+
+    #[test]
+    fn a_reset_key_is_that_of_a_certificate_on_a_host() {
+        let token = |identity: &Identity, host| hmac::sign(&identity.reset_key(host), b"a connection id");
+        let (one, other) = (development_identity().unwrap().0, development_identity().unwrap().0);
+        assert_eq!(token(&one, "a").as_ref(), token(&one, "a").as_ref(), "the same after a restart");
+        assert_ne!(token(&one, "a").as_ref(), token(&one, "b").as_ref(), "another host behind one address");
+        assert_ne!(token(&one, "a").as_ref(), token(&other, "a").as_ref(), "another certificate");
     }
 }

@@ -1,4 +1,5 @@
-//! `kill -9` (A69): the next process is there at once and knows none of the codes of the one before.
+//! `kill -9` (A69): the next process is there at once and knows none of the codes of the one before; phones that
+//! were connected hear of it with their next packet (A55).
 
 use std::time::Instant;
 
@@ -34,6 +35,11 @@ async fn a_killed_server_is_back_on_its_port_and_every_old_id_is_unknown() {
     let began = Instant::now();
     let server = server.serve_again();
     println!("from start to ready: {:?}", began.elapsed());
+
+    // Its next packet is answered by a reset that it can check, long before its idle timeout.
+    let lost = phone.quic().connection.clone();
+    let _no_answer = lost.open_bi().await.map(|(mut send, _)| send.finish());
+    assert_eq!(lost.closed().await, quinn::ConnectionError::Reset);
 
     let phone = Phone::connect_with(&server, &key).await;
     assert_eq!(phone.get("/readyz").await.status, 200);
