@@ -43,12 +43,22 @@ pub(super) fn start(config: &Config) {
     let log = LOG.get_or_init(|| Lines { waiting: sender, lost: AtomicU64::new(0) });
     // Without a thread nothing is written, as with nobody to read it.
     let _thread = std::thread::Builder::new().name("log".into()).spawn(move || write(&lines, log));
-    let level = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.log.level));
-    let filter = level.unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(of_whom(&config.log.level)));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(of_whom("info")));
     let json = config.log.format.get().map_or(!io::stderr().is_terminal(), |format| format == "json");
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(!json).with_writer(log);
     // An error means that there is a log already.
     let _installed = if json { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// Libraries warn of each packet that breaks a rule: whoever sends them would fill the disk. They are heard when
+/// somebody looks for a fault.
+fn of_whom(level: &str) -> String {
+    match level {
+        "error" | "warn" | "info" => format!("error,authepy_transport={level},authepy_engine={level}"),
+        level => level.to_owned(),
+    }
 }
 
 /// Waits a moment until what was said is written.
