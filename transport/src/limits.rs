@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-/// Requests under way on one connection. A phone has one or two, a backend's pool a few dozen; quinn
-/// reserves about 100 B of state for each, used or not.
-pub const REQUEST_STREAMS_PER_CONNECTION: u32 = 64;
+/// Requests under way on one connection. A phone has one or two, a backend a few dozen on each connection of its
+/// pool; the others wait at the client. RFC 9114 (6.1) would have 100, for browsers that load pages; quinn
+/// reserves some 160 B for each, used or not, and phones are idle by the ten thousand.
+pub const REQUEST_STREAMS_PER_CONNECTION: u32 = 48;
 /// Unidirectional streams a client may have open: control, two for QPACK, and some grease.
 pub const PEER_UNI_STREAMS_PER_CONNECTION: u32 = 8;
 /// Unread bytes of one stream: the largest head and body we take, and their frames.
