@@ -1,8 +1,9 @@
 //! Which core, how long, and how much of it.
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 /// Now, monotonic.
@@ -19,6 +20,14 @@ pub fn pin(core: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     let pinned = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
     pinned.map_err(|error| format!("can't pin to core {core}: {error}"))
+}
+
+/// CPU time of the calling thread, in ns. One system call.
+#[must_use]
+pub fn own_nanos() -> u64 {
+    // Every Linux has this clock.
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+    time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// CPU time of all threads of a process, in ns, from `/proc/PID/task/*/schedstat`. `/proc/PID/stat` counts in

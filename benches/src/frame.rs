@@ -10,6 +10,18 @@ const HEADERS: u64 = 1;
 /// One POST: HEADERS and DATA, ready for a stream.
 #[must_use]
 pub fn post(authority: &str, path: &[&[u8]], key: &str, body: &[&[u8]]) -> Vec<u8> {
+    post_from(None, authority, path, key, body)
+}
+
+/// The same by a page of this origin.
+#[must_use]
+pub fn post_from(
+    origin: Option<&str>,
+    authority: &str,
+    path: &[&[u8]],
+    key: &str,
+    body: &[&[u8]],
+) -> Vec<u8> {
     let length = |parts: &[&[u8]]| parts.iter().map(|part| part.len()).sum::<usize>();
     let mut fields = Vec::with_capacity(160);
     // Required insert count 0, base 0, then :method POST and :scheme https from the static table.
@@ -20,6 +32,9 @@ pub fn post(authority: &str, path: &[&[u8]], key: &str, body: &[&[u8]]) -> Vec<u
     // content-type: application/json
     fields.push(0xc0 | 46);
     literal(&mut fields, 4, &[length(body).to_string().as_bytes()]);
+    if let Some(origin) = origin {
+        literal(&mut fields, 90, &[origin.as_bytes()]);
+    }
     let mut out = Vec::with_capacity(fields.len() + length(body) + 8);
     frame(&mut out, HEADERS, fields.len());
     out.extend_from_slice(&fields);
@@ -192,5 +207,8 @@ mod tests {
         whole.extend_from_slice(&section);
         whole.extend_from_slice(&[0, 2, b'{', b'}']);
         assert_eq!(request, whole);
+        // RFC 9204, appendix A: 90 is `origin`.
+        let from = post_from(Some("https://x.test"), "localhost:1", &[b"/v1/", b"x"], "k", &[b"{}"]);
+        assert!(from.windows(17).any(|field| field == b"\x5f\x4b\x0ehttps://x.test"), "{from:x?}");
     }
 }

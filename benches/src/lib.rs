@@ -7,6 +7,8 @@
 pub mod cpu;
 pub mod frame;
 pub mod process;
+pub mod redis;
+pub mod rulebook;
 pub mod spread;
 pub mod wire;
 pub mod yardstick;

@@ -18,6 +18,9 @@ pub struct Ready {
     /// The service's alone; an echo has no keys.
     #[serde(default)]
     pub secret_test_key: String,
+    /// As above; for pages of `mybrand.com`.
+    #[serde(default)]
+    pub restricted_test_key: String,
     /// The service's alone: where its operator asks, and the word that lets him.
     #[serde(default)]
     pub admin: String,
@@ -30,7 +33,9 @@ impl Ready {
     /// Of a server that has neither keys nor an operator.
     #[must_use]
     pub fn bare(h3: SocketAddr, ca: String) -> Self {
-        Self { h3, ca, secret_test_key: String::new(), admin: String::new(), admin_token: String::new() }
+        let none = String::new;
+        let (secret_test_key, restricted_test_key) = (none(), none());
+        Self { h3, ca, secret_test_key, restricted_test_key, admin: none(), admin_token: none() }
     }
 }
 

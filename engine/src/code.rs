@@ -11,6 +11,9 @@ use crate::id::VerificationId;
 use crate::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN};
 use crate::route::StartKeys;
 
+/// Two digits a byte, then how many there are: with both halves of the key it fits into one block of SHA-256.
+pub(crate) const PACKED_CODE_BYTES: usize = CODE_DIGITS_MAX as usize / 2 + 1;
+
 /// Six to ten ASCII digits. Wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Code {
@@ -63,6 +66,16 @@ impl Code {
     fn bytes(&self) -> &[u8] {
         &self.digits[..usize::from(self.length)]
     }
+
+    /// Different for any two codes: of fewer digits than ten the rest are zeros, and the length tells.
+    fn packed(&self) -> [u8; PACKED_CODE_BYTES] {
+        let mut packed = [0; PACKED_CODE_BYTES];
+        for (at, digit) in self.bytes().iter().enumerate() {
+            packed[at / 2] |= (digit - b'0') << (4 * (at % 2));
+        }
+        packed[PACKED_CODE_BYTES - 1] = self.length;
+        packed
+    }
 }
 
 impl std::fmt::Debug for Code {
@@ -85,10 +98,12 @@ impl std::fmt::Debug for CodeMac {
 impl CodeMac {
     /// The MAC of `code` for the verification `id`; it fits no other.
     pub fn of(keys: &StartKeys, id: &VerificationId, code: &Code) -> Self {
-        let mut full = id.code_mac(keys, code.bytes());
+        let mut packed = code.packed();
+        let mut full = id.code_mac(keys, &packed);
         let mut short = [0; 8];
         short.copy_from_slice(&full.0[..8]);
         full.zeroize();
+        packed.zeroize();
         Self(short)
     }
 
@@ -164,6 +179,24 @@ mod tests {
                 assert_eq!(code.as_str().len(), usize::from(length));
             }
         }
+    }
+
+    #[test]
+    fn no_two_codes_are_packed_alike() {
+        let packed = |text: &str| Code::read(text).unwrap().packed();
+        let mut all = std::collections::HashSet::new();
+        // Each place's digits, each length, and zeros where another length ends.
+        for length in 6..=10 {
+            for place in 0..length {
+                for digit in b'1'..=b'9' {
+                    let mut text = vec![b'0'; length];
+                    text[place] = digit;
+                    assert!(all.insert(packed(std::str::from_utf8(&text).unwrap())));
+                }
+            }
+            assert!(all.insert(packed(&"0".repeat(length))));
+        }
+        assert_eq!(packed("482913"), [0x84, 0x92, 0x31, 0, 0, 6]);
     }
 
     #[test]

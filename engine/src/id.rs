@@ -12,8 +12,9 @@
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::code::PACKED_CODE_BYTES;
 use crate::entropy::Entropy;
-use crate::route::{Digest128, Route, StartKeys, hmac, truncate};
+use crate::route::{Digest128, Route, StartKeys};
 
 const PREFIX: &str = "vrf_";
 const HALF_DIGITS: usize = 11; // 62^11 > 2^64
@@ -109,15 +110,19 @@ impl VerificationId {
         Digest128(digest)
     }
 
-    /// MAC over a code under both halves of its key: the server's and this id's.
-    pub(crate) fn code_mac(&self, keys: &StartKeys, digits: &[u8]) -> Digest128 {
-        let mut key = [0; 48];
-        key[..32].copy_from_slice(&keys.code);
-        key[32..].copy_from_slice(&self.secret.0);
-        let mut mac = hmac(&key);
-        key.zeroize();
-        hmac::Mac::update(&mut mac, digits);
-        truncate(mac)
+    /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one block of a
+    /// fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of what a pair of issue and
+    /// check hashes.
+    pub(crate) fn code_mac(&self, keys: &StartKeys, packed: &[u8; PACKED_CODE_BYTES]) -> Digest128 {
+        let mut hash = Sha256::new();
+        hash.update(keys.code);
+        hash.update(self.secret.0);
+        hash.update(packed);
+        let mut full: [u8; 32] = hash.finalize().into();
+        let mut short = [0; 16];
+        short.copy_from_slice(&full[..16]);
+        full.zeroize();
+        Digest128(short)
     }
 
     /// The id of the one receipt this verification can earn; made, not stored, so that a replayed

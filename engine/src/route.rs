@@ -184,7 +184,7 @@ impl StartKeys {
 }
 
 /// HMAC-SHA-256 under a key of at most one block.
-pub(crate) fn hmac(key: &[u8]) -> Hmac<Sha256> {
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
     // A key of at most one block can't be refused, and a longer one is hashed first (RFC 2104, 2).
     #[allow(clippy::expect_used)]
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length")
@@ -196,7 +196,7 @@ fn absorb(mac: &mut Hmac<Sha256>, part: &[u8]) {
     mac.update(part);
 }
 
-pub(crate) fn truncate(mac: Hmac<Sha256>) -> Digest128 {
+fn truncate(mac: Hmac<Sha256>) -> Digest128 {
     let mut full: [u8; 32] = mac.finalize().into_bytes().into();
     let mut short = [0; 16];
     short.copy_from_slice(&full[..16]);

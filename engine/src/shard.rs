@@ -48,6 +48,7 @@ mod spent;
 mod log;
 mod records;
 mod table;
+mod touch;
 mod window;
 
 use ban::Bans;
@@ -59,6 +60,7 @@ pub use peer::PeerLimits;
 use peers::PeerTable;
 use spent::SpentReceipts;
 use table::InboxTable;
+use touch::Touched;
 pub use window::Limit;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
@@ -138,6 +140,7 @@ pub struct Shard {
     inbox_heap_bytes: usize,
     /// Live keys' verifications that ended by their time, until somebody takes them.
     expired: ExpiredLog,
+    touched: Touched,
 }
 
 impl Shard {
@@ -155,6 +158,7 @@ impl Shard {
             test: 0,
             inbox_heap_bytes: 0,
             expired: ExpiredLog::default(),
+            touched: Touched::default(),
             keys,
             settings,
         }

@@ -54,7 +54,7 @@ pub(crate) struct Compare {
     /// Short windows: figures to look at, not to quote
     #[arg(long)]
     pub(crate) quick: bool,
-    /// One JSON object as the last line of stdout; null for what is not measured
+    /// One JSON object as the last line of stdout; null where redis-server is not installed, or no core may be slowed down
     #[arg(long)]
     pub(crate) json: bool,
 }

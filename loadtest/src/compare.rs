@@ -4,6 +4,10 @@
 //!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo, with one lane and with two;
 //!                               ÷ hyper's HTTP/2 hello; a whole sign-in ÷ a connection and one echo
 //!   banned_vs_ignore (benches)  a banned peer's Initial ÷ quinn's ignore()
+//!   engine_pairs (benches)      issue + check pairs a second, the engine alone, 10⁶ live
+//!   pair_vs_redis (benches)     such a pair ÷ one of a Redis that keeps the same rules in Lua
+//!   engine_growth (benches)     such a pair with 10⁷ live ÷ with 10⁴
+//!   overload (benches)          goodput at 10 and 20 times the peak ÷ the peak
 //!   idle (here)                 what a connection costs that nobody uses
 //! ```
 //!
@@ -20,7 +24,7 @@ use crate::server;
 
 mod idle;
 
-/// Every figure by its name; what is not measured yet is null.
+/// Every figure by its name; null only where something is missing here: Redis, or the right to slow a core down.
 const NAMES: [&str; 14] = [
     "h3_16x16_vs_quinn",
     "h3_8x8_vs_quinn",
@@ -38,36 +42,25 @@ const NAMES: [&str; 14] = [
     "banned_initial_vs_ignore",
 ];
 
+/// What the programs said, each its last line.
+struct Said {
+    /// `pair_vs_echo` with one lane, with sign-ins and hyper's hello.
+    one_lane: Value,
+    two_lanes: Value,
+    banned: Value,
+    idle_kib: f64,
+    pairs: Value,
+    redis: Value,
+    growth: Value,
+    overload: Value,
+}
+
 /// Measures, prints as it goes, and says it all again as JSON.
 pub(crate) fn run(args: &Compare) -> Result<(), String> {
-    let authepy = server::beside_us()?;
-    let mut figures: Map<String, Value> =
-        NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
-    let windows = if args.quick { ["3", "0.5"] } else { ["5", "3"] };
-    let pair = |lanes: &str, grid: &str, more: &[&str]| {
-        let lanes = format!("engine.shards={lanes}");
-        let options = ["--rounds", windows[0], "--window", windows[1], "--set", &lanes, "--grid", grid];
-        bench(&authepy, "pair_vs_echo", &[&options, more].concat())
-    };
-    let one = pair("1", "8x8,64x1,16x16", &["--sign-ins", "--hyper"])?;
-    figures["signin_vs_quinn_hello"] = one["sign_in"]["ratio"].clone();
-    for grid in ["16x16", "8x8", "64x1"] {
-        figures[&format!("h3_{grid}_vs_quinn")] = one[grid]["ratio"].clone();
-    }
-    figures["h3_16x16_vs_hyper_h2"] = one["hyper_h2_16x16"]["ratio"].clone();
-    let two = pair("2", "64x1,16x16", &[])?;
-    for grid in ["16x16", "64x1"] {
-        let cost = |of: &Value| of[grid]["pair_us"].as_f64();
-        figures[&format!("two_lanes_vs_one_{grid}")] = json!(ratio(cost(&two), cost(&one)));
-    }
-    let datagrams = if args.quick { "50000" } else { "300000" };
-    let banned = bench(&authepy, "banned_vs_ignore", &["--rounds", windows[0], "--datagrams", datagrams])?;
-    figures["banned_initial_vs_ignore"] = banned["banned_vs_ignore"].clone();
-    let connections = if args.quick { 300 } else { 2_000 };
-    figures["idle_kib_per_connection"] = json!(idle::kib_per_connection(&authepy, connections)?);
+    let figures = figures(&ask(&server::beside_us()?, args.quick)?);
     for name in NAMES {
         match figures[name].as_f64() {
-            Some(figure) => println!("{name:<26}{figure:>12.2}"),
+            Some(figure) => println!("{name:<26}{figure:>12.3}"),
             None => println!("{name:<26}{:>12}", "–"),
         }
     }
@@ -77,18 +70,72 @@ pub(crate) fn run(args: &Compare) -> Result<(), String> {
     Ok(())
 }
 
+fn ask(authepy: &Path, quick: bool) -> Result<Said, String> {
+    let [rounds, window] = if quick { ["3", "0.5"] } else { ["5", "3"] };
+    let windows = ["--rounds", rounds, "--window", window];
+    let pair = |lanes: &str, grid: &str, more: &[&str]| {
+        let lanes = format!("engine.shards={lanes}");
+        served(authepy, "pair_vs_echo", &[&windows, &["--set", &lanes, "--grid", grid], more].concat())
+    };
+    let datagrams = if quick { "50000" } else { "300000" };
+    let connections = if quick { 300 } else { 2_000 };
+    // Ten times as many take Redis a quarter of a minute to fill in, and cost it more for each pair.
+    let live = if quick { "100000" } else { "1000000" };
+    let phases = if quick { ["1", "2"] } else { ["5", "4"] };
+    Ok(Said {
+        one_lane: pair("1", "8x8,64x1,16x16", &["--sign-ins", "--hyper"])?,
+        two_lanes: pair("2", "64x1,16x16", &[])?,
+        banned: served(authepy, "banned_vs_ignore", &["--rounds", rounds, "--datagrams", datagrams])?,
+        idle_kib: idle::kib_per_connection(authepy, connections)?,
+        pairs: bench(authepy, "engine_pairs", &["--rounds", rounds])?,
+        redis: bench(authepy, "pair_vs_redis", &[&["--live", live], &windows[..]].concat())?,
+        growth: bench(authepy, "engine_growth", &["--rounds", rounds])?,
+        overload: served(authepy, "overload", &["--rounds", phases[0], "--window", phases[1]])?,
+    })
+}
+
+/// By the names that others read them by.
+fn figures(said: &Said) -> Map<String, Value> {
+    let mut figures: Map<String, Value> =
+        NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    for grid in ["16x16", "8x8", "64x1"] {
+        figures[&format!("h3_{grid}_vs_quinn")] = said.one_lane[grid]["ratio"].clone();
+    }
+    figures["h3_16x16_vs_hyper_h2"] = said.one_lane["hyper_h2_16x16"]["ratio"].clone();
+    figures["signin_vs_quinn_hello"] = said.one_lane["sign_in"]["ratio"].clone();
+    for grid in ["16x16", "64x1"] {
+        let cost = |of: &Value| of[grid]["pair_us"].as_f64();
+        let lanes = ratio(cost(&said.two_lanes), cost(&said.one_lane));
+        figures[&format!("two_lanes_vs_one_{grid}")] = json!(lanes);
+    }
+    figures["banned_initial_vs_ignore"] = said.banned["banned_vs_ignore"].clone();
+    figures["idle_kib_per_connection"] = json!(said.idle_kib);
+    figures["engine_pairs_per_s"] = said.pairs["pairs_per_s"].clone();
+    figures["engine_vs_redis_lua"] = said.redis["engine_vs_redis"].clone();
+    figures["growth_1e7_vs_1e4"] = said.growth["growth"].clone();
+    for name in ["goodput_10x", "goodput_20x"] {
+        figures[name] = said.overload[name].clone();
+    }
+    figures
+}
+
 fn ratio(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     Some(one? / other?)
 }
 
-/// Runs a program beside this one; returns the JSON object it ends with.
+/// Runs a program that measures this server.
+fn served(authepy: &Path, name: &str, options: &[&str]) -> Result<Value, String> {
+    let server = authepy.to_str().ok_or("the server's path is not UTF-8")?;
+    bench(authepy, name, &[options, &["--server", server]].concat())
+}
+
+/// Runs a program beside the server's; returns the JSON object it ends with.
 fn bench(authepy: &Path, name: &str, options: &[&str]) -> Result<Value, String> {
     let program = authepy.with_file_name(name);
     eprintln!("{name} {}", options.join(" "));
     let output = Command::new(&program)
         .args(options)
-        .args(["--json", "--server"])
-        .arg(authepy)
+        .arg("--json")
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("{}: {error}; cargo build --release --workspace", program.display()))?;
@@ -96,4 +143,31 @@ fn bench(authepy: &Path, name: &str, options: &[&str]) -> Result<Value, String> 
     print!("{text}");
     let last = text.lines().last().and_then(|line| serde_json::from_str(line).ok());
     last.filter(|_| output.status.success()).ok_or_else(|| format!("{name} failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_its_place_in_what_the_programs_say() {
+        let grid = |ratio: f64| json!({"echo_us": 1.0, "pair_us": 2.0 * ratio, "ratio": ratio});
+        let said = Said {
+            one_lane: json!({
+                "16x16": grid(1.0), "8x8": grid(2.0), "64x1": grid(3.0), "hyper_h2_16x16": grid(4.0),
+                "sign_in": {"hello_us": 1.0, "sign_in_us": 5.0, "ratio": 5.0},
+            }),
+            two_lanes: json!({"16x16": grid(9.0), "64x1": grid(30.0)}),
+            banned: json!({"banned_vs_ignore": 14.0}),
+            idle_kib: 6.0,
+            pairs: json!({"live": 1, "one_by_one_pairs_per_s": 0.0, "pairs_per_s": 7.0}),
+            redis: json!({"engine_us": 1.0, "redis_us": 1.0, "engine_vs_redis": 8.0}),
+            growth: json!({"few": 1, "many": 2, "growth": 13.0}),
+            overload: json!({"goodput_10x": 11.0, "goodput_20x": 12.0, "p99_10x": 0.0}),
+        };
+        let figures = figures(&said);
+        let all: Vec<f64> = NAMES.iter().map(|name| figures[*name].as_f64().unwrap()).collect();
+        assert_eq!(all, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0]);
+        assert_eq!(figures.len(), NAMES.len());
+    }
 }

@@ -29,6 +29,8 @@ use crate::limits;
 use crate::observe::Protocol;
 
 mod answer;
+mod anteroom;
+use anteroom::{Anteroom, Stream};
 
 /// What the tasks of one connection share.
 pub(crate) struct Session {
@@ -90,26 +92,35 @@ impl Session {
         }
         // The id of the first request not yet seen; what a GOAWAY names.
         let mut next_request = 0;
+        let mut anteroom = Anteroom::new(&self);
         loop {
             tokio::select! {
                 accepted = self.connection.accept_bi() => {
-                    let Ok((send, recv)) = accepted else { return };
-                    next_request = u64::from(VarInt::from(send.id())) + 4;
-                    // From here on, not from its first turn: a drain may begin in between, and has named it.
-                    let running = Running::begin(&self);
-                    if !self.backend.get() {
-                        self.desk.turnstile().pass_stranger().await;
-                    }
-                    // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
-                    tokio::task::spawn_local(Box::pin(self.clone().request(running, send, recv)));
+                    let Ok(stream) = accepted else { return };
+                    next_request = u64::from(VarInt::from(stream.0.id())) + 4;
+                    anteroom.enter(stream);
                 }
+                stream = anteroom.next() => self.begin(stream),
                 accepted = self.connection.accept_uni() => {
                     let Ok(recv) = accepted else { return };
                     tokio::task::spawn_local(self.clone().unidirectional(recv));
                 }
-                () = self.desk.drain().begun() => return self.drain(control, next_request).await,
+                () = self.desk.drain().begun() => {
+                    // They were seen, so the GOAWAY will not name them.
+                    anteroom.empty().into_iter().for_each(|stream| self.begin(stream));
+                    break;
+                }
             }
         }
+        drop(anteroom);
+        self.drain(control, next_request).await;
+    }
+
+    fn begin(self: &Rc<Self>, (send, recv): Stream) {
+        // From here on, not from its first turn: a drain may begin in between, and has named it.
+        let running = Running::begin(self);
+        // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
+        tokio::task::spawn_local(Box::pin(self.clone().request(running, send, recv)));
     }
 
     /// Names the first request that will not be served, refuses from it on, lets the others finish.

@@ -183,6 +183,9 @@ pub const SECRET_PER_TURN: u32 = 64;
 /// some 150 µs. Twice what restricted keys may do in a turn, so that their line fills, and refuses, only
 /// when two thousand of them come at once; and what is refused after its head does not use up the rest.
 pub const STRANGER_HEADS_PER_TURN: u32 = 16;
+/// The same while restricted keys have a turn's worth of requests waiting: half of what leaves their line, so that
+/// it grows short again.
+pub const STRANGER_HEADS_BEHIND: u32 = 4;
 /// Requests of restricted keys worked on before a lane looks at its sockets again: some 200 µs, which is
 /// what they can add to the wait of a backend's request. Fewer would make the look itself (about 2 µs)
 /// a noticeable part of each request.

@@ -23,6 +23,11 @@
 //! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
 //! connection's further streams wait in QUIC, where its stream limit holds them.
 //!
+//! What has been read has to be answered, so while a turn's worth of restricted requests waits behind its head, only
+//! [`STRANGER_HEADS_BEHIND`] more are read a turn: in an overload the wait is where it costs least, in front of the
+//! head, and ends there for whoever cancels (`connection/anteroom.rs`). Some heads are read all the same, since those
+//! who fill the restricted line need not be strangers.
+//!
 //! What each class may rely on:
 //! - **Secret**: between two looks at the sockets the lane works on at most [`RESTRICTED_PER_TURN`]
 //!   restricted requests, and a line of restricted requests is never in front of a secret one.
@@ -46,7 +51,8 @@ use std::task::{Context, Poll, Waker};
 use authepy_engine::perimeter::api_key::KeyClass;
 
 use crate::limits::{
-    RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_PER_TURN, SECRET_PLACES, STRANGER_HEADS_PER_TURN,
+    RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_PER_TURN, SECRET_PLACES, STRANGER_HEADS_BEHIND,
+    STRANGER_HEADS_PER_TURN,
 };
 
 /// The lines of one lane. Lives on its thread.
@@ -94,12 +100,16 @@ impl Turnstile {
         Ok(())
     }
 
-    /// Lets a connection that has shown no secret key read one more head.
-    pub(crate) async fn pass_stranger(&self) {
+    /// For a connection that has shown no secret key and wants to read one more head: its place in the line,
+    /// or `None` if it need not wait.
+    pub(crate) fn arrive_stranger(&self) -> Option<Place<'_>> {
         // The line has a place for each connection, so it is never full.
-        if let Ok(Some(place)) = self.arrive(&self.strangers) {
-            place.await;
-        }
+        self.arrive(&self.strangers).ok().flatten()
+    }
+
+    /// Hands a turn on that a stranger had no use for.
+    pub(crate) fn pass_on_stranger(&self) {
+        self.strangers.borrow_mut().pass_on();
     }
 
     /// Charges what a request that passed turned out to be: so many requests more. The line owes them to
@@ -133,8 +143,10 @@ impl Turnstile {
     /// Hands out all shares, secret keys' first. True if another turn has to follow.
     fn turn(&self) -> bool {
         // Each has its turn, so no lazy `any` here.
-        let used_up = [&self.secret, &self.restricted, &self.strangers].map(|line| line.borrow_mut().turn());
-        used_up.contains(&true)
+        let used_up = [&self.secret, &self.restricted].map(|line| line.borrow_mut().turn());
+        let is_behind = self.restricted.borrow().waiting.len() >= RESTRICTED_PER_TURN as usize;
+        let heads = if is_behind { STRANGER_HEADS_BEHIND } else { STRANGER_HEADS_PER_TURN };
+        used_up.contains(&true) | self.strangers.borrow_mut().turn_of(i64::from(heads))
     }
 
     fn sleep(&self, context: &Context<'_>) -> Poll<()> {
@@ -212,7 +224,23 @@ impl Line {
 
     /// Renews the share and lets as many waiters through. True if none of it is left.
     fn turn(&mut self) -> bool {
-        self.left = self.left.saturating_add(self.per_turn).min(self.per_turn);
+        self.turn_of(self.per_turn)
+    }
+
+    /// The same with another share.
+    fn turn_of(&mut self, share: i64) -> bool {
+        self.left = self.left.saturating_add(share).min(share);
+        self.let_through();
+        self.is_used_up()
+    }
+
+    /// Whoever was let through had no use for it: the next one has.
+    fn pass_on(&mut self) {
+        self.left = self.left.saturating_add(1).min(self.per_turn);
+        self.let_through();
+    }
+
+    fn let_through(&mut self) {
         while self.left > 0
             && let Some(first) = self.waiting.pop_front()
         {
@@ -221,7 +249,6 @@ impl Line {
                 waker.wake();
             }
         }
-        self.is_used_up()
     }
 
     /// Waits on with this waker. Ready if the waiter has been let through.
@@ -246,7 +273,7 @@ impl Line {
 }
 
 /// A place in a line; ready once let through, given back when dropped.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     line: &'a RefCell<Line>,
     serial: u64,
 }

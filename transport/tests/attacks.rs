@@ -110,6 +110,37 @@ async fn a42_resets_use_up_a_budget_and_then_the_connection() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_cancelled_before_its_head_is_read_is_never_begun() {
+    let server = DevServer::start(&NO_LIMITS);
+    let (_endpoint, connection) = connect(&server).await;
+    let key = format!("Bearer {}", server.text("secret_key"));
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", "/v1/verifications"),
+        ("authorization", &key),
+        ("content-type", "application/json"),
+    ];
+    let head = headers(&section(&head));
+    // Three of about 300 bytes, nothing awaited from the network in between: one datagram holds them and their
+    // cancellation.
+    let mut held = Vec::new();
+    for n in 0..3 {
+        let body = format!("{{\"recipient\":\"ada{n}@example.com\",\"purpose\":\"login\"}}");
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&[&head[..], &frame(0, body.len() as u64, body.as_bytes())].concat()).await.unwrap();
+        send.finish().unwrap();
+        recv.stop(VarInt::from_u32(0x10c)).unwrap();
+        held.push((send, recv));
+    }
+    // By the same way, so it is behind them.
+    assert_eq!(attack(&connection, &headers(&section(&HEAD)), true).await, End::Answered);
+    canary(&server, "cancelled").await;
+    assert_eq!(server.metric("authepy_shard_messages_total"), 0, "no inbox has heard of them");
+}
+
+#[tokio::test]
 async fn a44_a_slow_request_ends_at_its_deadline() {
     let server = DevServer::start(&[&NO_LIMITS[..], &["connections.deadline=1s"]].concat());
     let (_endpoint, connection) = connect(&server).await;

@@ -45,6 +45,9 @@ impl ShardActor {
 
 impl StreamHandler<Asks> for ShardActor {
     fn handle(&mut self, asks: Asks, _: &mut Self::Context) {
+        // A shard that has failed says so to each of them.
+        let _failed =
+            self.lane.with_shard(|shard, _| shard.touch(asks.list.iter().map(|(_, command)| command)));
         let answers: Answers =
             asks.list.into_iter().map(|(ticket, command)| (ticket, self.lane.decide(command))).collect();
         // Never full (see the module's doc); an ended lane has nobody left to answer.

@@ -178,6 +178,11 @@ impl InboxRecord {
         self.live.iter().any(|verification| verification.id == *id)
     }
 
+    /// Looks at its verifications; see [`super::touch`].
+    pub(super) fn touch(&self) -> u64 {
+        self.live.first().map_or(0, |verification| verification.expires.as_millis())
+    }
+
     /// Bytes beside the record itself: verifications with their notes, and logs.
     pub(super) fn heap_bytes(&self) -> usize {
         let list = match self.live.capacity() {

@@ -140,6 +140,16 @@ impl PeerTable {
         Some(done)
     }
 
+    /// Where this network's record probably is; see [`super::touch`].
+    pub(super) fn probe(&self, prefix: &Prefix) -> Option<u32> {
+        self.by_prefix.find(self.hash.hash_one(prefix), |_| true).copied()
+    }
+
+    /// Looks at the records at these places. The sum is worth nothing.
+    pub(super) fn touch(&self, places: &[u32]) -> u64 {
+        places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at))
+    }
+
     fn find(&self, prefix: &Prefix) -> Option<u32> {
         let same = |at: &u32| self.records.get(*at).is_some_and(|record| record.prefix == *prefix);
         self.by_prefix.find(self.hash.hash_one(prefix), same).copied()

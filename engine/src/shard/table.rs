@@ -62,6 +62,29 @@ impl InboxTable {
         self.by_id.find(meant.bits(), same).map(|entry| entry.at)
     }
 
+    /// Where this inbox probably is; see [`super::touch`].
+    pub(super) fn probe_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
+        self.by_inbox.find(fingerprint.table_bits(), |_| true).copied()
+    }
+
+    /// Where the verification with this id probably is.
+    pub(super) fn probe_id(&self, id: &Digest128) -> Option<u32> {
+        let meant = IdEntry::new(id, 0);
+        self.by_id.find(meant.bits(), |entry| entry.tag == meant.tag).map(|entry| entry.at)
+    }
+
+    /// Looks at the records at these places, then at what deciding about them leads to: their verifications,
+    /// their entries in the index, their neighbours in the lists. The sum is worth nothing.
+    pub(super) fn touch(&self, places: &[u32]) -> u64 {
+        let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
+        let around = places.iter().filter_map(|&at| {
+            let record = self.records.get(at)?;
+            let entry = self.by_inbox.find(record.fingerprint.table_bits(), |other| *other == at);
+            Some(record.touch() ^ u64::from(*entry?) ^ self.records.touch_neighbours(at))
+        });
+        near ^ around.fold(0, |sum, word| sum ^ word)
+    }
+
     pub(super) fn find_or_insert(
         &mut self,
         fingerprint: &Fingerprint,

@@ -176,6 +176,40 @@ fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_on
     assert_eq!(turns, 41_usize.div_ceil(STRANGER_HEADS_PER_TURN as usize));
 }
 
+#[test]
+fn few_heads_are_read_while_what_was_read_waits() {
+    let share = RESTRICTED_PER_TURN as usize;
+    let gate = turnstile([1, 100], [1, RESTRICTED_PER_TURN]);
+    // Used up, so that whoever comes waits.
+    (0..share).for_each(|_| assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none()));
+    let behind: Vec<_> = (0..2 * share).map(|_| gate.arrive(gate.line(Restricted)).unwrap()).collect();
+    (0..STRANGER_HEADS_PER_TURN).for_each(|_| assert!(gate.arrive_stranger().is_none()));
+    let mut strangers: Vec<_> = (0..40).map(|_| gate.arrive_stranger().unwrap()).collect();
+    let mut read = || {
+        gate.turn();
+        let before = strangers.len();
+        strangers.retain_mut(waits);
+        before - strangers.len()
+    };
+    assert_eq!(read(), STRANGER_HEADS_BEHIND as usize, "a turn's worth still waits");
+    assert_eq!(read(), STRANGER_HEADS_PER_TURN as usize, "nobody waits any more");
+    drop(behind);
+}
+
+#[test]
+fn a_turn_that_nobody_uses_is_passed_on() {
+    let gate = turnstile([1, 1], [1, 1]);
+    (0..STRANGER_HEADS_PER_TURN).for_each(|_| assert!(gate.arrive_stranger().is_none()));
+    let [mut first, mut second] = [gate.arrive_stranger().unwrap(), gate.arrive_stranger().unwrap()];
+    gate.pass_on_stranger();
+    assert!(!waits(&mut first) && waits(&mut second));
+    gate.pass_on_stranger();
+    assert!(!waits(&mut second));
+    gate.pass_on_stranger();
+    assert!(gate.arrive_stranger().is_none(), "and is kept where nobody waits");
+    assert!(gate.arrive_stranger().is_some());
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Arrive(KeyClass),

@@ -1,0 +1,82 @@
+//! Where a stranger's streams wait for the connection's turn.
+//!
+//! ```text
+//!   streams of one connection ─▶ [ oldest … newest ] ─ its turn ─▶ the newest that is still wanted begins
+//!                                                                  cancelled ones end unread
+//! ```
+//!
+//! A connection waits in the lane's line with all its streams at once. When its turn comes, the newest begins:
+//! while all are served in time the order hardly matters, and when they are not, who asked first has given up
+//! first, and work on what nobody waits for is how an overloaded server comes to do nothing else. A turn
+//! that finds nobody is passed on.
+
+use std::future::pending;
+
+use futures_util::FutureExt;
+use quinn::{RecvStream, SendStream};
+
+use super::Session;
+use crate::turnstile::Place;
+
+pub(super) type Stream = (SendStream, RecvStream);
+
+/// One connection's. Never holds more than the connection's stream limit.
+pub(super) struct Anteroom<'a> {
+    session: &'a Session,
+    waiting: Vec<Stream>,
+    place: Option<Place<'a>>,
+}
+
+impl<'a> Anteroom<'a> {
+    pub(super) fn new(session: &'a Session) -> Self {
+        Self { session, waiting: Vec::new(), place: None }
+    }
+
+    pub(super) fn enter(&mut self, stream: Stream) {
+        self.waiting.push(stream);
+    }
+
+    /// The next stream to begin. Loses nothing if it is not awaited to its end.
+    pub(super) async fn next(&mut self) -> Stream {
+        loop {
+            if self.waiting.is_empty() {
+                pending::<()>().await;
+            }
+            let turnstile = self.session.desk.turnstile();
+            let is_stranger = !self.session.backend.get();
+            if is_stranger {
+                if self.place.is_none() {
+                    self.place = turnstile.arrive_stranger();
+                }
+                if let Some(place) = &mut self.place {
+                    place.await;
+                    self.place = None;
+                }
+            }
+            if let Some(stream) = self.newest() {
+                return stream;
+            }
+            if is_stranger {
+                turnstile.pass_on_stranger();
+            }
+        }
+    }
+
+    /// All that are left, for a connection that is about to end.
+    pub(super) fn empty(&mut self) -> Vec<Stream> {
+        self.place = None;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// The newest that somebody still waits for. Cancelled ones count like any that are cut off, or a flood
+    /// of them would cost its sender nothing.
+    fn newest(&mut self) -> Option<Stream> {
+        while let Some((send, recv)) = self.waiting.pop() {
+            if send.stopped().now_or_never().is_none() {
+                return Some((send, recv));
+            }
+            self.session.count_reset();
+        }
+        None
+    }
+}
