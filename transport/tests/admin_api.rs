@@ -168,6 +168,8 @@ fn status_tells_how_a_running_server_is() {
     assert_eq!((&status["ready"], &status["keys"]), (&json!(true), &json!(4)));
     assert_eq!(status["store"]["kind"], "sqlite");
     assert!(status["catalog"]["entries"].as_u64().unwrap() > 5_000);
+    assert_eq!((&status["keys_exposed"], &status["mail"]["sent"]), (&json!(0), &json!(0)));
+    assert_eq!(status["memory"]["ceiling_bytes"], 512 << 20);
     let people = run(&["status"], server.text("admin_token"));
     assert!(String::from_utf8_lossy(&people.stdout).contains("ready"));
     assert_eq!(run(&["status"], "wrong").status.code(), Some(2));

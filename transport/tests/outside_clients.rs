@@ -6,28 +6,11 @@
 
 mod common;
 
-use std::path::Path;
 use std::process::Command;
 
 use common::DevServer;
+use common::script::report;
 use serde_json::{Value, json};
-
-/// Runs one script against a server and returns what it reports.
-fn report(script: &str, server: &DevServer, arguments: &[&str]) -> Value {
-    let clients = std::env::var("AUTHEPY_CLIENTS").unwrap_or_else(|_| {
-        panic!("AUTHEPY_CLIENTS is not set: run the tests through .ci/test, which installs the clients")
-    });
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    let output = Command::new(format!("{clients}/bin/python"))
-        .arg(scripts.join(script))
-        .arg(server.ready.to_string())
-        .args(arguments)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    serde_json::from_str(line).unwrap()
-}
 
 #[test]
 fn aioquic_signs_up() {

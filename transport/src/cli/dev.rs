@@ -186,6 +186,7 @@ fn introduce(ready: &Ready) {
     say(&format!("  secret key      {secret_key}"));
     say(&format!("  restricted key  {restricted_key}   (origins: {})", ORIGINS.join(", ")));
     say(&format!("  mail            {}/new", outbox.display()));
+    say(&format!("  console         {admin}/   (admin token: {admin_token})"));
     say(&format!("  metrics         {admin}/metrics"));
     say(&format!("  status          AUTHEPY_ADMIN_TOKEN={admin_token} authepy status --admin {admin}"));
     say("Issue a code (curl takes --http3-only where it was built with HTTP/3):");

@@ -1,7 +1,8 @@
-//! The admin API: probes and metrics for anybody on this host, the rest for whoever holds the admin token.
+//! The admin API: probes, metrics and the console's files for anybody on this host, the rest for whoever holds
+//! the admin token.
 //!
 //! ```text
-//!   Host is this host? ─▶ probe or metrics ─▶ answer
+//!   Host is this host? ─▶ probe, metrics or console ─▶ answer
 //!            └─▶ token ─▶ route ─▶ body ─┬─▶ registry ─▶ nudge the keeper ─▶ answer
 //!                                        ├─▶ bans ─▶ the owning shard ─────▶ answer
 //!                                        └─▶ catalog ─▶ published policy ──▶ answer
@@ -27,6 +28,7 @@ use crate::published::Published;
 mod answer;
 mod bans;
 mod catalog;
+mod console;
 mod figures;
 mod routes;
 
@@ -82,7 +84,7 @@ impl Api {
             "/healthz" => json(200, &figures::Probe { status: "ok" }),
             "/readyz" => self.figures.readiness(),
             "/metrics" => plain(figures::OPENMETRICS, self.figures.metrics()),
-            _ => return None,
+            path => return console::answer(request.method(), path),
         };
         Some(if request.method() == Method::GET { page } else { Fault::Method("GET").answer() })
     }

@@ -44,6 +44,37 @@ pub fn admin_with(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> (u16, Value) {
+    let answer = admin_bytes(server, method, path, headers, body);
+    (answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::Null))
+}
+
+/// An answer of the admin listener as it came.
+#[derive(Debug)]
+pub struct AdminAnswer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl AdminAnswer {
+    /// The value of the one field of this name; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        let mut found = self.headers.iter().filter(|(own, _)| own == name);
+        let value = found.next().map_or("", |(_, value)| value);
+        assert!(found.next().is_none(), "two {name}");
+        value
+    }
+}
+
+/// Asks the admin listener and returns the answer as it came.
+pub fn admin_bytes(
+    server: &super::DevServer,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> AdminAnswer {
     use std::io::{Read as _, Write as _};
     let address = server.text("admin").strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -58,6 +89,9 @@ pub fn admin_with(
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
+    let fields = lines.map(|line| line.split_once(": ").unwrap());
+    let headers = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    AdminAnswer { status, headers, body: body.to_owned() }
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::{DevServer, PATIENCE};
 
 /// A running script; ends with the test.
 pub struct Script {
@@ -62,6 +62,19 @@ impl Drop for Script {
         let _has_ended_already = self.process.kill();
         let _status = self.process.wait();
     }
+}
+
+/// Runs a script against a server, to its end, and returns what it reports on its last line.
+pub fn report(script: &str, server: &DevServer, arguments: &[&str]) -> Value {
+    let output = Command::new(python())
+        .arg(format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR")))
+        .arg(server.ready.to_string())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_str(line).unwrap()
 }
 
 /// The interpreter that has what the clients need.

@@ -140,6 +140,11 @@ pub(super) fn plain(content_type: &'static str, text: String) -> Response<Full<B
     body(200, content_type, text.into_bytes())
 }
 
+/// 200 with a text of this program's own.
+pub(super) fn fixed(content_type: &'static str, text: &'static str) -> Response<Full<Bytes>> {
+    body(200, content_type, text)
+}
+
 /// 204.
 pub(super) fn empty() -> Response<Full<Bytes>> {
     let mut answer = body(204, "application/json", Vec::new());
@@ -152,8 +157,8 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn body(status: u16, content_type: &'static str, bytes: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(bytes)));
+fn body(status: u16, content_type: &'static str, bytes: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(bytes.into()));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let headers = answer.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,5 +1,6 @@
 //! What the admin API tells of the running process: probes, metrics, status.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -40,10 +41,31 @@ struct Status {
     live_slots: u64,
     bans_active: u64,
     connections: u64,
+    memory: MemoryStatus,
     mail_queued: usize,
+    mail: MailStatus,
     keys: u64,
+    /// Requests that carried a secret live key and looked like a browser's.
+    keys_exposed: u64,
     store: StoreStatus,
     catalog: CatalogStatus,
+}
+
+/// Ephemeral state, waiting mail included, against `memory.ceiling`. Not resident memory.
+#[derive(Serialize)]
+struct MemoryStatus {
+    bytes: u64,
+    ceiling_bytes: u64,
+}
+
+/// What became of live keys' mails since the start.
+#[derive(Serialize)]
+struct MailStatus {
+    accepted: u64,
+    #[serde(flatten)]
+    outcomes: BTreeMap<&'static str, u64>,
+    /// How often a provider failed so often that it was left alone.
+    failovers: u64,
 }
 
 #[derive(Serialize)]
@@ -102,11 +124,26 @@ impl Figures {
                 live_slots: self.counters.iter().map(|lane| lane.live()).sum(),
                 bans_active: self.counters.iter().map(|lane| lane.bans()).max().unwrap_or(0),
                 connections: self.counters.iter().map(|lane| lane.open()).sum(),
+                memory: self.memory(),
                 mail_queued: self.shared.mail.queued(),
+                mail: self.mail(),
                 keys: store.keys,
+                keys_exposed: self.counters.iter().map(|lane| lane.keys_exposed()).sum(),
                 store: StoreStatus { kind, up: store.up, revision: store.revision },
                 catalog: CatalogStatus { version: catalog.version().into(), entries: catalog.entries() },
             },
         )
+    }
+
+    fn memory(&self) -> MemoryStatus {
+        let state: u64 = self.counters.iter().map(|lane| lane.state_bytes()).sum();
+        let bytes = state.saturating_add(self.shared.mail.bytes());
+        MemoryStatus { bytes, ceiling_bytes: self.shared.ceiling_bytes }
+    }
+
+    fn mail(&self) -> MailStatus {
+        let counters = self.shared.mail.counters();
+        let (accepted, failovers) = (counters.accepted(), counters.failovers());
+        MailStatus { accepted, outcomes: counters.outcomes().into(), failovers }
     }
 }

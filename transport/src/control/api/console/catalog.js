@@ -1,0 +1,42 @@
+// The catalog of disposable domains: what it says of a domain, and another base list.
+import { count, facts, find, onsubmit } from "/console/dom.js";
+
+const VERDICTS = {
+  unlisted: "is not listed. Codes are mailed to it.",
+  allowed: "is always allowed here. Codes are mailed to it.",
+  relay: "is a privacy relay. Codes are mailed to it.",
+  disposable: "is disposable. Issues to it are refused.",
+};
+
+export function catalogView({ section, session, say }) {
+  async function draw() {
+    const { version, entries } = await session.ask("GET", "catalog");
+    facts(find(section, "#catalog-facts"), [["Version", version], ["Domains", count(entries)]]);
+  }
+
+  const verdict = find(section, "#verdict");
+  onsubmit(find(section, "#look-up"), async () => {
+    verdict.textContent = "";
+    const query = new URLSearchParams({ domain: find(section, "#domain").value.trim() });
+    const said = await session.ask("GET", `catalog?${query}`);
+    verdict.className = said.refused ? "bad" : "good";
+    verdict.textContent = `${said.domain} ${VERDICTS[said.class] ?? said.class}`;
+  });
+
+  const form = find(section, "#load");
+  onsubmit(form, async () => {
+    find(form, "#loaded").textContent = "Reading…";
+    try {
+      const force = find(form, "#force").checked ? "?force=true" : "";
+      const taken = await session.ask("POST", `catalog${force}`, find(form, "#list").files[0]);
+      form.reset();
+      say(`The catalog has ${count(taken.entries)} domains now; ${count(taken.skipped_total)} entries were skipped, `
+        + `${count(taken.bad_lines)} lines were no domain.`);
+    } finally {
+      find(form, "#loaded").textContent = "";
+    }
+    await draw();
+  });
+
+  return draw;
+}
