@@ -355,6 +355,9 @@ fn lengths_are_counted_in_octets_at_the_border() {
         (format!("{}@{}", "a".repeat(64), domain(57)), None), // 254
         (format!("{}@{}", "a".repeat(64), domain(58)), Some(Kind::AddressTooLong)), // 255
         (format!("{}@{}", "a".repeat(64), domain(59)), Some(Kind::AddressTooLong)), // 256
+        // The same as A-labels: `ü` is two octets as typed, and seven then.
+        (format!("{}@ü.{}", "a".repeat(64), domain(49)), None), // 249, then 254
+        (format!("{}@ü.{}", "a".repeat(64), domain(50)), Some(Kind::AddressTooLong)), // 250, then 255
         // 60 octets as typed, over 63 as an A-label
         (format!("a@{}.de", "üöä".repeat(10)), None),
         (format!("a@{}.de", "üöäé中".repeat(12)), Some(Kind::LabelTooLong)),

@@ -102,3 +102,21 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_how_far_it_reaches_and_with_which_number() {
+        for (fault, text) in [
+            (Fault::Answer(Refused::MalformedHttp), "request refused with 400"),
+            (Fault::Answer(Refused::BodyTooLarge), "request refused with 413"),
+            (Fault::Answer(Refused::HeadersTooLarge), "request refused with 431"),
+            (Fault::Stream(Code::MessageError), "stream reset with 0x10e"),
+            (Fault::Connection(Code::QpackDecompressionFailed), "connection closed with 0x200"),
+        ] {
+            assert_eq!(fault.to_string(), text);
+        }
+    }
+}

@@ -125,3 +125,12 @@ fn qpack_streams_have_one_instruction_left() {
         assert_eq!(read_uni(&[3, instruction]), wrong, "{instruction:#x}");
     }
 }
+
+#[test]
+fn a_frame_is_held_while_it_arrives_and_no_longer() {
+    let (mut reader, mut peer) = (UniReader::default(), PeerStreams::default());
+    assert_eq!(reader.push(&[0, 4, 2, 7], &mut peer), Ok(Verdict::Continue));
+    assert!((1..=MAX_CONTROL_FRAME_BYTES).contains(&reader.held_bytes()), "one octet of two");
+    assert_eq!(reader.push(&[0], &mut peer), Ok(Verdict::Continue));
+    assert_eq!(reader.held_bytes(), 0);
+}
