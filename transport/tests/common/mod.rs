@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
@@ -127,7 +127,8 @@ impl DevServer {
 
     /// What the server wrote to standard error so far.
     pub fn log(&self) -> String {
-        self.log.0.lock().unwrap().clone()
+        // Whoever waited for a word in vain has left it locked.
+        self.log.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the log has said this so many times.

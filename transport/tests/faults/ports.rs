@@ -1,15 +1,21 @@
 //! A port that somebody else holds, even one who offers to share it, is not joined.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
 
 use super::common::DevServer;
 use super::common::canary::Canary;
-use super::common::operator::refused;
 
+/// Exit code and words of a start that must not come about; one that does ends with `timeout`'s 124.
 fn start_on(address: SocketAddr) -> (i32, String) {
-    refused(&["dev", "--json", "--listen", &address.to_string(), "--admin", "127.0.0.1:0"])
+    let output = Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_authepy"), "dev", "--json", "--admin", "127.0.0.1:0"])
+        .args(["--listen", &address.to_string()])
+        .output()
+        .unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[tokio::test]
