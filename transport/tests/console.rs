@@ -4,10 +4,13 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use common::operator::{AdminAnswer, admin_bytes};
 use common::script::report;
-use common::{DevServer, NO_LIMITS};
+use common::{DevServer, NO_LIMITS, binary};
 use serde_json::json;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -92,6 +95,31 @@ fn nothing_in_its_files_makes_markup_of_data_keeps_the_token_or_comes_from_elsew
             assert!(!text.contains(way), "{way} in {path}");
         }
     }
+}
+
+#[test]
+fn dev_tells_people_where_the_console_is() {
+    let mut process = Command::new(binary())
+        .args(["dev", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // The body of its example is the last it says.
+    let told: Vec<String> = lines.take_while(|line| !line.contains("-d '")).collect();
+    let named = told.iter().find_map(|line| line.trim().strip_prefix("console")?.split_whitespace().next());
+    let page = named.map(|url| {
+        let address = url.strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(page.is_some_and(|page| page.contains("<title>Authepy console</title>")), "{told:?}");
 }
 
 #[test]

@@ -190,12 +190,8 @@ def hostile(page):
 
     waiting, seen = [], []
     page.on["Fetch.requestPaused"] = paused
-    sign_in(page, "x")
-    page.wait("document.querySelector('#sign-in .fault:not([hidden])')")
-    page.said.clear()
     page.command("Fetch.enable", patterns=[{"urlPattern": "*/admin/v1/*", "requestStage": "Response"}])
-    page.type("#token", TOKEN)
-    page.enter()
+    sign_in(page)
     see("#running")
     see("#store dd")
     page.click("document.querySelector('nav a[href=\"#projects\"]')")

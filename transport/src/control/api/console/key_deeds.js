@@ -24,11 +24,16 @@ export function keyDeeds({ workspace, session, say, changed }) {
     const isCopied = await written || document.execCommand("copy");
     find(made, "#made-hint").textContent = isCopied ? "Copied." : byHand;
   });
-  find(made, "#made-done").addEventListener("click", () => made.close());
-  // Escape is pressed too easily for something that is never shown again.
+  const forget = () => { find(made, "#made-key").value = ""; };
+  find(made, "#made-done").addEventListener("click", () => {
+    forget();
+    made.close();
+  });
+  // Escape is pressed too easily for something that is never shown again. `closedby` says so to browsers that
+  // know it; the others ask here.
   made.addEventListener("cancel", (event) => event.preventDefault());
   made.addEventListener("close", () => {
-    find(made, "#made-key").value = "";
+    forget();
     refocus();
   });
 
