@@ -21,7 +21,7 @@ fn ctrl_c_takes_the_server_and_its_folder_along() {
     let folder = tempfile::tempdir().unwrap();
     let harness = Path::new(env!("CARGO_BIN_EXE_authepy-loadtest"));
     let mut run = Command::new(harness)
-        .args(["run", "signup-wave", "--seconds", "600", "--set", "crowd.rate=5", "--set", "crowd.peers=5"])
+        .args(["run", "signup-wave", "--seconds", "600", "--set", "crowd.rate=2", "--set", "crowd.peers=400"])
         .arg("--start")
         .arg(harness.with_file_name("authepy"))
         .env("TMPDIR", folder.path())

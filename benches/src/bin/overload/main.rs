@@ -16,8 +16,8 @@
 //! All of it is one server at a twentieth of its speed, so a hundred phones here are like two thousand there, and as
 //! each asks for twenty, none is closed on for its cancellations (`connections.resets`).
 //!
-//! The peak is the most of a closed loop and of two open ones around it, in the same round. All ratios are of one
-//! round.
+//! The peak is the most of a closed loop and of two open ones around it, in the same round; goodput is told as a share
+//! of it, or of the most that any phase of the round brought. All ratios are of one round.
 //!
 //! Not measured: handshakes under overload, TCP, mail, checks, backends with secret keys (for them see
 //! `class-isolation` of the load harness), a network between; and, the core being slow by interruption, waits below
@@ -122,6 +122,7 @@ fn main() -> ExitCode {
 
 /// What one round says of one overload.
 struct Overload {
+    /// Accepted a second; in the end, as a share of the round's best.
     goodput: f64,
     p99: f64,
     normal_after: f64,
@@ -192,8 +193,11 @@ async fn round(bench: &Bench, phones: &Rc<Phones>) -> Result<Vec<Overload>, Stri
         let over = finished("overload", peak, &over).await?;
         finished("half again", peak, &after).await?;
         let normal_after = after.borrow().normal_after(bound).unwrap_or(f64::INFINITY);
-        overloads.push(Overload { goodput: over.goodput / peak, p99: over.p99 / half.p99, normal_after });
+        overloads.push(Overload { goodput: over.goodput, p99: over.p99 / half.p99, normal_after });
     }
+    // On a busy machine the peak may have been met in a bad moment.
+    let best = overloads.iter().map(|over| over.goodput).fold(peak, f64::max);
+    overloads.iter_mut().for_each(|over| over.goodput /= best);
     Ok(overloads)
 }
 
