@@ -1,10 +1,14 @@
 //! A server of the run's own: `authepy dev --json`, started with the profile's settings and gone with the run.
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// The child, its folder and its log.
@@ -13,6 +17,8 @@ pub(crate) struct Server {
     /// Its ready line.
     pub(crate) ready: String,
     dir: TempDir,
+    /// Once true, the child is reaped and its number may be somebody else's.
+    is_gone: Arc<AtomicBool>,
     // Held open: a server that finds its stdout closed may stop.
     _stdout: BufReader<ChildStdout>,
 }
@@ -34,11 +40,30 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().ok_or_else(|| blame(&"no stdout"))?);
         let mut ready = String::new();
         let heard = stdout.read_line(&mut ready);
-        let server = Self { child, ready, dir, _stdout: stdout };
+        let is_gone = Arc::default();
+        let server = Self { child, ready, dir, is_gone, _stdout: stdout };
+        server.clear_up_when_interrupted();
         match heard {
             Ok(1..) => Ok(server),
             _ => Err(blame(&format!("ended before it was ready: {}", server.log().trim()))),
         }
+    }
+
+    /// Ctrl-C ends a program and drops nothing: whoever waits for it takes the child and the folder along. A machine
+    /// that refuses the thread only keeps them.
+    fn clear_up_when_interrupted(&self) {
+        let (child, dir, is_gone) = (self.child.id(), self.dir.path().to_owned(), self.is_gone.clone());
+        std::thread::spawn(move || -> Option<Infallible> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(tokio::signal::ctrl_c()).ok()?;
+            if !is_gone.load(Ordering::SeqCst) {
+                let child = i32::try_from(child).ok().and_then(Pid::from_raw);
+                let _gone = child.map(|child| kill_process(child, Signal::KILL));
+                let _gone = fs::remove_dir_all(&dir);
+            }
+            // 128 + SIGINT, as shells say it.
+            std::process::exit(130)
+        });
     }
 
     /// Everything it complained about.
@@ -62,6 +87,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::SeqCst);
         let _already_gone = self.child.kill();
         let _reaped = self.child.wait();
     }

@@ -30,8 +30,12 @@ pub use kernel_drop::KernelDrop;
 
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.
 const CONNECTION_ID_BYTES: usize = 8;
-/// Kernel buffers of one lane's socket: a burst of 3,000 full datagrams. The kernel may grant less.
-const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// What the kernel keeps for a lane that is busy; it counts twice as much for its own overhead. Some 600 small
+/// datagrams, or 200 full ones: 10 to 25 ms of a lane's work. More would not be served sooner but be stale when it
+/// is read: in an overload this line is always full, and who waits in it has sent the same again or given up.
+const RECEIVE_BUFFER_BYTES: usize = 256 << 10;
+/// What a lane may send in one burst: 3,000 full datagrams. The kernel may grant less.
+const SEND_BUFFER_BYTES: usize = 4 << 20;
 
 /// Binds one socket per lane to `address`, in lane order. With port 0 the first bind picks the port.
 ///
@@ -63,8 +67,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;
-    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     Ok(socket)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   a stream of a connection that has shown no secret key
-//!      └─ at most 16 a turn; a connection waits with one, the others stay in QUIC ─▶ read its head, admit
+//!      └─ at most 16 a turn; a connection waits with all of them at once ─▶ read its newest's head, admit
 //!
 //!                     ┌─ share of this turn left ────────────────────────────▶ parse ─▶ shard ─▶ reply
 //!   admitted, ────────┤
@@ -21,7 +21,7 @@
 //! a task of its own, with a backend's one among them. So the lane also reads at most
 //! [`STRANGER_HEADS_PER_TURN`] heads a turn from connections that have not shown a secret key, one
 //! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
-//! connection's further streams wait in QUIC, where its stream limit holds them.
+//! connection's streams wait at its own place (`connection/anteroom.rs`), as many as its stream limit lets be.
 //!
 //! What has been read has to be answered, so while a turn's worth of restricted requests waits behind its head, only
 //! [`STRANGER_HEADS_BEHIND`] more are read a turn: in an overload the wait is where it costs least, in front of the
@@ -79,7 +79,7 @@ impl Turnstile {
 
     fn with(secret: Line, restricted: Line) -> Self {
         Self {
-            // As many places as the lane has connections: each waits with one stream.
+            // As many places as the lane has connections: each waits once, with all its streams.
             strangers: RefCell::new(Line::new(usize::MAX, STRANGER_HEADS_PER_TURN)),
             secret: RefCell::new(secret),
             restricted: RefCell::new(restricted),
