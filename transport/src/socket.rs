@@ -30,10 +30,11 @@ pub use kernel_drop::KernelDrop;
 
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.
 const CONNECTION_ID_BYTES: usize = 8;
-/// What the kernel keeps for a lane that is busy; it counts twice as much for its own overhead. Some 600 small
-/// datagrams, or 200 full ones: 10 to 25 ms of a lane's work. More would not be served sooner but be stale when it
-/// is read: in an overload this line is always full, and who waits in it has sent the same again or given up.
-const RECEIVE_BUFFER_BYTES: usize = 256 << 10;
+/// What the kernel keeps for a lane that is busy; it counts twice as much for its own overhead. Some 1,300 small
+/// datagrams or 450 full ones: 20 ms of requests, or 140 ms of handshakes, as many as phones that are woken in the
+/// same moment make. More would not be served sooner but be stale when it is read: in an overload this line is
+/// always full, and who waits in it has sent the same again or given up.
+const RECEIVE_BUFFER_BYTES: usize = 512 << 10;
 /// What a lane may send in one burst: 3,000 full datagrams. The kernel may grant less.
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 
