@@ -93,7 +93,7 @@ impl Seat {
                 return;
             }
             let address = format!("user{n}.{}.{stream}@gmail.com", self.number);
-            let half_read = if stream % 2 == 0 { Duration::ZERO } else { HALF_READ };
+            let half_read = if stream.is_multiple_of(2) { Duration::ZERO } else { HALF_READ };
             let fate = loop {
                 match self.line().await.issue(&address, half_read).await {
                     Fate::Unserved => self.seen.lock().unwrap().retried += 1,
@@ -121,7 +121,7 @@ async fn reach(world: &World, mut server: usize) -> (SharedLine, usize) {
     loop {
         let opening = {
             let targets = world.targets.read().unwrap();
-            targets.get(server).map(Target::clone)
+            targets.get(server).cloned()
         };
         match opening {
             Some(target) => match Line::open(&target).await {
