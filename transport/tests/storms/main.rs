@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a failed expectation is the point"
+    clippy::print_stdout,
+    reason = "a failed expectation is the point, and figures are told"
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 #![allow(clippy::print_stdout, reason = "the figures of a long run")]
