@@ -8,7 +8,6 @@
     reason = "a failed expectation is the point, and figures are told"
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
-#![allow(clippy::print_stdout, reason = "the figures of a long run")]
 
 #[path = "../common/mod.rs"]
 mod common;
