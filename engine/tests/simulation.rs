@@ -24,9 +24,10 @@
 //! 9. a revoked key opens nothing once the word has had its time, even if the wall clock jumps;
 //! 10. an accepted issue looks the same whether the inbox was known or not;
 //! 11. time revives nothing: an id that was not found is not found again;
-//! 12. wrong codes compared in an inbox within a day would hit with less than 3·10⁻⁵ for one peer's trying.
+//! 12. wrong codes compared in an inbox within a day would hit with less than 3·10⁻⁵, whoever tried them.
 //!
-//! That a shard that panics answers nobody and turns readiness red needs real lanes: `lanes.rs`.
+//! That a shard that panics answers nobody and turns readiness red needs real lanes: `lanes.rs`, and
+//! `transport/tests/faults/panics.rs`.
 //!
 //! A world in which one of these is broken on purpose must be caught ([`Sabotage`]). A failure names its seed:
 //! `AUTHEPY_SEED=7` plays that one alone; `AUTHEPY_LIFECYCLES=1000000` goes on until so many verifications were
