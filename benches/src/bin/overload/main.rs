@@ -13,8 +13,8 @@
 //! *Offered* is what was started; when that is less than was meant, the client's core was too slow, and the figure
 //! is of less than it says.
 //!
-//! All of it is one server at a twentieth of its speed, so a hundred phones here are like two thousand there, and as
-//! each asks for twenty, none is closed on for its cancellations (`connections.resets`).
+//! All of it is one server at a tenth of its speed, so a hundred phones here are like a thousand there, and as
+//! each asks for ten, none is closed on for its cancellations (`connections.resets`).
 //!
 //! The peak is the most of a closed loop and of two open ones around it, in the same round; goodput is told as a share
 //! of it, or of the most that any phase of the round brought. All ratios are of one round.
@@ -81,7 +81,7 @@ struct Bench {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// The server's share of its core; with 1 it has all of it, and the client can't ask enough
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.1)]
     share: f64,
     /// Phones
     #[arg(long, default_value_t = 100)]
