@@ -1,17 +1,9 @@
-//! Mail with faults: it arrives late, twice never, sometimes not at all; what is said about it may be wrong,
-//! late, said twice or never.
+//! Mail with faults: it arrives late or not at all, and never twice; what is said about it may be wrong, late, said
+//! twice or never.
 
-use authepy_engine::request::Issued;
 use authepy_engine::testing::Seeded;
 
 use crate::sabotage::Sabotage;
-
-/// What becomes of one copy of a mail.
-pub(crate) struct Fate {
-    pub(crate) delay: u64,
-    /// `None` if it is lost on its way.
-    pub(crate) arrives: Option<()>,
-}
 
 /// Decides by lot.
 pub(crate) struct Courier {
@@ -24,8 +16,9 @@ impl Courier {
         Self { random: Seeded::new(seed.rotate_left(17) ^ 0xc0), words: Vec::new() }
     }
 
-    /// Takes a mail; the relay's word about it can be had from [`Courier::words`] then.
-    pub(crate) fn take(&mut self, _issued: &Issued, sabotage: Sabotage) -> Vec<Fate> {
+    /// Takes a mail, and says when each copy arrives; `None` if it is lost. The relay's word about it can be had
+    /// from [`Courier::words`] then.
+    pub(crate) fn take_mail(&mut self, sabotage: Sabotage) -> Vec<Option<u64>> {
         let copies = if sabotage == Sabotage::MailGoesOutTwice && self.random.below(5) == 0 { 2 } else { 1 };
         let lost = self.random.below(10) == 0;
         // A relay that can't be reached is known to have failed; one that lost the mail later said yes.
@@ -37,8 +30,7 @@ impl Courier {
             2 => vec![(self.span(), true)],
             _ => vec![(self.span(), accepted)],
         };
-        let arrives = (!lost).then_some(());
-        (0..copies).map(|_| Fate { delay: self.span(), arrives }).collect()
+        (0..copies).map(|_| Some(self.span()).filter(|_| !lost)).collect()
     }
 
     pub(crate) fn words(&self) -> Vec<(u64, bool)> {

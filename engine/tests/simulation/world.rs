@@ -16,7 +16,7 @@ use authepy_engine::route::{Route, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
 
-use crate::courier::{Courier, Fate};
+use crate::courier::Courier;
 use crate::facts::Facts;
 use crate::keys::{Key, OWNERS, api_key};
 use crate::phone::{Kind, Mail, Phone};
@@ -284,15 +284,14 @@ impl World {
                 }
             }
             Outcome::Issued(issued) | Outcome::Resent(issued) => {
-                let fates = self.courier.take(&issued, self.sabotage);
+                let copies = self.courier.take_mail(self.sabotage);
                 let inbox = self.watch.inbox_of(issued.digest);
                 let route = self.phones[phone].learn(&self.keys, &issued, inbox);
-                for Fate { delay, arrives } in fates {
-                    let mail =
-                        Mail { inbox, digest: issued.digest, code: issued.code.clone(), send: issued.send };
-                    match arrives {
+                for arrival in copies {
+                    let (digest, code, send) = (issued.digest, issued.code.clone(), issued.send);
+                    match arrival {
                         None => self.watch.see("mail lost"),
-                        Some(()) => self.later(delay, Event::Mail(mail)),
+                        Some(delay) => self.later(delay, Event::Mail(Mail { inbox, digest, code, send })),
                     }
                 }
                 for (delay, accepted) in self.courier.words() {
