@@ -46,6 +46,8 @@ pub(super) struct DevServer {
 pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
     let json = dev.json;
     let dev_server = start(dev, (!json).then_some(complain as Show)).await?;
+    // Not for the demo, which is over in a second and whose reader has just met us.
+    memory::lock();
     if json {
         let line = serde_json::to_string(&dev_server.ready)
             .map_err(|_| Failure::Internal("the ready line".into()))?;
@@ -60,7 +62,6 @@ pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
 pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer, Failure> {
     let config = Config::from_layers(layers(&dev)?)?;
     log::start(&config);
-    memory::lock();
     let folder = match &dev.dir {
         Some(_) => None,
         None => Some(TempDir::with_prefix("authepy-").map_err(|_| folder_fault())?),
