@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::accept::{Admission, Bounds, Caps, accept};
 use crate::desk::{Desk, Shared};
+use crate::limits;
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
@@ -105,6 +106,7 @@ fn endpoint(
     let (runtime, index) = (Arc::new(TokioRuntime), lane.index());
     let mut config = EndpointConfig::new(reset);
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
+    config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
     let socket = BanDrop::new(lane, kernel, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
 }

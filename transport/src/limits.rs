@@ -19,6 +19,11 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// Unacknowledged bytes of one connection: 64 answers of 2 KiB, twice.
 pub const SEND_WINDOW_BYTES: u64 = 256 << 10;
 
+/// Bytes of the largest datagram that we send or ask for: what every path of QUIC carries (RFC 9000, 14.1). An answer
+/// fits, and a request nearly always; looking for more costs each side four datagrams of 1,400 bytes a visit, and the
+/// receiver a step for each of their bytes of padding. Larger ones are read all the same: a client's first packets
+/// come before it knows.
+pub const DATAGRAM_BYTES: u16 = 1_200;
 /// Batches of 32 receipts that a socket may drop whole, as coming from banned peers, before the lane's other
 /// tasks have their turn: some 100 µs.
 pub const DROPPED_BATCHES_PER_TURN: usize = 4;

@@ -102,6 +102,8 @@ fn transport_config(idle: Duration) -> Result<TransportConfig, ConfigFault> {
         .stream_receive_window(VarInt::from_u32(limits::STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(limits::CONNECTION_WINDOW_BYTES))
         .send_window(limits::SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None);
+        .datagram_receive_buffer_size(None)
+        .initial_mtu(limits::DATAGRAM_BYTES)
+        .mtu_discovery_config(None);
     Ok(transport)
 }
