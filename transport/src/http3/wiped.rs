@@ -127,6 +127,10 @@ mod tests {
         }
         assert_eq!(buffer.as_slice(), all);
         assert_eq!(buffer.capacity(), 16_384);
+        assert_eq!(Wiped::with_capacity(100).capacity(), 100);
+        let mut exact = Wiped::with_capacity(MIN_CAPACITY_BYTES + 1);
+        exact.append(&all[..=MIN_CAPACITY_BYTES]);
+        assert_eq!(exact.capacity(), MIN_CAPACITY_BYTES + 1, "what fits moves nothing");
     }
 
     #[test]

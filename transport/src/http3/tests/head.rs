@@ -113,3 +113,10 @@ fn joined_lists_are_bounded_by_the_same_room_as_all_that_is_kept() {
     let ended = in_turn.map(|name| builder.field(name, &line)).find(Result::is_err);
     assert_eq!(ended, Some(Err(HeadFault::TooLarge)));
 }
+
+#[test]
+fn debug_counts_fields_and_shows_none() {
+    let mut builder = HeadBuilder::new(Wire::Multiplexed);
+    builder.field(b"origin", b"https://a.example").unwrap();
+    assert_eq!(format!("{builder:?}"), "HeadBuilder { fields: 1, .. }");
+}

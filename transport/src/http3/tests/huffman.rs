@@ -50,6 +50,13 @@ fn the_code_is_complete() {
 }
 
 #[test]
+fn a_length_says_between_how_many_symbols_it_holds() {
+    assert_eq!([0, 1, 5, 16].map(longest), [0, 1, 8, 25]);
+    // The last seven bits may be padding.
+    assert_eq!([0, 1, 4, 5, 30, 31].map(shortest), [0, 0, 0, 1, 7, 8]);
+}
+
+#[test]
 fn codes_are_those_printed_in_rfc_7541_appendix_b() {
     for (symbol, bits, length) in [
         (0, 0x1ff8, 13),

@@ -1,5 +1,6 @@
 //! Stories that need more than one file of the codec, and the tools to tell them.
 
+mod edges;
 mod flood;
 mod h3spec;
 mod malformed;
