@@ -165,9 +165,18 @@ mod tests {
             &long,
             "½23456",
             "①23456",
+            // What follows a run of ten digits.
+            "12345:",
+            "12345\u{66a}",
         ] {
             assert!(Code::read(typed).is_none(), "{}", &typed[..typed.len().min(20)]);
         }
+    }
+
+    #[test]
+    fn debug_shows_neither_a_code_nor_its_mac() {
+        let (code, mac) = (Code::read("482913").unwrap(), CodeMac([7; 8]));
+        assert_eq!(format!("{code:?} {mac:?}"), "Code(..) CodeMac(..)");
     }
 
     #[test]

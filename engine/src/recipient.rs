@@ -76,6 +76,7 @@ impl Recipient {
         let local = home.user.unwrap_or(folded);
         let room = raw.len() + exact_len + local.len().max(1) + 1 + home.domain.len();
         let mut text = Zeroizing::new(String::with_capacity(room));
+        let place = text.as_ptr();
         text.push_str(raw);
         let exact = if as_typed {
             0..raw.len()
@@ -88,6 +89,7 @@ impl Recipient {
         home.rule.fold_into(local, &mut text);
         text.push('@');
         text.push_str(home.domain);
+        debug_assert!(std::ptr::eq(place, text.as_ptr()), "it moved, and left a copy");
         Self {
             delivery: 0..raw.len(),
             at: exact.start + at,

@@ -87,3 +87,25 @@ impl GuessLedger {
         self.0.heap_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::shard::Limit;
+
+    #[test]
+    fn a_day_later_wrong_codes_are_forgotten_with_their_memory() {
+        let list = vec![Limit { count: 20, window: Duration::from_secs(86_400) }];
+        let limits = Limits::from(&list);
+        let mut ledger = GuessLedger::default();
+        ledger.count(9, limits, Moment::default());
+        let full = ledger.heap_bytes();
+        assert!(full >= 9 * size_of::<Moment>());
+        ledger.prune(limits, Moment::from_millis(86_399_999));
+        assert_eq!(ledger.heap_bytes(), full);
+        ledger.prune(limits, Moment::from_millis(86_400_000));
+        assert!(ledger.heap_bytes() < full);
+    }
+}

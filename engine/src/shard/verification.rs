@@ -262,3 +262,40 @@ impl Extras {
         self.nonce.is_some() || self.purpose.is_some() || self.template > 0 || self.metadata.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(change: impl FnOnce(&mut Opening)) -> Verification {
+        let mut opening = Opening {
+            id: Digest128::default(),
+            address: Digest128::default(),
+            nonce: None,
+            owner: Owner { project: ProjectId(1), mode: Mode::Live },
+            expires: Moment::from_millis(1),
+            code_length: 6,
+            attempts: 5,
+            purpose: "login".into(),
+            form: MailForm::default(),
+            metadata: None,
+        };
+        change(&mut opening);
+        Verification::open(opening)
+    }
+
+    #[test]
+    fn memory_beside_a_verification_is_what_it_has_besides() {
+        let besides = size_of::<Extras>() + BLOCK_BYTES;
+        assert_eq!(opened(|_| ()).heap_bytes(), 0);
+        assert_eq!(opened(|opening| opening.nonce = Some(Digest128::default())).heap_bytes(), besides);
+        assert_eq!(opened(|opening| opening.form.template = 1).heap_bytes(), besides);
+        let long: Box<str> = "a purpose of 24 letters.".into();
+        assert_eq!(opened(|opening| opening.purpose = long).heap_bytes(), besides + 24 + BLOCK_BYTES);
+        let both = opened(|opening| {
+            opening.purpose = "x".repeat(30).into();
+            opening.metadata = Some("{}".into());
+        });
+        assert_eq!(both.heap_bytes(), besides + 30 + 2 + 2 * BLOCK_BYTES);
+    }
+}

@@ -242,6 +242,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_behind_the_longest_window_is_forgotten_with_its_memory() {
+        let list = vec![limit(9, 1), limit(9, 60)];
+        let mut log = WindowLog::default();
+        for n in 0..9 {
+            log.record((&list).into(), Moment::from_millis(n));
+        }
+        let full = log.heap_bytes();
+        assert!(full >= 9 * size_of::<Moment>());
+        assert!(!log.prune((&list).into(), Moment::from_millis(60_007)));
+        assert_eq!(log.len(), 1);
+        assert!(log.prune((&list).into(), Moment::from_millis(60_008)));
+        assert!(log.heap_bytes() < full);
+    }
+
+    #[test]
     fn what_is_taken_back_was_never_counted() {
         let list = vec![limit(1, 60)];
         let mut log = WindowLog::default();
