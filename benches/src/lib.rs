@@ -6,6 +6,7 @@
 
 pub mod cpu;
 pub mod frame;
+pub mod micro;
 pub mod process;
 pub mod redis;
 pub mod rulebook;
