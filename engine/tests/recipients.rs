@@ -416,6 +416,12 @@ fn an_operator_extends_the_table_and_wins() {
     let bad = ProviderTable::with_extra(&[family(&["ok.de"]), family(&["ok.de", "no domain"])]);
     assert_eq!(bad.err(), Some(ProviderFault::NotADomain(1, 1)));
     assert_eq!(ProviderTable::with_extra(&[family(&[])]).err(), Some(ProviderFault::NoDomain(0)));
+    let longest =
+        ["a".repeat(63).as_str(), &"b".repeat(63), &"c".repeat(63), &"d".repeat(58), "de"].join(".");
+    assert_eq!(longest.len(), 253);
+    assert!(ProviderTable::with_extra(&[family(&[&longest])]).is_ok());
+    let longer = ProviderTable::with_extra(&[family(&[&longest.replace(".de", ".com")])]);
+    assert_eq!(longer.err(), Some(ProviderFault::NotADomain(0, 0)));
 }
 
 #[test]
@@ -495,4 +501,16 @@ proptest! {
             prop_assert!(raw.get(fault.span).is_some());
         }
     }
+}
+
+#[test]
+fn faults_say_what_is_wrong_and_shapes_say_nothing_else() {
+    let fault = Recipient::parse("secretive", Realm::Public, &PROVIDERS).unwrap_err();
+    assert_eq!(fault.to_string(), "the address has no @ at octets 0..9");
+    assert_eq!(ProviderFault::NoDomain(2).to_string(), "provider 2 names no domain");
+    assert_eq!(ProviderFault::NotADomain(1, 3).to_string(), "domain 3 of provider 1 is no domain name");
+    let recipient = public("ada@mybrand.com").unwrap();
+    assert_eq!(format!("{recipient:?}"), "Recipient(redacted)");
+    let table = format!("{:?}", *PROVIDERS);
+    assert!(table.starts_with("ProviderTable(") && table.ends_with(" domains)"), "{table}");
 }

@@ -87,8 +87,7 @@ fn inspect(raw: &str) -> Result<Form, Kind> {
     for (index, octet) in raw.bytes().enumerate() {
         match octet {
             b'a'..=b'z' | b'0'..=b'9' | b'-' => {}
-            b'A'..=b'Z' if form == Form::Lower => form = Form::Mixed,
-            b'A'..=b'Z' => {}
+            b'A'..=b'Z' => form = Form::Mixed,
             b'.' => {
                 check_label(&raw.as_bytes()[label_start..index])?;
                 label_start = index + 1;

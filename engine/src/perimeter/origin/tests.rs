@@ -77,3 +77,9 @@ fn what_browsers_send_goes_the_short_way() {
         assert!(plain_host(text).is_some(), "{text}");
     }
 }
+
+#[test]
+fn a_fault_is_said_in_words() {
+    assert_eq!(Origin::parse(b"null").unwrap_err().to_string(), "the origin is null");
+    assert_eq!(OriginRule::parse("").unwrap_err().to_string(), "the rule is empty");
+}
