@@ -83,3 +83,14 @@ fn a_fault_is_said_in_words() {
     assert_eq!(Origin::parse(b"null").unwrap_err().to_string(), "the origin is null");
     assert_eq!(OriginRule::parse("").unwrap_err().to_string(), "the rule is empty");
 }
+
+#[test]
+fn an_extension_is_allowed_by_its_own_id_alone() {
+    let (own, other) = ("abcdefghijklmnopabcdefghijklmnop", "bbcdefghijklmnopabcdefghijklmnop");
+    let origin = format!("chrome-extension://{own}");
+    let origin = Origin::parse(origin.as_bytes()).unwrap();
+    for (id, allowed) in [(own, true), (other, false)] {
+        assert_eq!(OriginRule::parse(id).unwrap().allows(&origin), allowed);
+        assert_eq!(OriginRules::parse(&[id]).unwrap().allows(&origin), allowed);
+    }
+}
