@@ -94,3 +94,18 @@ fn an_extension_is_allowed_by_its_own_id_alone() {
         assert_eq!(OriginRules::parse(&[id]).unwrap().allows(&origin), allowed);
     }
 }
+
+#[test]
+fn a_union_allows_what_any_of_its_lists_does_and_only_nothing_is_empty() {
+    let list = |texts: &[&str]| OriginRules::parse(texts).unwrap();
+    let lists = [list(&["a.com"]), list(&["*.b.com"]), list(&["abcdefghijklmnopabcdefghijklmnop"])];
+    let all = OriginRules::union(lists.iter());
+    let origins = ["https://a.com", "https://x.b.com", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"];
+    for (nth, text) in origins.iter().enumerate() {
+        let origin = Origin::parse(text.as_bytes()).unwrap();
+        assert!(all.allows(&origin), "{text}");
+        assert_eq!(lists.each_ref().map(|list| list.allows(&origin)), [0, 1, 2].map(|at| at == nth));
+    }
+    assert!(lists.iter().all(|list| !list.is_empty()) && !all.is_empty());
+    assert!(OriginRules::union(std::iter::empty()).is_empty());
+}
