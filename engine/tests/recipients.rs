@@ -395,6 +395,8 @@ fn a_fault_points_at_the_octets_and_shows_none_of_them() {
     assert_eq!((fault.kind, fault.span.clone()), (Kind::Space, 3..4));
     let wide = Recipient::parse("é\u{200b}@b.com", Realm::Public, &PROVIDERS).unwrap_err();
     assert_eq!((wide.kind, wide.span), (Kind::Invisible, 2..5));
+    let second = Recipient::parse("a@b@secret.com", Realm::Public, &PROVIDERS).unwrap_err();
+    assert_eq!((second.kind, second.span), (Kind::SecondAtSign, 3..4));
     let domain = Recipient::parse("ada@secret", Realm::Public, &PROVIDERS).unwrap_err();
     assert_eq!(domain.span, 4..10);
     let recipient = public("ada@mybrand.com").unwrap();
