@@ -223,10 +223,11 @@ async fn denials_are_charged_to_who_shook_hands_wherever_their_packets_seem_to_c
     timeout(PATIENCE, closed).await.expect("his connection is closed, wherever it seems to be");
     asking.into_iter().for_each(|one| one.abort());
     let copies: Vec<_> = relay.copies.drain().collect();
-    for copy in copies.iter().cycle().take(1_000) {
-        victim.send_to(copy, h3).unwrap();
+    // In parts that a lane's socket has room for.
+    for _ in 0..10 {
+        copies.iter().cycle().take(100).for_each(|copy| assert!(victim.send_to(copy, h3).is_ok()));
+        assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
     }
-    assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
     // His whole window is left to him.
     let honest = Phone::connect_from(&server, VICTIM).await;
     let mistaken = honest.with_key("rk_live_ath_wrong");
