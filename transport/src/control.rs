@@ -21,10 +21,11 @@ use authepy_engine::perimeter::KeyBook;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{LocalSet, spawn_local};
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::desk::Shared;
-use crate::limits::{CONTROL_START, NUDGES_WAITING};
+use crate::limits::{CONTROL_START, NUDGES_WAITING, STORE_START};
 use crate::lookup::Miss;
 use crate::observe::Counters;
 use crate::published::Published;
@@ -121,7 +122,8 @@ impl Control {
     }
 
     async fn open(self) -> Result<SocketAddr, ControlFault> {
-        let store = Store::open(&self.store).await.map_err(ControlFault::Store)?;
+        let until = Instant::now() + STORE_START;
+        let store = patiently(until, async || Store::open(&self.store).await).await?;
         let registry = Registry::new(store.clone(), clock::now);
         let token = Published::new(None);
         let mut keeper = Keeper::new(
@@ -132,7 +134,7 @@ impl Control {
             token.clone(),
             self.health.clone(),
         );
-        keeper.refresh().await.map_err(ControlFault::Store)?;
+        patiently(until, async || keeper.refresh().await).await?;
         let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
         // Without these, revoked keys would go on working: should one end, the process does.
         let readiness = self.shared.readiness.clone();
@@ -154,6 +156,19 @@ impl Control {
         };
         let machine = |fault: io::Error| ControlFault::Machine("admin.listen", fault.kind());
         admin::start(self.listen, api).await.map_err(machine)
+    }
+}
+
+/// Asks a store that says nothing again, until then.
+async fn patiently<T>(
+    until: Instant,
+    mut ask: impl AsyncFnMut() -> Result<T, StoreFault>,
+) -> Result<T, ControlFault> {
+    loop {
+        match ask().await {
+            Err(StoreFault::Silent) if Instant::now() < until => {}
+            answer => return answer.map_err(ControlFault::Store),
+        }
     }
 }
 

@@ -172,7 +172,11 @@ pub const SKIPPED_LISTED: usize = 1_000;
 pub const ADMIN_IDLE: Duration = Duration::from_secs(300);
 /// Longest an admin request may take to arrive, and an answer to be made.
 pub const ADMIN_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a start waits for the control plane: the store's patience, its migrations, the listener.
+/// How long a start goes on asking a store that says nothing: one that comes up with this process, or a
+/// machine that stood still for a moment, costs no start. (One that refuses ends it at once.)
+pub const STORE_START: Duration = Duration::from_secs(10);
+/// How long a start waits for the control plane: [`STORE_START`], the last question's patience, the
+/// listener.
 pub const CONTROL_START: Duration = Duration::from_secs(15);
 
 /// Requests of secret keys that wait for their turn on one lane: about 100 ms of work at 25 µs each. A

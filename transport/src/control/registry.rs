@@ -54,6 +54,7 @@ impl From<StoreFault> for RegistryFault {
         match fault {
             StoreFault::Taken => Self::Taken,
             StoreFault::Down(doing) => Self::Store(doing),
+            StoreFault::Silent => Self::Store("it does not answer"),
         }
     }
 }

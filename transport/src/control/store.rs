@@ -87,8 +87,10 @@ impl fmt::Debug for StoreUrl {
 /// Why the store did not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreFault {
-    /// It does not answer, or not in time. What it was doing, in a word.
+    /// It does not do what it should. What it was doing, in a word.
     Down(&'static str),
+    /// Nothing was heard of it in time.
+    Silent,
     /// Something of that name is there already.
     Taken,
 }
@@ -97,6 +99,7 @@ impl fmt::Display for StoreFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down(doing) => write!(f, "the store can't be used: {doing}"),
+            Self::Silent => f.write_str("the store can't be used: it does not answer"),
             Self::Taken => f.write_str("the store has one of that name already"),
         }
     }
@@ -109,7 +112,7 @@ impl From<sqlx::Error> for StoreFault {
         match fault {
             sqlx::Error::Database(fault) if fault.is_unique_violation() => Self::Taken,
             sqlx::Error::Database(_) => Self::Down("a statement failed"),
-            sqlx::Error::PoolTimedOut => Self::Down("no connection within the time allowed"),
+            sqlx::Error::PoolTimedOut => Self::Silent,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Down("unreadable rows"),
             _ => Self::Down("the connection failed"),
         }
@@ -210,12 +213,11 @@ pub(super) async fn within<T, E: From<StoreFault>>(
     asked: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let patience = STORE_PATIENCE + Duration::from_millis(500);
-    let silence = StoreFault::Down("it does not answer");
     let asked = AssertUnwindSafe(asked).catch_unwind();
     match tokio::time::timeout(patience, asked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_panic)) => Err(StoreFault::Down("it can't be understood").into()),
-        Err(_) => Err(silence.into()),
+        Err(_) => Err(StoreFault::Silent.into()),
     }
 }
 

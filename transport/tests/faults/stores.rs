@@ -16,7 +16,7 @@ use super::common::operator::{admin, new_key};
 use super::common::phone::Phone;
 use super::common::postgres::Postgres;
 use super::common::serve::{Served, Site};
-use super::common::{DevServer, PATIENCE};
+use super::common::{DevServer, PATIENCE, binary};
 
 /// A PostgreSQL as its client sees it: what it says passes through here.
 struct Between {
@@ -35,6 +35,8 @@ enum Mood {
     Garbage,
     /// Connections are closed, and new ones at once.
     Gone,
+    /// Nothing is passed on.
+    Silent,
 }
 
 impl Between {
@@ -87,6 +89,7 @@ fn pass_on(mut server: TcpStream, mut client: &TcpStream, mood: &AtomicU8) -> st
             _ if present == Mood::ShortRows as u8 && head[0] == b'D' => vec![b'D', 0, 0, 0, 6, 0, 0],
             _ if present == Mood::Garbage as u8 => message.iter().map(|byte| byte ^ 0x5a).collect(),
             _ if present == Mood::Gone as u8 => return Ok(()),
+            _ if present == Mood::Silent as u8 => continue,
             _ => message,
         };
         client.write_all(&said)?;
@@ -145,6 +148,33 @@ async fn lied_to(server: &Served, postgres: &Postgres, mood: Mood) {
     let heard = phone.get("/v1/verifications/vrf_x").await;
     assert_eq!(heard.code(), (503, "not-ready"), "{mood:?}");
     assert_eq!(server.readiness(), Some(200), "{mood:?}: who is known is served");
+}
+
+#[tokio::test]
+async fn a_store_that_comes_up_late_costs_no_start_and_one_that_never_does_is_named() {
+    let postgres = Postgres::start();
+    let between = Between::start(&postgres);
+    between.becomes(Mood::Silent);
+    let folder = TempDir::new().unwrap();
+    let site = Site::new(&between.url(), &Site::outbox(&folder));
+    let mood = between.mood.clone();
+    let late = std::thread::spawn(move || {
+        // Longer than any one question waits.
+        std::thread::sleep(Duration::from_millis(3500));
+        mood.store(Mood::Honest as u8, Ordering::SeqCst);
+    });
+    let server = site.serve();
+    assert_eq!(server.readiness(), Some(200));
+    late.join().unwrap();
+    drop(server);
+
+    between.becomes(Mood::Silent);
+    let site = Site::new(&between.url(), &Site::outbox(&folder));
+    let serve = ["serve", "--config", &site.path("authepy.toml")];
+    let refused = Command::new(binary()).args(serve).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(69), "{said}");
+    assert!(said.contains("store.url: the store can't be used: it does not answer"), "{said}");
 }
 
 /// A disk of one mebibyte; unmounted with the test.
