@@ -7,6 +7,7 @@
 //! Instructions are the exception: they depend on no neighbour's load, so [`micro`]'s questions are also counted,
 //! and held to the counts of yesterday ([`counts`]).
 
+pub mod client;
 pub mod counts;
 pub mod cpu;
 pub mod frame;

@@ -34,6 +34,15 @@ fn growth_is_the_ratio_of_a_large_table_and_a_small_one() {
 }
 
 #[test]
+fn growth_of_a_request_is_the_ratio_of_two_servers() {
+    let authepy = Path::new(env!("CARGO_BIN_EXE_request_growth")).with_file_name("authepy");
+    assert!(authepy.is_file(), "{} is missing: build the workspace", authepy.display());
+    let size = ["--few", "500", "--many", "3000", "--rounds", "2", "--window", "0.3"];
+    let options = [&size[..], &["--server", authepy.to_str().unwrap()]].concat();
+    assert_positive(&said(env!("CARGO_BIN_EXE_request_growth"), &options), &["growth"]);
+}
+
+#[test]
 fn redis_keeps_the_rules_beside_the_engine() {
     let options = ["--live", "500", "--pairs", "2000", "--rounds", "2", "--window", "0.2"];
     let figures = said(env!("CARGO_BIN_EXE_pair_vs_redis"), &options);

@@ -81,6 +81,8 @@ fn ask(authepy: &Path, quick: bool) -> Result<Said, String> {
     let connections = if quick { 300 } else { 2_000 };
     // Ten times as many take Redis a quarter of a minute to fill in, and cost it more for each pair.
     let live = if quick { "100000" } else { "1000000" };
+    // Ten million take some minutes to fill in.
+    let many = if quick { "1000000" } else { "10000000" };
     let phases = if quick { ["1", "2"] } else { ["5", "4"] };
     Ok(Said {
         one_lane: pair("1", "8x8,64x1,16x16", &["--sign-ins", "--hyper"])?,
@@ -89,7 +91,7 @@ fn ask(authepy: &Path, quick: bool) -> Result<Said, String> {
         idle_kib: idle::kib_per_connection(authepy, connections)?,
         pairs: bench(authepy, "engine_pairs", &["--rounds", rounds])?,
         redis: bench(authepy, "pair_vs_redis", &[&["--live", live], &windows[..]].concat())?,
-        growth: bench(authepy, "engine_growth", &["--rounds", rounds])?,
+        growth: served(authepy, "request_growth", &[&["--many", many], &windows[..]].concat())?,
         overload: served(authepy, "overload", &["--rounds", phases[0], "--window", phases[1]])?,
     })
 }

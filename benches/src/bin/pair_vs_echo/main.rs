@@ -14,7 +14,6 @@
 //! runs where the server can't skip it), TCP, several shards, a server under foreign load.
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
-mod client;
 mod echo;
 mod figure;
 mod hello;
@@ -23,11 +22,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use authepy_benches::client::{Client, Work};
 use authepy_benches::process::{Authepy, Yardstick};
 use authepy_benches::{cpu, spread};
 use clap::{Args, Parser, Subcommand};
 
-use client::{Client, Work};
 use figure::{Round, Sample};
 
 const SERVER_CORE: usize = 0;

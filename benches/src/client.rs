@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use authepy_benches::process::Ready;
-use authepy_benches::wire::{exchange, member, start_http3};
-use authepy_benches::{cpu, frame, yardstick};
+use authepy_engine::testing::Seeded;
 use quinn::Connection;
 use tokio::task::JoinSet;
+
+use crate::process::Ready;
+use crate::wire::{exchange, member, start_http3};
+use crate::{cpu, frame, yardstick};
 
 mod sign_in;
 
@@ -17,14 +19,33 @@ const ECHO: [u8; 150] = [b'x'; 150];
 
 /// What a window's requests are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Work {
+pub enum Work {
+    /// 150 bytes there and back.
     Echo,
+    /// A fresh inbox each.
     Issue,
+    /// Of the newest id.
     Check,
+    /// Of any id, by lot.
+    CheckAnyone,
+    /// An issue and the check of somebody: as many wait afterwards as before. Counts as two.
+    Turnover,
+}
+
+impl Work {
+    fn steps(self) -> &'static [Self] {
+        match self {
+            Self::Echo => &[Self::Echo],
+            Self::Issue => &[Self::Issue],
+            Self::Check => &[Self::Check],
+            Self::CheckAnyone => &[Self::CheckAnyone],
+            Self::Turnover => &[Self::Issue, Self::CheckAnyone],
+        }
+    }
 }
 
 /// C connections to one server, S requests at a time on each.
-pub(crate) struct Client {
+pub struct Client {
     // Dropping it would close the socket.
     endpoint: quinn::Endpoint,
     address: SocketAddr,
@@ -39,13 +60,18 @@ struct Supply {
     key: String,
     /// Of the next recipient; every inbox is a fresh one.
     next: Cell<u64>,
-    /// Issued in the last issue window, checked in the next check window.
+    /// Issued and not yet checked.
     ids: RefCell<Vec<Vec<u8>>>,
+    /// Who is checked next, where anybody may be.
+    lot: RefCell<Seeded>,
 }
 
 impl Client {
     /// Connects; with a key the server is one that speaks HTTP/3.
-    pub(crate) async fn connect(
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub async fn connect(
         ready: &Ready,
         key: Option<&str>,
         connections: usize,
@@ -67,12 +93,16 @@ impl Client {
             // A number of its own for each client, so that no grid meets another's inboxes.
             next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
             ids: RefCell::default(),
+            lot: RefCell::new(Seeded::new(1)),
         };
         Ok(Self { endpoint, address: ready.h3, connections: open, streams, supply: Rc::new(supply) })
     }
 
     /// Waits until the server knows the key.
-    pub(crate) async fn admitted(&self, patience: Duration) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// It never did.
+    pub async fn admitted(&self, patience: Duration) -> Result<(), String> {
         let end = cpu::now() + patience;
         loop {
             match self.window(Work::Issue, Duration::from_millis(1)).await {
@@ -84,12 +114,31 @@ impl Client {
         }
     }
 
-    /// Works for `length`, or until nothing is left to check; returns the requests answered rightly, and fails
-    /// on the first that was not. Nothing is under way when it returns.
-    pub(crate) async fn window(&self, work: Work, length: Duration) -> Result<u64, String> {
+    /// Issues until so many wait.
+    ///
+    /// # Errors
+    /// As of [`Client::window`].
+    pub async fn fill(&self, many: usize) -> Result<(), String> {
+        while self.supply.ids.borrow().len() < many {
+            self.work(Work::Issue, Duration::from_millis(100)).await?;
+        }
+        self.supply.ids.borrow_mut().truncate(many);
+        Ok(())
+    }
+
+    /// Works for `length`, or until nothing is left to check; returns the requests answered rightly. Nothing is
+    /// under way when it returns. Whoever an earlier window of issues left unchecked is forgotten by the next.
+    ///
+    /// # Errors
+    /// The first request that was not.
+    pub async fn window(&self, work: Work, length: Duration) -> Result<u64, String> {
         if work == Work::Issue {
             self.supply.ids.borrow_mut().clear();
         }
+        self.work(work, length).await
+    }
+
+    async fn work(&self, work: Work, length: Duration) -> Result<u64, String> {
         let end = cpu::now() + length;
         let mut workers = JoinSet::new();
         for connection in &self.connections {
@@ -108,10 +157,13 @@ impl Client {
 async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Instant) -> Result<u64, String> {
     let mut done = 0;
     while cpu::now() < end {
-        let Some(request) = supply.request(work) else { break };
-        let answer = exchange(&connection, &request).await.map_err(|error| format!("{work:?}: {error}"))?;
-        supply.judge(work, &answer)?;
-        done += 1;
+        for &step in work.steps() {
+            let Some(request) = supply.request(step) else { return Ok(done) };
+            let answer =
+                exchange(&connection, &request).await.map_err(|error| format!("{step:?}: {error}"))?;
+            supply.judge(step, &answer)?;
+            done += 1;
+        }
     }
     Ok(done)
 }
@@ -122,17 +174,27 @@ impl Supply {
         let post = |path: &[&[u8]], body: &[&[u8]]| frame::post(&self.authority, path, &self.key, body);
         match work {
             Work::Echo => Some(ECHO.to_vec()),
+            Work::Turnover => None,
             Work::Issue => {
                 let recipient = format!("bench{:015}@example.com", self.next.replace(self.next.get() + 1));
                 let body: [&[u8]; 3] =
                     [br#"{"recipient":""#, recipient.as_bytes(), br#"","purpose":"login"}"#];
                 Some(post(&[b"/v1/verifications"], &body))
             }
-            Work::Check => {
-                let id = self.ids.borrow_mut().pop()?;
+            Work::Check | Work::CheckAnyone => {
+                let id = self.draw(work)?;
                 Some(post(&[b"/v1/verifications/", &id, b"/check"], &[br#"{"code":"000000"}"#]))
             }
         }
+    }
+
+    fn draw(&self, work: Work) -> Option<Vec<u8>> {
+        let mut ids = self.ids.borrow_mut();
+        if work == Work::Check || ids.is_empty() {
+            return ids.pop();
+        }
+        let at = self.lot.borrow_mut().below(ids.len() as u64) as usize;
+        Some(ids.swap_remove(at))
     }
 
     /// Errors never count as work.
@@ -141,7 +203,8 @@ impl Supply {
             Work::Echo if answer.len() == ECHO.len() => return Ok(()),
             Work::Echo => return Err(format!("echo of {} bytes", answer.len())),
             Work::Issue => 202,
-            Work::Check => 200,
+            Work::Check | Work::CheckAnyone => 200,
+            Work::Turnover => return Err("judged step by step".into()),
         };
         let (status, body) = frame::answer(answer).ok_or_else(|| format!("{work:?}: not an answer"))?;
         let shown = || String::from_utf8_lossy(body).into_owned();
@@ -176,8 +239,8 @@ mod tests {
 
     #[test]
     fn only_right_answers_count_as_work() {
-        let (key, ids) = (String::new(), RefCell::default());
-        let supply = Supply { authority: String::new(), key, next: Cell::new(0), ids };
+        let (key, ids, lot) = (String::new(), RefCell::default(), RefCell::new(Seeded::new(1)));
+        let supply = Supply { authority: String::new(), key, next: Cell::new(0), ids, lot };
         assert_eq!(supply.judge(Work::Issue, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
         assert_eq!(*supply.ids.borrow(), [b"vrf_1"]);
         assert_eq!(supply.judge(Work::Check, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use authepy_benches::cpu;
 use tokio::task::JoinSet;
+
+use crate::cpu;
 
 use super::{Client, Supply, Work, exchange, start_http3};
 
@@ -12,8 +13,11 @@ use super::{Client, Supply, Work, exchange, start_http3};
 const AT_ONCE: usize = 8;
 
 impl Client {
-    /// Visits for `length`; returns how many, and fails on the first that went wrong.
-    pub(crate) async fn visits(&self, length: Duration) -> Result<u64, String> {
+    /// Visits for `length`; returns how many.
+    ///
+    /// # Errors
+    /// The first that went wrong.
+    pub async fn visits(&self, length: Duration) -> Result<u64, String> {
         let end = cpu::now() + length;
         let mut visitors = JoinSet::new();
         for _ in 0..AT_ONCE {
