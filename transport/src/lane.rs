@@ -19,7 +19,7 @@ use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
 use crate::socket::{BanDrop, KernelDrop, LaneConnectionIds};
-use crate::tcp;
+use crate::{tcp, wiping};
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
@@ -54,6 +54,7 @@ pub fn start(
     started: flume::Sender<io::Result<()>>,
 ) -> LaneThread {
     seat.start(move |lane| async move {
+        wiping::keep_blocks();
         if let Some(core) = doors.core {
             pin(core);
         }
