@@ -104,7 +104,7 @@ impl VerificationId {
     /// The first half of the SHA-256 of the text. Without a key, so that whoever holds the id can tell
     /// which verification an event is about; the 128 secret bits are what nobody can search.
     pub fn digest(&self) -> Digest128 {
-        let hash = Sha256::digest(self.text().as_str().as_bytes());
+        let hash = Sha256::digest(self.text().0);
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash[..16]);
         Digest128(digest)
@@ -155,7 +155,7 @@ pub fn base62(digest: &Digest128) -> String {
     let (high, low) = digest.0.split_at(8);
     digits(be_u64(high), &mut out[..HALF_DIGITS]);
     digits(be_u64(low), &mut out[HALF_DIGITS..]);
-    out.iter().map(|&b| char::from(b)).collect()
+    std::str::from_utf8(&out).unwrap_or_default().to_owned()
 }
 
 fn mask(hash: &[u8; 32]) -> u16 {

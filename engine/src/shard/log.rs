@@ -84,7 +84,14 @@ impl<E: Stamped> Log<E> {
 
     /// Forgets events that are at least `span` old.
     pub(super) fn drop_before(&mut self, span: Duration, now: Moment) {
-        self.drop_oldest(self.len() - self.count_within(span, now));
+        if !self.is_empty() {
+            self.drop_oldest(self.len() - self.count_within(span, now));
+        }
+    }
+
+    /// Whether nothing is remembered, as by most logs at most times.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// How many events are less than `span` old.

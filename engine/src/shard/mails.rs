@@ -44,7 +44,6 @@ impl MailLog {
 
     fn wait_for_share(&self, by: PeerDigest, settings: &Settings, now: Moment) -> Option<Duration> {
         let limits = Limits::from(&settings.recipient_peer_issue);
-        let room = Limit { count: room(settings), window: limits.longest() };
         let share = limits.iter().filter_map(|limit| {
             let mut own = self.0.iter_back().filter(|mail| mail.by == Some(by));
             match limit.count {
@@ -52,7 +51,10 @@ impl MailLog {
                 count => limit.wait_after(own.nth(count as usize - 1)?.at, now),
             }
         });
-        let full = (!settings.recipient_peer_issue.is_empty()).then(|| room.wait(&self.0, now)).flatten();
+        // An empty log is full only where no mail is allowed, which the share says as well.
+        let may_be_full = !settings.recipient_peer_issue.is_empty() && !self.0.is_empty();
+        let room = || Limit { count: room(settings), window: limits.longest() };
+        let full = may_be_full.then(|| room().wait(&self.0, now)).flatten();
         share.max().max(full)
     }
 
@@ -63,7 +65,7 @@ impl MailLog {
             return;
         }
         self.0.drop_before(longest, now);
-        if self.0.len() >= room(settings) as usize {
+        if !self.0.is_empty() && self.0.len() >= room(settings) as usize {
             let unseen = self.0.len().saturating_sub(Limits::from(&settings.recipient_issue).deepest());
             if !self.0.remove_oldest(unseen, |mail| mail.by.is_none()) {
                 self.0.drop_oldest(1);

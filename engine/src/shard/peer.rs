@@ -112,8 +112,11 @@ impl PeerRecord {
         let rule = &settings.bans.strikes;
         let mut end = None;
         for (activity, mode) in EVERY_POLICY {
-            let limits = Limits::from(settings.peer.of(activity)).times(factor);
             let log = &mut self.logs[policy(activity, mode)];
+            if log.is_empty() {
+                continue;
+            }
+            let limits = Limits::from(settings.peer.of(activity)).times(factor);
             log.prune(limits, now);
             end = end.max(log.empty_at(limits));
         }

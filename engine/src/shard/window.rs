@@ -110,8 +110,15 @@ impl WindowLog {
 
     /// Forgets what lies behind the longest window. True if nothing is left.
     pub(super) fn prune(&mut self, limits: Limits<'_>, now: Moment) -> bool {
-        self.0.drop_before(limits.longest(), now);
-        self.0.len() == 0
+        if !self.0.is_empty() {
+            self.0.drop_before(limits.longest(), now);
+        }
+        self.0.is_empty()
+    }
+
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// When the latest event will have left the longest window.
