@@ -267,8 +267,6 @@ struct VerdictBody<'a> {
     attempts_remaining: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<&'a str>,
 }
 
 const BLANK: VerdictBody<'static> = VerdictBody {
@@ -278,15 +276,20 @@ const BLANK: VerdictBody<'static> = VerdictBody {
     reason: None,
     attempts_remaining: None,
     verified_at: None,
-    receipt: None,
 };
 
 /// The code was right.
 pub(crate) fn approved(id: &str, unix_ms: u64, receipt: &str) -> Vec<u8> {
     let verified_at = Some(Timestamp::of(unix_ms));
-    let body =
-        VerdictBody { id, status: "approved", valid: true, verified_at, receipt: Some(receipt), ..BLANK };
-    json(&body, USUAL_BODY_BYTES + receipt.len())
+    let body = VerdictBody { id, status: "approved", valid: true, verified_at, ..BLANK };
+    let mut out = json(&body, USUAL_BODY_BYTES + receipt.len());
+    // The last member, by hand: looking through 400 characters of base64 for any that JSON would have escaped
+    // takes as long as writing all the rest.
+    out.pop();
+    for part in [",\"receipt\":\"", receipt, "\"}"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out
 }
 
 /// The code was wrong and tries are left.

@@ -132,7 +132,7 @@ pub(super) fn verdict_reply(
     let text = id.text();
     Ok(Reply::ok(match first {
         First::Approved(approved) => {
-            let receipt = receipt(desk, request, id, approved, body);
+            let receipt = receipt(desk, request, (id, text.as_str()), approved, body);
             wire::approved(text.as_str(), approved.unix_ms, &receipt)
         }
         First::Incorrect { attempts_remaining } => wire::incorrect(text.as_str(), *attempts_remaining),
@@ -143,7 +143,7 @@ pub(super) fn verdict_reply(
 fn receipt(
     desk: &Desk,
     request: &Request<'_>,
-    id: &VerificationId,
+    (id, text): (&VerificationId, &str),
     approved: &Approved,
     body: &CheckBody<'_>,
 ) -> String {
@@ -152,7 +152,7 @@ fn receipt(
     key.sign(&Claims {
         issuer: key.issuer(),
         audience: &request.admitted.key().project_name,
-        subject: id.text().as_str(),
+        subject: text,
         purpose: &approved.purpose,
         nonce: body.nonce.as_ref().map(|text| &*text.0),
         email: body.recipient.as_ref().map(|text| &*text.0),
