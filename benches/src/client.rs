@@ -15,13 +15,15 @@ use crate::{cpu, frame, yardstick};
 mod sign_in;
 
 /// About what an issue request and its answer carry.
-const ECHO: [u8; 150] = [b'x'; 150];
+pub const ECHO: [u8; 150] = [b'x'; 150];
 
 /// What a window's requests are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Work {
     /// 150 bytes there and back.
     Echo,
+    /// A POST of 150 bytes to a peer that says hello to anything.
+    Hello,
     /// A fresh inbox each.
     Issue,
     /// Of the newest id.
@@ -36,6 +38,7 @@ impl Work {
     fn steps(self) -> &'static [Self] {
         match self {
             Self::Echo => &[Self::Echo],
+            Self::Hello => &[Self::Hello],
             Self::Issue => &[Self::Issue],
             Self::Check => &[Self::Check],
             Self::CheckAnyone => &[Self::CheckAnyone],
@@ -175,6 +178,7 @@ impl Supply {
         match work {
             Work::Echo => Some(ECHO.to_vec()),
             Work::Turnover => None,
+            Work::Hello => Some(post(&[b"/v1/hello"], &[&ECHO])),
             Work::Issue => {
                 let recipient = format!("bench{:015}@example.com", self.next.replace(self.next.get() + 1));
                 let body: [&[u8]; 3] =
@@ -203,7 +207,7 @@ impl Supply {
             Work::Echo if answer.len() == ECHO.len() => return Ok(()),
             Work::Echo => return Err(format!("echo of {} bytes", answer.len())),
             Work::Issue => 202,
-            Work::Check | Work::CheckAnyone => 200,
+            Work::Hello | Work::Check | Work::CheckAnyone => 200,
             Work::Turnover => return Err("judged step by step".into()),
         };
         let (status, body) = frame::answer(answer).ok_or_else(|| format!("{work:?}: not an answer"))?;
@@ -215,6 +219,7 @@ impl Supply {
                 self.ids.borrow_mut().push(id.to_vec());
                 Ok(())
             }
+            Work::Hello if body.len() == ECHO.len() => Ok(()),
             // 200 is also the status of a wrong code.
             _ if member(body, br#""status":""#) != Some(b"approved") => {
                 Err(format!("not approved: {}", shown()))

@@ -70,10 +70,10 @@ pub(crate) fn rows(connections: usize, streams: usize, rounds: &[Round]) -> Stri
     out
 }
 
-/// The same rows where the HTTP/2 peer stands in the echo's place.
-pub(crate) fn beside_hello(rounds: &[Round]) -> String {
+/// The same rows where this peer's hello stands in the echo's place.
+pub(crate) fn beside_hello(peer: &str, rounds: &[Round]) -> String {
     rows(16, 16, rounds)
-        .replace("| echo |", "| hyper HTTP/2 hello |")
+        .replace("| echo |", &format!("| {peer} hello |"))
         .replace("| 16×16 |", "| 16×16, × hello |")
 }
 

@@ -16,6 +16,7 @@
 
 mod echo;
 mod figure;
+mod h3_hello;
 mod hello;
 
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ enum Hidden {
     /// The HTTP/2 peer's
     #[command(hide = true)]
     HelloServer,
+    /// The peer's that is made of the h3 crate
+    #[command(hide = true)]
+    H3HelloServer,
 }
 
 #[derive(Args)]
@@ -76,9 +80,9 @@ struct Bench {
     /// Whole sign-ins, too: a new connection, issue, check and close, beside a new connection and one echo
     #[arg(long)]
     sign_ins: bool,
-    /// hyper's HTTP/2 over rustls as well, saying hello at 16x16
+    /// hyper's HTTP/2 over rustls as well, and the h3 crate on quinn, saying hello at 16x16
     #[arg(long)]
-    hyper: bool,
+    hellos: bool,
     /// One JSON object, by grid, as the last line
     #[arg(long)]
     json: bool,
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Some(Hidden::EchoServer) => echo::serve(),
         Some(Hidden::HelloServer) => hello::serve(),
+        Some(Hidden::H3HelloServer) => h3_hello::serve(),
         None => bench(&cli.bench),
     };
     outcome.map_or_else(
@@ -117,7 +122,10 @@ fn bench(bench: &Bench) -> Result<(), String> {
     let echo = Yardstick::start("echo-server")?;
     let beside = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name("authepy");
     let server = bench.server.as_ref().unwrap_or(&beside);
-    let peer = if bench.hyper { Some(Yardstick::start("hello-server")?) } else { None };
+    let peers = match bench.hellos {
+        true => Some([Yardstick::start("hello-server")?, Yardstick::start("h3-hello-server")?]),
+        false => None,
+    };
     let authepy = if bench.echo_only { None } else { Some(Authepy::start(server, &bench.set)?) };
     cpu::pin(CLIENT_CORE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -142,11 +150,18 @@ fn bench(bench: &Bench) -> Result<(), String> {
         print!("{}", figure::visits(&rounds));
         all.insert("sign_in".to_owned(), figure::json_of_visits(&rounds));
     }
-    if let (Some(peer), Some(authepy)) = (&peer, &authepy) {
-        let rounds =
-            runtime.block_on(tokio::task::LocalSet::new().run_until(hello_rounds(bench, peer, authepy)))?;
-        print!("{}", figure::beside_hello(&rounds));
-        all.insert("hyper_h2_16x16".to_owned(), figure::json(&rounds));
+    if let (Some([hyper, h3]), Some(authepy)) = (&peers, &authepy) {
+        let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+            let greeter = Greeter::Hyper(hello::Caller::connect(&hyper.ready, 16, 16).await?);
+            let beside_hyper = hello_rounds(bench, (hyper, &greeter), authepy).await?;
+            // The key is for nobody; it makes the request as long as ours.
+            let greeter = Greeter::H3(Client::connect(&h3.ready, Some(&authepy.key), 16, 16).await?);
+            Ok::<_, String>((beside_hyper, hello_rounds(bench, (h3, &greeter), authepy).await?))
+        }))?;
+        print!("{}", figure::beside_hello("hyper HTTP/2", &rounds.0));
+        print!("{}", figure::beside_hello("h3 crate", &rounds.1));
+        all.insert("hyper_h2_16x16".to_owned(), figure::json(&rounds.0));
+        all.insert("h3_crate_16x16".to_owned(), figure::json(&rounds.1));
     }
     if bench.json {
         println!("{}", serde_json::Value::Object(all));
@@ -181,9 +196,27 @@ async fn pair_rounds(
     Ok(rounds)
 }
 
-/// The HTTP/2 peer in the echo's place.
-async fn hello_rounds(bench: &Bench, peer: &Yardstick, authepy: &Authepy) -> Result<Vec<Round>, String> {
-    let caller = hello::Caller::connect(&peer.ready, 16, 16).await?;
+/// Who asks a peer to say hello.
+enum Greeter {
+    Hyper(hello::Caller),
+    H3(Client),
+}
+
+impl Greeter {
+    async fn window(&self, length: Duration) -> Result<u64, String> {
+        match self {
+            Self::Hyper(caller) => caller.window(length).await,
+            Self::H3(client) => client.window(Work::Hello, length).await,
+        }
+    }
+}
+
+/// A peer that says hello in the echo's place.
+async fn hello_rounds(
+    bench: &Bench,
+    (peer, caller): (&Yardstick, &Greeter),
+    authepy: &Authepy,
+) -> Result<Vec<Round>, String> {
     let client = Client::connect(&authepy.ready, Some(&authepy.key), 16, 16).await?;
     client.admitted(KEY_PATIENCE).await?;
     caller.window(Duration::from_millis(500)).await?;
