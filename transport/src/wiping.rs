@@ -126,7 +126,7 @@ mod tests {
             let kept: Vec<*mut u8> =
                 std::iter::from_fn(|| shelf::take(Class::of(of(3_000)).unwrap())).take(1_000).collect();
             assert!(kept.iter().all(|block| made.contains(&block.addr())));
-            assert_eq!(kept.len(), (256 << 10) / 3_080);
+            assert_eq!(kept.len(), crate::limits::KEPT_COARSE_BYTES / 3_080);
             kept.into_iter().for_each(|block| free(block, of(3_000)));
         })
         .join()

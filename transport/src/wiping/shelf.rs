@@ -16,6 +16,8 @@ use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::null_mut;
 
+use crate::limits::{KEPT_COARSE_BYTES, KEPT_FINE_BYTES};
+
 /// glibc's smallest block, and the step to the next.
 const SMALLEST: usize = 24;
 const FINE_STEP: usize = 16;
@@ -27,10 +29,6 @@ const COARSE: usize = 12;
 const TOP: usize = FINE_TOP + COARSE * COARSE_STEP;
 /// What glibc aligns to; a block whose alignment is stricter is never kept.
 const ALIGNMENT: usize = 16;
-/// Bytes a lane keeps of each fine class: a wave of a hundred answers. 4 MiB, were every class used.
-const FINE_BYTES: usize = 64 << 10;
-/// Bytes it keeps of each coarse class: the tasks of some eighty requests. 3 MiB, were every class used.
-const COARSE_BYTES: usize = 256 << 10;
 
 /// Blocks of about the same size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Class {
 
     /// How many a lane keeps.
     const fn most(self) -> usize {
-        let bytes = if self.0 < FINE { FINE_BYTES } else { COARSE_BYTES };
+        let bytes = if self.0 < FINE { KEPT_FINE_BYTES } else { KEPT_COARSE_BYTES };
         bytes / self.layout().size()
     }
 }
