@@ -50,14 +50,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Hidden {
     /// The yardstick's own process
-    #[command(hide = true)]
-    EchoServer,
+    #[command(hide = true, name = "echo-server")]
+    Echo,
     /// The HTTP/2 peer's
-    #[command(hide = true)]
-    HelloServer,
+    #[command(hide = true, name = "hello-server")]
+    Hyper,
     /// The peer's that is made of the h3 crate
-    #[command(hide = true)]
-    H3HelloServer,
+    #[command(hide = true, name = "h3-hello-server")]
+    H3,
 }
 
 #[derive(Args)]
@@ -102,9 +102,9 @@ fn main() -> ExitCode {
     // Two TLS providers in one tree can make rustls panic at run time; naming one first settles it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = match cli.command {
-        Some(Hidden::EchoServer) => echo::serve(),
-        Some(Hidden::HelloServer) => hello::serve(),
-        Some(Hidden::H3HelloServer) => h3_hello::serve(),
+        Some(Hidden::Echo) => echo::serve(),
+        Some(Hidden::Hyper) => hello::serve(),
+        Some(Hidden::H3) => h3_hello::serve(),
         None => bench(&cli.bench),
     };
     outcome.map_or_else(
