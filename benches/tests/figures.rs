@@ -43,6 +43,18 @@ fn growth_of_a_request_is_the_ratio_of_two_servers() {
 }
 
 #[test]
+fn peers_say_hello_beside_the_server() {
+    let authepy = Path::new(env!("CARGO_BIN_EXE_pair_vs_echo")).with_file_name("authepy");
+    assert!(authepy.is_file(), "{} is missing: build the workspace", authepy.display());
+    let size = ["--rounds", "2", "--window", "0.2", "--grid", "2x2", "--hellos"];
+    let options = [&size[..], &["--server", authepy.to_str().unwrap()]].concat();
+    let figures = said(env!("CARGO_BIN_EXE_pair_vs_echo"), &options);
+    for peer in ["hyper_h2_16x16", "h3_crate_16x16"] {
+        assert_positive(&figures[peer], &["echo_us", "pair_us", "ratio"]);
+    }
+}
+
+#[test]
 fn redis_keeps_the_rules_beside_the_engine() {
     let options = ["--live", "500", "--pairs", "2000", "--rounds", "2", "--window", "0.2"];
     let figures = said(env!("CARGO_BIN_EXE_pair_vs_redis"), &options);
