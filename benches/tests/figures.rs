@@ -66,7 +66,7 @@ fn an_overload_is_offered_and_its_goodput_told() {
     let authepy = Path::new(env!("CARGO_BIN_EXE_overload")).with_file_name("authepy");
     assert!(authepy.is_file(), "{} is missing: build the workspace", authepy.display());
     // On a whole core: nobody may have the right to slow one down here.
-    let size = ["--share", "1", "--phones", "8", "--rounds", "1", "--window", "0.5", "--times", "2"];
+    let size = ["--share", "1", "--phones", "8", "--rounds", "1", "--window", "2", "--times", "2"];
     let figures =
         said(env!("CARGO_BIN_EXE_overload"), &[&size[..], &["--server", authepy.to_str().unwrap()]].concat());
     assert_positive(&figures, &["goodput_2x"]);
