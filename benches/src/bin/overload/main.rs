@@ -133,8 +133,8 @@ fn bench(bench: &Bench) -> Result<(), String> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     println!("{}", machine());
     println!(
-        "| offered | × peak | started/s | accepted/s | p50, p99 of accepted, ms | 503 | given up | lost | lag, ms |\n\
-         |---|---|---|---|---|---|---|---|---|"
+        "| offered | × peak | started/s | accepted/s | p50, p99 of accepted, ms | 503 | given up | lost | lag, ms | CPU, µs/accepted |\n\
+         |---|---|---|---|---|---|---|---|---|---|"
     );
     let mut rounds = Vec::new();
     for _ in 0..bench.rounds {
@@ -155,7 +155,7 @@ async fn fresh(bench: &Bench) -> Result<Option<Vec<Overload>>, String> {
     let settings = [&["connections.resets=1000000".to_owned()], &bench.set[..]].concat();
     let server = Authepy::start(bench.server.as_ref().unwrap_or(&beside), &settings)?;
     cpu::pin(CLIENT_CORE)?;
-    let phones = Phones::connect(&server.ready, bench.phones).await?;
+    let phones = Phones::connect(&server, bench.phones).await?;
     cpu::pin(SERVER_CORE)?;
     let slow = if bench.share < 1.0 { SlowCore::start(bench.share).map(Some) } else { Ok(None) };
     cpu::pin(CLIENT_CORE)?;
@@ -215,7 +215,7 @@ async fn finished(name: &str, peak: f64, tally: &RefCell<Tally>) -> Result<Seen,
     let percent = |end| 100.0 * of.share(end);
     let seen = Seen { goodput: of.goodput(), p99: of.latency(0.99) };
     println!(
-        "| {name} | {:.1} | {:.0} | {:.0} | {:.1}, {:.1} | {:.1} % | {:.1} % | {:.1} % | {:.0} |",
+        "| {name} | {:.1} | {:.0} | {:.0} | {:.1}, {:.1} | {:.1} % | {:.1} % | {:.1} % | {:.0} | {:.0} |",
         if peak > 0.0 { of.rate / peak } else { 0.0 },
         of.offered(),
         seen.goodput,
@@ -225,6 +225,7 @@ async fn finished(name: &str, peak: f64, tally: &RefCell<Tally>) -> Result<Seen,
         percent(End::GivenUp),
         percent(End::Lost),
         of.lag.as_secs_f64() * 1e3,
+        of.cost() / 1e3,
     );
     of.wrong().map_or(Ok(seen), |status| Err(format!("status {status} for 202")))
 }

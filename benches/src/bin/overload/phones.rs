@@ -3,7 +3,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use authepy_benches::process::Ready;
+use authepy_benches::process::Authepy;
 use authepy_benches::wire::{ANSWER_MAX, start_http3};
 use authepy_benches::{cpu, frame, yardstick};
 use authepy_engine::testing::Seeded;
@@ -25,6 +25,7 @@ const REQUEST_CANCELLED: VarInt = VarInt::from_u32(0x10c);
 const BURST: usize = 32;
 
 struct Phone {
+    /// Its own socket: who shares an address shares no port.
     endpoint: Endpoint,
     link: Mutex<Option<Connection>>,
 }
@@ -33,6 +34,8 @@ struct Phone {
 pub(crate) struct Phones {
     all: Vec<Rc<Phone>>,
     server: std::net::SocketAddr,
+    /// Of the server's process.
+    pid: u32,
     authority: String,
     key: String,
     /// Of the next recipient; every inbox is a fresh one.
@@ -42,21 +45,22 @@ pub(crate) struct Phones {
 
 impl Phones {
     /// Connects `count`.
-    pub(crate) async fn connect(ready: &Ready, count: usize) -> Result<Rc<Self>, String> {
-        let mut all = Vec::new();
-        for at in 0..count.div_ceil(PHONES_PER_ADDRESS) {
-            let source = [127, 0, 2 + (at / 250) as u8, 1 + (at % 250) as u8];
-            let endpoint = yardstick::client(&ready.ca, source)?;
-            for _ in all.len()..count.min((at + 1) * PHONES_PER_ADDRESS) {
-                all.push(Rc::new(Phone { endpoint: endpoint.clone(), link: Mutex::new(None) }));
-            }
-        }
+    pub(crate) async fn connect(server: &Authepy, count: usize) -> Result<Rc<Self>, String> {
+        let ready = &server.ready;
+        let phone = |at: usize| {
+            let on = at / PHONES_PER_ADDRESS;
+            let endpoint =
+                yardstick::client(&ready.ca, [127, 0, 2 + (on / 250) as u8, 1 + (on % 250) as u8])?;
+            Ok::<_, String>(Rc::new(Phone { endpoint, link: Mutex::new(None) }))
+        };
+        let all = (0..count).map(phone).collect::<Result<Vec<_>, _>>()?;
         for phone in &all {
             phone.connection(ready.h3).await.ok_or("a phone could not connect")?;
         }
         Ok(Rc::new(Self {
             all,
             server: ready.h3,
+            pid: server.pid(),
             authority: format!("localhost:{}", ready.h3.port()),
             key: ready.restricted_test_key.clone(),
             next: Cell::new(0),
@@ -66,7 +70,7 @@ impl Phones {
 
     /// So many requests under way at any time, for `length`: what the server can do.
     pub(crate) async fn closed_loop(self: &Rc<Self>, streams: usize, length: Duration) -> Rc<RefCell<Tally>> {
-        let tally = Tally::begin(0.0, length);
+        let (tally, before) = (Tally::begin(0.0, length), cpu::nanos(self.pid).unwrap_or_default());
         let end = cpu::now() + length;
         let workers: Vec<_> = (0..streams)
             .map(|_| {
@@ -81,19 +85,21 @@ impl Phones {
         for worker in workers {
             let _ended = worker.await;
         }
+        tally.borrow_mut().spent(cpu::nanos(self.pid).unwrap_or_default().saturating_sub(before));
         tally
     }
 
     /// `rate` requests a second for `length`, at moments drawn beforehand; none waits for any answer. Returns
     /// when the last has started.
     pub(crate) async fn open_loop(self: &Rc<Self>, rate: f64, length: Duration) -> Rc<RefCell<Tally>> {
-        let tally = Tally::begin(rate, length);
+        let (tally, before) = (Tally::begin(rate, length), cpu::nanos(self.pid).unwrap_or_default());
         let end = cpu::now() + length;
         let mut at = cpu::now();
         let mut burst = 0;
         loop {
             at += self.gap(rate);
             if at >= end {
+                tally.borrow_mut().spent(cpu::nanos(self.pid).unwrap_or_default().saturating_sub(before));
                 return tally;
             }
             if at > cpu::now() {

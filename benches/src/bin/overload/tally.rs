@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     /// Requests a second, as meant.
     pub(crate) rate: f64,
     started: u64,
+    /// CPU of the server's while it lasted, in ns.
+    cpu: u64,
     /// The most that a request started after it should have.
     pub(crate) lag: Duration,
     /// When it ended (from the phase's begin), how long it took, how it ended.
@@ -38,7 +40,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn begin(rate: f64, length: Duration) -> Rc<RefCell<Self>> {
         let (begun, lag, ends) = (cpu::now(), Duration::ZERO, Vec::new());
-        Rc::new(RefCell::new(Self { begun, length, rate, started: 0, lag, ends }))
+        Rc::new(RefCell::new(Self { begun, length, rate, started: 0, cpu: 0, lag, ends }))
     }
 
     pub(crate) fn start(&mut self, meant: Instant) {
@@ -49,6 +51,16 @@ impl Tally {
     pub(crate) fn end(&mut self, meant: Instant, end: End) {
         let now = cpu::now();
         self.ends.push((now.duration_since(self.begun), now.saturating_duration_since(meant), end));
+    }
+
+    pub(crate) fn spent(&mut self, cpu: u64) {
+        self.cpu = cpu;
+    }
+
+    /// CPU of the server's for each that it accepted while the phase lasted, in ns.
+    pub(crate) fn cost(&self) -> f64 {
+        let accepted = self.ends.iter().filter(|(at, _, end)| *end == End::Accepted && *at < self.length);
+        self.cpu as f64 / accepted.count().max(1) as f64
     }
 
     pub(crate) fn is_under_way(&self) -> bool {
@@ -120,7 +132,7 @@ mod tests {
         let millis = Duration::from_millis;
         let ends = ends.iter().map(|&(at, took, end)| (millis(at), millis(took), end)).collect::<Vec<_>>();
         let (rate, started) = (10.0, ends.len() as u64);
-        Tally { begun: cpu::now(), length: millis(1_000), rate, started, lag: Duration::ZERO, ends }
+        Tally { begun: cpu::now(), length: millis(1_000), rate, started, cpu: 0, lag: Duration::ZERO, ends }
     }
 
     #[test]
