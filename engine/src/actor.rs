@@ -158,8 +158,8 @@ impl Lane {
 
     /// The bans in this instant, to hold many datagrams against; `None` while there are none. Nothing may be
     /// awaited, and the lane not be asked, while it is held.
-    pub fn bans_now(&self) -> Option<BansNow<'_>> {
-        self.0.bans.at(|| self.now().at)
+    pub fn bans_at(&self, now: Moment) -> Option<BansNow<'_>> {
+        self.0.bans.at(now)
     }
 
     /// What this lane knows of exactly this network, whether its ban holds or has just ended.

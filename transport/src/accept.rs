@@ -135,7 +135,7 @@ impl Admission {
 }
 
 /// The peer that answers for this address; `None` for a proxy that carries everybody.
-fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
+pub(crate) fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
     (!desk.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
 }
 

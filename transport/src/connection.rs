@@ -15,18 +15,20 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use authepy_engine::perimeter::api_key::KeyClass;
+use authepy_engine::perimeter::KeyRecord;
+use authepy_engine::perimeter::api_key::{KeyClass, Mode};
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::accept::{Admission, Place, ShowOut};
+use crate::accept::{Admission, Place, ShowOut, counted};
 use crate::desk::Desk;
 use crate::http3::control;
 use crate::http3::error::{Code, Fault};
 use crate::http3::uni::{PeerStreams, UniReader, Verdict};
 use crate::limits;
 use crate::observe::Protocol;
+use crate::shedding::Known;
 
 mod answer;
 mod anteroom;
@@ -46,8 +48,10 @@ pub(crate) struct Session {
     /// Requests under way.
     running: Cell<usize>,
     finished: Notify,
-    /// Whether the last key it was let in with was a secret one.
-    backend: Cell<bool>,
+    /// What the last key was that it was let in with.
+    key: Cell<(KeyClass, Mode)>,
+    /// Under which address the lane knows it, once it was answered; see [`crate::shedding`].
+    known: RefCell<Option<Known>>,
 }
 
 /// Sees one connection through, from its first packet to its last.
@@ -78,7 +82,8 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
         resets: Cell::new(0),
         running: Cell::new(0),
         finished: Notify::new(),
-        backend: Cell::new(false),
+        key: Cell::new((KeyClass::Restricted, Mode::Live)),
+        known: RefCell::default(),
     });
     session.clone().serve().await;
     session.desk.counters().disconnected();
@@ -123,6 +128,15 @@ impl Session {
         tokio::task::spawn_local(Box::pin(self.clone().request(running, send, recv)));
     }
 
+    /// Refuses one for which the lane has no time.
+    fn turn_away(self: &Rc<Self>, (send, recv): Stream) {
+        let (session, running) = (self.clone(), Running::begin(self));
+        tokio::task::spawn_local(Box::pin(async move {
+            let _running = running;
+            answer::turn_away(&session, recv, send).await
+        }));
+    }
+
     /// Names the first request that will not be served, refuses from it on, lets the others finish.
     async fn drain(self: Rc<Self>, mut control: SendStream, next_request: u64) {
         let _peer_gone = control.write_all(&control::goaway(next_request)).await;
@@ -149,6 +163,7 @@ impl Session {
 
     async fn request(self: Rc<Self>, _running: Running, send: SendStream, recv: RecvStream) {
         let complete = answer::answer(&self, recv, send).await;
+        self.make_known();
         if complete {
             self.peer_streams.borrow_mut().request_completed();
         } else {
@@ -187,8 +202,33 @@ impl Session {
     }
 
     /// Learns whose key the connection carries; see [`crate::turnstile`].
-    pub(crate) fn admitted(&self, class: KeyClass) {
-        self.backend.set(class == KeyClass::Secret);
+    pub(crate) fn admitted(&self, key: &KeyRecord) {
+        self.key.set((key.class, key.mode));
+    }
+
+    /// Whether it has shown no secret key.
+    fn is_stranger(&self) -> bool {
+        self.key.get().0 == KeyClass::Restricted
+    }
+
+    /// Where the connection is at present, and what it has shown, is what the lane may hear it by.
+    fn make_known(&self) {
+        let (class, _) = self.key.get();
+        let address = self.connection.remote_address();
+        let mut known = self.known.borrow_mut();
+        if known.as_ref().is_some_and(|known| known.is(address, class)) {
+            return;
+        }
+        *known = None;
+        // A trusted proxy speaks for many.
+        if counted(&self.desk, address.ip().to_canonical()).is_some() {
+            *known = Some(self.desk.shedding().know(address, class));
+        }
+    }
+
+    /// Whether the lane hears it at present; who isn't known is.
+    fn is_heard(&self) -> bool {
+        self.known.borrow().as_ref().is_none_or(Known::is_heard)
     }
 
     pub(crate) fn close(&self, code: Code) {

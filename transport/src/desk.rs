@@ -29,6 +29,7 @@ use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::reply::{Problem, RequestId};
+use crate::shedding::Shedding;
 use crate::turnstile::Turnstile;
 
 /// What all lanes share. Immutable, or counters.
@@ -69,6 +70,8 @@ struct Inner {
     lookups: KeyLookups,
     /// Where requests wait for their turn, by the class of their key.
     turnstile: Turnstile,
+    /// Whom this lane hears.
+    shedding: Rc<Shedding>,
     /// The `Date` field and the second it was made for.
     date: RefCell<String>,
     date_second: Cell<u64>,
@@ -87,6 +90,7 @@ impl Desk {
             shared,
             counters,
             turnstile: Turnstile::new(),
+            shedding: Rc::default(),
             date: RefCell::default(),
             date_second: Cell::new(0),
             exposure_told: Cell::new(None),
@@ -178,6 +182,10 @@ impl Desk {
 
     pub(crate) fn turnstile(&self) -> &Turnstile {
         &self.0.turnstile
+    }
+
+    pub(crate) fn shedding(&self) -> &Rc<Shedding> {
+        &self.0.shedding
     }
 
     /// A secret key came from what looks like a browser: counted each time, told once in a while, since

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::KeyClass;
+use authepy_engine::perimeter::KeyRecord;
 use quinn::{ReadError, RecvStream};
 use tokio::time::{Instant, timeout_at};
 
@@ -89,8 +89,8 @@ impl Exchange for Http3Exchange<'_> {
         self.session.peer
     }
 
-    fn admitted(&self, class: KeyClass) {
-        self.session.admitted(class);
+    fn admitted(&self, key: &KeyRecord) {
+        self.session.admitted(key);
     }
 
     async fn body(&mut self) -> Result<&[u8], Fault> {

@@ -18,7 +18,8 @@ use crate::limits;
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::socket::{BanDrop, KernelDrop, LaneConnectionIds};
+use crate::shedding::Shedding;
+use crate::socket::{DeafSocket, KernelDrop, LaneConnectionIds};
 use crate::{tcp, wiping};
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -59,7 +60,7 @@ pub fn start(
             pin(core);
         }
         let policy = shared.policy.clone();
-        let desk = Desk::new(lane.clone(), shared, counters.clone());
+        let desk = Desk::new(lane.clone(), shared, counters);
         let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
         desk.watch_shard();
         let gate = desk.clone();
@@ -69,7 +70,7 @@ pub fn start(
         let _gone = started.send(result);
         #[cfg(debug_assertions)]
         crate::fault::obey(&lane);
-        lane.vital().run(publish(&lane, &counters, &policy)).await;
+        lane.vital().run(publish(&lane, &desk, &policy)).await;
     })
 }
 
@@ -85,7 +86,8 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
     spawn_vital(lane, kernel.clone().run());
     for socket in doors.udp {
         let quic = (doors.quic.clone(), doors.reset.clone());
-        let endpoint = endpoint(lane, &kernel, doors.lanes, quic, socket)?;
+        let ears = (&kernel, desk.shedding());
+        let endpoint = endpoint(lane, ears, doors.lanes, quic, socket)?;
         spawn_vital(lane, accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
@@ -99,7 +101,7 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
 
 fn endpoint(
     lane: &Lane,
-    kernel: &Rc<KernelDrop>,
+    (kernel, shedding): (&Rc<KernelDrop>, &Rc<Shedding>),
     lanes: usize,
     (quic, reset): (quinn::ServerConfig, Arc<hmac::Key>),
     socket: UdpSocket,
@@ -108,12 +110,12 @@ fn endpoint(
     let mut config = EndpointConfig::new(reset);
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
     config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
-    let socket = BanDrop::new(lane, kernel, runtime.wrap_udp_socket(socket)?);
+    let socket = DeafSocket::new(lane, kernel, shedding, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
 }
 
 /// Tells the size of the shard, and tells the shard what the operator has changed.
-async fn publish(lane: &Lane, counters: &Counters, policy: &Published<Policy>) {
+async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
     let mut known: Option<Arc<Policy>> = None;
     let banned = Rc::new(Notify::new());
     let heard = banned.clone();
@@ -124,7 +126,7 @@ async fn publish(lane: &Lane, counters: &Counters, policy: &Published<Policy>) {
             lane.configure(present.settings.clone());
             known = Some(present);
         }
-        counters.publish(lane.census(), lane.ban_count());
+        desk.counters().publish(lane.census(), lane.ban_count(), desk.shedding().shed());
         // A ban is told at once, its end in time.
         let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;
     }

@@ -16,6 +16,7 @@ mod connection;
 mod exchange;
 pub mod http3;
 mod lane;
+mod shedding;
 mod socket;
 mod tcp;
 mod tcp_socket;

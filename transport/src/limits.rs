@@ -27,6 +27,12 @@ pub const DATAGRAM_BYTES: u16 = 1_200;
 /// Batches of 32 receipts that a socket may drop whole, as coming from banned peers, before the lane's other
 /// tasks have their turn: some 100 µs.
 pub const DROPPED_BATCHES_PER_TURN: usize = 4;
+/// How often a lane looks whether it keeps up. Some ten times as long as the longest it works between two looks at
+/// its sockets, a third of what a person notices.
+pub const SHED_TICK: Duration = Duration::from_millis(100);
+/// How many of them a phone's lot lasts, where a lane that is behind draws lots: 16 s. Whoever is not heard tries again
+/// less and less often, at least once in as long as he has been silent.
+pub const SHED_LOT_TICKS: u64 = 160;
 /// Bans that the kernel is told of, those that began or were met last: 10 KiB here, some 15 KiB in each of a lane's sockets, and a
 /// dozen comparisons for every datagram that comes in. A program may have 4,096 instructions; these take 2,320
 /// at most.

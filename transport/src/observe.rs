@@ -138,6 +138,7 @@ pub struct Counters {
     peers: AtomicU64,
     /// Bans of all shards, as this lane knows them.
     bans: AtomicU64,
+    datagrams_shed: AtomicU64,
 }
 
 impl Counters {
@@ -212,8 +213,10 @@ impl Counters {
         self.state_bytes.load(Ordering::Relaxed)
     }
 
-    /// Publishes what the lane's shard holds, and how many bans the lane knows of.
-    pub(crate) fn publish(&self, census: Census, bans: usize) {
+    /// Publishes what the lane's shard holds, how many bans the lane knows of, and how many datagrams it has not
+    /// heard because it was behind.
+    pub(crate) fn publish(&self, census: Census, bans: usize, shed: u64) {
+        self.datagrams_shed.store(shed, Ordering::Relaxed);
         self.peers.store(census.peers as u64, Ordering::Relaxed);
         self.bans.store(bans as u64, Ordering::Relaxed);
         self.live_slots.store(census.live_slots as u64, Ordering::Relaxed);

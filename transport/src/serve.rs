@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::{Admitted, KeyRecord};
 
 use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
@@ -40,7 +40,7 @@ pub trait Exchange {
     /// Who sent it, as far as the network knows.
     fn peer(&self) -> IpAddr;
     /// Hears of whose key was let in.
-    fn admitted(&self, _class: KeyClass) {}
+    fn admitted(&self, _key: &KeyRecord) {}
     /// Reads the body to its end, bounded in size and time. Callable again; it is the same body.
     fn body(&mut self) -> impl Future<Output = Result<&[u8], Fault>>;
 }
@@ -84,13 +84,19 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
 
 /// Answers a request whose head could not be read; counts against its peer like any refusal.
 pub(crate) async fn refuse(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
-    unread(desk, tab_of_unread(desk, network).settle(desk, problem.into()).await)
+    unread(desk, Mode::Live, tab_of_unread(desk, network).settle(desk, problem.into()).await)
 }
 
 /// The same where there is no time to hear what the peer's window says.
 pub(crate) fn refuse_at_once(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
     tab_of_unread(desk, network).note_denial(desk);
-    unread(desk, problem.into())
+    unread(desk, Mode::Live, problem.into())
+}
+
+/// Answers a request that the lane has no time to read. It counts against nobody, and as one of the last key that
+/// its connection showed.
+pub(crate) fn overloaded(desk: &Desk, mode: Mode) -> Reply {
+    unread(desk, mode, OVERLOADED.into())
 }
 
 /// Whose request a trusted proxy passed on stands in the head, and the proxy speaks for others too: so a
@@ -103,9 +109,9 @@ fn tab_of_unread(desk: &Desk, network: IpAddr) -> Tab {
     tab
 }
 
-fn unread(desk: &Desk, mut reply: Reply) -> Reply {
+fn unread(desk: &Desk, mode: Mode, mut reply: Reply) -> Reply {
     reply.identify(desk.request_id());
-    desk.counters().count(RouteLabel::Unknown, Mode::Live, &reply);
+    desk.counters().count(RouteLabel::Unknown, mode, &reply);
     reply
 }
 
@@ -124,7 +130,7 @@ async fn with_key(
         Err(TurnedAway { mode, problem }) => return (mode, Ok(problem.into())),
         Ok(admitted) => admitted,
     };
-    exchange.admitted(admitted.key().class);
+    exchange.admitted(admitted.key());
     let served = match destination {
         Ok(call) => perform(desk, &admitted, &call, (tab, id), exchange).await,
         Err(problem) => Ok(problem.into()),

@@ -22,10 +22,10 @@ use std::time::Duration;
 use quinn::{ConnectionId, ConnectionIdGenerator};
 use socket2::{Domain, Protocol, Socket, Type};
 
-mod ban_drop;
+mod deaf;
 mod filter;
 mod kernel_drop;
-pub use ban_drop::BanDrop;
+pub(crate) use deaf::DeafSocket;
 pub use kernel_drop::KernelDrop;
 
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.

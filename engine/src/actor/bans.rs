@@ -84,9 +84,9 @@ impl LaneBans {
         if table.is_empty() { None } else { table.until(address, now()) }
     }
 
-    pub(super) fn at(&self, now: impl FnOnce() -> Moment) -> Option<BansNow<'_>> {
+    pub(super) fn at(&self, now: Moment) -> Option<BansNow<'_>> {
         let table = self.table.borrow();
-        if table.is_empty() { None } else { Some(BansNow { table, now: now() }) }
+        if table.is_empty() { None } else { Some(BansNow { table, now }) }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use crate::http3::response;
 use crate::limits;
 use crate::observe::RouteLabel;
 use crate::reply::Reply;
-use crate::serve::{refuse, serve};
+use crate::serve::{overloaded, refuse, serve};
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
 const USUAL_ANSWER_BYTES: usize = 1_024;
@@ -46,6 +46,13 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
         }
         Err(Fault::Answer(_)) => false,
     }
+}
+
+/// Answers one that nobody has time to read: 503 `overloaded`.
+pub(super) async fn turn_away(session: &Session, mut recv: RecvStream, send: SendStream) -> bool {
+    // An error means that all of it has come.
+    let _whole = recv.stop(number(Code::NoError));
+    write(session, &overloaded(&session.desk, session.key.get().1), send).await
 }
 
 async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   streams of one connection ─▶ [ oldest … newest ] ─ its turn ─▶ the newest that is still wanted begins
-//!                                                                  cancelled ones end unread
+//!                                 │                                cancelled ones end unread
+//!                                 └─ no longer heard (`shedding.rs`) ─▶ 503 `overloaded` for all
 //! ```
 //!
 //! A connection waits in the lane's line with all its streams at once. When its turn comes, the newest begins:
@@ -11,6 +12,7 @@
 //! that finds nobody is passed on.
 
 use std::future::pending;
+use std::rc::Rc;
 
 use futures_util::FutureExt;
 use quinn::{RecvStream, SendStream};
@@ -22,18 +24,19 @@ pub(super) type Stream = (SendStream, RecvStream);
 
 /// One connection's. Never holds more than the connection's stream limit.
 pub(super) struct Anteroom<'a> {
-    session: &'a Session,
+    session: &'a Rc<Session>,
     waiting: Vec<Stream>,
     place: Option<Place<'a>>,
 }
 
 impl<'a> Anteroom<'a> {
-    pub(super) fn new(session: &'a Session) -> Self {
+    pub(super) fn new(session: &'a Rc<Session>) -> Self {
         Self { session, waiting: Vec::new(), place: None }
     }
 
     pub(super) fn enter(&mut self, stream: Stream) {
         self.waiting.push(stream);
+        self.session.desk.shedding().entered();
     }
 
     /// The next stream to begin. Loses nothing if it is not awaited to its end.
@@ -43,8 +46,12 @@ impl<'a> Anteroom<'a> {
                 pending::<()>().await;
             }
             let turnstile = self.session.desk.turnstile();
-            let is_stranger = !self.session.backend.get();
+            let is_stranger = self.session.is_stranger();
             if is_stranger {
+                if !self.session.is_heard() {
+                    self.turn_away();
+                    continue;
+                }
                 if self.place.is_none() {
                     self.place = turnstile.arrive_stranger();
                 }
@@ -65,18 +72,37 @@ impl<'a> Anteroom<'a> {
     /// All that are left, for a connection that is about to end.
     pub(super) fn empty(&mut self) -> Vec<Stream> {
         self.place = None;
-        std::mem::take(&mut self.waiting)
+        let left = std::mem::take(&mut self.waiting);
+        left.iter().for_each(|_| self.session.desk.shedding().left(true));
+        left
+    }
+
+    /// Whoever is not heard could not say that he has given up, so nobody waits here for him.
+    fn turn_away(&mut self) {
+        self.place = None;
+        for stream in std::mem::take(&mut self.waiting) {
+            self.session.desk.shedding().left(false);
+            self.session.turn_away(stream);
+        }
     }
 
     /// The newest that somebody still waits for. Cancelled ones count like any that are cut off, or a flood
     /// of them would cost its sender nothing.
     fn newest(&mut self) -> Option<Stream> {
         while let Some((send, recv)) = self.waiting.pop() {
-            if send.stopped().now_or_never().is_none() {
+            let is_wanted = send.stopped().now_or_never().is_none();
+            self.session.desk.shedding().left(is_wanted);
+            if is_wanted {
                 return Some((send, recv));
             }
             self.session.count_reset();
         }
         None
+    }
+}
+
+impl Drop for Anteroom<'_> {
+    fn drop(&mut self) {
+        self.waiting.iter().for_each(|_| self.session.desk.shedding().left(false));
     }
 }

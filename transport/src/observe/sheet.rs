@@ -133,6 +133,9 @@ fn shards(out: &mut Exposition, lanes: &[Arc<Counters>], mail_bytes: u64) {
 fn connections(out: &mut Exposition, lanes: &[Arc<Counters>]) {
     let open = sum(lanes, |lane| &lane.connections_open);
     out.family("authepy_connections", Kind::Gauge, "Open connections.").value(open);
+    let help = "Datagrams of strangers that a lane did not read because it was behind.";
+    let shed = sum(lanes, |lane| &lane.datagrams_shed);
+    out.family("authepy_datagrams_shed", Kind::Counter, help).value(shed);
     let mut accepted = out.family(
         "authepy_connections_accepted",
         Kind::Counter,

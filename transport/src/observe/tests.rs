@@ -53,7 +53,7 @@ fn a_test_key_leaves_the_live_counters_alone() {
     let before = render(std::slice::from_ref(&lane), &Beside::default());
     lane.count(RouteLabel::Issue, Mode::Test, &Reply::from(Problem::InvalidRecipient));
     lane.shard_message(Mode::Test);
-    lane.publish(Census { test_slots: 3, ..Census::default() }, 0);
+    lane.publish(Census { test_slots: 3, ..Census::default() }, 0, 0);
     let after = render(&[lane], &Beside::default());
     let changed: Vec<&str> = after
         .lines()
@@ -78,12 +78,14 @@ fn a_refusal_counts_its_outcome_and_its_reason() {
     lane.count(RouteLabel::Check, Mode::Live, &Reply::not_ready());
     lane.count(RouteLabel::Check, Mode::Live, &Reply::empty());
     lane.aborted(RouteLabel::Check, Mode::Live);
+    lane.publish(Census::default(), 0, 7);
     let text = render(&[lane, Arc::default()], &Beside::default());
     for line in [
         "authepy_requests_total{route=\"check\",outcome=\"ok\"} 1",
         "authepy_requests_total{route=\"check\",outcome=\"refused\"} 1",
         "authepy_requests_total{route=\"check\",outcome=\"failed\"} 1",
         "authepy_requests_total{route=\"check\",outcome=\"aborted\"} 1",
+        "authepy_datagrams_shed_total 7",
         "authepy_refusals_total{reason=\"malformed_code\"} 1",
         "authepy_refusals_total{reason=\"not_ready\"} 1",
         "authepy_refusals_total{reason=\"not_found\"} 0",

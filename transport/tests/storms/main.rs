@@ -1,5 +1,5 @@
-//! Storms on QUIC and HTTP/3 (attack rows A42, A43, A51, A52, A54): much of one thing, beside an honest phone.
-//! Each is closed by its budget or costs what it is worth; no phone notices, no memory stays.
+//! Storms on QUIC and HTTP/3 (attack rows A42, A43, A51, A52, A54), and an overload: much of one thing, beside an
+//! honest phone. Each is closed by its budget or costs what it is worth; no phone notices, no memory stays.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +14,7 @@ mod common;
 
 mod datagrams;
 mod frames;
+mod overload;
 mod resets;
 mod streams;
 

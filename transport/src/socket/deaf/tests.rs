@@ -18,8 +18,8 @@ fn what_is_left_of_a_batch_keeps_its_order_its_bytes_and_its_segments() {
         let mut memory: Vec<Vec<u8>> = (0..sent.len()).map(|n| vec![n as u8; 64]).collect();
         let mut buffers: Vec<_> = memory.iter_mut().map(|bytes| IoSliceMut::new(bytes)).collect();
         let mut metas = sent.map(|(from, len, stride)| meta(from, len, stride));
-        let at_66 = |address: IpAddr| address == IpAddr::from([127, 0, 0, banned]);
-        let kept = keep(&mut buffers, &mut metas, sent.len(), at_66);
+        let elsewhere = |meta: &RecvMeta| meta.addr.ip() != IpAddr::from([127, 0, 0, banned]);
+        let kept = keep(&mut buffers, &mut metas, sent.len(), elsewhere);
         let left: Vec<_> = sent.iter().enumerate().filter(|(_, (from, ..))| *from != banned).collect();
         assert_eq!(kept, left.len());
         for (at, (n, (from, len, stride))) in left.into_iter().enumerate() {
@@ -35,9 +35,9 @@ fn only_what_was_received_is_looked_at() {
     let mut buffers: [IoSliceMut<'_>; 2] = [IoSliceMut::new(&mut []), IoSliceMut::new(&mut [])];
     let mut metas = [meta(1, 1, 1), meta(2, 1, 1)];
     let looks = AtomicUsize::new(0);
-    let count = |_| {
+    let count = |_: &RecvMeta| {
         looks.fetch_add(1, Ordering::Relaxed);
-        false
+        true
     };
     assert_eq!(keep(&mut buffers, &mut metas, 1, count), 1);
     assert_eq!(looks.into_inner(), 1);
@@ -50,11 +50,11 @@ fn a_source_is_judged_once_for_as_long_as_it_goes_on() {
     let mut buffers: Vec<_> = memory.iter_mut().map(|bytes| IoSliceMut::new(bytes)).collect();
     let mut metas = from.map(|from| meta(from, 1, 1));
     let asked = std::cell::RefCell::new(Vec::new());
-    let is_66 = |address: IpAddr| {
+    let is_heard = judged_once(|address| {
         asked.borrow_mut().push(address);
-        address == IpAddr::from([127, 0, 0, 66])
-    };
-    assert_eq!(keep(&mut buffers, &mut metas, from.len(), is_66), 3);
+        address != IpAddr::from([127, 0, 0, 66])
+    });
+    assert_eq!(keep(&mut buffers, &mut metas, from.len(), is_heard), 3);
     assert_eq!(asked.into_inner(), [66, 1, 66, 1].map(|from| IpAddr::from([127, 0, 0, from])));
     assert!(metas[..3].iter().all(|kept| kept.addr == meta(1, 1, 1).addr));
 }
@@ -95,7 +95,7 @@ fn a_flood_of_dropped_datagrams_gives_the_lane_back() {
         }
     }
     let (flood, woken) = (Arc::new(Flood::default()), Arc::new(Woken(AtomicUsize::new(0))));
-    let socket = BanDrop { socket: flood.clone() };
+    let socket = DeafSocket::on(flood.clone());
     let waker = Waker::from(woken.clone());
     let polled = socket.poll_recv(&mut Context::from_waker(&waker), &mut [], &mut []);
     assert!(polled.is_pending());

@@ -1,0 +1,114 @@
+//! Whom a lane that can't keep up does not hear for a while.
+//!
+//! A datagram that QUIC reads costs a lane some 20 µs, whatever becomes of it; one dropped before that, 1.4. At ten
+//! times what a lane can do the reading alone is more than it can do, and a request that is given up in the end has
+//! cost nearly as much as one that is served. So the lane does not hear some phones at all, that the others are
+//! served whole. A phone that hears nothing sends less and less (RFC 9002, 6.2 and 7).
+//!
+//! ```text
+//!            a tick behind            another            behind: it falls by a quarter, or half
+//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ at ease: it grows by a quarter
+//!    ▲                          │ not behind        │     └ in between: it stays
+//!    └──────────────────────────┴───────────────────┘ nobody has asked for more than the bound
+//! ```
+//!
+//! There is one bound for all: what a phone sent in its busiest tick of late, times its lot, must not exceed it. The lot
+//! is drawn evenly between 0 and 1 for each phone anew every `SHED_LOT_TICKS`. So whoever asks for less than the bound
+//! is always heard, whoever asks for ten times as much for a tenth of the time, and on average all have the same:
+//! a flood from a few addresses silences these, a wave of thousands silences some of them.
+//!
+//! Only who is known as a stranger can be shed: connections that were answered once and have shown no secret key.
+//! Backends, whoever shares their address, trusted proxies and newcomers are always heard. And if those are what
+//! a lane is busy with, it does not silence the others for them.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use authepy_engine::clock::Moment;
+use authepy_engine::perimeter::api_key::KeyClass;
+
+use crate::limits::SHED_TICK;
+
+mod rule;
+use rule::State;
+
+/// One lane's. Lives on its thread.
+#[derive(Default)]
+pub(crate) struct Shedding(RefCell<State>);
+
+impl Shedding {
+    /// A connection of this class comes from this address, for as long as the result lives.
+    pub(crate) fn know(self: &Rc<Self>, address: SocketAddr, class: KeyClass) -> Known {
+        *self.0.borrow_mut().sources.entry(address).or_default().count(class) += 1;
+        Known { shedding: self.clone(), address, class }
+    }
+
+    /// The time; whether a socket had more to read for a whole tick; and how much came of banned peers. True if
+    /// the lane must listen to [`Shedding::hear`].
+    pub(crate) fn look(&self, now: Moment, is_full: bool, banned: usize) -> bool {
+        let mut state = self.0.borrow_mut();
+        state.advance(now.as_millis() / SHED_TICK.as_millis() as u64);
+        state.seen.is_full |= is_full;
+        state.seen.others = state.seen.others.saturating_add(u32::try_from(banned).unwrap_or(u32::MAX));
+        state.bound.is_some()
+    }
+
+    /// Whether datagrams that just came from there are read.
+    pub(crate) fn hear(&self, address: SocketAddr, datagrams: usize) -> bool {
+        let datagrams = u32::try_from(datagrams).unwrap_or(u32::MAX);
+        self.0.borrow_mut().hear(address, datagrams)
+    }
+
+    /// Datagrams that were not heard, since the start.
+    pub(crate) fn shed(&self) -> u64 {
+        self.0.borrow().shed
+    }
+
+    /// A request came into an anteroom.
+    pub(crate) fn entered(&self) {
+        let mut state = self.0.borrow_mut();
+        state.waiting += 1;
+        state.seen.entered += 1;
+    }
+
+    /// One left it, to be served or not.
+    pub(crate) fn left(&self, is_served: bool) {
+        let mut state = self.0.borrow_mut();
+        state.waiting = state.waiting.saturating_sub(1);
+        state.seen.begun += u32::from(is_served);
+    }
+}
+
+/// A connection's entry among the known; forgotten when dropped.
+pub(crate) struct Known {
+    shedding: Rc<Shedding>,
+    address: SocketAddr,
+    class: KeyClass,
+}
+
+impl Known {
+    pub(crate) fn is(&self, address: SocketAddr, class: KeyClass) -> bool {
+        (self.address, self.class) == (address, class)
+    }
+
+    /// Whether the connection is heard at present.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.shedding.0.borrow_mut().is_heard(self.address)
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let sources = &mut self.shedding.0.borrow_mut().sources;
+        if let Some(source) = sources.get_mut(&self.address) {
+            *source.count(self.class) -= 1;
+            if source.strangers + source.backends == 0 {
+                sources.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
