@@ -52,7 +52,8 @@ pub(crate) fn serve() -> Result<(), String> {
 async fn greet(acceptor: TlsAcceptor, stream: TcpStream) {
     let _kept_as_it_is = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let hello = service_fn(async |request: Request<Incoming>| {
+    // Not an async closure: rustc 1.95 breaks off over one here when it compiles incrementally.
+    let hello = service_fn(|request: Request<Incoming>| async {
         let _whole = request.into_body().collect().await;
         Ok::<_, Infallible>(Response::new(Full::new(HELLO)))
     });
