@@ -60,15 +60,10 @@ pub(super) struct Source {
 impl State {
     pub(super) fn hear(&mut self, address: SocketAddr, datagrams: u32) -> bool {
         let Some(bound) = self.bound else { return true };
-        let lot = self.lot(address);
-        let Some(source) = self.sources.get_mut(&address).filter(|source| source.backends == 0) else {
+        let Some(asked) = self.asked(address, datagrams) else {
             self.seen.others = self.seen.others.saturating_add(datagrams);
             return true;
         };
-        source.fade(self.tick);
-        source.sent = source.sent.saturating_add(datagrams.saturating_mul(DATAGRAM));
-        source.load = source.load.max(source.sent);
-        let asked = share(source.load, lot);
         self.seen.highest = self.seen.highest.max(asked);
         let is_heard = asked <= bound;
         match is_heard {
@@ -80,19 +75,20 @@ impl State {
 
     pub(super) fn is_heard(&mut self, address: SocketAddr) -> bool {
         let Some(bound) = self.bound else { return true };
-        let lot = self.lot(address);
-        let Some(source) = self.sources.get_mut(&address).filter(|source| source.backends == 0) else {
-            return true;
-        };
-        source.fade(self.tick);
-        share(source.load, lot) <= bound
+        self.asked(address, 0).is_none_or(|asked| asked <= bound)
     }
 
-    /// In 65,536ths. Everybody's changes at another moment.
-    fn lot(&self, address: SocketAddr) -> u32 {
+    /// A stranger's load times his lot, these datagrams included; `None` for whoever is always heard.
+    fn asked(&mut self, address: SocketAddr, datagrams: u32) -> Option<u32> {
+        let source = self.sources.get_mut(&address).filter(|source| source.backends == 0)?;
+        source.fade(self.tick);
+        source.sent = source.sent.saturating_add(datagrams.saturating_mul(DATAGRAM));
+        source.load = source.load.max(source.sent);
+        // In 65,536ths. Everybody's changes at another moment.
         let draw = self.lots.hash_one(address);
         let turn = (self.tick + draw % SHED_LOT_TICKS) / SHED_LOT_TICKS;
-        1 + (self.lots.hash_one((draw, turn)) >> 48) as u32
+        let lot = 1 + (self.lots.hash_one((draw, turn)) >> 48);
+        Some(((u64::from(source.load) * lot) >> 16) as u32)
     }
 
     /// Ends all ticks before this one.
@@ -143,9 +139,4 @@ impl Source {
             self.load = (0..passed.min(255)).fold(self.load, |load, _| load - load.div_ceil(32));
         }
     }
-}
-
-/// A lot is in 65,536ths.
-fn share(load: u32, lot: u32) -> u32 {
-    ((u64::from(load) * u64::from(lot)) >> 16) as u32
 }
