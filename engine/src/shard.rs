@@ -21,8 +21,8 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    ALERTS, BAN_RECORD_BYTES, Capacity, ID_INDEX_BYTES, IDEMPOTENCY_RECORD_BYTES, INBOX_INDEX_BYTES,
-    OVERLOADED_RETRY_AFTER, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
+    ALERTS, BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER,
+    PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::ban::BanChange;
@@ -45,6 +45,7 @@ mod idempotency;
 mod key;
 mod spent;
 
+mod index;
 mod log;
 mod records;
 mod table;
@@ -381,11 +382,11 @@ impl Shard {
     }
 
     fn inbox_bytes(&self) -> usize {
-        self.inboxes.len() * RECORD_BYTES + self.live * ID_INDEX_BYTES + self.inbox_heap_bytes
+        self.inboxes.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.inbox_heap_bytes
     }
 }
 
 /// An inbox that only remembers, with its place and its entry in the index.
-const RECORD_BYTES: usize = size_of::<InboxRecord>() + records::LINK_BYTES + INBOX_INDEX_BYTES;
+const RECORD_BYTES: usize = size_of::<InboxRecord>() + records::LINK_BYTES + INDEX_BYTES;
 
 const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

@@ -17,23 +17,23 @@
 use std::time::Duration;
 
 use ahash::RandomState;
-use hashbrown::HashTable;
 
 use super::Settings;
 use super::ban::Bans;
+use super::index::Index;
 use super::peer::{PeerRecord, RecordCharge};
 use super::records::Records;
 use super::window::Limits;
 use crate::clock::Moment;
 use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX, OVERLOADED_RETRY_AFTER};
-use crate::perimeter::peer::Prefix;
+use crate::perimeter::peer::{Peer, Prefix};
 use crate::request::{Activity, Charge, Charged, Policy, Quotas, Refusal};
 
 /// The networks that live on one shard. Owned by it.
 #[derive(Default)]
 pub(super) struct PeerTable {
     records: Records<PeerRecord>,
-    by_prefix: HashTable<u32>,
+    by_prefix: Index,
     hash: RandomState,
     /// Bytes of all records' logs and strikes.
     heap_bytes: usize,
@@ -140,9 +140,14 @@ impl PeerTable {
         Some(done)
     }
 
-    /// Where this network's record probably is; see [`super::touch`].
-    pub(super) fn probe(&self, prefix: &Prefix) -> Option<u32> {
-        self.by_prefix.find(self.hash.hash_one(prefix), |_| true).copied()
+    /// Looks at the slots of the networks around a peer; see [`super::touch`] for this and what follows.
+    pub(super) fn touch_slots(&self, peer: Peer) -> u64 {
+        peer.prefixes().fold(0, |sum, prefix| sum ^ self.by_prefix.touch(self.hash.hash_one(prefix)))
+    }
+
+    /// Where the records of these networks probably are.
+    pub(super) fn probe(&self, peer: Peer) -> impl Iterator<Item = u32> {
+        peer.prefixes().filter_map(|prefix| self.by_prefix.probe(self.hash.hash_one(prefix)))
     }
 
     /// Looks at the records at these places. The sum is worth nothing.
@@ -151,8 +156,8 @@ impl PeerTable {
     }
 
     fn find(&self, prefix: &Prefix) -> Option<u32> {
-        let same = |at: &u32| self.records.get(*at).is_some_and(|record| record.prefix == *prefix);
-        self.by_prefix.find(self.hash.hash_one(prefix), same).copied()
+        let is_meant = |at| self.records.get(at).is_some_and(|record| record.prefix == *prefix);
+        self.by_prefix.find(self.hash.hash_one(prefix), is_meant)
     }
 
     fn insert(&mut self, prefix: Prefix, settings: &Settings, now: Moment) -> Option<u32> {
@@ -160,9 +165,7 @@ impl PeerTable {
             return None;
         }
         let at = self.records.insert(PeerRecord::new(prefix));
-        let (records, hash) = (&self.records, &self.hash);
-        let bits = |at: &u32| records.get(*at).map_or(0, |record| hash.hash_one(record.prefix));
-        self.by_prefix.insert_unique(hash.hash_one(prefix), at, bits);
+        self.by_prefix.insert(self.hash.hash_one(prefix), at);
         Some(at)
     }
 
@@ -208,9 +211,6 @@ impl PeerTable {
     fn remove(&mut self, at: u32) {
         let Some(record) = self.records.remove(at) else { return };
         self.heap_bytes -= record.heap_bytes();
-        if let Ok(entry) = self.by_prefix.find_entry(self.hash.hash_one(record.prefix), |other| *other == at)
-        {
-            entry.remove();
-        }
+        self.by_prefix.remove(self.hash.hash_one(record.prefix), at);
     }
 }

@@ -80,11 +80,6 @@ impl<T> Records<T> {
         self.place(at).map_or(0, |place| u64::from(place.value.is_some()) ^ u64::from(place.link.due))
     }
 
-    /// Looks at the places before and behind it in its list, which are told when it leaves.
-    pub(super) fn touch_neighbours(&self, at: u32) -> u64 {
-        self.place(at).map_or(0, |place| self.touch(place.link.prev) ^ self.touch(place.link.next))
-    }
-
     pub(super) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         let free = self.free;

@@ -1,12 +1,9 @@
 //! The inbox table: the records and two indices into them, by fingerprint and by id digest.
 //!
-//! The indices hold places, not keys: the keys stand in the records, once. An entry of the id index has
-//! 32 bits of the digest beside the place, so that a table of millions finds its way without looking into
-//! each record on the path; which verification is meant, the record decides.
-
-use hashbrown::HashTable;
+//! The indices hold places, not keys: the keys stand in the records, once.
 
 use super::inbox::InboxRecord;
+use super::index::Index;
 use super::records::Records;
 use crate::clock::Moment;
 use crate::route::{Digest128, Fingerprint};
@@ -15,25 +12,8 @@ use crate::route::{Digest128, Fingerprint};
 #[derive(Default)]
 pub(super) struct InboxTable {
     records: Records<InboxRecord>,
-    by_inbox: HashTable<u32>,
-    by_id: HashTable<IdEntry>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct IdEntry {
-    tag: u32,
-    at: u32,
-}
-
-impl IdEntry {
-    fn new(id: &Digest128, at: u32) -> Self {
-        Self { tag: id.table_bits() as u32, at }
-    }
-
-    /// A table needs the low and the high bits to be spread; the tag's are keyed already.
-    fn bits(&self) -> u64 {
-        u64::from(self.tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
+    by_inbox: Index,
+    by_id: Index,
 }
 
 impl InboxTable {
@@ -50,39 +30,39 @@ impl InboxTable {
     }
 
     pub(super) fn find_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
-        let same = |at: &u32| self.records.get(*at).is_some_and(|r| r.fingerprint == *fingerprint);
-        self.by_inbox.find(fingerprint.table_bits(), same).copied()
+        let is_meant = |at| self.records.get(at).is_some_and(|record| record.fingerprint == *fingerprint);
+        self.by_inbox.find(fingerprint.table_bits(), is_meant)
     }
 
     pub(super) fn find_id(&self, id: &Digest128) -> Option<u32> {
-        let meant = IdEntry::new(id, 0);
-        let same = |entry: &IdEntry| {
-            entry.tag == meant.tag && self.records.get(entry.at).is_some_and(|record| record.holds(id))
-        };
-        self.by_id.find(meant.bits(), same).map(|entry| entry.at)
+        let is_meant = |at| self.records.get(at).is_some_and(|record| record.holds(id));
+        self.by_id.find(id.table_bits(), is_meant)
     }
 
-    /// Where this inbox probably is; see [`super::touch`].
+    /// Looks at the slot of an inbox; see [`super::touch`] for this and what follows.
+    pub(super) fn touch_inbox(&self, fingerprint: &Fingerprint) -> u64 {
+        self.by_inbox.touch(fingerprint.table_bits())
+    }
+
+    /// Looks at the slot of a verification.
+    pub(super) fn touch_id(&self, id: &Digest128) -> u64 {
+        self.by_id.touch(id.table_bits())
+    }
+
+    /// Where this inbox probably is.
     pub(super) fn probe_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
-        self.by_inbox.find(fingerprint.table_bits(), |_| true).copied()
+        self.by_inbox.probe(fingerprint.table_bits())
     }
 
     /// Where the verification with this id probably is.
     pub(super) fn probe_id(&self, id: &Digest128) -> Option<u32> {
-        let meant = IdEntry::new(id, 0);
-        self.by_id.find(meant.bits(), |entry| entry.tag == meant.tag).map(|entry| entry.at)
+        self.by_id.probe(id.table_bits())
     }
 
-    /// Looks at the records at these places, then at what deciding about them leads to: their verifications,
-    /// their entries in the index, their neighbours in the lists. The sum is worth nothing.
+    /// Looks at the records at these places, then at their verifications. The sum is worth nothing.
     pub(super) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
-        let around = places.iter().filter_map(|&at| {
-            let record = self.records.get(at)?;
-            let entry = self.by_inbox.find(record.fingerprint.table_bits(), |other| *other == at);
-            Some(record.touch() ^ u64::from(*entry?) ^ self.records.touch_neighbours(at))
-        });
-        near ^ around.fold(0, |sum, word| sum ^ word)
+        places.iter().filter_map(|&at| self.get(at)).fold(near, |sum, record| sum ^ record.touch())
     }
 
     pub(super) fn find_or_insert(
@@ -94,32 +74,23 @@ impl InboxTable {
             return at;
         }
         let at = self.records.insert(new(*fingerprint));
-        let records = &self.records;
-        let bits = |at: &u32| records.get(*at).map_or(0, |record| record.fingerprint.table_bits());
-        self.by_inbox.insert_unique(fingerprint.table_bits(), at, bits);
+        self.by_inbox.insert(fingerprint.table_bits(), at);
         at
     }
 
     pub(super) fn insert_id(&mut self, id: &Digest128, at: u32) {
-        let entry = IdEntry::new(id, at);
-        self.by_id.insert_unique(entry.bits(), entry, IdEntry::bits);
+        self.by_id.insert(id.table_bits(), at);
     }
 
     /// Forgets the id of a verification that was in the record at `at`.
     pub(super) fn remove_id(&mut self, id: &Digest128, at: u32) {
-        let meant = IdEntry::new(id, at);
-        if let Ok(mut entry) = self.by_id.find_entry(meant.bits(), |other| *other == meant) {
-            // Wiped first: a removed entry's bytes stay in the table until the place is used again.
-            entry.get_mut().tag = 0;
-            entry.remove();
-        }
+        self.by_id.remove(id.table_bits(), at);
     }
 
     /// Forgets an inbox. Its verifications must be gone already.
     pub(super) fn remove(&mut self, at: u32) {
-        let Some(record) = self.records.remove(at) else { return };
-        if let Ok(entry) = self.by_inbox.find_entry(record.fingerprint.table_bits(), |other| *other == at) {
-            entry.remove();
+        if let Some(record) = self.records.remove(at) {
+            self.by_inbox.remove(record.fingerprint.table_bits(), at);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A batch's memory, looked at before it is needed.
 //!
 //! ```text
-//!   batch ─▶ hash, find the places ─▶ look at each place ─▶ look where it points to ─▶ decide one by one
+//!   batch ─▶ look at each slot of the indices ─▶ at each place they name ─▶ at what that points to ─▶ decide one by one
 //! ```
 //!
 //! In a large table nearly every step of a decision waits for memory, and the steps of one decision wait for
@@ -13,6 +13,7 @@ use std::hint::black_box;
 
 use super::Shard;
 use crate::request::Command;
+use crate::route::Digest128;
 
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
@@ -24,23 +25,35 @@ pub(super) struct Touched {
 impl Shard {
     /// Brings near what these commands are about. Worth it for a batch; each is decided by
     /// [`Shard::handle`] afterwards.
-    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command>) {
+    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
         let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
+        let slots = commands.clone().fold(0, |sum, command| {
+            sum ^ match command {
+                Command::Issue(issue) => inboxes.touch_inbox(&issue.inbox),
+                Command::Charge(charge) => peers.touch_slots(charge.peer),
+                other => verification_of(other).map_or(0, |id| inboxes.touch_id(id)),
+            }
+        });
         found.clear();
         networks.clear();
         for command in commands {
             match command {
                 Command::Issue(issue) => found.extend(inboxes.probe_inbox(&issue.inbox)),
-                Command::Check(check) => found.extend(inboxes.probe_id(&check.slot.digest)),
-                Command::Resend(resend) => found.extend(inboxes.probe_id(&resend.slot.digest)),
-                Command::Cancel(slot) | Command::Status(slot) => found.extend(inboxes.probe_id(&slot.digest)),
-                Command::HandOver(hand_over) => found.extend(inboxes.probe_id(&hand_over.id)),
-                Command::Charge(charge) => {
-                    networks.extend(charge.peer.prefixes().filter_map(|prefix| peers.probe(&prefix)));
-                }
-                _ => {}
+                Command::Charge(charge) => networks.extend(peers.probe(charge.peer)),
+                other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(id))),
             }
         }
-        black_box(inboxes.touch(found) ^ peers.touch(networks));
+        black_box(slots ^ inboxes.touch(found) ^ peers.touch(networks));
+    }
+}
+
+/// Which verification a command is about, if it has one already.
+fn verification_of(command: &Command) -> Option<&Digest128> {
+    match command {
+        Command::Check(check) => Some(&check.slot.digest),
+        Command::Resend(resend) => Some(&resend.slot.digest),
+        Command::Cancel(slot) | Command::Status(slot) => Some(&slot.digest),
+        Command::HandOver(hand_over) => Some(&hand_over.id),
+        _ => None,
     }
 }
