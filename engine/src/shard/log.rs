@@ -96,7 +96,7 @@ impl<E: Stamped> Log<E> {
 
     /// How many events are less than `span` old.
     pub(super) fn count_within(&self, span: Duration, now: Moment) -> usize {
-        let is_old = |event: &E| now.since(event.at()) >= span;
+        let is_old = |event: &E| event.at().after(span) <= now;
         match self {
             Self::Empty => 0,
             Self::One(event) => usize::from(!is_old(event)),

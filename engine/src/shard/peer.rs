@@ -54,8 +54,6 @@ pub(super) struct PeerRecord {
 pub(super) struct RecordCharge {
     /// Whether a window refused the request.
     pub(super) is_refused: bool,
-    /// How long the next one will have to wait.
-    pub(super) next: Option<Duration>,
     /// Whether the request brought the strike that bans.
     pub(super) is_out: bool,
     pub(super) quotas: Quotas,
@@ -81,8 +79,19 @@ impl PeerRecord {
             self.logs[policy].record(limits, now);
         }
         let is_out = is_refused && self.breach(policy, limits, settings, now);
-        let next = self.logs[policy].permits(limits, now).err();
-        RecordCharge { is_refused, next, is_out, quotas: self.logs[policy].quotas(limits, now) }
+        RecordCharge { is_refused, is_out, quotas: self.logs[policy].quotas(limits, now) }
+    }
+
+    /// How long the next request will have to wait; `None` if it need not.
+    pub(super) fn wait(
+        &self,
+        activity: Activity,
+        mode: Mode,
+        settings: &Settings,
+        now: Moment,
+    ) -> Option<Duration> {
+        let limits = Limits::from(settings.peer.of(activity)).times(self.prefix.level().factor());
+        self.logs[policy(activity, mode)].permits(limits, now).err()
     }
 
     /// A window of `policy` has refused: strikes, unless all that refused have struck already.

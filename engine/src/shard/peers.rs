@@ -68,22 +68,28 @@ impl PeerTable {
         }
         let longest = Limits::from(settings.peer.of(activity)).longest();
         let (mut is_refused, mut is_counted) = (false, false);
-        let (mut wait, mut banned, mut quotas) = (None, None, None::<Quotas>);
+        let (mut banned, mut quotas) = (None, None::<Quotas>);
         for prefix in peer.prefixes() {
             let rule = |record: &mut PeerRecord| record.charge(activity, mode, settings, now);
             let Some(charged) = self.with_record(prefix, longest, settings, now, rule) else { continue };
-            let RecordCharge { is_refused: here, next, is_out, quotas: left } = charged;
+            let RecordCharge { is_refused: here, is_out, quotas: left } = charged;
             is_counted |= prefix == peer.unit();
             is_refused |= here;
-            // A network that has counted what another refused may be full now, and be waited for too.
-            wait = wait.max(next);
-            quotas.get_or_insert(left).lower_to(&left);
+            match &mut quotas {
+                Some(least) => least.lower_to(&left),
+                None => quotas = Some(left),
+            }
             if is_out && let Some(until) = bans.ban(prefix, None, settings, now) {
                 self.clear_strikes(prefix);
                 banned = banned.max(Some(until));
             }
         }
-        let refusal = match (banned, wait.filter(|_| is_refused)) {
+        // A network that has counted what another refused may be full now, and is waited for too.
+        let wait = || {
+            let records = peer.prefixes().filter_map(|prefix| self.records.get(self.find(&prefix)?));
+            records.filter_map(|record| record.wait(activity, mode, settings, now)).max()
+        };
+        let refusal = match (banned, is_refused.then(wait).flatten()) {
             (Some(until), _) => Some(Refusal::Banned { retry_after: until.since(now) }),
             (None, Some(retry_after)) => Some(Refusal::RateLimited { policy: Policy::Peer, retry_after }),
             (None, None) if !is_counted && activity == Activity::Issue => {

@@ -135,7 +135,7 @@ impl Oracle {
                 }
                 None => Outcome::Refused(Refusal::VerificationNotFound),
             }),
-            Command::HandOver(word) => Expected::Exactly(self.hand_over(at, word)),
+            Command::HandOver(word) => Expected::Exactly(self.hand_over(word)),
             Command::Reserve(reserve) => self.reserve(at, reserve),
             Command::Settle(settle) => Expected::Exactly(self.settle(settle)),
             Command::Spend(spend) => Expected::Exactly(self.spend(at, spend)),
@@ -339,9 +339,8 @@ impl Oracle {
         }
     }
 
-    fn hand_over(&mut self, at: u64, word: &HandOver) -> Outcome {
+    fn hand_over(&mut self, word: &HandOver) -> Outcome {
         if let Some(found) = self.opened.iter().position(|o| o.digest == word.id) {
-            self.noticed(found, at);
             let number = usize::from(word.send).wrapping_sub(1);
             if let Some(mail) = self.opened[found].mails.get_mut(number) {
                 // The first word counts; a relay does not take a mail back, nor take it after all.
