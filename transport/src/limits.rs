@@ -186,9 +186,9 @@ pub const ADMIN_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a start goes on asking a store that says nothing: one that comes up with this process, or a
 /// machine that stood still for a moment, costs no start. (One that refuses ends it at once.)
 pub const STORE_START: Duration = Duration::from_secs(10);
-/// How long a start waits for the control plane: [`STORE_START`], the last question's patience, the
-/// listener.
-pub const CONTROL_START: Duration = Duration::from_secs(15);
+/// How long a start waits for the control plane: [`STORE_START`], the patience of a question asked at its end and
+/// of the first reading after it, the listener.
+pub const CONTROL_START: Duration = Duration::from_secs(20);
 
 /// Requests of secret keys that wait for their turn on one lane: about 100 ms of work at 25 µs each. A
 /// waiter's own cost is its task, head and body, 24 KiB at most and 2 KiB in practice: 96 MiB at most,
