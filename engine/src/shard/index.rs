@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   slots, falling:   │ 9,a │ 8,b │ 8,c │ 8,d │ 0 │ 4,e │ 0 │ …          one word: tag (32 bits), place + 1
-//!                                    └ at home two slots before: others with its home are larger
+//!                                             └ at home two slots before, where larger ones are
 //! ```
 //!
 //! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its home. So a look,
