@@ -227,8 +227,8 @@ impl Session {
     }
 
     /// Whether the lane hears it at present; who isn't known is.
-    fn is_heard(&self) -> bool {
-        self.known.borrow().as_ref().is_none_or(Known::is_heard)
+    fn is_served(&self) -> bool {
+        self.known.borrow().as_ref().is_none_or(Known::is_served)
     }
 
     pub(crate) fn close(&self, code: Code) {

@@ -6,11 +6,15 @@
 //! served whole. A phone that hears nothing sends less and less (RFC 9002, 6.2 and 7).
 //!
 //! ```text
-//!            a tick behind            another            behind: it falls by a quarter, or half
-//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ at ease: it grows by a quarter
+//!            a tick behind            another            behind: it falls to what the lane can do
+//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ at ease: it grows, at most twofold a tick
 //!    ▲                          │ not behind        │     └ in between: it stays
 //!    └──────────────────────────┴───────────────────┘ nobody has asked for more than the bound
 //! ```
+//!
+//! What the lane can do is learnt from what it did ([`Pace`](pace::Pace)); which bound brings so much, from what came
+//! in the tick that ends, heard or not ([`Demand`](demand::Demand)). So a tenfold wave is met within two ticks, and
+//! not by steps whose effect shows only when the next ones have been taken.
 //!
 //! There is one bound for all: what a phone sent in its busiest tick of late, times its lot, must not exceed it. The lot
 //! is drawn evenly between 0 and 1 for each phone anew every `SHED_LOT_TICKS`. So whoever asks for less than the bound
@@ -30,6 +34,8 @@ use authepy_engine::perimeter::api_key::KeyClass;
 
 use crate::limits::SHED_TICK;
 
+mod demand;
+mod pace;
 mod rule;
 use rule::State;
 
@@ -76,7 +82,10 @@ impl Shedding {
     pub(crate) fn left(&self, is_served: bool) {
         let mut state = self.0.borrow_mut();
         state.waiting = state.waiting.saturating_sub(1);
-        state.seen.begun += u32::from(is_served);
+        match is_served {
+            true => state.seen.begun += 1,
+            false => state.seen.given_up += 1,
+        }
     }
 }
 
@@ -92,9 +101,10 @@ impl Known {
         (self.address, self.class) == (address, class)
     }
 
-    /// Whether the connection is heard at present.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.shedding.0.borrow_mut().is_heard(self.address)
+    /// Whether the connection is heard at present, or the lane has time for what it has said all the same.
+    pub(crate) fn is_served(&self) -> bool {
+        let mut state = self.shedding.0.borrow_mut();
+        state.has_time() || state.is_heard(self.address)
     }
 }
 

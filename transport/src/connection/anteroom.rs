@@ -48,8 +48,9 @@ impl<'a> Anteroom<'a> {
             let turnstile = self.session.desk.turnstile();
             let is_stranger = self.session.is_stranger();
             if is_stranger {
-                if !self.session.is_heard() {
-                    self.turn_away();
+                self.turn_away();
+                if self.waiting.is_empty() {
+                    self.place = None;
                     continue;
                 }
                 if self.place.is_none() {
@@ -77,13 +78,15 @@ impl<'a> Anteroom<'a> {
         left
     }
 
-    /// Whoever is not heard could not say that he has given up, so nobody waits here for him.
+    /// Whoever is not heard could not say that he has given up, so nobody waits long here for him; who asked
+    /// first has waited longest.
     fn turn_away(&mut self) {
-        self.place = None;
-        for stream in std::mem::take(&mut self.waiting) {
+        let mut refused = 0;
+        while refused < self.waiting.len() && !self.session.is_served() {
             self.session.desk.shedding().left(false);
-            self.session.turn_away(stream);
+            refused += 1;
         }
+        self.waiting.drain(..refused).for_each(|stream| self.session.turn_away(stream));
     }
 
     /// The newest that somebody still waits for. Cancelled ones count like any that are cut off, or a flood

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use ahash::{HashMap, RandomState};
 use authepy_engine::perimeter::api_key::KeyClass;
 
+use super::pace::{Fared, Pace, Seen};
 use crate::limits::SHED_LOT_TICKS;
 
 /// One datagram, in the units that loads are counted in.
 const DATAGRAM: u32 = 256;
 /// More than one phone can send in a tick: nobody is above it.
 const CALM: u32 = 4_096 * DATAGRAM;
-/// Requests that may come in a tick above those that begin: bursts are no overload.
-const BURST: u32 = 16;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -28,21 +27,7 @@ pub(super) struct State {
     pub(super) waiting: u32,
     /// Datagrams that were not heard, since the start.
     pub(super) shed: u64,
-}
-
-/// What one tick has brought.
-#[derive(Default)]
-pub(super) struct Seen {
-    /// Requests that came into an anteroom, and that left it to be served.
-    pub(super) entered: u32,
-    pub(super) begun: u32,
-    /// Datagrams of strangers that were heard, and of all others.
-    heard: u32,
-    pub(super) others: u32,
-    /// The most that a stranger's load times his lot was.
-    highest: u32,
-    /// A socket had more to read for a whole tick.
-    pub(super) is_full: bool,
+    pace: Pace,
 }
 
 /// Who sends from one address and port.
@@ -52,7 +37,7 @@ pub(super) struct Source {
     pub(super) backends: u32,
     /// Of the busiest tick of late; fades by a 32nd a tick.
     load: u32,
-    /// In `tick`.
+    /// Datagrams in `tick`.
     sent: u32,
     tick: u64,
 }
@@ -60,35 +45,45 @@ pub(super) struct Source {
 impl State {
     pub(super) fn hear(&mut self, address: SocketAddr, datagrams: u32) -> bool {
         let Some(bound) = self.bound else { return true };
-        let Some(asked) = self.asked(address, datagrams) else {
+        let Some((source, lot)) = self.stranger(address) else {
             self.seen.others = self.seen.others.saturating_add(datagrams);
             return true;
         };
-        self.seen.highest = self.seen.highest.max(asked);
-        let is_heard = asked <= bound;
+        let (before, sent) = (source.asks(lot), source.sent);
+        source.send(datagrams);
+        let asks = source.asks(lot);
+        // What it sent before in this tick is a part of what it asks for now.
+        self.seen.demand.take(before, sent);
+        self.seen.demand.count(asks, sent.saturating_add(datagrams));
+        let is_heard = asks <= bound;
         match is_heard {
             true => self.seen.heard = self.seen.heard.saturating_add(datagrams),
-            false => self.shed = self.shed.saturating_add(u64::from(datagrams)),
+            false => {
+                self.seen.unheard = self.seen.unheard.saturating_add(datagrams);
+                self.shed = self.shed.saturating_add(u64::from(datagrams));
+            }
         }
         is_heard
     }
 
     pub(super) fn is_heard(&mut self, address: SocketAddr) -> bool {
         let Some(bound) = self.bound else { return true };
-        self.asked(address, 0).is_none_or(|asked| asked <= bound)
+        self.stranger(address).is_none_or(|(source, lot)| source.asks(lot) <= bound)
     }
 
-    /// A stranger's load times his lot, these datagrams included; `None` for whoever is always heard.
-    fn asked(&mut self, address: SocketAddr, datagrams: u32) -> Option<u32> {
+    /// Whether no more waits than the lane can begin in a tick.
+    pub(super) fn has_time(&self) -> bool {
+        self.waiting <= self.pace.able()
+    }
+
+    /// A stranger and his lot, in 65,536ths; `None` for whoever is always heard.
+    fn stranger(&mut self, address: SocketAddr) -> Option<(&mut Source, u64)> {
         let source = self.sources.get_mut(&address).filter(|source| source.backends == 0)?;
         source.fade(self.tick);
-        source.sent = source.sent.saturating_add(datagrams.saturating_mul(DATAGRAM));
-        source.load = source.load.max(source.sent);
-        // In 65,536ths. Everybody's changes at another moment.
+        // Everybody's changes at another moment.
         let draw = self.lots.hash_one(address);
         let turn = (self.tick + draw % SHED_LOT_TICKS) / SHED_LOT_TICKS;
-        let lot = 1 + (self.lots.hash_one((draw, turn)) >> 48);
-        Some(((u64::from(source.load) * lot) >> 16) as u32)
+        Some((source, 1 + (self.lots.hash_one((draw, turn)) >> 48)))
     }
 
     /// Ends all ticks before this one.
@@ -99,27 +94,33 @@ impl State {
         }
         self.tick = tick;
         let seen = std::mem::take(&mut self.seen);
-        let is_crowded = seen.entered > seen.begun + seen.begun / 16 + BURST;
-        let is_behind = seen.is_full || is_crowded && self.waiting > seen.begun;
-        let is_at_ease = !seen.is_full && self.waiting <= seen.begun / 2;
-        // Not to hear them must help.
-        let are_strangers = seen.heard > 0 && seen.heard >= seen.others;
-        self.bound = match self.bound {
+        self.pace.learn(&seen, self.waiting);
+        let fared = seen.fared(self.waiting);
+        self.bound = match (self.bound, fared) {
             // Counting begins: nobody is above it.
-            None => is_behind.then_some(u32::MAX),
-            Some(bound) if is_behind && are_strangers => {
-                let bound = bound.min(seen.highest);
-                // A socket that overflows loses what anybody sends.
-                let part = if seen.is_full { 2 } else { 4 };
-                Some((bound - bound.div_ceil(part)).max(1))
-            }
-            Some(bound) if is_behind || is_at_ease => {
-                let steps = u32::try_from(passed).unwrap_or(u32::MAX).min(64);
-                let grown = (0..steps).fold(bound, |bound, _| bound.saturating_add(bound / 4 + 1));
-                (grown < CALM).then_some(grown)
-            }
-            Some(bound) => Some(bound),
+            (None, _) => (fared == Fared::Behind).then_some(u32::MAX),
+            (Some(bound), Fared::Behind) if seen.is_of_strangers() => Some(self.fallen(bound, &seen)),
+            (Some(bound), Fared::Between) => Some(bound),
+            (Some(bound), _) => Some(self.grown(bound, &seen, passed)).filter(|grown| *grown < CALM),
         };
+    }
+
+    fn fallen(&self, bound: u32, seen: &Seen) -> u32 {
+        let room = self.pace.room_behind(self.waiting);
+        // A socket that overflows loses what anybody sends.
+        let room = if seen.is_overflowing() { room.min(seen.heard / 2) } else { room };
+        seen.demand.bound_for(room).map_or(bound, |fitting| bound.min(fitting))
+    }
+
+    /// To what the lane can do, as far as that is known: who was not heard has said little, and has more to say.
+    fn grown(&self, bound: u32, seen: &Seen, ticks: u64) -> u32 {
+        let by_a = |part: u32| {
+            let grow = |bound: u32, _| bound.saturating_add(bound / part).saturating_add(1);
+            (0..ticks.min(64)).fold(bound, grow)
+        };
+        let most = if self.pace.was_idle(seen) { by_a(1) } else { by_a(2) };
+        let fitting = seen.demand.bound_for(self.pace.room_at_ease()).unwrap_or(u32::MAX);
+        fitting.clamp(by_a(4), most)
     }
 }
 
@@ -129,6 +130,16 @@ impl Source {
             KeyClass::Secret => &mut self.backends,
             KeyClass::Restricted => &mut self.strangers,
         }
+    }
+
+    fn send(&mut self, datagrams: u32) {
+        self.sent = self.sent.saturating_add(datagrams);
+        self.load = self.load.max(self.sent.saturating_mul(DATAGRAM));
+    }
+
+    /// What the bound is for.
+    fn asks(&self, lot: u64) -> u32 {
+        ((u64::from(self.load) * lot) >> 16) as u32
     }
 
     fn fade(&mut self, tick: u64) {

@@ -73,6 +73,35 @@ fn of_ten_times_too_much_about_as_much_as_the_lane_can_do_is_heard() {
 }
 
 #[test]
+fn the_bound_is_found_at_once_and_leaves_the_lane_busy() {
+    for (times, is_full) in [(3, false), (10, true), (40, true)] {
+        let mut world = World::new(200);
+        let _known = world.strangers(200);
+        let wave = each(0..200, times);
+        // One tick to notice, one to count.
+        (0..2).for_each(|_| drop(world.turn(&wave, is_full)));
+        let mut idle = 0;
+        for tick in 0..40 {
+            let waited = world.backlog;
+            let heard: u32 = world.turn(&wave, false).iter().sum();
+            idle += 200u32.saturating_sub(waited + heard);
+            assert!(heard < 500, "{times} times, tick {tick}: {heard}");
+        }
+        assert!(idle < 40 * 200 / 10, "{times} times: time for {idle} of 8,000 more");
+    }
+}
+
+#[test]
+fn a_socket_full_of_what_nobody_hears_silences_nobody_more() {
+    let mut world = World::new(200);
+    let _known = world.strangers(200);
+    let wave = each(0..200, 10);
+    (0..30).for_each(|_| drop(world.turn(&wave, false)));
+    let heard: u32 = (0..100).map(|_| world.turn(&wave, true).iter().sum::<u32>()).sum();
+    assert!(heard > 100 * 150, "{heard}");
+}
+
+#[test]
 fn whoever_is_heard_is_heard_whole() {
     let mut world = World::new(100);
     let _known = world.strangers(100);
@@ -173,6 +202,19 @@ fn bursts_are_no_overload_and_its_end_is_noticed() {
     (0..60).for_each(|_| drop(world.turn(&each(0..50, 1), false)));
     assert!(world.is_calm());
     assert_eq!(world.shedding.shed(), shed, "half of what it can do, three seconds later");
+}
+
+#[test]
+fn one_bad_tick_and_then_nobody_is_calm_again() {
+    for per_tick in [1, 40, 1_000_000] {
+        let mut world = World::new(per_tick);
+        let _known = world.strangers(10);
+        world.turn(&each(0..10, 100), true);
+        world.turn(&[], true);
+        assert!(!world.is_calm());
+        (0..200).for_each(|_| drop(world.turn(&[], false)));
+        assert!(world.is_calm());
+    }
 }
 
 #[test]
