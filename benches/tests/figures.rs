@@ -46,10 +46,10 @@ fn growth_of_a_request_is_the_ratio_of_two_servers() {
 fn peers_say_hello_beside_the_server() {
     let authepy = Path::new(env!("CARGO_BIN_EXE_pair_vs_echo")).with_file_name("authepy");
     assert!(authepy.is_file(), "{} is missing: build the workspace", authepy.display());
-    let size = ["--rounds", "2", "--window", "0.2", "--grid", "2x2", "--hellos"];
+    let size = ["--rounds", "2", "--window", "0.2", "--grid", "2x2", "--hellos", "--beside", "2"];
     let options = [&size[..], &["--server", authepy.to_str().unwrap()]].concat();
     let figures = said(env!("CARGO_BIN_EXE_pair_vs_echo"), &options);
-    for peer in ["hyper_h2_16x16", "h3_crate_16x16"] {
+    for peer in ["hyper_h2_16x16", "h3_crate_16x16", "beside_2x2"] {
         assert_positive(&figures[peer], &["echo_us", "pair_us", "ratio"]);
     }
 }

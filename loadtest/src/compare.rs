@@ -1,7 +1,7 @@
 //! `compare`: this server's figures beside those of peers, from one command.
 //!
 //! ```text
-//!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo, with one lane and with two;
+//!   pair_vs_echo (benches)      issue + check ÷ bare quinn echo; such a pair with two lanes ÷ with one;
 //!                               ÷ hyper's HTTP/2 hello and the h3 crate's; a whole sign-in ÷ a connection and one echo
 //!   banned_vs_ignore (benches)  a banned peer's Initial ÷ quinn's ignore()
 //!   engine_pairs (benches)      issue + check pairs a second, the engine alone, 10⁶ live
@@ -44,9 +44,8 @@ const NAMES: [&str; 14] = [
 
 /// What the programs said, each its last line.
 struct Said {
-    /// `pair_vs_echo` with one lane, with sign-ins and hyper's hello.
-    one_lane: Value,
-    two_lanes: Value,
+    /// `pair_vs_echo` with sign-ins, both hellos and a second server of two lanes.
+    pair: Value,
     banned: Value,
     idle_kib: f64,
     pairs: Value,
@@ -73,10 +72,7 @@ pub(crate) fn run(args: &Compare) -> Result<(), String> {
 fn ask(authepy: &Path, quick: bool) -> Result<Said, String> {
     let [rounds, window] = if quick { ["3", "0.5"] } else { ["5", "3"] };
     let windows = ["--rounds", rounds, "--window", window];
-    let pair = |lanes: &str, grid: &str, more: &[&str]| {
-        let lanes = format!("engine.shards={lanes}");
-        served(authepy, "pair_vs_echo", &[&windows, &["--set", &lanes, "--grid", grid], more].concat())
-    };
+    let pair = ["--grid", "8x8,64x1,16x16", "--sign-ins", "--hellos", "--beside", "2"];
     let datagrams = if quick { "50000" } else { "300000" };
     let connections = if quick { 300 } else { 2_000 };
     // Ten times as many take Redis a quarter of a minute to fill in, and cost it more for each pair.
@@ -85,8 +81,7 @@ fn ask(authepy: &Path, quick: bool) -> Result<Said, String> {
     let many = if quick { "1000000" } else { "10000000" };
     let phases = if quick { ["1", "2"] } else { ["5", "4"] };
     Ok(Said {
-        one_lane: pair("1", "8x8,64x1,16x16", &["--sign-ins", "--hellos"])?,
-        two_lanes: pair("2", "64x1,16x16", &[])?,
+        pair: served(authepy, "pair_vs_echo", &[&windows, &pair[..]].concat())?,
         banned: served(authepy, "banned_vs_ignore", &["--rounds", rounds, "--datagrams", datagrams])?,
         idle_kib: idle::kib_per_connection(authepy, connections)?,
         pairs: bench(authepy, "engine_pairs", &["--rounds", rounds])?,
@@ -101,15 +96,12 @@ fn figures(said: &Said) -> Map<String, Value> {
     let mut figures: Map<String, Value> =
         NAMES.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
     for grid in ["16x16", "8x8", "64x1"] {
-        figures[&format!("h3_{grid}_vs_quinn")] = said.one_lane[grid]["ratio"].clone();
+        figures[&format!("h3_{grid}_vs_quinn")] = said.pair[grid]["ratio"].clone();
     }
-    figures["h3_16x16_vs_hyper_h2"] = said.one_lane["hyper_h2_16x16"]["ratio"].clone();
-    figures["signin_vs_quinn_hello"] = said.one_lane["sign_in"]["ratio"].clone();
+    figures["h3_16x16_vs_hyper_h2"] = said.pair["hyper_h2_16x16"]["ratio"].clone();
+    figures["signin_vs_quinn_hello"] = said.pair["sign_in"]["ratio"].clone();
     for grid in ["16x16", "64x1"] {
-        // Each beside the echoes of its own run: the machine may have been in another mood.
-        let cost = |of: &Value| of[grid]["ratio"].as_f64();
-        let lanes = ratio(cost(&said.two_lanes), cost(&said.one_lane));
-        figures[&format!("two_lanes_vs_one_{grid}")] = json!(lanes);
+        figures[&format!("two_lanes_vs_one_{grid}")] = said.pair[&format!("beside_{grid}")]["ratio"].clone();
     }
     figures["banned_initial_vs_ignore"] = said.banned["banned_vs_ignore"].clone();
     figures["idle_kib_per_connection"] = json!(said.idle_kib);
@@ -120,10 +112,6 @@ fn figures(said: &Said) -> Map<String, Value> {
         figures[name] = said.overload[name].clone();
     }
     figures
-}
-
-fn ratio(one: Option<f64>, other: Option<f64>) -> Option<f64> {
-    Some(one? / other?)
 }
 
 /// Runs a program that measures this server.
@@ -156,11 +144,11 @@ mod tests {
     fn every_figure_has_its_place_in_what_the_programs_say() {
         let grid = |ratio: f64| json!({"echo_us": 1.0, "pair_us": 2.0 * ratio, "ratio": ratio});
         let said = Said {
-            one_lane: json!({
+            pair: json!({
                 "16x16": grid(1.0), "8x8": grid(2.0), "64x1": grid(3.0), "hyper_h2_16x16": grid(4.0),
+                "beside_16x16": grid(9.0), "beside_64x1": grid(10.0),
                 "sign_in": {"hello_us": 1.0, "sign_in_us": 5.0, "ratio": 5.0},
             }),
-            two_lanes: json!({"16x16": grid(9.0), "64x1": grid(30.0)}),
             banned: json!({"banned_vs_ignore": 14.0}),
             idle_kib: 6.0,
             pairs: json!({"live": 1, "one_by_one_pairs_per_s": 0.0, "pairs_per_s": 7.0}),

@@ -77,6 +77,13 @@ pub(crate) fn beside_hello(peer: &str, rounds: &[Round]) -> String {
         .replace("| 16×16 |", "| 16×16, × hello |")
 }
 
+/// The same rows where the pair of a first server stands in the echo's place.
+pub(crate) fn beside_one(connections: usize, streams: usize, rounds: &[Round]) -> String {
+    rows(connections, streams, rounds)
+        .replace("| echo |", "| the first server's pair |")
+        .replace(&format!("| {connections}×{streams} |"), &format!("| {connections}×{streams}, × first |"))
+}
+
 /// A grid's medians for programs: µs of server CPU for an echo and for the mean of issue and check, and their
 /// ratio within a round.
 pub(crate) fn json(rounds: &[Round]) -> Value {
@@ -119,7 +126,7 @@ pub(crate) fn json_of_visits(rounds: &[[Sample; 2]]) -> Value {
 }
 
 /// As if every issue had been followed by its check: both weigh the same, whatever their windows held.
-fn mean(issue: Sample, check: Sample) -> Sample {
+pub(crate) fn mean(issue: Sample, check: Sample) -> Sample {
     let scale = |n: u64| (n as f64 * issue.requests as f64 / check.requests as f64) as u64;
     let wall = issue.wall + check.wall.mul_f64(issue.requests as f64 / check.requests as f64);
     Sample { requests: issue.requests * 2, cpu: issue.cpu + scale(check.cpu), wall }

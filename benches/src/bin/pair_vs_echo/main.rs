@@ -18,22 +18,20 @@ mod echo;
 mod figure;
 mod h3_hello;
 mod hello;
+mod rounds;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use authepy_benches::client::{Client, Work};
+use authepy_benches::client::Client;
 use authepy_benches::process::{Authepy, Yardstick};
 use authepy_benches::{cpu, spread};
 use clap::{Args, Parser, Subcommand};
 
-use figure::{Round, Sample};
+use rounds::{Greeter, beside_rounds, echo_rounds, hello_rounds, pair_rounds, sign_in_rounds};
 
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
-/// A change in the store acts within 5 s, so a key made after the start may be unknown for that long.
-const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
 #[command(
@@ -83,6 +81,9 @@ struct Bench {
     /// hyper's HTTP/2 over rustls as well, and the h3 crate on quinn, saying hello at 16x16
     #[arg(long)]
     hellos: bool,
+    /// A second server on the same core, with so many shards: its pair beside the first one's
+    #[arg(long, value_name = "SHARDS")]
+    beside: Option<u8>,
     /// One JSON object, by grid, as the last line
     #[arg(long)]
     json: bool,
@@ -127,6 +128,11 @@ fn bench(bench: &Bench) -> Result<(), String> {
         false => None,
     };
     let authepy = if bench.echo_only { None } else { Some(Authepy::start(server, &bench.set)?) };
+    let shards = |shards| [&bench.set[..], &[format!("engine.shards={shards}")]].concat();
+    let other = match bench.beside.filter(|_| !bench.echo_only) {
+        Some(count) => Some(Authepy::start(server, &shards(count))?),
+        None => None,
+    };
     cpu::pin(CLIENT_CORE)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
@@ -143,6 +149,19 @@ fn bench(bench: &Bench) -> Result<(), String> {
         }))?;
         print!("{}", figure::rows(connections, streams, &rounds));
         all.insert(format!("{connections}x{streams}"), figure::json(&rounds));
+    }
+    if let (Some(other), Some(authepy)) = (&other, &authepy) {
+        for &(connections, streams) in &bench.grid {
+            let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+                let connect = async |of: &Authepy| {
+                    Client::connect(&of.ready, Some(&of.key), connections, streams).await
+                };
+                let clients = [connect(authepy).await?, connect(other).await?];
+                beside_rounds(bench, [(authepy, &clients[0]), (other, &clients[1])]).await
+            }))?;
+            print!("{}", figure::beside_one(connections, streams, &rounds));
+            all.insert(format!("beside_{connections}x{streams}"), figure::json(&rounds));
+        }
     }
     if let (true, Some(authepy)) = (bench.sign_ins, &authepy) {
         let rounds = sign_in_rounds(bench, &echo, authepy);
@@ -167,122 +186,4 @@ fn bench(bench: &Bench) -> Result<(), String> {
         println!("{}", serde_json::Value::Object(all));
     }
     Ok(())
-}
-
-async fn pair_rounds(
-    bench: &Bench,
-    (echo, echo_client): (&Yardstick, &Client),
-    (authepy, client): (&Authepy, &Client),
-) -> Result<Vec<Round>, String> {
-    warm(echo.pid(), echo_client, &[Work::Echo]).await?;
-    client.admitted(KEY_PATIENCE).await?;
-    warm(authepy.pid(), client, &[Work::Issue, Work::Check]).await?;
-    let length = Duration::from_secs_f64(bench.window);
-    let mut rounds = Vec::new();
-    for index in 0..bench.rounds {
-        let mut first = None;
-        if index % 2 == 0 {
-            first = Some(measure(echo.pid(), echo_client, Work::Echo, length).await?);
-        }
-        let issue = measure(authepy.pid(), client, Work::Issue, length).await?;
-        // As many checks as there are ids; the time limit only guards against a hang.
-        let check = measure(authepy.pid(), client, Work::Check, length * 4).await?;
-        let echoed = match first {
-            Some(echoed) => echoed,
-            None => measure(echo.pid(), echo_client, Work::Echo, length).await?,
-        };
-        rounds.push(Round { echo: echoed, pair: Some((issue, check)) });
-    }
-    Ok(rounds)
-}
-
-/// Who asks a peer to say hello.
-enum Greeter {
-    Hyper(hello::Caller),
-    H3(Client),
-}
-
-impl Greeter {
-    async fn window(&self, length: Duration) -> Result<u64, String> {
-        match self {
-            Self::Hyper(caller) => caller.window(length).await,
-            Self::H3(client) => client.window(Work::Hello, length).await,
-        }
-    }
-}
-
-/// A peer that says hello in the echo's place.
-async fn hello_rounds(
-    bench: &Bench,
-    (peer, caller): (&Yardstick, &Greeter),
-    authepy: &Authepy,
-) -> Result<Vec<Round>, String> {
-    let client = Client::connect(&authepy.ready, Some(&authepy.key), 16, 16).await?;
-    client.admitted(KEY_PATIENCE).await?;
-    caller.window(Duration::from_millis(500)).await?;
-    warm(authepy.pid(), &client, &[Work::Issue, Work::Check]).await?;
-    let length = Duration::from_secs_f64(bench.window);
-    let mut rounds = Vec::new();
-    for _ in 0..bench.rounds {
-        let (from, before) = (cpu::now(), cpu::nanos(peer.pid())?);
-        let requests = caller.window(length).await?;
-        let cpu = cpu::nanos(peer.pid())?.saturating_sub(before);
-        let hello = Sample { requests, cpu, wall: cpu::now().duration_since(from) };
-        let issue = measure(authepy.pid(), &client, Work::Issue, length).await?;
-        let check = measure(authepy.pid(), &client, Work::Check, length * 4).await?;
-        rounds.push(Round { echo: hello, pair: Some((issue, check)) });
-    }
-    Ok(rounds)
-}
-
-/// A window of bare visits and one of sign-ins, in turn.
-async fn sign_in_rounds(
-    bench: &Bench,
-    echo: &Yardstick,
-    authepy: &Authepy,
-) -> Result<Vec<[Sample; 2]>, String> {
-    let hello = Client::connect(&echo.ready, None, 1, 1).await?;
-    let phones = Client::connect(&authepy.ready, Some(&authepy.key), 1, 1).await?;
-    phones.admitted(KEY_PATIENCE).await?;
-    let (short, length) = (Duration::from_millis(300), Duration::from_secs_f64(bench.window));
-    let visits = async |pid, client: &Client, length| {
-        let (from, before) = (cpu::now(), cpu::nanos(pid)?);
-        let requests = client.visits(length).await?;
-        let cpu = cpu::nanos(pid)?.saturating_sub(before);
-        Ok::<_, String>(Sample { requests, cpu, wall: cpu::now().duration_since(from) })
-    };
-    visits(echo.pid(), &hello, short).await?;
-    visits(authepy.pid(), &phones, short).await?;
-    let mut rounds = Vec::new();
-    for _ in 0..bench.rounds {
-        let bare = visits(echo.pid(), &hello, length).await?;
-        rounds.push([bare, visits(authepy.pid(), &phones, length).await?]);
-    }
-    Ok(rounds)
-}
-
-async fn echo_rounds(bench: &Bench, echo: &Yardstick, client: &Client) -> Result<Vec<Round>, String> {
-    warm(echo.pid(), client, &[Work::Echo]).await?;
-    let mut rounds = Vec::new();
-    for _ in 0..bench.rounds {
-        let echo = measure(echo.pid(), client, Work::Echo, Duration::from_secs_f64(bench.window)).await?;
-        rounds.push(Round { echo, pair: None });
-    }
-    Ok(rounds)
-}
-
-/// Fills caches, congestion windows and tables before anything is written down.
-async fn warm(pid: u32, client: &Client, works: &[Work]) -> Result<(), String> {
-    for &work in works {
-        measure(pid, client, work, Duration::from_millis(500)).await?;
-    }
-    Ok(())
-}
-
-/// One window: no request is under way at either end of it.
-async fn measure(pid: u32, client: &Client, work: Work, length: Duration) -> Result<Sample, String> {
-    let (from, before) = (cpu::now(), cpu::nanos(pid)?);
-    let requests = client.window(work, length).await?;
-    let cpu = cpu::nanos(pid)?.saturating_sub(before);
-    Ok(Sample { requests, cpu, wall: cpu::now().duration_since(from) })
 }
