@@ -7,14 +7,15 @@
 //!
 //! ```text
 //!            a tick behind            another            behind: it falls to what the lane can do
-//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ at ease: it grows, at most twofold a tick
+//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ time to spare: it grows by as much
 //!    ▲                          │ not behind        │     └ in between: it stays
 //!    └──────────────────────────┴───────────────────┘ nobody has asked for more than the bound
 //! ```
 //!
-//! What the lane can do is learnt from what it did ([`Pace`](pace::Pace)); which bound brings so much, from what came
-//! in the tick that ends, heard or not ([`Demand`](demand::Demand)). So a tenfold wave is met within two ticks, and
-//! not by steps whose effect shows only when the next ones have been taken.
+//! What the lane can do is learnt from what it did and how long it took ([`Pace`](pace::Pace), [`Idle`](idle::Idle));
+//! which bound brings so much, from what came in the tick that ends, heard or not ([`Demand`](demand::Demand)). So a
+//! tenfold wave is met within two ticks, and not by steps whose effect shows only when the next ones have been
+//! taken. A bound that swings is dear: whoever is heard again brings all that he has given up meanwhile.
 //!
 //! There is one bound for all: what a phone sent in its busiest tick of late, times its lot, must not exceed it. The lot
 //! is drawn evenly between 0 and 1 for each phone anew every `SHED_LOT_TICKS`. So whoever asks for less than the bound
@@ -28,13 +29,13 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 use authepy_engine::perimeter::api_key::KeyClass;
 
-use crate::limits::SHED_TICK;
-
 mod demand;
+mod idle;
 mod pace;
 mod rule;
 use rule::State;
@@ -50,11 +51,17 @@ impl Shedding {
         Known { shedding: self.clone(), address, class }
     }
 
-    /// The time; whether a socket had more to read for a whole tick; and how much came of banned peers. True if
-    /// the lane must listen to [`Shedding::hear`].
-    pub(crate) fn look(&self, now: Moment, is_full: bool, banned: usize) -> bool {
+    /// The time; whether a socket had more to read for a whole tick; how much came of banned peers; and how long
+    /// this thread has worked since its start. True if the lane must listen to [`Shedding::hear`].
+    pub(crate) fn look(
+        &self,
+        now: Moment,
+        is_full: bool,
+        banned: usize,
+        busy: impl FnOnce() -> Duration,
+    ) -> bool {
         let mut state = self.0.borrow_mut();
-        state.advance(now.as_millis() / SHED_TICK.as_millis() as u64);
+        state.advance(now, busy);
         state.seen.is_full |= is_full;
         state.seen.others = state.seen.others.saturating_add(u32::try_from(banned).unwrap_or(u32::MAX));
         state.bound.is_some()

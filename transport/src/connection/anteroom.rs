@@ -3,7 +3,8 @@
 //! ```text
 //!   streams of one connection ─▶ [ oldest … newest ] ─ its turn ─▶ the newest that is still wanted begins
 //!                                 │                                cancelled ones end unread
-//!                                 └─ no longer heard (`shedding.rs`) ─▶ 503 `overloaded` for all
+//!                                 └─ no longer heard (`shedding.rs`), and more waits than the lane can do at
+//!                                    once ─▶ 503 `overloaded`, the oldest first
 //! ```
 //!
 //! A connection waits in the lane's line with all its streams at once. When its turn comes, the newest begins:

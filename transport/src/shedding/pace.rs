@@ -7,6 +7,11 @@ const BURST: u32 = 16;
 /// More requests than a lane begins in a tick.
 const ABLE_MAX: u32 = 1 << 20;
 
+/// Of a tick.
+pub(super) type Percent = u32;
+/// A lane with so much of a tick to spare can do more. What its runtime takes between two tasks counts as spared.
+pub(super) const SPARE: Percent = 20;
+
 /// What one tick has brought.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -27,84 +32,74 @@ pub(super) struct Seen {
 /// How a lane fared in a tick.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fared {
-    /// More came than it began, and more waits; or its socket is full.
+    /// More came than it began, and more waits than it can do in a tick and a half; or its socket is full.
     Behind,
     Between,
-    /// Next to nothing waits.
+    /// It had time to spare.
     AtEase,
 }
 
 /// Of one lane.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// Requests that it can begin in a tick, as far as it has been seen.
+    /// Requests that it can begin in a tick, a tick counting a quarter.
     able: u32,
-    /// Datagrams heard and requests to be served that they brought, each tick counting three quarters of the next: one of a
-    /// phone with many requests waiting brings a dozen, an acknowledgement none.
+    /// Datagrams heard and requests to be served that they brought, each tick counting three quarters of the next: one
+    /// of a phone with many requests waiting brings a dozen, an acknowledgement none.
     heard: u32,
     brought: u32,
 }
 
 impl Seen {
-    /// With so many requests waiting now.
-    pub(super) fn fared(&self, waiting: u32) -> Fared {
-        let is_crowded = self.entered > self.begun + self.begun / 16 + BURST;
-        match waiting {
-            _ if self.is_overflowing() => Fared::Behind,
-            _ if is_crowded && waiting > self.begun => Fared::Behind,
-            _ if waiting <= self.begun / 2 => Fared::AtEase,
-            _ => Fared::Between,
-        }
+    /// Whether it is strangers that the lane is busy with.
+    pub(super) fn is_of_strangers(&self) -> bool {
+        self.heard > 0 && self.heard >= self.others
     }
 
     /// To hear less would not empty a socket that is full of what nobody hears.
     pub(super) fn is_overflowing(&self) -> bool {
         self.is_full && self.heard >= self.unheard
     }
-
-    /// Whether it is strangers that the lane is busy with.
-    pub(super) fn is_of_strangers(&self) -> bool {
-        self.heard > 0 && self.heard >= self.others
-    }
 }
 
 impl Pace {
-    pub(super) fn able(&self) -> u32 {
-        self.able
+    /// How a lane fared that has so many requests waiting now.
+    pub(super) fn fared(&self, seen: &Seen, waiting: u32, idle: Percent) -> Fared {
+        let is_crowded = seen.entered > seen.begun + seen.begun / 16 + BURST;
+        let much = seen.begun.max(self.able + self.able / 2);
+        match idle {
+            _ if seen.is_overflowing() => Fared::Behind,
+            SPARE.. if waiting <= self.able => Fared::AtEase,
+            ..SPARE if is_crowded && waiting > much => Fared::Behind,
+            _ => Fared::Between,
+        }
     }
 
-    /// One bad tick says little: a core that is taken away for a moment looks like one that is slow.
-    pub(super) fn learn(&mut self, seen: &Seen, waiting: u32) {
-        let quarter = self.able / 4;
-        self.able = match waiting > seen.begun / 2 {
-            true => seen.begun.max(self.able - quarter),
-            // It had nothing more to do. If it had as much as ever, it may be able to do more.
-            false if seen.begun > self.able - quarter => seen.begun.max(self.able + quarter),
-            false => self.able,
-        };
-        self.able = self.able.clamp(1, ABLE_MAX);
-        self.heard = (self.heard - self.heard / 4).saturating_add(seen.heard);
-        let brought = seen.entered.saturating_sub(seen.given_up);
-        self.brought = (self.brought - self.brought / 4).saturating_add(brought);
+    /// Whether no more waits than it can begin in a tick.
+    pub(super) fn has_time_for(&self, waiting: u32) -> bool {
+        waiting <= self.able
     }
 
-    /// Datagrams that bring a little more than it can do.
-    pub(super) fn room_at_ease(&self) -> u32 {
-        self.datagrams(self.able + self.able / 4)
+    pub(super) fn learn(&mut self, seen: &Seen, idle: Percent) {
+        // What it would have done without a pause. A tick that was nearly all pause says nothing about that.
+        if idle <= 90 {
+            let able = u64::from(seen.begun) * 100 / u64::from(100 - idle);
+            let able = u32::try_from(able).map_or(ABLE_MAX, |able| able.min(ABLE_MAX));
+            self.able = if self.able == 0 { able } else { self.able - self.able / 4 + able / 4 };
+        }
+        // While calm, nobody counts datagrams.
+        if seen.heard > 0 {
+            // Those given up may have come earlier.
+            let brought = seen.entered - seen.given_up.min(seen.entered / 2);
+            self.heard = (self.heard - self.heard / 4).saturating_add(seen.heard);
+            self.brought = (self.brought - self.brought / 4).saturating_add(brought);
+        }
     }
 
     /// Datagrams that leave it some time for what waits.
-    pub(super) fn room_behind(&self, waiting: u32) -> u32 {
-        self.datagrams(self.able - (waiting / 8).clamp(self.able / 8, self.able / 2))
-    }
-
-    fn datagrams(&self, requests: u32) -> u32 {
+    pub(super) fn room(&self, waiting: u32) -> u32 {
+        let requests = self.able - (waiting / 8).clamp(self.able / 8, self.able / 2);
         let heard = u64::from(self.heard.max(1)) * u64::from(requests);
         u32::try_from(heard / u64::from(self.brought.max(1))).unwrap_or(u32::MAX)
-    }
-
-    /// Whether it did less than half of what it can.
-    pub(super) fn was_idle(&self, seen: &Seen) -> bool {
-        seen.begun < self.able / 2
     }
 }

@@ -1,12 +1,15 @@
 //! The rule itself: one bound for all, and how it moves. Told the tick, it reads no clock.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ahash::{HashMap, RandomState};
+use authepy_engine::clock::Moment;
 use authepy_engine::perimeter::api_key::KeyClass;
 
-use super::pace::{Fared, Pace, Seen};
-use crate::limits::SHED_LOT_TICKS;
+use super::idle::Idle;
+use super::pace::{Fared, Pace, Percent, SPARE, Seen};
+use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
 
 /// One datagram, in the units that loads are counted in.
 const DATAGRAM: u32 = 256;
@@ -28,6 +31,7 @@ pub(super) struct State {
     /// Datagrams that were not heard, since the start.
     pub(super) shed: u64,
     pace: Pace,
+    idle: Idle,
 }
 
 /// Who sends from one address and port.
@@ -73,7 +77,7 @@ impl State {
 
     /// Whether no more waits than the lane can begin in a tick.
     pub(super) fn has_time(&self) -> bool {
-        self.waiting <= self.pace.able()
+        self.pace.has_time_for(self.waiting)
     }
 
     /// A stranger and his lot, in 65,536ths; `None` for whoever is always heard.
@@ -86,42 +90,41 @@ impl State {
         Some((source, 1 + (self.lots.hash_one((draw, turn)) >> 48)))
     }
 
-    /// Ends all ticks before this one.
-    pub(super) fn advance(&mut self, tick: u64) {
+    /// Ends all ticks before that of `now`. `busy` is how long the lane's thread has worked since its start.
+    pub(super) fn advance(&mut self, now: Moment, busy: impl FnOnce() -> Duration) {
+        let tick = now.as_millis() / SHED_TICK.as_millis() as u64;
         let passed = tick.saturating_sub(self.tick);
         if passed == 0 {
             return;
         }
         self.tick = tick;
+        let idle = self.idle.since(now, busy());
         let seen = std::mem::take(&mut self.seen);
-        self.pace.learn(&seen, self.waiting);
-        let fared = seen.fared(self.waiting);
+        self.pace.learn(&seen, idle);
+        let fared = self.pace.fared(&seen, self.waiting, idle);
         self.bound = match (self.bound, fared) {
             // Counting begins: nobody is above it.
             (None, _) => (fared == Fared::Behind).then_some(u32::MAX),
             (Some(bound), Fared::Behind) if seen.is_of_strangers() => Some(self.fallen(bound, &seen)),
             (Some(bound), Fared::Between) => Some(bound),
-            (Some(bound), _) => Some(self.grown(bound, &seen, passed)).filter(|grown| *grown < CALM),
+            (Some(bound), _) => Some(grown(bound, idle.max(SPARE), passed)).filter(|grown| *grown < CALM),
         };
     }
 
     fn fallen(&self, bound: u32, seen: &Seen) -> u32 {
-        let room = self.pace.room_behind(self.waiting);
+        let room = self.pace.room(self.waiting);
         // A socket that overflows loses what anybody sends.
         let room = if seen.is_overflowing() { room.min(seen.heard / 2) } else { room };
         seen.demand.bound_for(room).map_or(bound, |fitting| bound.min(fitting))
     }
+}
 
-    /// To what the lane can do, as far as that is known: who was not heard has said little, and has more to say.
-    fn grown(&self, bound: u32, seen: &Seen, ticks: u64) -> u32 {
-        let by_a = |part: u32| {
-            let grow = |bound: u32, _| bound.saturating_add(bound / part).saturating_add(1);
-            (0..ticks.min(64)).fold(bound, grow)
-        };
-        let most = if self.pace.was_idle(seen) { by_a(1) } else { by_a(2) };
-        let fitting = seen.demand.bound_for(self.pace.room_at_ease()).unwrap_or(u32::MAX);
-        fitting.clamp(by_a(4), most)
-    }
+/// By as much as the lane had time to spare, each tick: the lots being even, it will hear so much more.
+fn grown(bound: u32, idle: Percent, ticks: u64) -> u32 {
+    (0..ticks.min(64)).fold(bound, |bound, _| {
+        let more = u64::from(bound) * u64::from(idle) / 100 + 1;
+        u32::try_from(u64::from(bound) + more).unwrap_or(u32::MAX)
+    })
 }
 
 impl Source {

@@ -1,7 +1,7 @@
 use ahash::RandomState;
 
 use super::*;
-use crate::limits::SHED_LOT_TICKS;
+use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
 
 /// A lane that can do so many requests in a tick. Each is one datagram.
 struct World {
@@ -9,13 +9,14 @@ struct World {
     tick: u64,
     per_tick: u32,
     backlog: u32,
+    busy: Duration,
 }
 
 impl World {
     fn new(per_tick: u32) -> Self {
         let shedding = Rc::<Shedding>::default();
         shedding.0.borrow_mut().lots = RandomState::with_seeds(1, 2, 3, 4);
-        Self { shedding, tick: 0, per_tick, backlog: 0 }
+        Self { shedding, tick: 0, per_tick, backlog: 0, busy: Duration::ZERO }
     }
 
     fn strangers(&self, count: u16) -> Vec<Known> {
@@ -26,7 +27,7 @@ impl World {
     fn turn(&mut self, senders: &[(SocketAddr, u32)], is_full: bool) -> Vec<u32> {
         self.tick += 1;
         let now = Moment::from_millis(self.tick * SHED_TICK.as_millis() as u64);
-        let is_listening = self.shedding.look(now, is_full, 0);
+        let is_listening = self.shedding.look(now, is_full, 0, || self.busy);
         let heard = |&(from, sent): &(SocketAddr, u32)| {
             (0..sent).filter(|_| !is_listening || self.shedding.hear(from, 1)).count() as u32
         };
@@ -35,6 +36,7 @@ impl World {
         (0..entered).for_each(|_| self.shedding.entered());
         let begun = (self.backlog + entered).min(self.per_tick);
         (0..begun).for_each(|_| self.shedding.left(true));
+        self.busy += SHED_TICK * begun / self.per_tick;
         // Whoever has waited longer than for ten ticks gives up.
         let left = (self.backlog + entered - begun).min(10 * self.per_tick);
         (0..self.backlog + entered - begun - left).for_each(|_| self.shedding.left(false));
@@ -178,7 +180,8 @@ fn a_flood_of_banned_peers_silences_nobody_else() {
     let mut listened = 0;
     for tick in 0..100 {
         for _ in 0..10 {
-            let listens = world.shedding.look(Moment::from_millis(tick * 100), true, 32);
+            let listens =
+                world.shedding.look(Moment::from_millis(tick * 100), true, 32, || SHED_TICK * tick as u32);
             listened += u32::from(listens);
             assert!(!listens || each(0..10, 1).iter().all(|(from, _)| world.shedding.hear(*from, 1)));
         }

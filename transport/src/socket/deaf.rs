@@ -157,7 +157,9 @@ impl DeafSocket {
             Some(bans) => keep_unbanned(&bans, kernel, buffers, metas, received),
             None => received,
         };
-        if !shedding.look(now, self.is_full(now), received - kept) {
+        // It has one worker: the thread.
+        let busy = || tokio::runtime::Handle::current().metrics().worker_total_busy_duration(0);
+        if !shedding.look(now, self.is_full(now), received - kept, busy) {
             return kept;
         }
         keep(buffers, metas, kept, |meta| shedding.hear(meta.addr, meta.len.div_ceil(meta.stride.max(1))))
