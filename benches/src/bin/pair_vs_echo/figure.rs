@@ -77,11 +77,15 @@ pub(crate) fn beside_hello(peer: &str, rounds: &[Round]) -> String {
         .replace("| 16×16 |", "| 16×16, × hello |")
 }
 
-/// The same rows where the pair of a first server stands in the echo's place.
+/// The means alone, where the pair of a first server stands in the echo's place.
 pub(crate) fn beside_one(connections: usize, streams: usize, rounds: &[Round]) -> String {
+    let name = |row: &str| row.split(" | ").nth(1).map(str::to_owned);
     rows(connections, streams, rounds)
-        .replace("| echo |", "| the first server's pair |")
-        .replace(&format!("| {connections}×{streams} |"), &format!("| {connections}×{streams}, × first |"))
+        .split_inclusive('\n')
+        .filter(|row| name(row).is_some_and(|name| name == "echo" || name == "mean of the pair"))
+        .collect::<String>()
+        .replace("| echo |", "| pair of the first |")
+        .replace("| mean of the pair |", "| pair of the one beside, × first |")
 }
 
 /// A grid's medians for programs: µs of server CPU for an echo and for the mean of issue and check, and their
