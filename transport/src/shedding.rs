@@ -8,8 +8,9 @@
 //! ```text
 //!            a tick behind            another            behind: it falls to what the lane can do
 //!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ time to spare: it grows by as much
-//!    ▲                          │ not behind        │     └ in between: it stays
-//!    └──────────────────────────┴───────────────────┘ nobody has asked for more than the bound
+//!    ▲                          │ not behind        │     │ none, and next to nothing waits: it grows by a little
+//!    └──────────────────────────┴───────────────────┘     └ none, and something waits: it stays
+//!                                  nobody has asked for more than the bound
 //! ```
 //!
 //! What the lane can do is learnt from what it did and how long it took ([`Pace`](pace::Pace), [`Idle`](idle::Idle));

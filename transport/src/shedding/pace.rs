@@ -34,7 +34,10 @@ pub(super) struct Seen {
 pub(super) enum Fared {
     /// More came than it began, and more waits than it can do in a tick and a half; or its socket is full.
     Behind,
+    /// Busy, and something waits.
     Between,
+    /// Busy, and next to nothing waits: it does what it hears, perhaps for others than strangers.
+    Abreast,
     /// It had time to spare.
     AtEase,
 }
@@ -71,6 +74,7 @@ impl Pace {
             _ if seen.is_overflowing() => Fared::Behind,
             SPARE.. if waiting <= self.able => Fared::AtEase,
             ..SPARE if is_crowded && waiting > much => Fared::Behind,
+            _ if waiting <= seen.begun / 2 => Fared::Abreast,
             _ => Fared::Between,
         }
     }
@@ -80,10 +84,11 @@ impl Pace {
         waiting <= self.able
     }
 
-    pub(super) fn learn(&mut self, seen: &Seen, idle: Percent) {
-        // What it would have done without a pause. A tick that was nearly all pause says nothing about that.
+    /// From what so many ticks brought.
+    pub(super) fn learn(&mut self, seen: &Seen, idle: Percent, ticks: u64) {
+        // What it would have done without a pause. One that was nearly all pause says nothing about that.
         if idle <= 90 {
-            let able = u64::from(seen.begun) * 100 / u64::from(100 - idle);
+            let able = u64::from(seen.begun) * 100 / (u64::from(100 - idle) * ticks.max(1));
             let able = u32::try_from(able).map_or(ABLE_MAX, |able| able.min(ABLE_MAX));
             self.able = if self.able == 0 { able } else { self.able - self.able / 4 + able / 4 };
         }

@@ -13,6 +13,8 @@ use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
 
 /// One datagram, in the units that loads are counted in.
 const DATAGRAM: u32 = 256;
+/// What a lane that is busy hears more in the next tick, if it has done all that it heard.
+const CREEP: Percent = 5;
 /// More than one phone can send in a tick: nobody is above it.
 const CALM: u32 = 4_096 * DATAGRAM;
 
@@ -100,14 +102,18 @@ impl State {
         self.tick = tick;
         let idle = self.idle.since(now, busy());
         let seen = std::mem::take(&mut self.seen);
-        self.pace.learn(&seen, idle);
+        self.pace.learn(&seen, idle, passed);
         let fared = self.pace.fared(&seen, self.waiting, idle);
         self.bound = match (self.bound, fared) {
             // Counting begins: nobody is above it.
             (None, _) => (fared == Fared::Behind).then_some(u32::MAX),
+            // Not to hear them must help.
             (Some(bound), Fared::Behind) if seen.is_of_strangers() => Some(self.fallen(bound, &seen)),
-            (Some(bound), Fared::Between) => Some(bound),
-            (Some(bound), _) => Some(grown(bound, idle.max(SPARE), passed)).filter(|grown| *grown < CALM),
+            (Some(bound), Fared::Between) if seen.is_of_strangers() => Some(bound),
+            (Some(bound), _) => {
+                let pace = if fared == Fared::Abreast { CREEP } else { idle.max(SPARE) };
+                Some(grown(bound, pace, passed)).filter(|grown| *grown < CALM)
+            }
         };
     }
 
@@ -119,10 +125,10 @@ impl State {
     }
 }
 
-/// By as much as the lane had time to spare, each tick: the lots being even, it will hear so much more.
-fn grown(bound: u32, idle: Percent, ticks: u64) -> u32 {
+/// The lots being even, the lane hears so much more, each tick: as much as it had time to spare.
+fn grown(bound: u32, more: Percent, ticks: u64) -> u32 {
     (0..ticks.min(64)).fold(bound, |bound, _| {
-        let more = u64::from(bound) * u64::from(idle) / 100 + 1;
+        let more = u64::from(bound) * u64::from(more) / 100 + 1;
         u32::try_from(u64::from(bound) + more).unwrap_or(u32::MAX)
     })
 }

@@ -208,6 +208,23 @@ fn bursts_are_no_overload_and_its_end_is_noticed() {
 }
 
 #[test]
+fn a_lane_that_is_busy_with_others_hears_the_strangers_again() {
+    let mut world = World::new(100);
+    let _known = world.strangers(100);
+    (0..50).for_each(|_| drop(world.turn(&each(0..100, 10), false)));
+    assert!(world.shedding.shed() > 0);
+    world.backlog = 0;
+    world.shedding.0.borrow_mut().waiting = 0;
+    // TCP, say, or handshakes: of all this nobody here knows but the clock.
+    let mut heard = 0;
+    for _ in 0..200 {
+        heard = world.turn(&each(0..100, 1), false).iter().sum();
+        world.busy += SHED_TICK;
+    }
+    assert_eq!(heard, 100);
+}
+
+#[test]
 fn one_bad_tick_and_then_nobody_is_calm_again() {
     for per_tick in [1, 40, 1_000_000] {
         let mut world = World::new(per_tick);
