@@ -226,7 +226,7 @@ impl Session {
         }
     }
 
-    /// Whether the lane hears it at present; who isn't known is.
+    /// Whether the lane hears it at present, or has time for what it has said; who isn't known is heard.
     fn is_served(&self) -> bool {
         self.known.borrow().as_ref().is_none_or(Known::is_served)
     }
