@@ -7,8 +7,8 @@
 //!       └── not welcome ──────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A connection is one task, and each of its streams another, all on the lane's thread; what they share
-//! is plain cells. A request, once read, runs to its end even if the phone has gone: its mail must not
+//! A connection is one task, and each of its streams another if it has to wait, all on the lane's thread; what
+//! they share is plain cells. A request, once read, runs to its end even if the phone has gone: its mail must not
 //! depend on whether somebody still listens.
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use authepy_engine::perimeter::KeyRecord;
 use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use futures_util::FutureExt;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -125,7 +126,12 @@ impl Session {
         // From here on, not from its first turn: a drain may begin in between, and has named it.
         let running = Running::begin(self);
         // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
-        tokio::task::spawn_local(Box::pin(self.clone().request(running, send, recv)));
+        let mut request = Box::pin(self.clone().request(running, send, recv));
+        // Most came whole and are decided by this lane's own shard: they are over before they need a task. One that
+        // has to wait is polled by its task once more, so nothing is lost by whom the first time would have woken.
+        if request.as_mut().now_or_never().is_none() {
+            tokio::task::spawn_local(request);
+        }
     }
 
     /// Refuses one for which the lane has no time.
