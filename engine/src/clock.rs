@@ -32,6 +32,39 @@ impl Moment {
     }
 }
 
+/// A length of time as moments are counted: what rules do with it some thirty times a request is an addition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span(u64);
+
+impl Moment {
+    /// The moment `span` later; saturates instead of wrapping.
+    pub(crate) fn plus(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+
+    /// How long it is until then; `None` if that is over.
+    pub(crate) fn until(self, then: Moment) -> Option<Span> {
+        (then > self).then(|| Span(then.0 - self.0))
+    }
+}
+
+impl Span {
+    pub(crate) const fn of(span: Duration) -> Self {
+        Self(millis(span))
+    }
+
+    /// Rounded up.
+    pub(crate) fn whole_seconds(self) -> u64 {
+        self.0.div_ceil(1_000)
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_millis(span.0)
+    }
+}
+
 /// The present, as told by the caller: one reading of both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -51,9 +84,9 @@ impl Now {
 /// Reads both clocks. The engine is handed one and calls it once per batch.
 pub type Clock = fn() -> Now;
 
-/// Not `as_millis`, which counts in 128 bits: this is done some thirty times for each request.
-fn millis(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1_000).saturating_add(u64::from(span.subsec_millis()))
+/// Not `as_millis`, which counts in 128 bits.
+const fn millis(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1_000).saturating_add(span.subsec_millis() as u64)
 }
 
 /// Whole seconds, rounded up: what a `Retry-After` may promise without lying.

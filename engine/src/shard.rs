@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    ALERTS, BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER,
+    BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER,
     PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::api_key::Mode;
@@ -48,6 +48,7 @@ mod spent;
 mod index;
 mod log;
 mod records;
+mod rules;
 mod table;
 mod touch;
 mod window;
@@ -59,6 +60,7 @@ use inbox::InboxRecord;
 use key::KeyTable;
 pub use peer::PeerLimits;
 use peers::PeerTable;
+use rules::Rules;
 use spent::SpentReceipts;
 use table::InboxTable;
 use touch::Touched;
@@ -126,7 +128,7 @@ pub struct BanRules {
 /// The state of one shard. Owned by one actor on one thread; nothing else reaches it.
 pub struct Shard {
     keys: StartKeys,
-    settings: Settings,
+    rules: Rules,
     inboxes: InboxTable,
     peers: PeerTable,
     bans: Bans,
@@ -161,7 +163,7 @@ impl Shard {
             expired: ExpiredLog::default(),
             touched: Touched::default(),
             keys,
-            settings,
+            rules: Rules::of(settings),
         }
     }
 
@@ -170,15 +172,15 @@ impl Shard {
     ///
     /// A window that grows knows nothing of mails older than the span it had before.
     pub fn configure(&mut self, settings: Settings) {
-        self.settings = Settings { capacity: self.settings.capacity, ..settings };
+        self.rules = Rules::of(Settings { capacity: self.rules.settings.capacity, ..settings });
     }
 
     /// Decides one command. Never waits, never fails: a refusal is an outcome.
     pub fn handle(&mut self, now: Now, command: Command, entropy: &mut impl Entropy) -> Outcome {
         let decided = match command {
             Command::Issue(issue) => self.issue(now, issue, entropy),
-            Command::Check(check) => self.with_inbox(now, check.slot.digest, |inbox, keys, settings| {
-                inbox.check(now, &check, settings, keys)
+            Command::Check(check) => self.with_inbox(now, check.slot.digest, |inbox, keys, rules| {
+                inbox.check(now, &check, rules, keys)
             }),
             Command::Resend(resend) => self.resend(now, resend, entropy),
             Command::Cancel(slot) => {
@@ -186,7 +188,7 @@ impl Shard {
                 self.with_inbox(now, slot.digest, cancel).or(Ok(Outcome::Cancelled { was_live: false }))
             }
             Command::Status(slot) => {
-                self.with_inbox(now, slot.digest, |inbox, _, settings| inbox.status(now, &slot, settings))
+                self.with_inbox(now, slot.digest, |inbox, _, rules| inbox.status(now, &slot, rules))
             }
             Command::HandOver(hand_over) => Ok(self.hand_over(&hand_over)),
             Command::Reserve(reserve) => self.idempotency.reserve(now.at, reserve, entropy),
@@ -196,15 +198,15 @@ impl Shard {
             }
             Command::Spend(spend) => self.receipts.spend(now.at, &spend),
             Command::Charge(charge) => {
-                Ok(Outcome::Charged(self.peers.charge(&charge, &mut self.bans, &self.settings, now.at)))
+                Ok(Outcome::Charged(self.peers.charge(&charge, &mut self.bans, &self.rules, now.at)))
             }
             Command::ChargeKey(key) => {
-                let Settings { key_issue, capacity, .. } = &self.settings;
-                Ok(Outcome::Charged(self.api_keys.charge(key, key_issue, capacity.keys, now.at)))
+                let Rules { key_issue, settings, .. } = &self.rules;
+                Ok(Outcome::Charged(self.api_keys.charge(key, key_issue, settings.capacity.keys, now.at)))
             }
             Command::ChargeAlert(project) => {
-                let most = self.settings.capacity.alerting;
-                Ok(Outcome::Charged(self.alerts.charge(project, ALERTS, most, now.at)))
+                let Rules { alerts, settings, .. } = &self.rules;
+                Ok(Outcome::Charged(self.alerts.charge(project, alerts, settings.capacity.alerting, now.at)))
             }
             Command::RefundKey(refund) => {
                 self.api_keys.refund(&refund);
@@ -220,8 +222,8 @@ impl Shard {
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);
         self.receipts.sweep(now);
-        self.api_keys.sweep(&self.settings.key_issue, now);
-        self.alerts.sweep(ALERTS, now);
+        self.api_keys.sweep(&self.rules.key_issue, now);
+        self.alerts.sweep(&self.rules.alerts, now);
         self.bans.sweep(now);
         let mut visits = 0..SWEEP_VISITS;
         while visits.next().is_some() {
@@ -230,7 +232,7 @@ impl Shard {
             self.settle_inbox(now, at, before);
         }
         while visits.next().is_some() {
-            if !self.peers.sweep_one(&self.settings, now) {
+            if !self.peers.sweep_one(&self.rules, now) {
                 return false;
             }
         }
@@ -288,7 +290,7 @@ impl Shard {
             let before = self.heap_bytes_of(at);
             self.settle_inbox(now.at, at, before);
         }
-        let capacity = &self.settings.capacity;
+        let capacity = &self.rules.settings.capacity;
         if self.live.max(self.inboxes.len()) >= capacity.inboxes || self.inbox_bytes() >= capacity.inbox_bytes
         {
             return Err(OVERLOADED);
@@ -297,7 +299,7 @@ impl Shard {
         let at = self.inboxes.find_or_insert(&issue.inbox, InboxRecord::new);
         let before = self.heap_bytes_of(at);
         let decided = match self.inboxes.get_mut(at) {
-            Some(inbox) => inbox.issue(now, issue, &self.settings, &self.keys, entropy),
+            Some(inbox) => inbox.issue(now, issue, &self.rules, &self.keys, entropy),
             None => Err(OVERLOADED),
         };
         if let Ok(issued) = &decided {
@@ -312,17 +314,17 @@ impl Shard {
     /// A resend needs no new record, but its mail is remembered: so it may go on where issues may not,
     /// until the memory that is kept for growth is used up too.
     fn resend(&mut self, now: Now, resend: Resend, entropy: &mut impl Entropy) -> Result<Outcome, Refusal> {
-        let Capacity { inbox_bytes, growth_bytes, .. } = self.settings.capacity;
+        let Capacity { inbox_bytes, growth_bytes, .. } = self.rules.settings.capacity;
         if self.inbox_bytes() >= inbox_bytes.saturating_add(growth_bytes) {
             return Err(OVERLOADED);
         }
-        self.with_inbox(now, resend.slot.digest, |inbox, keys, settings| {
-            inbox.resend(now, resend, settings, keys, entropy).map(Outcome::Resent)
+        self.with_inbox(now, resend.slot.digest, |inbox, keys, rules| {
+            inbox.resend(now, resend, rules, keys, entropy).map(Outcome::Resent)
         })
     }
 
     fn ban(&mut self, now: Moment, ban: &Ban) -> Result<Outcome, Refusal> {
-        let until = self.bans.ban(ban.prefix, ban.span, &self.settings, now).ok_or(OVERLOADED)?;
+        let until = self.bans.ban(ban.prefix, ban.span, &self.rules.settings, now).ok_or(OVERLOADED)?;
         self.peers.clear_strikes(ban.prefix);
         Ok(Outcome::Banned(until))
     }
@@ -332,12 +334,12 @@ impl Shard {
         &mut self,
         now: Now,
         id: Digest128,
-        rule: impl FnOnce(&mut InboxRecord, &StartKeys, &Settings) -> Result<Outcome, Refusal>,
+        rule: impl FnOnce(&mut InboxRecord, &StartKeys, &Rules) -> Result<Outcome, Refusal>,
     ) -> Result<Outcome, Refusal> {
         let at = self.inboxes.find_id(&id).ok_or(Refusal::VerificationNotFound)?;
         let inbox = self.inboxes.get_mut(at).ok_or(Refusal::VerificationNotFound)?;
         let (before, of_test, heap_bytes) = (inbox.live(), usize::from(inbox.is_test()), inbox.heap_bytes());
-        let decided = rule(inbox, &self.keys, &self.settings);
+        let decided = rule(inbox, &self.keys, &self.rules);
         if inbox.live() < before {
             self.inboxes.remove_id(&id, at);
             self.live -= 1;
@@ -360,7 +362,7 @@ impl Shard {
     fn settle_inbox(&mut self, now: Moment, at: u32, before: usize) {
         let Some(inbox) = self.inboxes.get_mut(at) else { return };
         let (mut gone, of_test) = (Vec::new(), usize::from(inbox.is_test()));
-        let next = inbox.sweep(now, &self.settings, |id, owner| {
+        let next = inbox.sweep(now, &self.rules, |id, owner| {
             gone.push(id);
             self.expired.note(id, owner);
         });

@@ -2,16 +2,14 @@
 //!
 //! A plain value with rules. Nothing in here knows of tables, threads or other inboxes.
 
-use std::time::Duration;
-
 use zeroize::Zeroize;
 
-use super::Settings;
 use super::ledger::GuessLedger;
 use super::log::BLOCK_BYTES;
 use super::mails::MailLog;
+use super::rules::Rules;
 use super::verification::{Opening, Try, Verification};
-use crate::clock::{Moment, Now};
+use crate::clock::{Moment, Now, Span};
 use crate::code::{Code, CodeMac};
 use crate::entropy::Entropy;
 use crate::id::VerificationId;
@@ -39,16 +37,17 @@ impl InboxRecord {
         &mut self,
         now: Now,
         issue: Issue,
-        settings: &Settings,
+        rules: &Rules,
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
         // Waiting as long as told must be enough, so the longer of the two waits is told.
-        let window = self.mails.wait(issue.peer, settings, now.at);
+        let window = self.mails.wait(issue.peer, &rules.mails, now.at);
         if let Some(wait) = window.max(self.wait_for_room(now)) {
             return Err(rate_limited(Policy::Recipient, wait));
         }
         let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
+        let settings = &rules.settings;
         let verification = Verification::open(Opening {
             id: id.digest(),
             address: issue.address,
@@ -62,7 +61,7 @@ impl InboxRecord {
             metadata: issue.metadata,
         });
         let at = self.insert(verification);
-        Ok(self.send(now, at, id, issue.peer, settings, keys, entropy))
+        Ok(self.send(now, at, id, issue.peer, rules, keys, entropy))
     }
 
     /// Draws a further code for a verification; tries and lifetime stay what they are.
@@ -70,7 +69,7 @@ impl InboxRecord {
         &mut self,
         now: Now,
         resend: Resend,
-        settings: &Settings,
+        rules: &Rules,
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
@@ -79,13 +78,13 @@ impl InboxRecord {
         if !verification.is_of(&resend.address) {
             return Err(Refusal::RecipientMismatch);
         }
-        let standing = verification.standing(now, settings);
+        let standing = verification.standing(now, &rules.settings);
         if standing.sends_remaining == 0 {
-            return Err(rate_limited(Policy::Resend, standing.expires.since(now.at)));
+            return Err(rate_limited(Policy::Resend, now.at.until(standing.expires).unwrap_or_default()));
         }
         // As in `issue`: the longer wait, with the policy it comes from.
-        let pause = (standing.resend_at > now.at).then(|| standing.resend_at.since(now.at));
-        let window = self.mails.wait(resend.peer, settings, now.at);
+        let pause = now.at.until(standing.resend_at);
+        let window = self.mails.wait(resend.peer, &rules.mails, now.at);
         if let Some(wait) = pause.max(window) {
             return Err(rate_limited(if window > pause { Policy::Recipient } else { Policy::Resend }, wait));
         }
@@ -93,7 +92,7 @@ impl InboxRecord {
             // The relay still has not said whether it took the last one.
             return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
         }
-        Ok(self.send(now, at, resend.slot.id, resend.peer, settings, keys, entropy))
+        Ok(self.send(now, at, resend.slot.id, resend.peer, rules, keys, entropy))
     }
 
     /// Count, compare, purge: one step, no pause in between.
@@ -101,7 +100,7 @@ impl InboxRecord {
         &mut self,
         now: Now,
         check: &Check,
-        settings: &Settings,
+        rules: &Rules,
         keys: &StartKeys,
     ) -> Result<Outcome, Refusal> {
         let at = self.find(now, &check.slot)?;
@@ -115,7 +114,7 @@ impl InboxRecord {
                 Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms }))
             }
             Try::Wrong { attempts_remaining, compared } => {
-                self.guesses.count(compared, (&settings.recipient_guess).into(), now.at);
+                self.guesses.count(compared, rules.guesses.limits(), now.at);
                 if attempts_remaining > 0 {
                     return Ok(Outcome::Incorrect { attempts_remaining });
                 }
@@ -134,9 +133,9 @@ impl InboxRecord {
         Outcome::Cancelled { was_live: found.is_ok() }
     }
 
-    pub(super) fn status(&self, now: Now, slot: &Slot, settings: &Settings) -> Result<Outcome, Refusal> {
+    pub(super) fn status(&self, now: Now, slot: &Slot, rules: &Rules) -> Result<Outcome, Refusal> {
         let verification = &self.live[self.find(now, slot)?];
-        Ok(Outcome::Status(verification.standing(now, settings), verification.metadata()))
+        Ok(Outcome::Status(verification.standing(now, &rules.settings), verification.metadata()))
     }
 
     pub(super) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
@@ -150,18 +149,18 @@ impl InboxRecord {
     pub(super) fn sweep(
         &mut self,
         now: Moment,
-        settings: &Settings,
+        rules: &Rules,
         mut gone: impl FnMut(Digest128, Owner),
     ) -> Option<Moment> {
         while let Some(at) = self.live.iter().position(|v| !v.is_live(now)) {
             gone(self.live[at].id, self.live[at].owner());
             self.purge(at);
         }
-        let guess = (&settings.recipient_guess).into();
-        self.mails.prune(settings, now);
+        let guess = rules.guesses.limits();
+        self.mails.prune(&rules.mails, now);
         self.guesses.prune(guess, now);
         let ends = self.live.iter().map(|v| v.expires);
-        let ends = ends.chain(self.mails.empty_at(settings)).chain(self.guesses.empty_at(guess));
+        let ends = ends.chain(self.mails.empty_at(&rules.mails)).chain(self.guesses.empty_at(guess));
         ends.filter(|end| *end > now).min()
     }
 
@@ -194,9 +193,12 @@ impl InboxRecord {
     }
 
     /// How long until there is a place for another verification; `None` for now.
-    fn wait_for_room(&self, now: Now) -> Option<Duration> {
+    fn wait_for_room(&self, now: Now) -> Option<Span> {
+        if self.live.len() < LIVE_PER_INBOX {
+            return None;
+        }
         let first_end = self.live.iter().map(|v| v.expires).min()?;
-        (self.live.len() >= LIVE_PER_INBOX).then(|| first_end.since(now.at))
+        Some(now.at.until(first_end).unwrap_or_default())
     }
 
     fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {
@@ -216,11 +218,11 @@ impl InboxRecord {
         at: usize,
         id: VerificationId,
         peer: Option<PeerDigest>,
-        settings: &Settings,
+        rules: &Rules,
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Issued {
-        let guess = (&settings.recipient_guess).into();
+        let (settings, guess) = (&rules.settings, rules.guesses.limits());
         let open = self.live.iter().filter(|v| v.is_live(now.at)).map(Verification::open_guesses).sum();
         let least = self.guesses.least_digits(open, settings.attempts, guess, now.at);
         let verification = &mut self.live[at];
@@ -233,9 +235,9 @@ impl InboxRecord {
             // No mail will be sent, so there is nothing to wait for.
             verification.hand_over(send, true);
         }
-        self.mails.record(peer, settings, now.at);
+        self.mails.record(peer, &rules.mails, now.at);
         let verification = &self.live[at];
-        let (form, standing) = (verification.form(), verification.standing(now, settings));
+        let (form, standing) = (verification.form(), verification.standing(now, &rules.settings));
         Issued { id, digest: verification.id, code, send, form, standing }
     }
 
@@ -268,6 +270,6 @@ fn wipe_spare(list: &mut Vec<Verification>) {
     list.spare_capacity_mut().zeroize();
 }
 
-fn rate_limited(policy: Policy, retry_after: Duration) -> Refusal {
-    Refusal::RateLimited { policy, retry_after }
+fn rate_limited(policy: Policy, wait: Span) -> Refusal {
+    Refusal::RateLimited { policy, retry_after: wait.into() }
 }

@@ -7,8 +7,7 @@
 
 use ahash::HashMap;
 
-use super::Limit;
-use super::window::WindowLog;
+use super::window::{WindowLog, Windows};
 use crate::clock::Moment;
 use crate::limits::{KEY_SWEEP_EVERY, OVERLOADED_RETRY_AFTER};
 use crate::request::{Charged, Policy, Quotas, RefundKey, Refusal};
@@ -23,11 +22,11 @@ pub(super) struct KeyTable {
 
 impl KeyTable {
     /// Takes a place in the window of `key`, if `limits` permit. `most` windows are kept.
-    pub(super) fn charge(&mut self, key: Digest128, limits: &[Limit], most: usize, now: Moment) -> Charged {
-        if limits.is_empty() {
+    pub(super) fn charge(&mut self, key: Digest128, windows: &Windows, most: usize, now: Moment) -> Charged {
+        if windows.is_empty() {
             return Charged { refusal: None, quotas: Quotas::default(), at: now };
         }
-        let limits = limits.into();
+        let limits = windows.limits();
         if self.windows.len() >= most && !self.windows.contains_key(&key) {
             let refusal = Some(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
             return Charged { refusal, quotas: Quotas::default(), at: now };
@@ -38,7 +37,7 @@ impl KeyTable {
                 window.record(limits, now);
                 None
             }
-            Err(retry_after) => Some(Refusal::RateLimited { policy: Policy::Key, retry_after }),
+            Err(wait) => Some(Refusal::RateLimited { policy: Policy::Key, retry_after: wait.into() }),
         };
         Charged { refusal, quotas: window.quotas(limits, now), at: now }
     }
@@ -50,11 +49,11 @@ impl KeyTable {
     }
 
     /// Forgets keys that have been quiet for a whole window. Keys are few, so all are looked at.
-    pub(super) fn sweep(&mut self, limits: &[Limit], now: Moment) {
+    pub(super) fn sweep(&mut self, windows: &Windows, now: Moment) {
         if self.windows.is_empty() || self.sweep_at > now {
             return;
         }
         self.sweep_at = now.after(KEY_SWEEP_EVERY);
-        self.windows.retain(|_, window| !window.prune(limits.into(), now));
+        self.windows.retain(|_, window| !window.prune(windows.limits(), now));
     }
 }

@@ -41,7 +41,7 @@
 //! (`limits.recipient.issue` = `off`) up to 16 verifications of 3 codes live at once before the fifth wrong
 //! guess, and the first row becomes 4 + 16 × 3 × 5 = 244: the ledger alone holds six digits below 2.5·10⁻⁴.
 
-use super::window::{Limits, WindowLog};
+use super::window::{Limits, Window, WindowLog};
 use crate::clock::Moment;
 use crate::limits::{CODE_DIGITS_GUESSED, CODE_DIGITS_GUESSED_TWICE, CODE_DIGITS_MIN};
 
@@ -60,12 +60,12 @@ impl GuessLedger {
     /// How many digits a new code of `attempts` tries must have at least, while `open` comparisons may still
     /// be made with live ones.
     pub(super) fn least_digits(&self, open: u32, attempts: u8, limits: Limits<'_>, now: Moment) -> u8 {
-        let (attempts, wrong) = (u32::from(attempts), |window| self.0.count(window, now));
-        let spent = |factor| limits.times(factor).iter().any(|limit| wrong(limit.window) >= limit.count);
+        let (attempts, wrong) = (u32::from(attempts), |window: &Window| self.0.count(window, now));
+        let spent = |factor| limits.times(factor).iter().any(|window| wrong(&window) >= window.count);
         let foreseen = || {
-            limits.iter().any(|limit| {
-                let wrong = wrong(limit.window);
-                wrong >= attempts && wrong.saturating_add(open) >= limit.count.saturating_add(attempts)
+            limits.iter().any(|window| {
+                let wrong = wrong(&window);
+                wrong >= attempts && wrong.saturating_add(open) >= window.count.saturating_add(attempts)
             })
         };
         match () {
@@ -94,11 +94,12 @@ mod tests {
 
     use super::*;
     use crate::shard::Limit;
+    use crate::shard::window::Windows;
 
     #[test]
     fn a_day_later_wrong_codes_are_forgotten_with_their_memory() {
-        let list = vec![Limit { count: 20, window: Duration::from_secs(86_400) }];
-        let limits = Limits::from(&list);
+        let windows = Windows::from(&[Limit { count: 20, window: Duration::from_secs(86_400) }][..]);
+        let limits = windows.limits();
         let mut ledger = GuessLedger::default();
         ledger.count(9, limits, Moment::default());
         let full = ledger.heap_bytes();

@@ -4,9 +4,8 @@
 //! event needs no memory beside the record; from two on there is a ring.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, Span};
 
 /// Bytes a heap block takes beyond what was asked for, at the worst: its header and its rounding.
 pub(super) const BLOCK_BYTES: usize = 24;
@@ -83,7 +82,7 @@ impl<E: Stamped> Log<E> {
     }
 
     /// Forgets events that are at least `span` old.
-    pub(super) fn drop_before(&mut self, span: Duration, now: Moment) {
+    pub(super) fn drop_before(&mut self, span: Span, now: Moment) {
         if !self.is_empty() {
             self.drop_oldest(self.len() - self.count_within(span, now));
         }
@@ -95,8 +94,8 @@ impl<E: Stamped> Log<E> {
     }
 
     /// How many events are less than `span` old.
-    pub(super) fn count_within(&self, span: Duration, now: Moment) -> usize {
-        let is_old = |event: &E| event.at().after(span) <= now;
+    pub(super) fn count_within(&self, span: Span, now: Moment) -> usize {
+        let is_old = |event: &E| event.at().plus(span) <= now;
         match self {
             Self::Empty => 0,
             Self::One(event) => usize::from(!is_old(event)),

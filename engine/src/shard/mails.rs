@@ -10,14 +10,23 @@
 //! their mails, and never lets one of them send more than a share. Mails that no peer asked for are not
 //! held up by it, and are the first to be forgotten.
 
-use std::time::Duration;
-
-use super::Settings;
 use super::log::{Log, Stamped};
-use super::window::{Limit, Limits};
-use crate::clock::Moment;
+use super::window::{Limit, Windows};
+use crate::clock::{Moment, Span};
 use crate::limits::MAILS_REMEMBERED;
 use crate::route::PeerDigest;
+
+/// Both policies of mails. Part of [`super::rules::Rules`].
+pub(super) struct MailRules {
+    budget: Windows,
+    share: Windows,
+    /// The longest window of either; zero if both are off.
+    longest: Span,
+    /// How many mails a log has to hold, so that both policies see all they need.
+    room: u32,
+    /// As many in the longest window of the share: one more could not be remembered.
+    full: Windows,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Mail {
@@ -37,36 +46,32 @@ pub(super) struct MailLog(Log<Mail>);
 
 impl MailLog {
     /// How long until the inbox may receive another mail that `by` asks for; `None` for now.
-    pub(super) fn wait(&self, by: Option<PeerDigest>, settings: &Settings, now: Moment) -> Option<Duration> {
-        let budget = Limits::from(&settings.recipient_issue).iter().filter_map(|l| l.wait(&self.0, now));
-        budget.max().max(by.and_then(|by| self.wait_for_share(by, settings, now)))
+    pub(super) fn wait(&self, by: Option<PeerDigest>, rules: &MailRules, now: Moment) -> Option<Span> {
+        let budget = rules.budget.limits().iter().filter_map(|window| window.wait(&self.0, now));
+        budget.max().max(by.and_then(|by| self.wait_for_share(by, rules, now)))
     }
 
-    fn wait_for_share(&self, by: PeerDigest, settings: &Settings, now: Moment) -> Option<Duration> {
-        let limits = Limits::from(&settings.recipient_peer_issue);
-        let share = limits.iter().filter_map(|limit| {
+    fn wait_for_share(&self, by: PeerDigest, rules: &MailRules, now: Moment) -> Option<Span> {
+        let share = rules.share.limits().iter().filter_map(|window| {
             let mut own = self.0.iter_back().filter(|mail| mail.by == Some(by));
-            match limit.count {
-                0 => limit.wait(&self.0, now),
-                count => limit.wait_after(own.nth(count as usize - 1)?.at, now),
+            match window.count {
+                0 => window.wait(&self.0, now),
+                count => window.wait_after(own.nth(count as usize - 1)?.at, now),
             }
         });
         // An empty log is full only where no mail is allowed, which the share says as well.
-        let may_be_full = !settings.recipient_peer_issue.is_empty() && !self.0.is_empty();
-        let room = || Limit { count: room(settings), window: limits.longest() };
-        let full = may_be_full.then(|| room().wait(&self.0, now)).flatten();
-        share.max().max(full)
+        let full = rules.full.limits().iter().filter(|_| !self.0.is_empty());
+        share.max().max(full.filter_map(|window| window.wait(&self.0, now)).max())
     }
 
     /// Counts a mail.
-    pub(super) fn record(&mut self, by: Option<PeerDigest>, settings: &Settings, now: Moment) {
-        let Some(longest) = longest(settings).filter(|longest| !longest.is_zero()) else { return };
-        if by.is_none() && settings.recipient_issue.is_empty() {
+    pub(super) fn record(&mut self, by: Option<PeerDigest>, rules: &MailRules, now: Moment) {
+        if rules.longest == Span::default() || (by.is_none() && rules.budget.is_empty()) {
             return;
         }
-        self.0.drop_before(longest, now);
-        if !self.0.is_empty() && self.0.len() >= room(settings) as usize {
-            let unseen = self.0.len().saturating_sub(Limits::from(&settings.recipient_issue).deepest());
+        self.0.drop_before(rules.longest, now);
+        if !self.0.is_empty() && self.0.len() >= rules.room as usize {
+            let unseen = self.0.len().saturating_sub(rules.budget.limits().deepest());
             if !self.0.remove_oldest(unseen, |mail| mail.by.is_none()) {
                 self.0.drop_oldest(1);
             }
@@ -74,18 +79,15 @@ impl MailLog {
         self.0.push(Mail { at: now, by });
     }
 
-    pub(super) fn prune(&mut self, settings: &Settings, now: Moment) {
-        self.0.drop_before(longest(settings).unwrap_or_default(), now);
+    pub(super) fn prune(&mut self, rules: &MailRules, now: Moment) {
+        self.0.drop_before(rules.longest, now);
     }
 
     /// When the latest mail will have left every window that sees it.
-    pub(super) fn empty_at(&self, settings: &Settings) -> Option<Moment> {
-        let (budget, share) = (
-            Limits::from(&settings.recipient_issue).longest(),
-            Limits::from(&settings.recipient_peer_issue).longest(),
-        );
-        let any = self.0.latest().map(|mail| mail.at.after(budget));
-        let by_peers = self.0.iter_back().find(|mail| mail.by.is_some()).map(|mail| mail.at.after(share));
+    pub(super) fn empty_at(&self, rules: &MailRules) -> Option<Moment> {
+        let (budget, share) = (rules.budget.limits().longest(), rules.share.limits().longest());
+        let any = self.0.latest().map(|mail| mail.at.plus(budget));
+        let by_peers = self.0.iter_back().find(|mail| mail.by.is_some()).map(|mail| mail.at.plus(share));
         any.max(by_peers)
     }
 
@@ -94,21 +96,20 @@ impl MailLog {
     }
 }
 
-/// The longest window of either policy; `None` if both are off.
-fn longest(settings: &Settings) -> Option<Duration> {
-    settings.recipient_issue.iter().chain(&settings.recipient_peer_issue).map(|limit| limit.window).max()
-}
-
-/// How many mails the log has to hold, so that both policies see all they need.
-fn room(settings: &Settings) -> u32 {
-    let (budget, share) =
-        (Limits::from(&settings.recipient_issue), Limits::from(&settings.recipient_peer_issue));
-    let covers = |limit: &Limit| limit.window >= share.longest();
-    let deepest = budget.deepest().max(share.deepest()) as u32;
-    match budget.iter().filter(covers).map(|limit| limit.count).min() {
-        // No more than that many mails fit into the share's windows anyway.
-        Some(count) => deepest.max(count),
-        None if settings.recipient_peer_issue.is_empty() => deepest,
-        None => deepest.max(MAILS_REMEMBERED),
+impl MailRules {
+    pub(super) fn of(budget: &[Limit], share: &[Limit]) -> Self {
+        let longest_share = share.iter().map(|limit| limit.window).max();
+        let covers = |limit: &&Limit| Some(limit.window) >= longest_share;
+        let deepest = budget.iter().chain(share).map(|limit| limit.count).max().unwrap_or_default();
+        let room = match budget.iter().filter(covers).map(|limit| limit.count).min() {
+            // No more than that many mails fit into the share's windows anyway.
+            Some(count) => deepest.max(count),
+            None if share.is_empty() => deepest,
+            None => deepest.max(MAILS_REMEMBERED),
+        };
+        let full: Vec<_> = longest_share.map(|window| Limit { count: room, window }).into_iter().collect();
+        let [budget, share, full] = [budget, share, &full].map(Windows::from);
+        let longest = budget.limits().longest().max(share.limits().longest());
+        Self { budget, share, longest, room, full }
     }
 }

@@ -3,13 +3,11 @@
 //! A plain value with rules, like the inbox's. Requests are counted when they arrive, whatever becomes of
 //! them later, except those that the same policy of the same network refused.
 
-use std::time::Duration;
-
-use super::Settings;
 use super::log::BLOCK_BYTES;
+use super::rules::Rules;
 use super::strike::Strikes;
 use super::window::{Limit, Limits, WindowLog};
-use crate::clock::Moment;
+use crate::clock::{Moment, Span};
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::peer::Prefix;
 use crate::request::{Activity, Quotas};
@@ -69,45 +67,38 @@ impl PeerRecord {
         &mut self,
         activity: Activity,
         mode: Mode,
-        settings: &Settings,
+        rules: &Rules,
         now: Moment,
     ) -> RecordCharge {
         let policy = policy(activity, mode);
-        let limits = Limits::from(settings.peer.of(activity)).times(self.prefix.level().factor());
+        let limits = rules.peer(activity).limits().times(self.prefix.level().factor());
         let is_refused = self.logs[policy].permits(limits, now).is_err();
         if !is_refused {
             self.logs[policy].record(limits, now);
         }
-        let is_out = is_refused && self.breach(policy, limits, settings, now);
+        let is_out = is_refused && self.breach(policy, limits, rules, now);
         RecordCharge { is_refused, is_out, quotas: self.logs[policy].quotas(limits, now) }
     }
 
     /// How long the next request will have to wait; `None` if it need not.
-    pub(super) fn wait(
-        &self,
-        activity: Activity,
-        mode: Mode,
-        settings: &Settings,
-        now: Moment,
-    ) -> Option<Duration> {
-        let limits = Limits::from(settings.peer.of(activity)).times(self.prefix.level().factor());
+    pub(super) fn wait(&self, activity: Activity, mode: Mode, rules: &Rules, now: Moment) -> Option<Span> {
+        let limits = rules.peer(activity).limits().times(self.prefix.level().factor());
         self.logs[policy(activity, mode)].permits(limits, now).err()
     }
 
     /// A window of `policy` has refused: strikes, unless all that refused have struck already.
-    fn breach(&mut self, policy: usize, limits: Limits<'_>, settings: &Settings, now: Moment) -> bool {
-        let rule = &settings.bans.strikes;
-        if rule.is_empty() {
+    fn breach(&mut self, policy: usize, limits: Limits<'_>, rules: &Rules, now: Moment) -> bool {
+        if rules.strikes.is_empty() {
             return false;
         }
         let strikes = self.strikes.get_or_insert_default();
         let mut is_first = false;
-        for (nth, limit) in limits.iter().enumerate() {
-            if self.logs[policy].wait(&limit, now).is_some() {
-                is_first |= strikes.latch((policy as u8, nth as u8), limit.window, now);
+        for (nth, window) in limits.iter().enumerate() {
+            if self.logs[policy].wait(&window, now).is_some() {
+                is_first |= strikes.latch((policy as u8, nth as u8), window.span, now);
             }
         }
-        is_first && strikes.strike(rule, now)
+        is_first && strikes.strike(rules.strikes.limits(), now)
     }
 
     /// A ban begins, or ended by the operator's word: from strike 0.
@@ -116,16 +107,16 @@ impl PeerRecord {
     }
 
     /// Forgets what no window sees any more. Then: when nothing will be left, or `None` if nothing is.
-    pub(super) fn prune(&mut self, settings: &Settings, now: Moment) -> Option<Moment> {
+    pub(super) fn prune(&mut self, rules: &Rules, now: Moment) -> Option<Moment> {
         let factor = self.prefix.level().factor();
-        let rule = &settings.bans.strikes;
+        let rule = rules.strikes.limits();
         let mut end = None;
         for (activity, mode) in EVERY_POLICY {
             let log = &mut self.logs[policy(activity, mode)];
             if log.is_empty() {
                 continue;
             }
-            let limits = Limits::from(settings.peer.of(activity)).times(factor);
+            let limits = rules.peer(activity).limits().times(factor);
             log.prune(limits, now);
             end = end.max(log.empty_at(limits));
         }
@@ -145,9 +136,17 @@ impl PeerRecord {
 
     /// Bytes beside the record itself.
     pub(super) fn heap_bytes(&self) -> usize {
-        let strikes = |s: &Strikes| size_of::<Strikes>() + s.heap_bytes() + 2 * BLOCK_BYTES;
-        let logs: usize = self.logs.iter().map(WindowLog::heap_bytes).sum();
-        logs + self.strikes.as_deref().map_or(0, strikes)
+        self.logs.iter().map(WindowLog::heap_bytes).sum::<usize>() + self.strikes_bytes()
+    }
+
+    /// Those of them that a charge can change.
+    pub(super) fn heap_bytes_of(&self, activity: Activity, mode: Mode) -> usize {
+        self.logs[policy(activity, mode)].heap_bytes() + self.strikes_bytes()
+    }
+
+    fn strikes_bytes(&self) -> usize {
+        let bytes = |strikes: &Strikes| size_of::<Strikes>() + strikes.heap_bytes() + 2 * BLOCK_BYTES;
+        self.strikes.as_deref().map_or(0, bytes)
     }
 }
 

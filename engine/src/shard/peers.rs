@@ -14,16 +14,13 @@
 //! the newcomer can't be counted: its issues, which cost a mail, are refused with 503, and all else goes
 //! uncounted; what protects an inbox does not depend on peers.
 
-use std::time::Duration;
-
 use ahash::RandomState;
 
-use super::Settings;
 use super::ban::Bans;
 use super::index::Index;
 use super::peer::{PeerRecord, RecordCharge};
 use super::records::Records;
-use super::window::Limits;
+use super::rules::Rules;
 use crate::clock::Moment;
 use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX, OVERLOADED_RETRY_AFTER};
 use crate::perimeter::peer::{Peer, Prefix};
@@ -51,27 +48,19 @@ impl PeerTable {
     }
 
     /// Counts one request in the windows of all networks around the peer.
-    pub(super) fn charge(
-        &mut self,
-        charge: &Charge,
-        bans: &mut Bans,
-        settings: &Settings,
-        now: Moment,
-    ) -> Charged {
+    pub(super) fn charge(&mut self, charge: &Charge, bans: &mut Bans, rules: &Rules, now: Moment) -> Charged {
         let Charge { peer, activity, mode } = *charge;
         if let Some(until) = bans.until(peer, now) {
             let refusal = Some(Refusal::Banned { retry_after: until.since(now) });
             return Charged { refusal, quotas: Quotas::default(), at: now };
         }
-        if settings.peer.of(activity).is_empty() {
+        if rules.peer(activity).is_empty() {
             return Charged { refusal: None, quotas: Quotas::default(), at: now };
         }
-        let longest = Limits::from(settings.peer.of(activity)).longest();
         let (mut is_refused, mut is_counted) = (false, false);
         let (mut banned, mut quotas) = (None, None::<Quotas>);
         for prefix in peer.prefixes() {
-            let rule = |record: &mut PeerRecord| record.charge(activity, mode, settings, now);
-            let Some(charged) = self.with_record(prefix, longest, settings, now, rule) else { continue };
+            let Some(charged) = self.charge_one(prefix, charge, rules, now) else { continue };
             let RecordCharge { is_refused: here, is_out, quotas: left } = charged;
             is_counted |= prefix == peer.unit();
             is_refused |= here;
@@ -79,7 +68,7 @@ impl PeerTable {
                 Some(least) => least.lower_to(&left),
                 None => quotas = Some(left),
             }
-            if is_out && let Some(until) = bans.ban(prefix, None, settings, now) {
+            if is_out && let Some(until) = bans.ban(prefix, None, &rules.settings, now) {
                 self.clear_strikes(prefix);
                 banned = banned.max(Some(until));
             }
@@ -87,11 +76,13 @@ impl PeerTable {
         // A network that has counted what another refused may be full now, and is waited for too.
         let wait = || {
             let records = peer.prefixes().filter_map(|prefix| self.records.get(self.find(&prefix)?));
-            records.filter_map(|record| record.wait(activity, mode, settings, now)).max()
+            records.filter_map(|record| record.wait(activity, mode, rules, now)).max()
         };
         let refusal = match (banned, is_refused.then(wait).flatten()) {
             (Some(until), _) => Some(Refusal::Banned { retry_after: until.since(now) }),
-            (None, Some(retry_after)) => Some(Refusal::RateLimited { policy: Policy::Peer, retry_after }),
+            (None, Some(wait)) => {
+                Some(Refusal::RateLimited { policy: Policy::Peer, retry_after: wait.into() })
+            }
             (None, None) if !is_counted && activity == Activity::Issue => {
                 Some(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER })
             }
@@ -109,41 +100,42 @@ impl PeerTable {
     }
 
     /// Looks at the next record whose time has come. False if there is none.
-    pub(super) fn sweep_one(&mut self, settings: &Settings, now: Moment) -> bool {
+    pub(super) fn sweep_one(&mut self, rules: &Rules, now: Moment) -> bool {
         let due = self.records.next_due(now);
         if let Some(at) = due {
-            self.prune(at, settings, now);
+            self.prune(at, rules, now);
         }
         due.is_some()
     }
 
-    /// Runs a rule on a network's record, made if need be. `None` if there is no place for it.
-    fn with_record<T>(
+    /// Counts one request in the windows of one network, whose record is made if need be. `None` if there is no
+    /// place for it.
+    fn charge_one(
         &mut self,
         prefix: Prefix,
-        longest: Duration,
-        settings: &Settings,
+        charge: &Charge,
+        rules: &Rules,
         now: Moment,
-        rule: impl FnOnce(&mut PeerRecord) -> T,
-    ) -> Option<T> {
-        if self.heap_bytes >= settings.capacity.peer_log_bytes {
-            self.make_room(settings, now);
-            if self.heap_bytes >= settings.capacity.peer_log_bytes {
+    ) -> Option<RecordCharge> {
+        let Charge { activity, mode, .. } = *charge;
+        if self.heap_bytes >= rules.settings.capacity.peer_log_bytes {
+            self.make_room(rules, now);
+            if self.heap_bytes >= rules.settings.capacity.peer_log_bytes {
                 return None;
             }
         }
         let at = match self.find(&prefix) {
             Some(at) => at,
-            None => self.insert(prefix, settings, now)?,
+            None => self.insert(prefix, rules, now)?,
         };
         let record = self.records.get_mut(at)?;
-        let before = record.heap_bytes();
-        let done = rule(record);
-        self.heap_bytes = self.heap_bytes + record.heap_bytes() - before;
+        let before = record.heap_bytes_of(activity, mode);
+        let charged = record.charge(activity, mode, rules, now);
+        self.heap_bytes = self.heap_bytes + record.heap_bytes_of(activity, mode) - before;
         // What was counted now ends later than what was counted before: one visit will see it all, or
         // tell when to come again.
-        self.records.schedule_once(at, now.after(longest));
-        Some(done)
+        self.records.schedule_once(at, now.plus(rules.peer(activity).limits().longest()));
+        Some(charged)
     }
 
     /// Looks at the slots of the networks around a peer; see [`super::touch`] for this and what follows.
@@ -166,8 +158,8 @@ impl PeerTable {
         self.by_prefix.find(self.hash.hash_one(prefix), is_meant)
     }
 
-    fn insert(&mut self, prefix: Prefix, settings: &Settings, now: Moment) -> Option<u32> {
-        if self.records.len() >= settings.capacity.peers && !self.make_room(settings, now) {
+    fn insert(&mut self, prefix: Prefix, rules: &Rules, now: Moment) -> Option<u32> {
+        if self.records.len() >= rules.settings.capacity.peers && !self.make_room(rules, now) {
             return None;
         }
         let at = self.records.insert(PeerRecord::new(prefix));
@@ -176,7 +168,7 @@ impl PeerTable {
     }
 
     /// Forgets one record, the lightest of the next few without strikes. False if there is none.
-    fn make_room(&mut self, settings: &Settings, now: Moment) -> bool {
+    fn make_room(&mut self, rules: &Rules, now: Moment) -> bool {
         let mut lightest: Option<(usize, u32)> = None;
         for look in 0..EVICTION_LOOKS_MAX {
             if look >= EVICTION_LOOKS && lightest.is_some() {
@@ -187,7 +179,7 @@ impl PeerTable {
             if self.records.get(at).is_none() {
                 continue;
             }
-            if !self.prune(at, settings, now) {
+            if !self.prune(at, rules, now) {
                 return true;
             }
             if let Some(record) = self.records.get(at).filter(|record| !record.has_strikes()) {
@@ -202,10 +194,10 @@ impl PeerTable {
     }
 
     /// Forgets what no window sees any more, and the record if that was all. True if it stays.
-    fn prune(&mut self, at: u32, settings: &Settings, now: Moment) -> bool {
+    fn prune(&mut self, at: u32, rules: &Rules, now: Moment) -> bool {
         let Some(record) = self.records.get_mut(at) else { return false };
         let before = record.heap_bytes();
-        let end = record.prune(settings, now);
+        let end = record.prune(rules, now);
         self.heap_bytes = self.heap_bytes + record.heap_bytes() - before;
         match end {
             Some(end) => self.records.schedule(at, end),

@@ -17,10 +17,8 @@
 //! breached that is struck and banned: a rotating attacker in a /48 does not hide behind fresh /64s, and a
 //! noisy /64 alone does not take its neighbours down.
 
-use std::time::Duration;
-
-use super::window::{Limit, WindowLog};
-use crate::clock::Moment;
+use super::window::{Limits, WindowLog};
+use crate::clock::{Moment, Span};
 
 /// Which window: the policy's place among a peer's, and the limit's place in the policy.
 pub(super) type WindowName = (u8, u8);
@@ -41,19 +39,19 @@ pub(super) struct Strikes {
 
 impl Strikes {
     /// Closes the latch of a breached window. True if it was open.
-    pub(super) fn latch(&mut self, of: WindowName, window: Duration, now: Moment) -> bool {
+    pub(super) fn latch(&mut self, of: WindowName, span: Span, now: Moment) -> bool {
         self.latches.retain(|latch| latch.opens > now);
         if self.latches.iter().any(|latch| latch.of == of) {
             return false;
         }
-        self.latches.push(Latch { of, opens: now.after(window) });
+        self.latches.push(Latch { of, opens: now.plus(span) });
         true
     }
 
     /// Counts a strike. True if it is one too many.
-    pub(super) fn strike(&mut self, rule: &[Limit], now: Moment) -> bool {
-        self.recent.record(rule.into(), now);
-        rule.iter().any(|limit| self.recent.count(limit.window, now) >= limit.count)
+    pub(super) fn strike(&mut self, rule: Limits<'_>, now: Moment) -> bool {
+        self.recent.record(rule, now);
+        rule.iter().any(|window| self.recent.count(&window, now) >= window.count)
     }
 
     pub(super) fn clear(&mut self) {
@@ -61,14 +59,14 @@ impl Strikes {
     }
 
     /// Forgets what counts no more. True if nothing is left.
-    pub(super) fn prune(&mut self, rule: &[Limit], now: Moment) -> bool {
+    pub(super) fn prune(&mut self, rule: Limits<'_>, now: Moment) -> bool {
         self.latches.retain(|latch| latch.opens > now);
-        self.recent.prune(rule.into(), now) && self.latches.is_empty()
+        self.recent.prune(rule, now) && self.latches.is_empty()
     }
 
     /// When nothing will be left.
-    pub(super) fn empty_at(&self, rule: &[Limit]) -> Option<Moment> {
-        self.latches.iter().map(|latch| latch.opens).chain(self.recent.empty_at(rule.into())).max()
+    pub(super) fn empty_at(&self, rule: Limits<'_>) -> Option<Moment> {
+        self.latches.iter().map(|latch| latch.opens).chain(self.recent.empty_at(rule)).max()
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

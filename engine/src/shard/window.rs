@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use super::log::{Log, Stamped};
-use crate::clock::{Moment, whole_seconds_up};
+use crate::clock::{Moment, Span, whole_seconds_up};
 use crate::limits::NEVER_RETRY_AFTER;
 use crate::request::{Quota, Quotas};
+
+const NEVER: Span = Span::of(NEVER_RETRY_AFTER);
 
 /// At most `count` events in any span of `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,27 +22,67 @@ pub struct Limit {
     pub window: Duration,
 }
 
-impl Limit {
+/// A limit as it stands for one key, in the units of the tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) count: u32,
+    pub(super) span: Span,
+    /// The span as an answer tells it.
+    seconds: u32,
+}
+
+impl Window {
     /// How long until `events` leave room for one more; `None` for now.
-    pub(super) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Duration> {
+    pub(super) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Span> {
         let nth_latest = match self.count {
-            0 => return Some(NEVER_RETRY_AFTER),
+            0 => return Some(NEVER),
             count => events.get(events.len().checked_sub(count as usize)?)?,
         };
         self.wait_after(nth_latest.at(), now)
     }
 
     /// How long until an event at `nth_latest` has left the window; `None` if it has.
-    pub(super) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Duration> {
-        let free_at = nth_latest.after(self.window);
-        (free_at > now).then(|| free_at.since(now))
+    pub(super) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Span> {
+        now.until(nth_latest.plus(self.span))
     }
 }
 
-/// The limits of one policy, as they stand for one key: a wider network has a multiple of the counts.
+/// The limits of one policy, and what is asked of them again and again. Part of [`super::rules::Rules`].
+#[derive(Debug, Default)]
+pub(super) struct Windows {
+    list: Box<[Window]>,
+    longest: Span,
+    deepest: u32,
+}
+
+impl From<&[Limit]> for Windows {
+    fn from(limits: &[Limit]) -> Self {
+        let window = |limit: &Limit| Window {
+            count: limit.count,
+            span: Span::of(limit.window),
+            seconds: seconds(whole_seconds_up(limit.window)),
+        };
+        let list: Box<[Window]> = limits.iter().map(window).collect();
+        let longest = list.iter().map(|window| window.span).max().unwrap_or_default();
+        let deepest = list.iter().map(|window| window.count).max().unwrap_or_default();
+        Self { list, longest, deepest }
+    }
+}
+
+impl Windows {
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(super) fn limits(&self) -> Limits<'_> {
+        Limits { of: self, factor: 1 }
+    }
+}
+
+/// The limits of one policy as they stand for one key: a wider network has a multiple of the counts.
 #[derive(Clone, Copy)]
 pub(super) struct Limits<'a> {
-    list: &'a [Limit],
+    of: &'a Windows,
     factor: u32,
 }
 
@@ -49,31 +91,22 @@ impl<'a> Limits<'a> {
         Self { factor: self.factor.saturating_mul(factor), ..self }
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = Limit> + 'a {
+    pub(super) fn iter(self) -> impl Iterator<Item = Window> + 'a {
         let factor = self.factor;
-        self.list.iter().map(move |limit| Limit { count: limit.count.saturating_mul(factor), ..*limit })
+        self.of
+            .list
+            .iter()
+            .map(move |window| Window { count: window.count.saturating_mul(factor), ..*window })
     }
 
     /// How many events a log has to remember.
     pub(super) fn deepest(self) -> usize {
-        self.iter().map(|limit| limit.count as usize).max().unwrap_or(0)
+        self.of.deepest.saturating_mul(self.factor) as usize
     }
 
     /// For how long.
-    pub(super) fn longest(self) -> Duration {
-        self.list.iter().map(|limit| limit.window).max().unwrap_or_default()
-    }
-}
-
-impl<'a> From<&'a [Limit]> for Limits<'a> {
-    fn from(list: &'a [Limit]) -> Self {
-        Self { list, factor: 1 }
-    }
-}
-
-impl<'a> From<&'a Vec<Limit>> for Limits<'a> {
-    fn from(list: &'a Vec<Limit>) -> Self {
-        Self { list, factor: 1 }
+    pub(super) fn longest(self) -> Span {
+        self.of.longest
     }
 }
 
@@ -83,13 +116,13 @@ pub(super) struct WindowLog(Log<Moment>);
 
 impl WindowLog {
     /// Whether one more event is allowed at `now`; if not, the earliest wait after which it is.
-    pub(super) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Duration> {
+    pub(super) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Span> {
         let wait = limits.iter().filter_map(|limit| self.wait(&limit, now)).max();
         wait.map_or(Ok(()), Err)
     }
 
-    pub(super) fn wait(&self, limit: &Limit, now: Moment) -> Option<Duration> {
-        limit.wait(&self.0, now)
+    pub(super) fn wait(&self, window: &Window, now: Moment) -> Option<Span> {
+        window.wait(&self.0, now)
     }
 
     /// Counts an event. Events that no limit can see any more are forgotten in the same step.
@@ -123,25 +156,26 @@ impl WindowLog {
 
     /// When the latest event will have left the longest window.
     pub(super) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
-        self.0.latest().map(|event| event.after(limits.longest()))
+        self.0.latest().map(|event| event.plus(limits.longest()))
     }
 
     /// How many events lie in the window that ends now.
-    pub(super) fn count(&self, window: Duration, now: Moment) -> u32 {
-        u32::try_from(self.0.count_within(window, now)).unwrap_or(u32::MAX)
+    pub(super) fn count(&self, window: &Window, now: Moment) -> u32 {
+        u32::try_from(self.0.count_within(window.span, now)).unwrap_or(u32::MAX)
     }
 
     /// What each limit has left.
     pub(super) fn quotas(&self, limits: Limits<'_>, now: Moment) -> Quotas {
-        let quota = |limit: Limit| {
-            let used = self.count(limit.window, now);
+        let quota = |window: Window| {
+            let used = self.count(&window, now);
             let oldest = self.0.len().checked_sub(used.max(1) as usize).and_then(|nth| self.0.get(nth));
-            let reset = oldest.and_then(|oldest| limit.wait_after(*oldest, now)).unwrap_or_default();
+            let reset = || oldest.and_then(|oldest| window.wait_after(*oldest, now));
+            let reset = self.wait(&window, now).or_else(reset).unwrap_or_default();
             Quota {
-                count: limit.count,
-                window_seconds: seconds(limit.window),
-                remaining: limit.count.saturating_sub(used),
-                reset_seconds: seconds(self.wait(&limit, now).unwrap_or(reset)),
+                count: window.count,
+                window_seconds: window.seconds,
+                remaining: window.count.saturating_sub(used),
+                reset_seconds: seconds(reset.whole_seconds()),
             }
         };
         limits.iter().map(quota).collect()
@@ -156,8 +190,8 @@ impl WindowLog {
     }
 }
 
-fn seconds(span: Duration) -> u32 {
-    u32::try_from(whole_seconds_up(span)).unwrap_or(u32::MAX)
+fn seconds(whole: u64) -> u32 {
+    u32::try_from(whole).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -177,7 +211,8 @@ mod tests {
                 limit(1 + random.below(6) as u32, 1 + random.below(20)),
                 limit(1 + random.below(12) as u32, 1 + random.below(90)),
             ];
-            let limits = Limits::from(&list);
+            let windows = Windows::from(&list[..]);
+            let limits = windows.limits();
             let (mut log, mut allowed, mut now) = (WindowLog::default(), Vec::new(), 0);
             for _ in 0..500 {
                 now += random.below(4_000);
@@ -189,7 +224,7 @@ mod tests {
                     }
                     Err(wait) => {
                         // Waiting that long is enough, and a millisecond less is not.
-                        let then = at.after(wait);
+                        let then = at.plus(wait);
                         assert!(log.permits(limits, then).is_ok());
                         assert!(log.permits(limits, Moment::from_millis(then.as_millis() - 1)).is_err());
                     }
@@ -205,8 +240,9 @@ mod tests {
 
     #[test]
     fn a_quota_says_what_is_left_and_when_more_will_be() {
-        let list = vec![limit(2, 10), limit(3, 60)];
-        let limits = Limits::from(&list);
+        let list = [limit(2, 10), limit(3, 60)];
+        let windows = Windows::from(&list[..]);
+        let limits = windows.limits();
         let mut log = WindowLog::default();
         let left = |log: &WindowLog, second: u64| {
             let quotas = log.quotas(limits, Moment::from_millis(second * 1_000));
@@ -222,16 +258,17 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_denies_all_and_no_limit_denies_nothing() {
-        let (zero, none) = (vec![limit(0, 60)], Vec::new());
+        let (zero, none) = (Windows::from(&[limit(0, 60)][..]), Windows::default());
         let log = WindowLog::default();
-        assert_eq!(log.permits((&zero).into(), Moment::default()), Err(NEVER_RETRY_AFTER));
-        assert_eq!(log.permits((&none).into(), Moment::default()), Ok(()));
+        assert_eq!(log.permits(zero.limits(), Moment::default()), Err(NEVER));
+        assert_eq!(log.permits(none.limits(), Moment::default()), Ok(()));
     }
 
     #[test]
     fn counts_at_the_edge_of_numbers_saturate() {
-        let list = vec![Limit { count: u32::MAX, window: Duration::MAX }];
-        let limits = Limits::from(&list).times(16).times(u32::MAX);
+        let list = [Limit { count: u32::MAX, window: Duration::MAX }];
+        let windows = Windows::from(&list[..]);
+        let limits = windows.limits().times(16).times(u32::MAX);
         let mut log = WindowLog::default();
         log.record(limits, Moment::from_millis(u64::MAX));
         assert_eq!(log.permits(limits, Moment::from_millis(u64::MAX)), Ok(()));
@@ -240,37 +277,37 @@ mod tests {
 
     #[test]
     fn a_log_never_holds_more_than_the_deepest_count() {
-        let list = vec![limit(3, 1_000), limit(5, 10_000)];
+        let windows = Windows::from(&[limit(3, 1_000), limit(5, 10_000)][..]);
         let mut log = WindowLog::default();
         for n in 0..100 {
-            log.record((&list).into(), Moment::from_millis(n));
+            log.record(windows.limits(), Moment::from_millis(n));
         }
         assert_eq!(log.len(), 5);
     }
 
     #[test]
     fn what_is_behind_the_longest_window_is_forgotten_with_its_memory() {
-        let list = vec![limit(9, 1), limit(9, 60)];
+        let windows = Windows::from(&[limit(9, 1), limit(9, 60)][..]);
         let mut log = WindowLog::default();
         for n in 0..9 {
-            log.record((&list).into(), Moment::from_millis(n));
+            log.record(windows.limits(), Moment::from_millis(n));
         }
         let full = log.heap_bytes();
         assert!(full >= 9 * size_of::<Moment>());
-        assert!(!log.prune((&list).into(), Moment::from_millis(60_007)));
+        assert!(!log.prune(windows.limits(), Moment::from_millis(60_007)));
         assert_eq!(log.len(), 1);
-        assert!(log.prune((&list).into(), Moment::from_millis(60_008)));
+        assert!(log.prune(windows.limits(), Moment::from_millis(60_008)));
         assert!(log.heap_bytes() < full);
     }
 
     #[test]
     fn what_is_taken_back_was_never_counted() {
-        let list = vec![limit(1, 60)];
+        let windows = Windows::from(&[limit(1, 60)][..]);
         let mut log = WindowLog::default();
-        log.record((&list).into(), Moment::from_millis(7));
+        log.record(windows.limits(), Moment::from_millis(7));
         log.take_back(Moment::from_millis(8));
-        assert!(log.permits((&list).into(), Moment::from_millis(9)).is_err());
+        assert!(log.permits(windows.limits(), Moment::from_millis(9)).is_err());
         log.take_back(Moment::from_millis(7));
-        assert!(log.permits((&list).into(), Moment::from_millis(9)).is_ok());
+        assert!(log.permits(windows.limits(), Moment::from_millis(9)).is_ok());
     }
 }
