@@ -13,7 +13,9 @@ use crate::perimeter::peer::Prefix;
 use crate::route::{Digest128, Fingerprint, PeerDigest, Route, StartKeys};
 
 mod charge;
+mod purpose;
 pub use charge::{Activity, Charge, Charged, Quota, Quotas, RefundKey};
+pub use purpose::{Purpose, Word};
 
 /// A tenant, as the store numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,7 +126,7 @@ pub struct Issue {
     /// Digest of the nonce that every check must repeat.
     pub nonce: Option<Digest128>,
     /// What the code is for; ends up in the receipt.
-    pub purpose: Box<str>,
+    pub purpose: Purpose,
     /// How its mails are to look.
     pub form: MailForm,
     /// The caller's own notes, as canonical JSON; ends up in the status.
@@ -265,7 +267,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// What the code is for.
-    pub purpose: Box<str>,
+    pub purpose: Purpose,
     /// Digits of the code that was drawn last.
     pub code_length: u8,
     /// When the facts were read.
@@ -303,7 +305,7 @@ pub struct Issued {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     /// What the code was for.
-    pub purpose: Box<str>,
+    pub purpose: Purpose,
     /// Wall time of the approval, in Unix milliseconds.
     pub unix_ms: u64,
 }

@@ -33,7 +33,6 @@ mod expired;
 mod inbox;
 mod ledger;
 mod mails;
-mod purpose;
 mod verification;
 
 mod ban;

@@ -20,12 +20,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Settings;
 use super::log::BLOCK_BYTES;
-use super::purpose::Purpose;
 use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
 use crate::limits::CODE_DIGITS_GUESSED;
 use crate::perimeter::api_key::Mode;
-use crate::request::{MailForm, Owner, ProjectId, Refusal, Standing};
+use crate::request::{MailForm, Owner, ProjectId, Purpose, Refusal, Standing, Word};
 use crate::route::Digest128;
 
 /// The places of a verification's codes: two that were handed over, older and newer, since the last two
@@ -47,7 +46,8 @@ pub(super) struct Verification {
     pub(super) expires: Moment,
     #[zeroize(skip)]
     resend_at: Moment,
-    purpose: Purpose,
+    /// Empty if the purpose is among the extras.
+    purpose: Word,
     /// Of its mails.
     locale: u8,
     project: u32,
@@ -73,7 +73,7 @@ struct Drawn {
 #[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
 struct Extras {
     nonce: Option<Digest128>,
-    /// A purpose that is too long for its place.
+    /// A purpose that is no word.
     purpose: Option<Box<str>>,
     /// Of its mails, if it is not the usual one.
     template: u8,
@@ -89,7 +89,7 @@ pub(super) struct Opening {
     pub expires: Moment,
     pub code_length: u8,
     pub attempts: u8,
-    pub purpose: Box<str>,
+    pub purpose: Purpose,
     pub form: MailForm,
     pub metadata: Option<Box<str>>,
 }
@@ -107,10 +107,13 @@ pub(super) enum Try {
 
 impl Verification {
     pub(super) fn open(opening: Opening) -> Self {
-        let short = Purpose::inline(&opening.purpose);
+        let (purpose, text) = match opening.purpose {
+            Purpose::Word(word) => (word, None),
+            Purpose::Text(text) => (Word::default(), Some(*text)),
+        };
         let extras = Extras {
             nonce: opening.nonce,
-            purpose: if short.is_some() { None } else { Some(opening.purpose) },
+            purpose: text,
             template: opening.form.template,
             metadata: opening.metadata,
         };
@@ -120,7 +123,7 @@ impl Verification {
             codes: Default::default(),
             expires: opening.expires,
             resend_at: Moment::default(),
-            purpose: short.unwrap_or_default(),
+            purpose,
             locale: opening.form.locale,
             project: opening.owner.project.0,
             test: opening.owner.mode == Mode::Test,
@@ -239,9 +242,9 @@ impl Verification {
         }
     }
 
-    pub(super) fn purpose(&self) -> Box<str> {
-        let long = self.extras.as_ref().and_then(|extras| extras.purpose.clone());
-        long.unwrap_or_else(|| self.purpose.as_str().into())
+    pub(super) fn purpose(&self) -> Purpose {
+        let text = self.extras.as_ref().and_then(|extras| extras.purpose.clone());
+        text.map_or(Purpose::Word(self.purpose), |text| Purpose::Text(Box::new(text)))
     }
 
     pub(super) fn metadata(&self) -> Option<Box<str>> {
@@ -290,10 +293,10 @@ mod tests {
         assert_eq!(opened(|_| ()).heap_bytes(), 0);
         assert_eq!(opened(|opening| opening.nonce = Some(Digest128::default())).heap_bytes(), besides);
         assert_eq!(opened(|opening| opening.form.template = 1).heap_bytes(), besides);
-        let long: Box<str> = "a purpose of 24 letters.".into();
-        assert_eq!(opened(|opening| opening.purpose = long).heap_bytes(), besides + 24 + BLOCK_BYTES);
+        let long = "a purpose of 24 letters.";
+        assert_eq!(opened(|opening| opening.purpose = long.into()).heap_bytes(), besides + 24 + BLOCK_BYTES);
         let both = opened(|opening| {
-            opening.purpose = "x".repeat(30).into();
+            opening.purpose = "x".repeat(30).as_str().into();
             opening.metadata = Some("{}".into());
         });
         assert_eq!(both.heap_bytes(), besides + 30 + 2 + 2 * BLOCK_BYTES);

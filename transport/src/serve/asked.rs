@@ -6,7 +6,7 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Activity, MailForm};
+use authepy_engine::request::{Activity, MailForm, Purpose};
 use authepy_engine::route::Digest128;
 
 use super::entry::check_ban;
@@ -29,7 +29,7 @@ pub(super) enum Asked<'a> {
 /// A mail with a code.
 pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
-    pub(super) purpose: Box<str>,
+    pub(super) purpose: Purpose,
     pub(super) form: MailForm,
     pub(super) nonce: Option<Digest128>,
     pub(super) metadata: Option<Box<str>>,
