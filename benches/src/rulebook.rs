@@ -160,7 +160,11 @@ impl Rulebook {
         let (mut people, mut mails) = (Vec::with_capacity(self.batch), Vec::with_capacity(self.batch));
         for (outcome, (number, _)) in self.decide(issues).into_iter().zip(newcomers) {
             let Outcome::Issued(issued) = outcome else { return Err(format!("not issued: {outcome:?}")) };
-            mails.push(Command::HandOver(HandOver { id: issued.digest, send: issued.send, accepted: true }));
+            mails.push(Command::HandOver(HandOver {
+                id: issued.id.digest(),
+                send: issued.send,
+                accepted: true,
+            }));
             people.push(Person { id: issued.id, code: issued.code, number });
         }
         self.issued += people.len() as u64;

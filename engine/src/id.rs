@@ -54,60 +54,50 @@ impl std::fmt::Debug for IdSecret {
 pub struct VerificationId {
     secret: IdSecret,
     masked_route: u16,
+    /// Of the text; what the server knows the id by.
+    digest: Digest128,
 }
 
 impl VerificationId {
     /// The id whose slot lives at `route`.
     pub fn new(keys: &StartKeys, secret: IdSecret, route: Route) -> Self {
         let mask = mask(&keys.id_hash(&secret.0));
-        Self { secret, masked_route: route.0 ^ mask }
+        Self::of(secret, route.0 ^ mask)
+    }
+
+    fn of(secret: IdSecret, masked_route: u16) -> Self {
+        let digest = digest(&print(&secret, masked_route).0);
+        Self { secret, masked_route, digest }
     }
 
     /// Reads an id. `None` for anything but the one spelling [`Self::text`] gives: to the caller that
     /// is an unknown verification.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(PREFIX)?.as_bytes();
-        if digits.len() != ID_CHARS - PREFIX.len() {
-            return None;
-        }
+        let text: &[u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
+        let digits = text.strip_prefix(PREFIX.as_bytes())?;
         let (high, rest) = digits.split_at(HALF_DIGITS);
         let (low, route) = rest.split_at(HALF_DIGITS);
         let mut secret = [0; 16];
         secret[..8].copy_from_slice(&number(high)?.to_be_bytes());
         secret[8..].copy_from_slice(&number(low)?.to_be_bytes());
         let masked_route = u16::try_from(number(route)?).ok()?;
-        Some(Self { secret: IdSecret(secret), masked_route })
+        Some(Self { secret: IdSecret(secret), masked_route, digest: digest(text) })
     }
 
     /// The id as its holder sees it.
     pub fn text(&self) -> IdText {
-        let mut out = [0; ID_CHARS];
-        out[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
-        let (high, low) = self.secret.0.split_at(8);
-        let mut at = PREFIX.len();
-        for (value, width) in [
-            (be_u64(high), HALF_DIGITS),
-            (be_u64(low), HALF_DIGITS),
-            (u64::from(self.masked_route), ROUTE_DIGITS),
-        ] {
-            digits(value, &mut out[at..at + width]);
-            at += width;
-        }
-        IdText(out)
+        print(&self.secret, self.masked_route)
     }
 
-    /// What the server looks up, and where.
-    pub fn locate(&self, keys: &StartKeys) -> (Digest128, Route) {
-        (self.digest(), Route(self.masked_route ^ mask(&keys.id_hash(&self.secret.0))))
+    /// The shard that its slot lives on.
+    pub fn route(&self, keys: &StartKeys) -> Route {
+        Route(self.masked_route ^ mask(&keys.id_hash(&self.secret.0)))
     }
 
-    /// The first half of the SHA-256 of the text. Without a key, so that whoever holds the id can tell
-    /// which verification an event is about; the 128 secret bits are what nobody can search.
+    /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that whoever holds
+    /// the id can tell which verification an event is about; the 128 secret bits are what nobody can search.
     pub fn digest(&self) -> Digest128 {
-        let hash = Sha256::digest(self.text().0);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hash[..16]);
-        Digest128(digest)
+        self.digest
     }
 
     /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one block of a
@@ -158,6 +148,27 @@ pub fn base62(digest: &Digest128) -> String {
     std::str::from_utf8(&out).unwrap_or_default().to_owned()
 }
 
+fn print(secret: &IdSecret, masked_route: u16) -> IdText {
+    let mut out = [0; ID_CHARS];
+    out[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
+    let (high, low) = secret.0.split_at(8);
+    let mut at = PREFIX.len();
+    for (value, width) in
+        [(be_u64(high), HALF_DIGITS), (be_u64(low), HALF_DIGITS), (u64::from(masked_route), ROUTE_DIGITS)]
+    {
+        digits(value, &mut out[at..at + width]);
+        at += width;
+    }
+    IdText(out)
+}
+
+fn digest(text: &[u8; ID_CHARS]) -> Digest128 {
+    let hash = Sha256::digest(text);
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hash[..16]);
+    Digest128(digest)
+}
+
 fn mask(hash: &[u8; 32]) -> u16 {
     u16::from_be_bytes([hash[16], hash[17]])
 }
@@ -199,7 +210,7 @@ mod tests {
             let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), route);
             let again = VerificationId::parse(id.text().as_str()).unwrap();
             assert_eq!(again, id);
-            assert_eq!(again.locate(&keys).1, route);
+            assert_eq!(again.route(&keys), route);
         }
     }
 
@@ -226,10 +237,9 @@ mod tests {
         let mut entropy = Seeded::new(4);
         let keys = StartKeys::draw(&mut entropy);
         let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), Route(9));
-        let (digest, _) = id.locate(&keys);
         for change in 1..=u16::MAX {
-            let other = VerificationId { masked_route: id.masked_route ^ change, ..id.clone() };
-            assert!(other.locate(&keys).0 != digest);
+            let other = VerificationId::of(id.secret.clone(), id.masked_route ^ change);
+            assert!(other.digest() != id.digest());
         }
     }
 

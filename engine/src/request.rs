@@ -90,8 +90,6 @@ pub struct Ban {
 pub struct Slot {
     /// The id its holder presented.
     pub id: VerificationId,
-    /// What the server knows the id by.
-    pub digest: Digest128,
     /// The shard it lives on.
     pub route: Route,
     /// The caller's project and mode.
@@ -101,8 +99,8 @@ pub struct Slot {
 impl Slot {
     /// Works out where `id` lives.
     pub fn locate(keys: &StartKeys, id: VerificationId, owner: Owner) -> Self {
-        let (digest, route) = id.locate(keys);
-        Self { id, digest, route, owner }
+        let route = id.route(keys);
+        Self { id, route, owner }
     }
 }
 
@@ -289,8 +287,6 @@ pub struct Standing {
 pub struct Issued {
     /// The id, for the caller alone.
     pub id: VerificationId,
-    /// Its digest, for whoever has to name it again.
-    pub digest: Digest128,
     /// The code, for the mail alone.
     pub code: Code,
     /// The mail's number within its verification, from 1.

@@ -178,16 +178,16 @@ impl Shard {
     pub fn handle(&mut self, now: Now, command: Command, entropy: &mut impl Entropy) -> Outcome {
         let decided = match command {
             Command::Issue(issue) => self.issue(now, issue, entropy),
-            Command::Check(check) => self.with_inbox(now, check.slot.digest, |inbox, keys, rules| {
+            Command::Check(check) => self.with_inbox(now, check.slot.id.digest(), |inbox, keys, rules| {
                 inbox.check(now, &check, rules, keys)
             }),
             Command::Resend(resend) => self.resend(now, resend, entropy),
             Command::Cancel(slot) => {
                 let cancel = |inbox: &mut InboxRecord, _: &_, _: &_| Ok(inbox.cancel(now, &slot));
-                self.with_inbox(now, slot.digest, cancel).or(Ok(Outcome::Cancelled { was_live: false }))
+                self.with_inbox(now, slot.id.digest(), cancel).or(Ok(Outcome::Cancelled { was_live: false }))
             }
             Command::Status(slot) => {
-                self.with_inbox(now, slot.digest, |inbox, _, rules| inbox.status(now, &slot, rules))
+                self.with_inbox(now, slot.id.digest(), |inbox, _, rules| inbox.status(now, &slot, rules))
             }
             Command::HandOver(hand_over) => Ok(self.hand_over(&hand_over)),
             Command::Reserve(reserve) => self.idempotency.reserve(now.at, reserve, entropy),
@@ -302,7 +302,7 @@ impl Shard {
             None => Err(OVERLOADED),
         };
         if let Ok(issued) = &decided {
-            self.inboxes.insert_id(&issued.digest, at);
+            self.inboxes.insert_id(&issued.id.digest(), at);
             self.live += 1;
             self.test += of_test;
         }
@@ -317,7 +317,7 @@ impl Shard {
         if self.inbox_bytes() >= inbox_bytes.saturating_add(growth_bytes) {
             return Err(OVERLOADED);
         }
-        self.with_inbox(now, resend.slot.digest, |inbox, keys, rules| {
+        self.with_inbox(now, resend.slot.id.digest(), |inbox, keys, rules| {
             inbox.resend(now, resend, rules, keys, entropy).map(Outcome::Resent)
         })
     }

@@ -370,7 +370,7 @@ impl Attack {
     }
 
     fn delivered(&mut self, issued: &Issued) {
-        let (id, _) = issued.id.locate(&self.keys);
+        let id = issued.id.digest();
         self.ask(Command::HandOver(HandOver { id, send: issued.send, accepted: true }));
     }
 

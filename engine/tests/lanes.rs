@@ -69,7 +69,7 @@ fn a_check_that_races_a_resend_wins_once_or_meets_two_codes() {
     in_lanes(2, async |lanes| {
         for round in 0..ROUNDS {
             let mail = lanes.issue(round).await;
-            let word = HandOver { id: mail.slot.digest, send: 1, accepted: true };
+            let word = HandOver { id: mail.slot.id.digest(), send: 1, accepted: true };
             lanes.teller.tell(mail.slot.route, Command::HandOver(word)).await;
             let resend = Resend { slot: mail.slot.clone(), address: mail.address, peer: None };
             let asked_by = (round % 2) as usize;

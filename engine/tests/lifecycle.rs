@@ -859,7 +859,7 @@ impl Story {
     }
 
     fn hand_over(&mut self, mail: &Mailed, accepted: bool) {
-        let word = HandOver { id: mail.slot.digest, send: mail.send, accepted };
+        let word = HandOver { id: mail.slot.id.digest(), send: mail.send, accepted };
         assert_eq!(say(&self.ask(Command::HandOver(word))), "noted");
     }
 

@@ -228,7 +228,7 @@ fn charge(peer: Peer, activity: Activity) -> Command {
 }
 
 fn hand_over(issued: &Issued) -> Command {
-    Command::HandOver(HandOver { id: issued.digest, send: issued.send, accepted: true })
+    Command::HandOver(HandOver { id: issued.id.digest(), send: issued.send, accepted: true })
 }
 
 fn other_than(code: &Code) -> Code {

@@ -204,7 +204,7 @@ impl InboxRecord {
     fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {
         self.live
             .iter()
-            .position(|v| v.id == slot.digest && v.owner() == slot.owner && v.is_live(now.at))
+            .position(|v| v.id == slot.id.digest() && v.owner() == slot.owner && v.is_live(now.at))
             .ok_or(Refusal::VerificationNotFound)
     }
 
@@ -238,7 +238,7 @@ impl InboxRecord {
         self.mails.record(peer, &rules.mails, now.at);
         let verification = &self.live[at];
         let (form, standing) = (verification.form(), verification.standing(now, &rules.settings));
-        Issued { id, digest: verification.id, code, send, form, standing }
+        Issued { id, code, send, form, standing }
     }
 
     /// Adds a verification without leaving a copy behind: growth moves the others out of memory that

@@ -31,7 +31,7 @@ impl Shard {
             sum ^ match command {
                 Command::Issue(issue) => inboxes.touch_inbox(&issue.inbox),
                 Command::Charge(charge) => peers.touch_slots(charge.peer),
-                other => verification_of(other).map_or(0, |id| inboxes.touch_id(id)),
+                other => verification_of(other).map_or(0, |id| inboxes.touch_id(&id)),
             }
         });
         found.clear();
@@ -40,7 +40,7 @@ impl Shard {
             match command {
                 Command::Issue(issue) => found.extend(inboxes.probe_inbox(&issue.inbox)),
                 Command::Charge(charge) => networks.extend(peers.probe(charge.peer)),
-                other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(id))),
+                other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(&id))),
             }
         }
         black_box(slots ^ inboxes.touch(found) ^ peers.touch(networks));
@@ -48,12 +48,12 @@ impl Shard {
 }
 
 /// Which verification a command is about, if it has one already.
-fn verification_of(command: &Command) -> Option<&Digest128> {
+fn verification_of(command: &Command) -> Option<Digest128> {
     match command {
-        Command::Check(check) => Some(&check.slot.digest),
-        Command::Resend(resend) => Some(&resend.slot.digest),
-        Command::Cancel(slot) | Command::Status(slot) => Some(&slot.digest),
-        Command::HandOver(hand_over) => Some(&hand_over.id),
+        Command::Check(check) => Some(check.slot.id.digest()),
+        Command::Resend(resend) => Some(resend.slot.id.digest()),
+        Command::Cancel(slot) | Command::Status(slot) => Some(slot.id.digest()),
+        Command::HandOver(hand_over) => Some(hand_over.id),
         _ => None,
     }
 }

@@ -72,8 +72,8 @@ impl Subject for Broken {
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
         let (digest, issue) = match &command {
             Command::Issue(issue) => (None, Some(issue.clone())),
-            Command::Check(Check { slot, .. }) => (Some(slot.digest), None),
-            Command::Resend(resend) => (Some(resend.slot.digest), None),
+            Command::Check(Check { slot, .. }) => (Some(slot.id.digest()), None),
+            Command::Resend(resend) => (Some(resend.slot.id.digest()), None),
             _ => (None, None),
         };
         let command = match self.tamper(now, command, entropy) {
@@ -193,7 +193,8 @@ impl Broken {
         if self.rule == Rule::AStrangerMayCheck {
             self.adopt(&mut check.slot);
         }
-        let Some(at) = self.known.iter().position(|known| known.slot.digest == check.slot.digest) else {
+        let Some(at) = self.known.iter().position(|known| known.slot.id.digest() == check.slot.id.digest())
+        else {
             return Ok(check);
         };
         let known = &mut self.known[at];
@@ -312,11 +313,11 @@ impl Broken {
     }
 
     fn find(&mut self, digest: Digest128) -> Option<&mut Known> {
-        self.known.iter_mut().find(|known| known.slot.digest == digest)
+        self.known.iter_mut().find(|known| known.slot.id.digest() == digest)
     }
 
     fn adopt(&self, slot: &mut Slot) {
-        if let Some(known) = self.known.iter().find(|known| known.slot.digest == slot.digest) {
+        if let Some(known) = self.known.iter().find(|known| known.slot.id.digest() == slot.id.digest()) {
             slot.owner = known.slot.owner;
         }
     }

@@ -153,7 +153,7 @@ impl Oracle {
             (Expected::OverloadedOr(expected), got) => self.learn(now, *expected, got),
             (Expected::Issued(issue, length), Outcome::Issued(issued)) => {
                 let known = self.opened.iter().any(|o| o.id == issued.id);
-                let (digest, route) = issued.id.locate(&self.keys);
+                let (digest, route) = (issued.id.digest(), issued.id.route(&self.keys));
                 if known || route != issue.inbox.route() {
                     return Err("an id that is not new, or leads elsewhere".into());
                 }

@@ -344,7 +344,7 @@ impl<S: Subject> Play<S> {
             0 => self.random.below(mails + 3) as u8,
             _ => mails as u8,
         };
-        HandOver { id: slot.digest, send, accepted }
+        HandOver { id: slot.id.digest(), send, accepted }
     }
 
     fn reserve(&mut self) -> Reserve {

@@ -21,16 +21,16 @@ impl Facts {
         match command {
             Command::Issue(issue) => Self::Issue(issue.clone()),
             Command::Check(check) => Self::Check {
-                id: check.slot.digest,
+                id: check.slot.id.digest(),
                 owner: check.slot.owner,
                 code: check.code.clone(),
                 nonce: check.nonce,
             },
             Command::Resend(resend) => {
-                Self::Resend { id: resend.slot.digest, owner: resend.slot.owner, peer: resend.peer }
+                Self::Resend { id: resend.slot.id.digest(), owner: resend.slot.owner, peer: resend.peer }
             }
-            Command::Cancel(slot) => Self::Cancel(slot.digest, slot.owner),
-            Command::Status(slot) => Self::Status(slot.digest, slot.owner),
+            Command::Cancel(slot) => Self::Cancel(slot.id.digest(), slot.owner),
+            Command::Status(slot) => Self::Status(slot.id.digest(), slot.owner),
             Command::HandOver(word) => Self::HandOver(word.clone()),
             Command::Charge(charge) => Self::Charge(*charge),
             _ => Self::Other,

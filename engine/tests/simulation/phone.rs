@@ -114,7 +114,7 @@ impl Phone {
 
     /// Keeps the id that an accepted request told; returns where the verification lives.
     pub(crate) fn learn(&mut self, keys: &StartKeys, issued: &Issued, inbox: u64) -> Route {
-        let (digest, route) = issued.id.locate(keys);
+        let (digest, route) = (issued.id.digest(), issued.id.route(keys));
         let digits = issued.standing.code_length;
         match self.began.iter_mut().find(|known| known.digest == digest) {
             Some(known) => known.digits = digits,
@@ -159,7 +159,7 @@ impl Phone {
 
     fn guess(&mut self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<Deed> {
         let (slot, nonce) = self.slot(keys, owner, random)?;
-        let known = self.began.iter_mut().find(|known| known.digest == slot.digest)?;
+        let known = self.began.iter_mut().find(|known| known.digest == slot.id.digest())?;
         known.guesses += 1;
         let code = Code::draw(if random.below(10) == 0 { 8 } else { known.digits }, random);
         Some((Some(Activity::Check), slot.route, Command::Check(Check { slot, code, address: None, nonce })))
@@ -167,7 +167,7 @@ impl Phone {
 
     fn resend(&mut self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<Deed> {
         let (slot, _) = self.slot(keys, owner, random)?;
-        let known = self.began.iter().find(|known| known.digest == slot.digest)?;
+        let known = self.began.iter().find(|known| known.digest == slot.id.digest())?;
         let address = keys.exact_address(&address_of(known.inbox));
         let peer = Some(keys.peer_digest(&Peer::from(self.address)));
         Some((Some(Activity::Issue), slot.route, Command::Resend(Resend { slot, address, peer })))

@@ -77,13 +77,13 @@ impl Sabotage {
     pub(crate) fn told(self, command: Command, watch: &Watch) -> Command {
         match (self, command) {
             (Self::StrangersPassForOwners, Command::Check(mut check)) => {
-                if let Some(case) = watch.case(&check.slot.digest) {
+                if let Some(case) = watch.case(&check.slot.id.digest()) {
                     check.slot.owner = case.owner;
                 }
                 Command::Check(check)
             }
             (Self::NoncesAreRepaired, Command::Check(mut check)) => {
-                check.nonce = watch.case(&check.slot.digest).and_then(|case| case.nonce).or(check.nonce);
+                check.nonce = watch.case(&check.slot.id.digest()).and_then(|case| case.nonce).or(check.nonce);
                 Command::Check(check)
             }
             (_, command) => command,

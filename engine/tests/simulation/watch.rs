@@ -202,7 +202,7 @@ impl Watch {
             ended: false,
             arrived: Vec::new(),
         };
-        if self.cases.insert(issued.digest, case).is_some() {
+        if self.cases.insert(issued.id.digest(), case).is_some() {
             return Err("an id was drawn twice".into());
         }
         self.mailed(at, issue.inbox, issue.peer)

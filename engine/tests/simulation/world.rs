@@ -285,17 +285,17 @@ impl World {
             }
             Outcome::Issued(issued) | Outcome::Resent(issued) => {
                 let copies = self.courier.take_mail(self.sabotage);
-                let inbox = self.watch.inbox_of(issued.digest);
+                let inbox = self.watch.inbox_of(issued.id.digest());
                 let route = self.phones[phone].learn(&self.keys, &issued, inbox);
                 for arrival in copies {
-                    let (digest, code, send) = (issued.digest, issued.code.clone(), issued.send);
+                    let (digest, code, send) = (issued.id.digest(), issued.code.clone(), issued.send);
                     match arrival {
                         None => self.watch.see("mail lost"),
                         Some(delay) => self.later(delay, Event::Mail(Mail { inbox, digest, code, send })),
                     }
                 }
                 for (delay, accepted) in self.courier.words() {
-                    let word = HandOver { id: issued.digest, send: issued.send, accepted };
+                    let word = HandOver { id: issued.id.digest(), send: issued.send, accepted };
                     self.later(delay, Event::Word(route, word));
                 }
                 self.watch.see_if(self.courier.spoke_twice().then_some("word twice"));

@@ -119,7 +119,7 @@ fn sent(
                 project,
                 domain: request.admitted.origin_domain().map(Into::into),
                 lifetime,
-                awaited: Awaited { id: issued.digest, route, send: issued.send },
+                awaited: Awaited { id: issued.id.digest(), route, send: issued.send },
             }),
             expires,
         });

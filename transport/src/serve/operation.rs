@@ -103,7 +103,7 @@ pub(super) fn standing_reply(
 async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Result<Done, Problem> {
     let CheckAsked { body, code, recipient, nonce } = asked;
     let slot = request.slot(desk)?;
-    let (route, digest) = (slot.route, slot.digest);
+    let (route, digest) = (slot.route, slot.id.digest());
     let address = recipient.map(|recipient| desk.start_keys().exact_address(recipient.exact()));
     let command = Command::Check(Check { slot, code, address, nonce });
     let first = match request.ask(desk, route, command).await {
@@ -164,7 +164,7 @@ fn receipt(
 
 async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     if let Ok(slot) = request.slot(desk) {
-        let digest = slot.digest;
+        let digest = slot.id.digest();
         match request.ask(desk, slot.route, Command::Cancel(slot)).await {
             Outcome::Cancelled { was_live: true } => {
                 desk.ended(request.admitted.key(), digest, End::Cancelled);

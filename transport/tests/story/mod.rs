@@ -310,7 +310,9 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
         };
         let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
         let slot = Slot::locate(&keys, mail.id.clone(), owner);
-        issued.send((slot.digest, slot.route, mail.code.clone(), mail.send, mail.standing.expires)).unwrap();
+        issued
+            .send((slot.id.digest(), slot.route, mail.code.clone(), mail.send, mail.standing.expires))
+            .unwrap();
         proceed.recv_async().await.unwrap();
         let check = Check { slot: slot.clone(), code: mail.code, address: None, nonce: None };
         let outcome = lane.ask(slot.route, Command::Check(check)).await;
