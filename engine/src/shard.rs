@@ -62,7 +62,7 @@ use peers::PeerTable;
 use rules::Rules;
 use spent::SpentReceipts;
 use table::InboxTable;
-use touch::Touched;
+use touch::{DUE_AT_ONCE, Touched};
 pub use window::Limit;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
@@ -224,18 +224,8 @@ impl Shard {
         self.api_keys.sweep(&self.rules.key_issue, now);
         self.alerts.sweep(&self.rules.alerts, now);
         self.bans.sweep(now);
-        let mut visits = 0..SWEEP_VISITS;
-        while visits.next().is_some() {
-            let Some(at) = self.inboxes.next_due(now) else { break };
-            let before = self.heap_bytes_of(at);
-            self.settle_inbox(now, at, before);
-        }
-        while visits.next().is_some() {
-            if !self.peers.sweep_one(&self.rules, now) {
-                return false;
-            }
-        }
-        true
+        let visits = SWEEP_VISITS - self.sweep_inboxes(now, SWEEP_VISITS);
+        self.peers.sweep(&self.rules, now, visits) == visits
     }
 
     /// What the lanes' copies of the bans have to learn; whoever drives a shard takes it after every
@@ -326,6 +316,24 @@ impl Shard {
         let until = self.bans.ban(ban.prefix, ban.span, &self.rules.settings, now).ok_or(OVERLOADED)?;
         self.peers.clear_strikes(ban.prefix);
         Ok(Outcome::Banned(until))
+    }
+
+    /// Visits inboxes whose time has come. Returns how many, at most `visits`.
+    fn sweep_inboxes(&mut self, now: Moment, visits: usize) -> usize {
+        let (mut visited, mut due) = (0, std::mem::take(&mut self.touched.due));
+        while visited < visits {
+            self.inboxes.take_due(now, DUE_AT_ONCE.min(visits - visited), &mut due);
+            if due.is_empty() {
+                break;
+            }
+            visited += due.len();
+            for &at in &due {
+                let before = self.heap_bytes_of(at);
+                self.settle_inbox(now, at, before);
+            }
+        }
+        self.touched.due = due;
+        visited
     }
 
     /// Runs one rule on the inbox that holds the verification `id`, then brings the tables in line.

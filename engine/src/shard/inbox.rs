@@ -177,6 +177,11 @@ impl InboxRecord {
         self.live.iter().any(|verification| verification.id == *id)
     }
 
+    /// Of the verification that was opened first.
+    pub(super) fn first_id(&self) -> Option<&Digest128> {
+        self.live.first().map(|verification| &verification.id)
+    }
+
     /// Looks at its verifications; see [`super::touch`].
     pub(super) fn touch(&self) -> u64 {
         self.live.first().map_or(0, |verification| verification.expires.as_millis())

@@ -14,6 +14,8 @@
 //! the newcomer can't be counted: its issues, which cost a mail, are refused with 503, and all else goes
 //! uncounted; what protects an inbox does not depend on peers.
 
+use std::hint::black_box;
+
 use ahash::RandomState;
 
 use super::ban::Bans;
@@ -21,6 +23,7 @@ use super::index::Index;
 use super::peer::{PeerRecord, RecordCharge};
 use super::records::Records;
 use super::rules::Rules;
+use super::touch::DUE_AT_ONCE;
 use crate::clock::Moment;
 use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX, OVERLOADED_RETRY_AFTER};
 use crate::perimeter::peer::{Peer, Prefix};
@@ -36,6 +39,8 @@ pub(super) struct PeerTable {
     heap_bytes: usize,
     /// Where the next walk for a place begins.
     hand: u32,
+    /// What a sweep visits next; kept, so that it allocates nothing.
+    due: Vec<u32>,
 }
 
 impl PeerTable {
@@ -99,13 +104,23 @@ impl PeerTable {
         }
     }
 
-    /// Looks at the next record whose time has come. False if there is none.
-    pub(super) fn sweep_one(&mut self, rules: &Rules, now: Moment) -> bool {
-        let due = self.records.next_due(now);
-        if let Some(at) = due {
-            self.prune(at, rules, now);
+    /// Visits networks whose time has come. Returns how many, at most `visits`.
+    pub(super) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
+        let (mut visited, mut due) = (0, std::mem::take(&mut self.due));
+        while visited < visits {
+            self.records.take_due(now, DUE_AT_ONCE.min(visits - visited), &mut due);
+            if due.is_empty() {
+                break;
+            }
+            visited += due.len();
+            let prefixes = due.iter().filter_map(|&at| self.records.get(at)).map(|record| record.prefix);
+            black_box(prefixes.fold(0, |sum, prefix| sum ^ self.by_prefix.touch(self.hash.hash_one(prefix))));
+            for &at in &due {
+                self.prune(at, rules, now);
+            }
         }
-        due.is_some()
+        self.due = due;
+        visited
     }
 
     /// Counts one request in the windows of one network, whose record is made if need be. `None` if there is no
@@ -146,6 +161,11 @@ impl PeerTable {
     /// Where the records of these networks probably are.
     pub(super) fn probe(&self, peer: Peer) -> impl Iterator<Item = u32> {
         peer.prefixes().filter_map(|prefix| self.by_prefix.probe(self.hash.hash_one(prefix)))
+    }
+
+    /// Looks at the places of so many networks to come.
+    pub(super) fn touch_free(&self, networks: usize) -> u64 {
+        self.records.touch_free(networks)
     }
 
     /// Looks at the records at these places. The sum is worth nothing.

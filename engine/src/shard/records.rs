@@ -9,7 +9,8 @@
 //! Appointments free memory and decide nothing: whether something has expired is decided when it is
 //! read. One that is further away than a turn of the wheel waits in the last slot and goes round again.
 //! The lists run through the places themselves, so that a flood of issues leaves no memory behind, and
-//! chunks never move, so that growing copies no secret and needs no second table beside the first.
+//! chunks never move, so that growing copies no secret and needs no second table beside the first. Empty places
+//! stand in a stack of their own and not in a chain, so that a batch can look at the next few at once.
 
 use crate::clock::Moment;
 
@@ -45,15 +46,15 @@ pub(super) struct Records<T> {
     slots: Box<[u32]>,
     /// The slot being emptied, counted from the start of time.
     cursor: u64,
-    /// First of the empty places, chained by `next`.
-    free: u32,
+    /// The empty places, the next one to be used last.
+    free: Vec<u32>,
     len: usize,
 }
 
 impl<T> Default for Records<T> {
     fn default() -> Self {
         let slots = vec![NONE; SLOTS as usize].into_boxed_slice();
-        Self { chunks: Vec::new(), slots, cursor: 0, free: NONE, len: 0 }
+        Self { chunks: Vec::new(), slots, cursor: 0, free: Vec::new(), len: 0 }
     }
 }
 
@@ -75,21 +76,25 @@ impl<T> Records<T> {
         self.place_mut(at)?.value.as_mut()
     }
 
-    /// Looks at a place; see [`super::touch`].
+    /// Looks at a place; see [`super::touch`] for this and what follows.
     pub(super) fn touch(&self, at: u32) -> u64 {
         self.place(at).map_or(0, |place| u64::from(place.value.is_some()) ^ u64::from(place.link.due))
     }
 
+    /// Looks at the places that so many new records will be put into.
+    pub(super) fn touch_free(&self, records: usize) -> u64 {
+        self.free.iter().rev().take(records).fold(0, |sum, &at| sum ^ self.touch(at))
+    }
+
     pub(super) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
-        let free = self.free;
-        if let Some(place) = self.place_mut(free) {
-            let next = place.link.next;
-            *place = Place { value: Some(value), link: UNLINKED };
-            self.free = next;
-            return free;
-        }
         let place = Place { value: Some(value), link: UNLINKED };
+        if let Some(at) = self.free.pop()
+            && let Some(free) = self.place_mut(at)
+        {
+            *free = place;
+            return at;
+        }
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK => last.push(place),
             _ => {
@@ -102,12 +107,9 @@ impl<T> Records<T> {
     }
 
     pub(super) fn remove(&mut self, at: u32) -> Option<T> {
+        let value = self.place_mut(at)?.value.take()?;
         self.unlist(at);
-        let free = self.free;
-        let place = self.place_mut(at)?;
-        let value = place.value.take()?;
-        place.link = Link { next: free, ..UNLINKED };
-        self.free = at;
+        self.free.push(at);
         self.len -= 1;
         Some(value)
     }
@@ -135,8 +137,14 @@ impl<T> Records<T> {
         }
     }
 
+    /// The next records whose visits are due, at most so many; they have no appointment any more.
+    pub(super) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
+        due.clear();
+        due.extend(std::iter::from_fn(|| self.next_due(now)).take(most));
+    }
+
     /// The next record whose visit is due; it has no appointment any more.
-    pub(super) fn next_due(&mut self, now: Moment) -> Option<u32> {
+    fn next_due(&mut self, now: Moment) -> Option<u32> {
         let tick = now.as_millis() / SLOT_MILLIS;
         // After a long sleep one turn meets every list; more would find them empty.
         self.cursor = self.cursor.max(tick.saturating_sub(SLOTS));
@@ -173,8 +181,6 @@ impl<T> Records<T> {
         let Some(place) = self.place_mut(at) else { return };
         let Link { prev, next, slot, .. } = std::mem::replace(&mut place.link, UNLINKED);
         if slot == UNLISTED {
-            // A free place's `next` is the chain of free places.
-            place.link.next = next;
             return;
         }
         match self.place_mut(prev) {

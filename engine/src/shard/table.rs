@@ -2,6 +2,8 @@
 //!
 //! The indices hold places, not keys: the keys stand in the records, once.
 
+use std::hint::black_box;
+
 use super::inbox::InboxRecord;
 use super::index::Index;
 use super::records::Records;
@@ -59,6 +61,11 @@ impl InboxTable {
         self.by_id.probe(id.table_bits())
     }
 
+    /// Looks at the places of so many inboxes to come.
+    pub(super) fn touch_free(&self, inboxes: usize) -> u64 {
+        self.records.touch_free(inboxes)
+    }
+
     /// Looks at the records at these places, then at their verifications. The sum is worth nothing.
     pub(super) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
@@ -99,8 +106,14 @@ impl InboxTable {
         self.records.schedule_by(at, due);
     }
 
-    /// The next inbox to look at again.
-    pub(super) fn next_due(&mut self, now: Moment) -> Option<u32> {
-        self.records.next_due(now)
+    /// The next inboxes to look at again, at most so many, looked at already with all that may be forgotten.
+    pub(super) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
+        self.records.take_due(now, most, due);
+        let records = due.iter().filter_map(|&at| self.get(at));
+        let slots = records.fold(0, |sum, record| {
+            let ids = record.first_id().map_or(0, |id| self.touch_id(id));
+            sum ^ ids ^ self.touch_inbox(&record.fingerprint)
+        });
+        black_box(slots);
     }
 }

@@ -7,7 +7,7 @@
 //! In a large table nearly every step of a decision waits for memory, and the steps of one decision wait for
 //! each other. Those of different commands don't: looked at in a row, a core waits for several at once, and
 //! the decisions find their memory in its caches. This decides nothing and changes nothing; a place that is
-//! wrong, or gone when its command is decided, has only been looked at in vain.
+//! wrong, or gone when its command is decided, has only been looked at in vain. Sweeps look ahead in the same way.
 
 use std::hint::black_box;
 
@@ -15,18 +15,23 @@ use super::Shard;
 use crate::request::Command;
 use crate::route::Digest128;
 
+/// Records that a sweep visits together, having looked at all of them.
+pub(super) const DUE_AT_ONCE: usize = 32;
+
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
 pub(super) struct Touched {
     inboxes: Vec<u32>,
     peers: Vec<u32>,
+    /// What a sweep visits next.
+    pub(super) due: Vec<u32>,
 }
 
 impl Shard {
     /// Brings near what these commands are about. Worth it for a batch; each is decided by
     /// [`Shard::handle`] afterwards.
     pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
-        let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
+        let Self { touched: Touched { inboxes: found, peers: networks, .. }, inboxes, peers, .. } = self;
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {
                 Command::Issue(issue) => inboxes.touch_inbox(&issue.inbox),
@@ -36,14 +41,23 @@ impl Shard {
         });
         found.clear();
         networks.clear();
+        let (mut issues, mut charges) = (0, 0);
         for command in commands {
             match command {
-                Command::Issue(issue) => found.extend(inboxes.probe_inbox(&issue.inbox)),
-                Command::Charge(charge) => networks.extend(peers.probe(charge.peer)),
+                Command::Issue(issue) => {
+                    issues += 1;
+                    found.extend(inboxes.probe_inbox(&issue.inbox));
+                }
+                Command::Charge(charge) => {
+                    charges += 1;
+                    networks.extend(peers.probe(charge.peer));
+                }
                 other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(&id))),
             }
         }
-        black_box(slots ^ inboxes.touch(found) ^ peers.touch(networks));
+        // Nearly all issues are of inboxes that nothing is known of yet.
+        let places = inboxes.touch_free(issues) ^ peers.touch_free(charges - networks.len().min(charges));
+        black_box(slots ^ places ^ inboxes.touch(found) ^ peers.touch(networks));
     }
 }
 
