@@ -53,9 +53,9 @@ impl Span {
         Self(millis(span))
     }
 
-    /// Rounded up.
-    pub(crate) fn whole_seconds(self) -> u64 {
-        self.0.div_ceil(1_000)
+    /// Rounded up, and no more than fit in.
+    pub(crate) fn whole_seconds(self) -> u32 {
+        u32::try_from(self.0.div_ceil(1_000)).unwrap_or(u32::MAX)
     }
 }
 

@@ -45,6 +45,7 @@ mod key;
 mod spent;
 
 mod index;
+mod limit;
 mod log;
 mod records;
 mod rules;
@@ -57,13 +58,13 @@ use expired::ExpiredLog;
 use idempotency::IdempotencyTable;
 use inbox::InboxRecord;
 use key::KeyTable;
+pub use limit::Limit;
 pub use peer::PeerLimits;
 use peers::PeerTable;
 use rules::Rules;
 use spent::SpentReceipts;
 use table::InboxTable;
 use touch::{DUE_AT_ONCE, Touched};
-pub use window::Limit;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
 #[derive(Clone, Debug)]

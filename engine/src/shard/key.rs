@@ -7,7 +7,8 @@
 
 use ahash::HashMap;
 
-use super::window::{WindowLog, Windows};
+use super::limit::Windows;
+use super::window::WindowLog;
 use crate::clock::Moment;
 use crate::limits::{KEY_SWEEP_EVERY, OVERLOADED_RETRY_AFTER};
 use crate::request::{Charged, Policy, Quotas, RefundKey, Refusal};

@@ -41,7 +41,8 @@
 //! (`limits.recipient.issue` = `off`) up to 16 verifications of 3 codes live at once before the fifth wrong
 //! guess, and the first row becomes 4 + 16 × 3 × 5 = 244: the ledger alone holds six digits below 2.5·10⁻⁴.
 
-use super::window::{Limits, Window, WindowLog};
+use super::limit::{Limits, Window};
+use super::window::WindowLog;
 use crate::clock::Moment;
 use crate::limits::{CODE_DIGITS_GUESSED, CODE_DIGITS_GUESSED_TWICE, CODE_DIGITS_MIN};
 
@@ -94,7 +95,7 @@ mod tests {
 
     use super::*;
     use crate::shard::Limit;
-    use crate::shard::window::Windows;
+    use crate::shard::limit::Windows;
 
     #[test]
     fn a_day_later_wrong_codes_are_forgotten_with_their_memory() {

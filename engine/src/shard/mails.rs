@@ -10,8 +10,8 @@
 //! their mails, and never lets one of them send more than a share. Mails that no peer asked for are not
 //! held up by it, and are the first to be forgotten.
 
+use super::limit::{Limit, Windows};
 use super::log::{Log, Stamped};
-use super::window::{Limit, Windows};
 use crate::clock::{Moment, Span};
 use crate::limits::MAILS_REMEMBERED;
 use crate::route::PeerDigest;

@@ -3,10 +3,11 @@
 //! A plain value with rules, like the inbox's. Requests are counted when they arrive, whatever becomes of
 //! them later, except those that the same policy of the same network refused.
 
+use super::limit::{Limit, Limits};
 use super::log::BLOCK_BYTES;
 use super::rules::Rules;
 use super::strike::Strikes;
-use super::window::{Limit, Limits, WindowLog};
+use super::window::WindowLog;
 use crate::clock::{Moment, Span};
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::peer::Prefix;

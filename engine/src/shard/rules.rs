@@ -2,8 +2,8 @@
 //! out once when they are taken.
 
 use super::Settings;
+use super::limit::Windows;
 use super::mails::MailRules;
-use super::window::Windows;
 use crate::limits::ALERTS;
 use crate::request::Activity;
 

@@ -17,7 +17,8 @@
 //! breached that is struck and banned: a rotating attacker in a /48 does not hide behind fresh /64s, and a
 //! noisy /64 alone does not take its neighbours down.
 
-use super::window::{Limits, WindowLog};
+use super::limit::Limits;
+use super::window::WindowLog;
 use crate::clock::{Moment, Span};
 
 /// Which window: the policy's place among a peer's, and the limit's place in the policy.
