@@ -20,7 +20,7 @@ pub const ECHO: [u8; 150] = [b'x'; 150];
 /// What a window's requests are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Work {
-    /// 150 bytes there and back.
+    /// 150 bytes there and back, or as many as [`Client::echoing`] said.
     Echo,
     /// A POST of 150 bytes to a peer that says hello to anything.
     Hello,
@@ -61,6 +61,8 @@ pub struct Client {
 struct Supply {
     authority: String,
     key: String,
+    /// Sent and expected back.
+    echo: Vec<u8>,
     /// Of the next recipient; every inbox is a fresh one.
     next: Cell<u64>,
     /// Issued and not yet checked.
@@ -93,12 +95,22 @@ impl Client {
         let supply = Supply {
             authority: format!("localhost:{}", ready.h3.port()),
             key: key.unwrap_or_default().to_owned(),
+            echo: ECHO.to_vec(),
             // A number of its own for each client, so that no grid meets another's inboxes.
             next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
             ids: RefCell::default(),
             lot: RefCell::new(Seeded::new(1)),
         };
         Ok(Self { endpoint, address: ready.h3, connections: open, streams, supply: Rc::new(supply) })
+    }
+
+    /// Echoes of so many bytes instead, from a client that has not begun yet.
+    #[must_use]
+    pub fn echoing(mut self, bytes: usize) -> Self {
+        if let Some(supply) = Rc::get_mut(&mut self.supply) {
+            supply.echo = vec![b'x'; bytes];
+        }
+        self
     }
 
     /// Waits until the server knows the key.
@@ -179,7 +191,7 @@ impl Supply {
     fn request(&self, work: Work) -> Option<Vec<u8>> {
         let post = |path: &[&[u8]], body: &[&[u8]]| frame::post(&self.authority, path, &self.key, body);
         match work {
-            Work::Echo => Some(ECHO.to_vec()),
+            Work::Echo => Some(self.echo.clone()),
             Work::Turnover => None,
             Work::Hello => Some(post(&[b"/v1/hello"], &[&ECHO])),
             Work::Issue => {
@@ -207,7 +219,7 @@ impl Supply {
     /// Errors never count as work.
     fn judge(&self, work: Work, answer: &[u8]) -> Result<(), String> {
         let must = match work {
-            Work::Echo if answer.len() == ECHO.len() => return Ok(()),
+            Work::Echo if answer.len() == self.echo.len() => return Ok(()),
             Work::Echo => return Err(format!("echo of {} bytes", answer.len())),
             Work::Issue => 202,
             Work::Hello | Work::Check | Work::CheckAnyone => 200,
@@ -248,7 +260,8 @@ mod tests {
     #[test]
     fn only_right_answers_count_as_work() {
         let (key, ids, lot) = (String::new(), RefCell::default(), RefCell::new(Seeded::new(1)));
-        let supply = Supply { authority: String::new(), key, next: Cell::new(0), ids, lot };
+        let (authority, echo, next) = (String::new(), ECHO.to_vec(), Cell::new(0));
+        let supply = Supply { authority, key, echo, next, ids, lot };
         assert_eq!(supply.judge(Work::Issue, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
         assert_eq!(*supply.ids.borrow(), [b"vrf_1"]);
         assert_eq!(supply.judge(Work::Check, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));

@@ -90,6 +90,9 @@ struct Bench {
     /// Only the echo, without a server: is the yardstick itself steady?
     #[arg(long)]
     echo_only: bool,
+    /// Bytes of such an echo, each way: what do messages as long as ours cost quinn?
+    #[arg(long, requires = "echo_only", default_value_t = 150)]
+    echo_bytes: usize,
 }
 
 fn grid(text: &str) -> Result<(usize, usize), String> {
@@ -141,6 +144,7 @@ fn bench(bench: &Bench) -> Result<(), String> {
     for &(connections, streams) in &bench.grid {
         let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
             let echo_client = Client::connect(&echo.ready, None, connections, streams).await?;
+            let echo_client = echo_client.echoing(bench.echo_bytes);
             let Some(authepy) = &authepy else {
                 return echo_rounds(bench, &echo, &echo_client).await;
             };
