@@ -61,6 +61,8 @@ pub struct Client {
 struct Supply {
     authority: String,
     key: String,
+    /// Of the page that asks, where it is one.
+    origin: Option<&'static str>,
     /// Sent and expected back.
     echo: Vec<u8>,
     /// Of the next recipient; every inbox is a fresh one.
@@ -95,6 +97,7 @@ impl Client {
         let supply = Supply {
             authority: format!("localhost:{}", ready.h3.port()),
             key: key.unwrap_or_default().to_owned(),
+            origin: None,
             echo: ECHO.to_vec(),
             // A number of its own for each client, so that no grid meets another's inboxes.
             next: Cell::new((connections * 1000 + streams) as u64 * 1_000_000_000),
@@ -109,6 +112,15 @@ impl Client {
     pub fn echoing(mut self, bytes: usize) -> Self {
         if let Some(supply) = Rc::get_mut(&mut self.supply) {
             supply.echo = vec![b'x'; bytes];
+        }
+        self
+    }
+
+    /// As a page of this origin, from a client that has not begun yet.
+    #[must_use]
+    pub fn from_page(mut self, origin: &'static str) -> Self {
+        if let Some(supply) = Rc::get_mut(&mut self.supply) {
+            supply.origin = Some(origin);
         }
         self
     }
@@ -189,7 +201,9 @@ async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Ins
 impl Supply {
     /// The next request's bytes; `None` when every id has been checked.
     fn request(&self, work: Work) -> Option<Vec<u8>> {
-        let post = |path: &[&[u8]], body: &[&[u8]]| frame::post(&self.authority, path, &self.key, body);
+        let post = |path: &[&[u8]], body: &[&[u8]]| {
+            frame::post_from(self.origin, &self.authority, path, &self.key, body)
+        };
         match work {
             Work::Echo => Some(self.echo.clone()),
             Work::Turnover => None,
@@ -261,7 +275,7 @@ mod tests {
     fn only_right_answers_count_as_work() {
         let (key, ids, lot) = (String::new(), RefCell::default(), RefCell::new(Seeded::new(1)));
         let (authority, echo, next) = (String::new(), ECHO.to_vec(), Cell::new(0));
-        let supply = Supply { authority, key, echo, next, ids, lot };
+        let supply = Supply { authority, key, origin: None, echo, next, ids, lot };
         assert_eq!(supply.judge(Work::Issue, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
         assert_eq!(*supply.ids.borrow(), [b"vrf_1"]);
         assert_eq!(supply.judge(Work::Check, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));

@@ -197,19 +197,20 @@ pub const SECRET_PLACES: usize = 4_096;
 /// Requests of restricted keys that wait for their turn on one lane: a quarter, so that what a flood may
 /// keep waiting is 25 ms of work (and 24 MiB at most), yet a thousand phones may ask in one instant.
 pub const RESTRICTED_PLACES: usize = 1_024;
-/// Requests of secret keys worked on before a lane looks at its sockets again: some 1.5 ms.
+/// Requests of secret keys worked on before a lane looks at its sockets again, while restricted keys are about: some
+/// 800 µs.
 pub const SECRET_PER_TURN: u32 = 64;
-/// Heads read from connections that have shown no secret key before a lane looks at its sockets again:
-/// some 150 µs. Twice what restricted keys may do in a turn, so that their line fills, and refuses, only
-/// when two thousand of them come at once; and what is refused after its head does not use up the rest.
-pub const STRANGER_HEADS_PER_TURN: u32 = 16;
-/// The same while restricted keys have a turn's worth of requests waiting: half of what leaves their line, so that
-/// it grows short again.
-pub const STRANGER_HEADS_BEHIND: u32 = 4;
-/// Requests of restricted keys worked on before a lane looks at its sockets again: some 200 µs, which is
-/// what they can add to the wait of a backend's request. Fewer would make the look itself (about 2 µs)
-/// a noticeable part of each request.
-pub const RESTRICTED_PER_TURN: u32 = 8;
+/// Requests of restricted keys worked on before a lane looks at its sockets again, while secret keys are about: some
+/// 200 µs, which is what they can add to the wait of a backend's request. A request in turns of 8 costs twice what it
+/// does in turns of 256 (`benches/BASELINE.md`), and in turns of 16 half as much again.
+pub const RESTRICTED_PER_TURN: u32 = 16;
+/// Requests of secret keys in a turn while no restricted ones are about: some 3 ms, in which the first that comes waits.
+pub const SECRET_ALONE_PER_TURN: u32 = 256;
+/// The same of restricted keys while no secret ones are about.
+pub const RESTRICTED_ALONE_PER_TURN: u32 = 256;
+/// Turns for which a class of keys is about after it has asked: a fifth of a second of small turns, several of large
+/// ones. Only turns count whose share was used up, so in idle times it stays as it was, and costs nothing.
+pub const ABOUT_TURNS: u32 = 1_024;
 
 /// Issues in one batch (contract, section 4). Its answer has some 45 KB, well inside a connection's send
 /// window; the request itself is held to the 8 KiB of any body.

@@ -2,35 +2,39 @@
 //!
 //! ```text
 //!   a stream of a connection that has shown no secret key
-//!      └─ at most 16 a turn; a connection waits with all of them at once ─▶ read its newest's head, admit
+//!      └─ at most 32 a turn; a connection waits with all of them at once ─▶ read its newest's head, admit
 //!
 //!                     ┌─ share of this turn left ────────────────────────────▶ parse ─▶ shard ─▶ reply
 //!   admitted, ────────┤
 //!   its body arrived  ├─ else a place in its class's line ─┐                     ▲
-//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64
-//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most  8
+//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64 ┐ 256 while the
+//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most 16 ┘ other is not about
 //!                     └─ no place: 503 `overloaded`, at once
 //! ```
 //!
 //! A *turn* is one round of the lane's runtime: its sockets were looked at once, and what became ready
-//! was run. Whatever hundreds of restricted requests are ready, only [`RESTRICTED_PER_TURN`] of them are
-//! worked on before the lane looks at its sockets again, so that a backend's request is read, found ready
-//! and let through meanwhile.
+//! was run. Whatever hundreds of restricted requests are ready, only a share of them is worked on before the lane
+//! looks at its sockets again, so that a backend's request is read, found ready and let through meanwhile.
+//!
+//! A small share is dear: answers that leave together share a datagram and a call, and a turn has costs of its own. So
+//! it is small only while the other class is *about*: it has asked within the last [`ABOUT_TURNS`] turns that used a
+//! share up. Whoever comes back cuts what is left of the other's share at once.
 //!
 //! A flood queues where its work is first ready: as hundreds of streams whose heads nobody has read, each
-//! a task of its own, with a backend's one among them. So the lane also reads at most
-//! [`STRANGER_HEADS_PER_TURN`] heads a turn from connections that have not shown a secret key, one
+//! a task of its own, with a backend's one among them. So the lane also reads at most two heads a turn for each
+//! restricted request of the share from connections that have not shown a secret key, one
 //! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
 //! connection's streams wait at its own place (`connection/anteroom.rs`), as many as its stream limit lets be.
 //!
 //! What has been read has to be answered, so while a turn's worth of restricted requests waits behind its head, only
-//! [`STRANGER_HEADS_BEHIND`] more are read a turn: in an overload the wait is where it costs least, in front of the
+//! half as many heads as leave that line are read: in an overload the wait is where it costs least, in front of the
 //! head, and ends there for whoever cancels (`connection/anteroom.rs`). Some heads are read all the same, since those
 //! who fill the restricted line need not be strangers.
 //!
 //! What each class may rely on:
 //! - **Secret**: between two looks at the sockets the lane works on at most [`RESTRICTED_PER_TURN`]
-//!   restricted requests, and a line of restricted requests is never in front of a secret one.
+//!   restricted requests, and a line of restricted requests is never in front of a secret one. The first one after
+//!   a while meets a turn of [`RESTRICTED_ALONE_PER_TURN`].
 //! - **Restricted**: place *k* of the line is served within ⌈k ÷ [`RESTRICTED_PER_TURN`]⌉ turns however
 //!   busy secret keys are, because they too have a share ([`SECRET_PER_TURN`]).
 //! - Neither share is lost: while only one class asks, it gets turn after turn, as fast as the lane turns.
@@ -43,46 +47,86 @@
 //! last of it wakes the task that begins turns, which sleeps whenever there is nothing to hand out.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use authepy_engine::perimeter::api_key::KeyClass;
 
 use crate::limits::{
-    RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_PER_TURN, SECRET_PLACES, STRANGER_HEADS_BEHIND,
-    STRANGER_HEADS_PER_TURN,
+    ABOUT_TURNS, RESTRICTED_ALONE_PER_TURN, RESTRICTED_PER_TURN, RESTRICTED_PLACES, SECRET_ALONE_PER_TURN,
+    SECRET_PER_TURN, SECRET_PLACES,
 };
+
+mod line;
+use line::Line;
+pub(crate) use line::{Full, Place};
 
 /// The lines of one lane. Lives on its thread.
 pub(crate) struct Turnstile {
     /// Connections that have shown no secret key, each with one stream.
     strangers: RefCell<Line>,
-    secret: RefCell<Line>,
-    restricted: RefCell<Line>,
+    secret: Class,
+    restricted: Class,
     /// Wakes [`Turnstile::run`] while it sleeps.
     sleeping: Cell<Option<Waker>>,
 }
 
-/// The class's line has no place left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+/// Requests of one class of keys.
+struct Class {
+    line: RefCell<Line>,
+    share: Share,
+    /// Turns left for which it counts as about.
+    about: Cell<u32>,
+}
+
+/// Requests a turn, while the other class is about and while it is not.
+#[derive(Clone, Copy)]
+struct Share {
+    beside: u32,
+    alone: u32,
+}
+
+impl Class {
+    fn new(places: usize, share: Share) -> Self {
+        Self { line: RefCell::new(Line::new(places, share.alone)), share, about: Cell::new(0) }
+    }
+
+    fn is_about(&self) -> bool {
+        self.about.get() > 0
+    }
+
+    /// Its share of a turn beside that class.
+    fn share_beside(&self, other: &Self) -> u32 {
+        if other.is_about() { self.share.beside } else { self.share.alone }
+    }
+}
+
+/// Heads of strangers read in a turn in which so many restricted requests are worked on: twice as many, so that
+/// their line fills, and refuses, only when two thousand of them come at once, and what is refused after its head
+/// does not use up the rest.
+fn heads(restricted: u32) -> u32 {
+    restricted.saturating_mul(2)
+}
+
+/// The same while a turn's worth of restricted requests waits: half of what leaves their line, so that it grows
+/// short again.
+fn heads_behind(restricted: u32) -> u32 {
+    (restricted / 2).max(1)
+}
 
 impl Turnstile {
     pub(crate) fn new() -> Self {
-        Self::with(
-            Line::new(SECRET_PLACES, SECRET_PER_TURN),
-            Line::new(RESTRICTED_PLACES, RESTRICTED_PER_TURN),
-        )
+        let secret = Share { beside: SECRET_PER_TURN, alone: SECRET_ALONE_PER_TURN };
+        let restricted = Share { beside: RESTRICTED_PER_TURN, alone: RESTRICTED_ALONE_PER_TURN };
+        Self::with(Class::new(SECRET_PLACES, secret), Class::new(RESTRICTED_PLACES, restricted))
     }
 
-    fn with(secret: Line, restricted: Line) -> Self {
+    fn with(secret: Class, restricted: Class) -> Self {
         Self {
             // As many places as the lane has connections: each waits once, with all its streams.
-            strangers: RefCell::new(Line::new(usize::MAX, STRANGER_HEADS_PER_TURN)),
-            secret: RefCell::new(secret),
-            restricted: RefCell::new(restricted),
+            strangers: RefCell::new(Line::new(usize::MAX, heads(restricted.share.alone))),
+            secret,
+            restricted,
             sleeping: Cell::new(None),
         }
     }
@@ -94,6 +138,7 @@ impl Turnstile {
 
     /// Lets one request through: at once, in a later turn, or not at all.
     pub(crate) async fn pass(&self, class: KeyClass) -> Result<(), Full> {
+        self.appears(class);
         if let Some(place) = self.arrive(self.line(class))? {
             place.await;
         }
@@ -133,24 +178,45 @@ impl Turnstile {
         }
     }
 
+    /// The class has asked. If it was not about, what is left of the other's share becomes small at once.
+    fn appears(&self, class: KeyClass) {
+        let (own, other) = match class {
+            KeyClass::Secret => (&self.secret, &self.restricted),
+            KeyClass::Restricted => (&self.restricted, &self.secret),
+        };
+        if own.about.replace(ABOUT_TURNS) > 0 {
+            return;
+        }
+        other.line.borrow_mut().cut(other.share.beside);
+        if class == KeyClass::Secret {
+            self.strangers.borrow_mut().cut(heads(other.share.beside));
+        }
+    }
+
     /// `None`: passed. Otherwise a place to wait in.
     fn arrive<'a>(&self, line: &'a RefCell<Line>) -> Result<Option<Place<'a>>, Full> {
-        let serial = line.borrow_mut().arrive()?;
+        let place = Line::arrive(line)?;
         self.wake_if_used_up(line);
-        Ok(serial.map(|serial| Place { line, serial }))
+        Ok(place)
     }
 
     /// Hands out all shares, secret keys' first. True if another turn has to follow.
     fn turn(&self) -> bool {
-        // Each has its turn, so no lazy `any` here.
-        let used_up = [&self.secret, &self.restricted].map(|line| line.borrow_mut().turn());
-        let is_behind = self.restricted.borrow().waiting.len() >= RESTRICTED_PER_TURN as usize;
-        let heads = if is_behind { STRANGER_HEADS_BEHIND } else { STRANGER_HEADS_PER_TURN };
-        used_up.contains(&true) | self.strangers.borrow_mut().turn_of(i64::from(heads))
+        let share = self.restricted.share_beside(&self.secret);
+        let secret = self.secret.line.borrow_mut().turn(self.secret.share_beside(&self.restricted));
+        let restricted = self.restricted.line.borrow_mut().turn(share);
+        let is_behind = self.restricted.line.borrow().waiting() >= share as usize;
+        let heads = if is_behind { heads_behind(share) } else { heads(share) };
+        let strangers = self.strangers.borrow_mut().turn(heads);
+        for class in [&self.secret, &self.restricted] {
+            class.about.set(class.about.get().saturating_sub(1));
+        }
+        secret || restricted || strangers
     }
 
     fn sleep(&self, context: &Context<'_>) -> Poll<()> {
-        if [&self.secret, &self.restricted, &self.strangers].iter().any(|line| line.borrow().is_used_up()) {
+        let lines = [&self.secret.line, &self.restricted.line, &self.strangers];
+        if lines.iter().any(|line| line.borrow().is_used_up()) {
             return Poll::Ready(());
         }
         self.sleeping.set(Some(context.waker().clone()));
@@ -167,128 +233,9 @@ impl Turnstile {
 
     fn line(&self, class: KeyClass) -> &RefCell<Line> {
         match class {
-            KeyClass::Secret => &self.secret,
-            KeyClass::Restricted => &self.restricted,
+            KeyClass::Secret => &self.secret.line,
+            KeyClass::Restricted => &self.restricted.line,
         }
-    }
-}
-
-/// Who waits, in order of arrival. A waiter's state is whether it is still in here.
-struct Line {
-    waiting: VecDeque<Waiting>,
-    places: usize,
-    per_turn: i64,
-    /// What is left of this turn's share. Below zero: owed by requests that turned out to be many.
-    left: i64,
-    next_serial: u64,
-}
-
-struct Waiting {
-    /// Rises along the line.
-    serial: u64,
-    waker: Option<Waker>,
-}
-
-impl Line {
-    fn new(places: usize, per_turn: u32) -> Self {
-        let per_turn = i64::from(per_turn);
-        Self { waiting: VecDeque::new(), places, per_turn, left: per_turn, next_serial: 0 }
-    }
-
-    fn is_full(&self) -> bool {
-        self.left <= 0 && self.waiting.len() >= self.places
-    }
-
-    fn is_used_up(&self) -> bool {
-        self.left <= 0
-    }
-
-    /// `None`: passed. While a share is left nobody waits, so nobody is overtaken.
-    fn arrive(&mut self) -> Result<Option<u64>, Full> {
-        if self.left > 0 {
-            self.left -= 1;
-            return Ok(None);
-        }
-        if self.is_full() {
-            return Err(Full);
-        }
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        self.waiting.push_back(Waiting { serial, waker: None });
-        Ok(Some(serial))
-    }
-
-    fn take(&mut self, more: u32) {
-        self.left = self.left.saturating_sub(i64::from(more));
-    }
-
-    /// Renews the share and lets as many waiters through. True if none of it is left.
-    fn turn(&mut self) -> bool {
-        self.turn_of(self.per_turn)
-    }
-
-    /// The same with another share.
-    fn turn_of(&mut self, share: i64) -> bool {
-        self.left = self.left.saturating_add(share).min(share);
-        self.let_through();
-        self.is_used_up()
-    }
-
-    /// Whoever was let through had no use for it: the next one has.
-    fn pass_on(&mut self) {
-        self.left = self.left.saturating_add(1).min(self.per_turn);
-        self.let_through();
-    }
-
-    fn let_through(&mut self) {
-        while self.left > 0
-            && let Some(first) = self.waiting.pop_front()
-        {
-            self.left -= 1;
-            if let Some(waker) = first.waker {
-                waker.wake();
-            }
-        }
-    }
-
-    /// Waits on with this waker. Ready if the waiter has been let through.
-    fn poll(&mut self, serial: u64, waker: &Waker) -> Poll<()> {
-        let Some(at) = self.find(serial) else { return Poll::Ready(()) };
-        match &mut self.waiting[at].waker {
-            Some(known) if known.will_wake(waker) => {}
-            stale => *stale = Some(waker.clone()),
-        }
-        Poll::Pending
-    }
-
-    fn leave(&mut self, serial: u64) {
-        if let Some(at) = self.find(serial) {
-            self.waiting.remove(at);
-        }
-    }
-
-    fn find(&self, serial: u64) -> Option<usize> {
-        self.waiting.binary_search_by_key(&serial, |waiting| waiting.serial).ok()
-    }
-}
-
-/// A place in a line; ready once let through, given back when dropped.
-pub(crate) struct Place<'a> {
-    line: &'a RefCell<Line>,
-    serial: u64,
-}
-
-impl Future for Place<'_> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.line.borrow_mut().poll(self.serial, context.waker())
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.line.borrow_mut().leave(self.serial);
     }
 }
 

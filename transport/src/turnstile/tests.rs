@@ -1,6 +1,7 @@
 //! Scripted arrivals: no clock, no runtime; a turn is a call.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +22,14 @@ impl Wake for Alarm {
 }
 
 fn turnstile(places: [usize; 2], per_turn: [u32; 2]) -> Turnstile {
-    Turnstile::with(Line::new(places[0], per_turn[0]), Line::new(places[1], per_turn[1]))
+    let class = |at: usize| Class::new(places[at], Share { beside: per_turn[at], alone: per_turn[at] });
+    Turnstile::with(class(0), class(1))
+}
+
+/// Passes at once, or has the place it waits in.
+fn ask<'a>(gate: &'a Turnstile, class: KeyClass) -> Option<Place<'a>> {
+    gate.appears(class);
+    gate.arrive(gate.line(class)).unwrap()
 }
 
 fn waits(place: &mut Place<'_>) -> bool {
@@ -132,6 +140,8 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
         let turns = gate.clone();
         tokio::task::spawn_local(async move { turns.run().await });
         tokio::task::yield_now().await;
+        // A backend is about.
+        gate.pass(Secret).await.unwrap();
         let flood = 3 * RESTRICTED_PER_TURN as usize;
         let tasks: Vec<_> = std::iter::repeat_n(Restricted, flood)
             .chain([Secret])
@@ -154,14 +164,50 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
 }
 
 #[test]
-fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_one_of_each() {
-    let gate = turnstile([1, 1], [1, 1]);
-    for _ in 0..STRANGER_HEADS_PER_TURN {
-        assert!(gate.arrive(&gate.strangers).unwrap().is_none());
+fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
+    let share = |beside, alone| Share { beside, alone };
+    let gate = Turnstile::with(Class::new(99, share(2, 6)), Class::new(99, share(1, 4)));
+    (0..3).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
+    // One of four was left: a backend leaves one of one, and what is left to read is of that share.
+    assert!(ask(&gate, Secret).is_none());
+    assert!(ask(&gate, Restricted).is_none());
+    let mut flood: Vec<_> = (0..9).map(|_| ask(&gate, Restricted).unwrap()).collect();
+    (0..heads(1)).for_each(|_| assert!(gate.arrive_stranger().is_none()));
+    assert!(gate.arrive_stranger().is_some());
+    let mut turn = || {
+        gate.turn();
+        let before = flood.len();
+        flood.retain_mut(waits);
+        before - flood.len()
+    };
+    assert_eq!([turn(), turn()], [1, 1]);
+    // Turns whose share is used up, as the one that waits sees to, until the backend is forgotten.
+    for _ in 0..ABOUT_TURNS {
+        gate.secret.about.set(gate.secret.about.get().min(1));
     }
-    let mut floods: Vec<_> = (0..40).map(|_| gate.arrive(&gate.strangers).unwrap().unwrap()).collect();
-    let mut newcomer = gate.arrive(&gate.strangers).unwrap().unwrap();
-    assert!(gate.arrive(gate.line(Secret)).unwrap().is_none(), "what has shown a secret key does not wait");
+    assert_eq!([turn(), turn()], [1, 4], "the last of the small turns, then a large one");
+}
+
+#[test]
+fn a_backend_is_forgotten_after_so_many_turns() {
+    let gate = turnstile([9, 9], [1, 1]);
+    assert!(ask(&gate, Secret).is_none());
+    for _ in 0..ABOUT_TURNS {
+        assert!(gate.secret.is_about());
+        gate.turn();
+    }
+    assert!(!gate.secret.is_about());
+}
+
+#[test]
+fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_one_of_each() {
+    let gate = turnstile([1, 1], [1, 4]);
+    for _ in 0..heads(4) {
+        assert!(gate.arrive_stranger().is_none());
+    }
+    let mut floods: Vec<_> = (0..40).map(|_| gate.arrive_stranger().unwrap()).collect();
+    let mut newcomer = gate.arrive_stranger().unwrap();
+    assert!(ask(&gate, Secret).is_none(), "what has shown a secret key does not wait");
     let mut turns = 0;
     while waits(&mut newcomer) {
         assert!(gate.turn());
@@ -169,21 +215,20 @@ fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_on
         // Each that was let through is back in line with its next stream.
         for place in &mut floods {
             if !waits(place) {
-                *place = gate.arrive(&gate.strangers).unwrap().unwrap();
+                *place = gate.arrive_stranger().unwrap();
             }
         }
     }
-    assert_eq!(turns, 41_usize.div_ceil(STRANGER_HEADS_PER_TURN as usize));
+    assert_eq!(turns, 41_usize.div_ceil(heads(4) as usize));
 }
 
 #[test]
 fn few_heads_are_read_while_what_was_read_waits() {
-    let share = RESTRICTED_PER_TURN as usize;
-    let gate = turnstile([1, 100], [1, RESTRICTED_PER_TURN]);
+    let gate = turnstile([1, 100], [1, 8]);
     // Used up, so that whoever comes waits.
-    (0..share).for_each(|_| assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none()));
-    let behind: Vec<_> = (0..2 * share).map(|_| gate.arrive(gate.line(Restricted)).unwrap()).collect();
-    (0..STRANGER_HEADS_PER_TURN).for_each(|_| assert!(gate.arrive_stranger().is_none()));
+    (0..8).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
+    let behind: Vec<_> = (0..16).map(|_| ask(&gate, Restricted)).collect();
+    (0..heads(8)).for_each(|_| assert!(gate.arrive_stranger().is_none()));
     let mut strangers: Vec<_> = (0..40).map(|_| gate.arrive_stranger().unwrap()).collect();
     let mut read = || {
         gate.turn();
@@ -191,15 +236,15 @@ fn few_heads_are_read_while_what_was_read_waits() {
         strangers.retain_mut(waits);
         before - strangers.len()
     };
-    assert_eq!(read(), STRANGER_HEADS_BEHIND as usize, "a turn's worth still waits");
-    assert_eq!(read(), STRANGER_HEADS_PER_TURN as usize, "nobody waits any more");
+    assert_eq!(read(), heads_behind(8) as usize, "a turn's worth still waits");
+    assert_eq!(read(), heads(8) as usize, "nobody waits any more");
     drop(behind);
 }
 
 #[test]
 fn a_turn_that_nobody_uses_is_passed_on() {
     let gate = turnstile([1, 1], [1, 1]);
-    (0..STRANGER_HEADS_PER_TURN).for_each(|_| assert!(gate.arrive_stranger().is_none()));
+    (0..heads(1)).for_each(|_| assert!(gate.arrive_stranger().is_none()));
     let [mut first, mut second] = [gate.arrive_stranger().unwrap(), gate.arrive_stranger().unwrap()];
     gate.pass_on_stranger();
     assert!(!waits(&mut first) && waits(&mut second));

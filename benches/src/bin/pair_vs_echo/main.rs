@@ -32,6 +32,8 @@ use rounds::{Greeter, beside_rounds, echo_rounds, hello_rounds, pair_rounds, sig
 
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
+/// What `dev` lists for its restricted keys.
+const ORIGIN: &str = "https://mybrand.com";
 
 #[derive(Parser)]
 #[command(
@@ -81,6 +83,9 @@ struct Bench {
     /// hyper's HTTP/2 over rustls as well, and the h3 crate on quinn, saying hello at 16x16
     #[arg(long)]
     hellos: bool,
+    /// Ask as pages do, with the restricted key, instead of as a backend
+    #[arg(long)]
+    pages: bool,
     /// A second server on the same core, with so many shards: its pair beside the first one's
     #[arg(long, value_name = "SHARDS")]
     beside: Option<u8>,
@@ -148,7 +153,13 @@ fn bench(bench: &Bench) -> Result<(), String> {
             let Some(authepy) = &authepy else {
                 return echo_rounds(bench, &echo, &echo_client).await;
             };
-            let client = Client::connect(&authepy.ready, Some(&authepy.key), connections, streams).await?;
+            let client = match bench.pages {
+                true => {
+                    let key = &authepy.ready.restricted_test_key;
+                    Client::connect(&authepy.ready, Some(key), connections, streams).await?.from_page(ORIGIN)
+                }
+                false => Client::connect(&authepy.ready, Some(&authepy.key), connections, streams).await?,
+            };
             pair_rounds(bench, (&echo, &echo_client), (authepy, &client)).await
         }))?;
         print!("{}", figure::rows(connections, streams, &rounds));
