@@ -108,11 +108,7 @@ impl VerificationId {
         hash.update(keys.code);
         hash.update(self.secret.0);
         hash.update(packed);
-        let mut full: [u8; 32] = hash.finalize().into();
-        let mut short = [0; 16];
-        short.copy_from_slice(&full[..16]);
-        full.zeroize();
-        Digest128(short)
+        Digest128::half_of(hash.finalize().into())
     }
 
     /// The id of the one receipt this verification can earn; made, not stored, so that a replayed
@@ -163,10 +159,7 @@ fn print(secret: &IdSecret, masked_route: u16) -> IdText {
 }
 
 fn digest(text: &[u8; ID_CHARS]) -> Digest128 {
-    let hash = Sha256::digest(text);
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hash[..16]);
-    Digest128(digest)
+    Digest128::half_of(Sha256::digest(text).into())
 }
 
 fn mask(hash: &[u8; 32]) -> u16 {

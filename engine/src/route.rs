@@ -6,7 +6,6 @@
 
 use std::num::NonZeroU64;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -45,6 +44,14 @@ impl Digest128 {
     /// The bits.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+
+    /// The first half of a SHA-256; the other one is wiped.
+    pub(crate) fn half_of(mut full: [u8; 32]) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&full[..16]);
+        full.zeroize();
+        Self(half)
     }
 
     /// The shard that owns what this is the digest of.
@@ -111,23 +118,18 @@ impl StartKeys {
             Mode::Live => b"live",
             Mode::Test => b"test",
         };
-        self.digest(&self.inbox, &[kind, canonical.as_bytes()])
+        keyed(&self.inbox, kind, &[canonical.as_bytes()])
     }
 
     /// Digest of an address exactly as typed, to tell whether a later request means the same one.
     pub fn exact_address(&self, exact: &str) -> Digest128 {
-        self.digest(&self.inbox, &[b"exact", exact.as_bytes()])
+        keyed(&self.inbox, b"exact", &[exact.as_bytes()])
     }
 
     /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
     /// recognised again. `kind` keeps the uses apart.
     pub fn scoped(&self, kind: &str, parts: &[&[u8]]) -> Digest128 {
-        let mut mac = hmac(&self.scope);
-        absorb(&mut mac, kind.as_bytes());
-        for part in parts {
-            absorb(&mut mac, part);
-        }
-        truncate(mac)
+        keyed(&self.scope, kind.as_bytes(), parts)
     }
 
     /// The shard that owns a peer's windows, strikes and bans: all networks around it live on one.
@@ -166,14 +168,6 @@ impl StartKeys {
         hash.finalize().into()
     }
 
-    fn digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> Digest128 {
-        let mut mac = hmac(key);
-        for part in parts {
-            absorb(&mut mac, part);
-        }
-        truncate(mac)
-    }
-
     /// SHA-256 over the id key and an id's secret: one block, so length extension has no room.
     pub(crate) fn id_hash(&self, secret: &[u8; 16]) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -183,25 +177,17 @@ impl StartKeys {
     }
 }
 
-/// HMAC-SHA-256 under a key of at most one block.
-fn hmac(key: &[u8]) -> Hmac<Sha256> {
-    // A key of at most one block can't be refused, and a longer one is hashed first (RFC 2104, 2).
-    #[allow(clippy::expect_used)]
-    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length")
-}
-
-/// Length-prefixed, so that no two lists of parts read the same.
-fn absorb(mac: &mut Hmac<Sha256>, part: &[u8]) {
-    mac.update(&(part.len() as u64).to_le_bytes());
-    mac.update(part);
-}
-
-fn truncate(mac: Hmac<Sha256>) -> Digest128 {
-    let mut full: [u8; 32] = mac.finalize().into_bytes().into();
-    let mut short = [0; 16];
-    short.copy_from_slice(&full[..16]);
-    full.zeroize();
-    Digest128(short)
+/// The first half of SHA-256 over a key, a kind and parts, each with its length before it, so that no two lists read
+/// the same. What was cut off is what length extension would need, and HMAC, which guards against that by
+/// hashing twice, would take four blocks for an address where this takes two.
+fn keyed(key: &[u8; 32], kind: &[u8], parts: &[&[u8]]) -> Digest128 {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    for part in [kind].into_iter().chain(parts.iter().copied()) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Digest128::half_of(hash.finalize().into())
 }
 
 #[cfg(test)]
