@@ -102,9 +102,17 @@ impl Session {
         loop {
             tokio::select! {
                 accepted = self.connection.accept_bi() => {
-                    let Ok(stream) = accepted else { return };
-                    next_request = u64::from(VarInt::from(stream.0.id())) + 4;
-                    anteroom.enter(stream);
+                    // Several come in a datagram, and most may begin at once.
+                    let mut more = Some(accepted);
+                    while let Some(accepted) = more {
+                        let Ok(stream) = accepted else { return };
+                        next_request = u64::from(VarInt::from(stream.0.id())) + 4;
+                        anteroom.enter(stream);
+                        more = self.connection.accept_bi().now_or_never();
+                    }
+                    while let Some(stream) = anteroom.next().now_or_never() {
+                        self.begin(stream);
+                    }
                 }
                 stream = anteroom.next() => self.begin(stream),
                 accepted = self.connection.accept_uni() => {
