@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use authepy_engine::perimeter::KeyRecord;
 use quinn::{ReadError, RecvStream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::connection::{Session, number};
 use crate::http3::error::{Code, Fault};
 use crate::http3::head::Head;
 use crate::http3::message::{Request, RequestReader};
 use crate::limits;
+use crate::patience::by;
 use crate::serve::Exchange;
 
 /// One request stream being read.
@@ -18,7 +19,8 @@ pub(crate) struct Http3Exchange<'a> {
     recv: RecvStream,
     reading: Reading,
     session: &'a Session,
-    deadline: Instant,
+    /// Until when it must have come; counts from its first wait.
+    deadline: Option<Instant>,
     /// What is wrong with a body that was not asked for yet: key and origin are judged first.
     fault: Option<Fault>,
 }
@@ -32,8 +34,8 @@ enum Reading {
 
 impl<'a> Http3Exchange<'a> {
     pub(crate) fn new(recv: RecvStream, session: &'a Session) -> Self {
-        let deadline = Instant::now() + session.admission.deadline();
-        Self { recv, reading: Reading::Partial(RequestReader::default()), session, deadline, fault: None }
+        let reading = Reading::Partial(RequestReader::default());
+        Self { recv, reading, session, deadline: None, fault: None }
     }
 
     /// Reads until the head is complete. After `Ok`, [`Exchange::head`] has it.
@@ -57,7 +59,9 @@ impl<'a> Http3Exchange<'a> {
     }
 
     async fn read_some(&mut self) -> Result<(), Fault> {
-        let read = timeout_at(self.deadline, self.recv.read_chunk(limits::READ_CHUNK_BYTES, true)).await;
+        let read = self.recv.read_chunk(limits::READ_CHUNK_BYTES, true);
+        let span = self.session.admission.deadline();
+        let read = by(|| *self.deadline.get_or_insert_with(|| Instant::now() + span), read).await;
         let Reading::Partial(reader) = &mut self.reading else { return Ok(()) };
         match read {
             Ok(Ok(Some(chunk))) => {

@@ -47,6 +47,7 @@ mod fault;
 mod hex;
 mod limits;
 mod observe;
+mod patience;
 mod policy;
 mod published;
 pub mod server;

@@ -3,7 +3,7 @@
 use authepy_engine::perimeter::api_key::Mode;
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Session, number};
 use crate::exchange::Http3Exchange;
@@ -11,6 +11,7 @@ use crate::http3::error::{Code, Fault};
 use crate::http3::response;
 use crate::limits;
 use crate::observe::RouteLabel;
+use crate::patience::by;
 use crate::reply::Reply;
 use crate::serve::{overloaded, refuse, serve};
 
@@ -57,7 +58,7 @@ pub(super) async fn turn_away(session: &Session, mut recv: RecvStream, send: Sen
 
 async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
     let answer = Bytes::from(encode(session, reply));
-    match timeout(session.admission.deadline(), send.write_chunk(answer)).await {
+    match by(|| Instant::now() + session.admission.deadline(), send.write_chunk(answer)).await {
         // An error means that the peer does not want it any more.
         Ok(written) => {
             let complete = written.is_ok() && send.finish().is_ok();
