@@ -6,21 +6,23 @@
 
 use std::time::Duration;
 
-use authepy_engine::receipt::{Claims, METHOD};
+use authepy_engine::receipt::Claims;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::{ConfigFault, Receipts};
+use crate::wire::Members;
 
 /// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
 const RECEIPT_BYTES: usize = 4_096;
 
 /// Room for claims without an address or a nonce, and with a usual one.
 const USUAL_CLAIMS_BYTES: usize = 384;
+/// How the person was recognised: [`authepy_engine::receipt::METHOD`] alone.
+const AMR: &str = r#"["otp"]"#;
 /// A dot, and 64 bytes in base64.
 const SIGNATURE_CHARS: usize = 1 + 86;
 
@@ -32,22 +34,6 @@ pub struct ReceiptKey {
     key_id: String,
     issuer: String,
     lifetime: Duration,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Payload<'a> {
-    iss: &'a str,
-    aud: &'a str,
-    sub: &'a str,
-    purpose: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    amr: [&'a str; 1],
-    iat: u64,
-    exp: u64,
-    jti: &'a str,
 }
 
 impl ReceiptKey {
@@ -99,21 +85,18 @@ impl ReceiptKey {
 
     /// Signs the claims.
     pub fn sign(&self, claims: &Claims<'_>) -> String {
-        let payload = Payload {
-            iss: claims.issuer,
-            aud: claims.audience,
-            sub: claims.subject,
-            purpose: claims.purpose,
-            nonce: claims.nonce,
-            email: claims.email,
-            amr: [METHOD],
-            iat: claims.issued_at,
-            exp: claims.expires_at,
-            jti: claims.id,
-        };
-        let mut json = Vec::with_capacity(USUAL_CLAIMS_BYTES);
-        // Strings and numbers always serialise, and memory takes them.
-        let _written = serde_json::to_writer(&mut json, &payload);
+        let json = Members::with_room(USUAL_CLAIMS_BYTES)
+            .text("iss", claims.issuer)
+            .text("aud", claims.audience)
+            .plain("sub", claims.subject)
+            .text("purpose", claims.purpose)
+            .with(claims.nonce, |members, nonce| members.text("nonce", nonce))
+            .with(claims.email, |members, email| members.text("email", email))
+            .json("amr", AMR)
+            .number("iat", claims.issued_at)
+            .number("exp", claims.expires_at)
+            .plain("jti", claims.id)
+            .end();
         let mut token =
             String::with_capacity(self.header.len() + json.len().div_ceil(3) * 4 + SIGNATURE_CHARS);
         token.push_str(&self.header);
@@ -186,7 +169,7 @@ mod tests {
         let jwks: Value = serde_json::from_slice(&key.jwks()).unwrap();
         let read = verify(&token, &public_key(&jwks).unwrap()).unwrap();
         assert_eq!(read["email"], "ada@example.com");
-        assert_eq!(read["amr"], json!(["otp"]));
+        assert_eq!(read["amr"], json!([authepy_engine::receipt::METHOD]));
         assert!(read.get("nonce").is_none());
         assert_eq!(token, key.sign(&claims()), "the same claims give the same receipt");
     }

@@ -3,27 +3,30 @@
 //! Texts borrow from the body wherever JSON allows, and the body is wiped when the request ends.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::net::IpAddr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use authepy_engine::clock::{Moment, whole_seconds_up};
 use authepy_engine::limits::{
     CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN, NONCE_BYTES, PURPOSE_BYTES,
 };
-use authepy_engine::request::Standing;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 
 use crate::reply::Problem;
 
 // By path, so that this file can be read from outside: `fuzz/src/lib.rs` does.
+#[path = "wire/answers.rs"]
+mod answers;
 #[path = "wire/batch.rs"]
 mod batch;
+#[path = "wire/members.rs"]
+mod members;
 #[path = "wire/metadata.rs"]
 mod metadata;
 #[path = "wire/object.rs"]
 mod object;
+pub(crate) use answers::{approved, exhausted, incorrect, standing};
 pub(crate) use batch::items;
+pub(crate) use members::Members;
 pub(crate) use metadata::Metadata;
 use object::Object;
 
@@ -213,125 +216,5 @@ impl AlertBody<'_> {
             true => Err(missing("text is empty, or holds control characters")),
             false => Ok(text),
         }
-    }
-}
-
-/// The answer to issue, resend and status.
-#[derive(Serialize)]
-struct StandingBody<'a> {
-    id: &'a str,
-    status: &'static str,
-    channel: &'static str,
-    purpose: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_hint: Option<&'a str>,
-    code_length: u8,
-    expires_in: u64,
-    expires_at: Timestamp,
-    resend_in: u64,
-    sends_remaining: u8,
-    attempts_remaining: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a serde_json::value::RawValue>,
-}
-
-/// Describes a live verification.
-pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metadata: Option<&str>) -> Vec<u8> {
-    let span = |end: Moment| end.since(standing.at);
-    let expires_ms = standing.unix_ms.saturating_add(span(standing.expires).as_millis() as u64);
-    let body = StandingBody {
-        id,
-        status: "pending",
-        channel: "email",
-        purpose: &standing.purpose,
-        recipient_hint: hint,
-        code_length: standing.code_length,
-        expires_in: span(standing.expires).as_secs(),
-        expires_at: Timestamp::of(expires_ms),
-        resend_in: whole_seconds_up(span(standing.resend_at)),
-        sends_remaining: standing.sends_remaining,
-        attempts_remaining: standing.attempts_remaining,
-        metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
-    };
-    json(&body, 2 * USUAL_BODY_BYTES)
-}
-
-#[derive(Serialize)]
-struct VerdictBody<'a> {
-    id: &'a str,
-    status: &'static str,
-    valid: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts_remaining: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verified_at: Option<Timestamp>,
-}
-
-const BLANK: VerdictBody<'static> = VerdictBody {
-    id: "",
-    status: "",
-    valid: false,
-    reason: None,
-    attempts_remaining: None,
-    verified_at: None,
-};
-
-/// The code was right.
-pub(crate) fn approved(id: &str, unix_ms: u64, receipt: &str) -> Vec<u8> {
-    let verified_at = Some(Timestamp::of(unix_ms));
-    let body = VerdictBody { id, status: "approved", valid: true, verified_at, ..BLANK };
-    let mut out = json(&body, USUAL_BODY_BYTES + receipt.len());
-    // The last member, by hand: looking through 400 characters of base64 for any that JSON would have escaped
-    // takes as long as writing all the rest.
-    out.pop();
-    for part in [",\"receipt\":\"", receipt, "\"}"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    out
-}
-
-/// The code was wrong and tries are left.
-pub(crate) fn incorrect(id: &str, attempts_remaining: u8) -> Vec<u8> {
-    let left = Some(attempts_remaining);
-    let body =
-        VerdictBody { id, status: "pending", reason: Some("incorrect"), attempts_remaining: left, ..BLANK };
-    json(&body, USUAL_BODY_BYTES)
-}
-
-/// The code was wrong and no try is left.
-pub(crate) fn exhausted(id: &str) -> Vec<u8> {
-    let body =
-        VerdictBody { id, status: "failed", reason: Some("exhausted"), attempts_remaining: Some(0), ..BLANK };
-    json(&body, USUAL_BODY_BYTES)
-}
-
-/// Room for an answer without texts of the caller's choice. One that is longer grows.
-const USUAL_BODY_BYTES: usize = 192;
-
-fn json(value: &impl Serialize, room: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(room);
-    // Strings and numbers always serialise, and memory takes them.
-    let _written = serde_json::to_writer(&mut out, value);
-    out
-}
-
-/// RFC 3339 in UTC, whole seconds: `2026-11-24T19:00:00Z`.
-struct Timestamp([u8; 20]);
-
-impl Timestamp {
-    fn of(unix_ms: u64) -> Self {
-        let time = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH);
-        let mut text = [b' '; 20];
-        // Twenty bytes until the year 9999, which no clock of ours is past.
-        let _fits = write!(&mut text[..], "{}", humantime::format_rfc3339_seconds(time));
-        Self(text)
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.0).unwrap_or_default())
     }
 }
