@@ -69,7 +69,7 @@ struct Inner {
     counters: Arc<Counters>,
     lookups: KeyLookups,
     /// Where requests wait for their turn, by the class of their key.
-    turnstile: Turnstile,
+    turnstile: Rc<Turnstile>,
     /// Whom this lane hears.
     shedding: Rc<Shedding>,
     /// The `Date` field and the second it was made for.
@@ -89,7 +89,7 @@ impl Desk {
             lookups: KeyLookups::new(shared.keeper.clone()),
             shared,
             counters,
-            turnstile: Turnstile::new(),
+            turnstile: Rc::new(Turnstile::new()),
             shedding: Rc::default(),
             date: RefCell::default(),
             date_second: Cell::new(0),
@@ -180,7 +180,7 @@ impl Desk {
         &self.0.counters
     }
 
-    pub(crate) fn turnstile(&self) -> &Turnstile {
+    pub(crate) fn turnstile(&self) -> &Rc<Turnstile> {
         &self.0.turnstile
     }
 

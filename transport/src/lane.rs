@@ -18,8 +18,7 @@ use crate::limits;
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::shedding::Shedding;
-use crate::socket::{DeafSocket, KernelDrop, LaneConnectionIds};
+use crate::socket::{DeafSocket, Ears, KernelDrop, LaneConnectionIds};
 use crate::{tcp, wiping};
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -84,10 +83,11 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
+    let (shedding, turnstile) = (desk.shedding().clone(), desk.turnstile().clone());
+    let ears = Ears { lane: lane.clone(), kernel, shedding, turnstile };
     for socket in doors.udp {
         let quic = (doors.quic.clone(), doors.reset.clone());
-        let ears = (&kernel, desk.shedding());
-        let endpoint = endpoint(lane, ears, doors.lanes, quic, socket)?;
+        let endpoint = endpoint(&ears, doors.lanes, quic, socket)?;
         spawn_vital(lane, accept(endpoint, desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
@@ -100,17 +100,16 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
 }
 
 fn endpoint(
-    lane: &Lane,
-    (kernel, shedding): (&Rc<KernelDrop>, &Rc<Shedding>),
+    ears: &Ears,
     lanes: usize,
     (quic, reset): (quinn::ServerConfig, Arc<hmac::Key>),
     socket: UdpSocket,
 ) -> io::Result<Endpoint> {
-    let (runtime, index) = (Arc::new(TokioRuntime), lane.index());
+    let (runtime, index) = (Arc::new(TokioRuntime), ears.lane.index());
     let mut config = EndpointConfig::new(reset);
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
     config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
-    let socket = DeafSocket::new(lane, kernel, shedding, runtime.wrap_udp_socket(socket)?);
+    let socket = DeafSocket::new(ears, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
 }
 

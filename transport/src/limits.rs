@@ -208,8 +208,8 @@ pub const RESTRICTED_PER_TURN: u32 = 16;
 pub const SECRET_ALONE_PER_TURN: u32 = 256;
 /// The same of restricted keys while no secret ones are about.
 pub const RESTRICTED_ALONE_PER_TURN: u32 = 256;
-/// Turns for which a class of keys is about after it has asked: a fifth of a second of small turns, several of large
-/// ones. Only turns count whose share was used up, so in idle times it stays as it was, and costs nothing.
+/// Turns for which a class of keys is about after it has asked: a fifth of a second of small turns under load, several
+/// of large ones. In idle times it is longer, and costs nothing.
 pub const ABOUT_TURNS: u32 = 1_024;
 
 /// Issues in one batch (contract, section 4). Its answer has some 45 KB, well inside a connection's send

@@ -25,7 +25,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 mod deaf;
 mod filter;
 mod kernel_drop;
-pub(crate) use deaf::DeafSocket;
+pub(crate) use deaf::{DeafSocket, Ears};
 pub use kernel_drop::KernelDrop;
 
 /// Bytes of our connection ids: one for the lane, seven to be unlike any other.

@@ -13,12 +13,13 @@
 //! ```
 //!
 //! A *turn* is one round of the lane's runtime: its sockets were looked at once, and what became ready
-//! was run. Whatever hundreds of restricted requests are ready, only a share of them is worked on before the lane
+//! was run. The first request after a read of a socket begins one; where somebody waits and nothing is read, a task
+//! does, once the runtime has looked. Whatever hundreds of restricted requests are ready, only a share of them is worked on before the lane
 //! looks at its sockets again, so that a backend's request is read, found ready and let through meanwhile.
 //!
 //! A small share is dear: answers that leave together share a datagram and a call, and a turn has costs of its own. So
-//! it is small only while the other class is *about*: it has asked within the last [`ABOUT_TURNS`] turns that used a
-//! share up. Whoever comes back cuts what is left of the other's share at once.
+//! it is small only while the other class is *about*: it has asked within the last [`ABOUT_TURNS`] turns. Whoever comes
+//! back cuts what is left of the other's share at once.
 //!
 //! A flood queues where its work is first ready: as hundreds of streams whose heads nobody has read, each
 //! a task of its own, with a backend's one among them. So the lane also reads at most two heads a turn for each
@@ -69,6 +70,10 @@ pub(crate) struct Turnstile {
     restricted: Class,
     /// Wakes [`Turnstile::run`] while it sleeps.
     sleeping: Cell<Option<Waker>>,
+    /// Whether a socket was read since the last turn began.
+    has_looked: Cell<bool>,
+    /// Turns so far, counted around.
+    turns: Cell<u32>,
 }
 
 /// Requests of one class of keys.
@@ -128,7 +133,14 @@ impl Turnstile {
             secret,
             restricted,
             sleeping: Cell::new(None),
+            has_looked: Cell::new(false),
+            turns: Cell::new(0),
         }
+    }
+
+    /// The lane has read a socket.
+    pub(crate) fn look(&self) {
+        self.has_looked.set(true);
     }
 
     /// Whether a request of this class would be refused now.
@@ -169,9 +181,11 @@ impl Turnstile {
         loop {
             poll_fn(|context| self.sleep(context)).await;
             loop {
-                // Comes back once the runtime has looked at its sockets: that is what makes it a turn.
+                let turns = self.turns.get();
+                // Comes back once the runtime has looked at its sockets: that is what makes it a turn. Behind all that
+                // this look has woken, though, so one of these may have begun the turn already.
                 tokio::task::yield_now().await;
-                if !self.turn() {
+                if self.turns.get() == turns && !self.turn() {
                     break;
                 }
             }
@@ -195,6 +209,9 @@ impl Turnstile {
 
     /// `None`: passed. Otherwise a place to wait in.
     fn arrive<'a>(&self, line: &'a RefCell<Line>) -> Result<Option<Place<'a>>, Full> {
+        if self.has_looked.get() {
+            self.turn();
+        }
         let place = Line::arrive(line)?;
         self.wake_if_used_up(line);
         Ok(place)
@@ -202,6 +219,8 @@ impl Turnstile {
 
     /// Hands out all shares, secret keys' first. True if another turn has to follow.
     fn turn(&self) -> bool {
+        self.has_looked.set(false);
+        self.turns.set(self.turns.get().wrapping_add(1));
         let share = self.restricted.share_beside(&self.secret);
         let secret = self.secret.line.borrow_mut().turn(self.secret.share_beside(&self.restricted));
         let restricted = self.restricted.line.borrow_mut().turn(share);

@@ -35,16 +35,20 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use super::KernelDrop;
 use crate::limits::{DROPPED_BATCHES_PER_TURN, SHED_TICK};
 use crate::shedding::Shedding;
+use crate::turnstile::Turnstile;
 
 thread_local! {
     /// The lane that runs on this thread, and its filters.
     static LANE: OnceCell<Ears> = const { OnceCell::new() };
 }
 
-struct Ears {
-    lane: Lane,
-    kernel: Rc<KernelDrop>,
-    shedding: Rc<Shedding>,
+/// Whom a lane's sockets ask, and tell.
+#[derive(Clone)]
+pub(crate) struct Ears {
+    pub(crate) lane: Lane,
+    pub(crate) kernel: Rc<KernelDrop>,
+    pub(crate) shedding: Rc<Shedding>,
+    pub(crate) turnstile: Rc<Turnstile>,
 }
 
 /// See the module's doc.
@@ -57,18 +61,9 @@ pub(crate) struct DeafSocket {
 
 impl DeafSocket {
     /// Puts the bans of `lane`, and whom it sheds, in front of a socket. Called on the lane's thread.
-    pub(crate) fn new(
-        lane: &Lane,
-        kernel: &Rc<KernelDrop>,
-        shedding: &Rc<Shedding>,
-        socket: Arc<dyn AsyncUdpSocket>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(ears: &Ears, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
         LANE.with(|of_thread| {
-            of_thread.get_or_init(|| Ears {
-                lane: lane.clone(),
-                kernel: kernel.clone(),
-                shedding: shedding.clone(),
-            });
+            of_thread.get_or_init(|| ears.clone());
         });
         Arc::new(Self::on(socket))
     }
@@ -147,11 +142,12 @@ impl AsyncUdpSocket for DeafSocket {
 impl DeafSocket {
     fn heard(
         &self,
-        Ears { lane, kernel, shedding }: &Ears,
+        Ears { lane, kernel, shedding, turnstile }: &Ears,
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
         received: usize,
     ) -> usize {
+        turnstile.look();
         let now = lane.now().at;
         let kept = match lane.bans_at(now) {
             Some(bans) => keep_unbanned(&bans, kernel, buffers, metas, received),

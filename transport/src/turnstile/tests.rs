@@ -189,6 +189,21 @@ fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
 }
 
 #[test]
+fn what_comes_first_after_a_look_at_the_sockets_begins_a_turn() {
+    let gate = turnstile([9, 9], [2, 1]);
+    assert!(ask(&gate, Restricted).is_none());
+    let mut first = ask(&gate, Restricted).unwrap();
+    assert!(waits(&mut first));
+    gate.look();
+    let mut second = ask(&gate, Restricted).unwrap();
+    assert!(!waits(&mut first) && waits(&mut second), "who waited has the new turn's share");
+    gate.look();
+    assert!(ask(&gate, Secret).is_none(), "whoever begins it");
+    assert!(!waits(&mut second));
+    assert!(ask(&gate, Restricted).is_some(), "and one look is one turn");
+}
+
+#[test]
 fn a_backend_is_forgotten_after_so_many_turns() {
     let gate = turnstile([9, 9], [1, 1]);
     assert!(ask(&gate, Secret).is_none());
