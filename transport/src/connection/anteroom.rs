@@ -27,14 +27,12 @@ pub(super) type Stream = (SendStream, RecvStream);
 pub(super) struct Anteroom<'a> {
     session: &'a Rc<Session>,
     waiting: Vec<Stream>,
-    /// So many of them, the oldest, have been here while the connection had to wait.
-    waited: usize,
     place: Option<Place<'a>>,
 }
 
 impl<'a> Anteroom<'a> {
     pub(super) fn new(session: &'a Rc<Session>) -> Self {
-        Self { session, waiting: Vec::new(), waited: 0, place: None }
+        Self { session, waiting: Vec::new(), place: None }
     }
 
     pub(super) fn enter(&mut self, stream: Stream) {
@@ -60,7 +58,6 @@ impl<'a> Anteroom<'a> {
                     self.place = turnstile.arrive_stranger();
                 }
                 if let Some(place) = &mut self.place {
-                    self.waited = self.waiting.len();
                     place.await;
                     self.place = None;
                 }
@@ -94,11 +91,11 @@ impl<'a> Anteroom<'a> {
     }
 
     /// The newest that somebody still waits for. Cancelled ones count like any that are cut off, or a flood
-    /// of them would cost its sender nothing. Who has only just come is not asked: quinn keeps a note of each that is.
+    /// of them would cost its sender nothing. Who has only just come is asked, too: a datagram may bring a request
+    /// and its cancellation.
     fn newest(&mut self) -> Option<Stream> {
         while let Some((send, recv)) = self.waiting.pop() {
-            let has_waited = self.waiting.len() < self.waited;
-            let is_wanted = !has_waited || send.stopped().now_or_never().is_none();
+            let is_wanted = send.stopped().now_or_never().is_none();
             self.session.desk.shedding().left(is_wanted);
             if is_wanted {
                 return Some((send, recv));
