@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The echo is what quinn, TLS and the kernel cost for one stream; what the pair costs above two echoes is
-//! ours. CPU is the server process's own, from the scheduler's books in ns; requests are those whose answer
+//! ours. They are asked as a page asks, with a restricted key and an origin. CPU is the server process's own, from the scheduler's books in ns; requests are those whose answer
 //! had the right status, and any other answer ends the run: an error is never counted as work.
 //!
 //! Not measured here: handshakes, latency, mail (a test key sends none), limits (off, but their windows' code
@@ -83,9 +83,9 @@ struct Bench {
     /// hyper's HTTP/2 over rustls as well, and the h3 crate on quinn, saying hello at 16x16
     #[arg(long)]
     hellos: bool,
-    /// Ask as pages do, with the restricted key, instead of as a backend
+    /// Ask as a backend does, with the secret key, instead of as a page
     #[arg(long)]
-    pages: bool,
+    backend: bool,
     /// A second server on the same core, with so many shards: its pair beside the first one's
     #[arg(long, value_name = "SHARDS")]
     beside: Option<u8>,
@@ -98,6 +98,19 @@ struct Bench {
     /// Bytes of such an echo, each way: what do messages as long as ours cost quinn?
     #[arg(long, requires = "echo_only", default_value_t = 150)]
     echo_bytes: usize,
+}
+
+impl Bench {
+    /// Whoever asks the service: a page, by default, since that is what arrives on a launch day.
+    async fn caller(&self, of: &Authepy, connections: usize, streams: usize) -> Result<Client, String> {
+        match self.backend {
+            true => Client::connect(&of.ready, Some(&of.key), connections, streams).await,
+            false => {
+                let key = Some(&*of.ready.restricted_test_key);
+                Ok(Client::connect(&of.ready, key, connections, streams).await?.from_page(ORIGIN))
+            }
+        }
+    }
 }
 
 fn grid(text: &str) -> Result<(usize, usize), String> {
@@ -153,13 +166,7 @@ fn bench(bench: &Bench) -> Result<(), String> {
             let Some(authepy) = &authepy else {
                 return echo_rounds(bench, &echo, &echo_client).await;
             };
-            let client = match bench.pages {
-                true => {
-                    let key = &authepy.ready.restricted_test_key;
-                    Client::connect(&authepy.ready, Some(key), connections, streams).await?.from_page(ORIGIN)
-                }
-                false => Client::connect(&authepy.ready, Some(&authepy.key), connections, streams).await?,
-            };
+            let client = bench.caller(authepy, connections, streams).await?;
             pair_rounds(bench, (&echo, &echo_client), (authepy, &client)).await
         }))?;
         print!("{}", figure::rows(connections, streams, &rounds));
@@ -168,10 +175,10 @@ fn bench(bench: &Bench) -> Result<(), String> {
     if let (Some(other), Some(authepy)) = (&other, &authepy) {
         for &(connections, streams) in &bench.grid {
             let rounds = runtime.block_on(tokio::task::LocalSet::new().run_until(async {
-                let connect = async |of: &Authepy| {
-                    Client::connect(&of.ready, Some(&of.key), connections, streams).await
-                };
-                let clients = [connect(authepy).await?, connect(other).await?];
+                let clients = [
+                    bench.caller(authepy, connections, streams).await?,
+                    bench.caller(other, connections, streams).await?,
+                ];
                 beside_rounds(bench, [(authepy, &clients[0]), (other, &clients[1])]).await
             }))?;
             print!("{}", figure::beside_one(connections, streams, &rounds));

@@ -88,7 +88,7 @@ pub(crate) async fn hello_rounds(
     (peer, caller): (&Yardstick, &Greeter),
     authepy: &Authepy,
 ) -> Result<Vec<Round>, String> {
-    let client = Client::connect(&authepy.ready, Some(&authepy.key), 16, 16).await?;
+    let client = bench.caller(authepy, 16, 16).await?;
     client.admitted(KEY_PATIENCE).await?;
     caller.window(Duration::from_millis(500)).await?;
     warm(authepy.pid(), &client, &[Work::Issue, Work::Check]).await?;
@@ -113,7 +113,7 @@ pub(crate) async fn sign_in_rounds(
     authepy: &Authepy,
 ) -> Result<Vec<[Sample; 2]>, String> {
     let hello = Client::connect(&echo.ready, None, 1, 1).await?;
-    let phones = Client::connect(&authepy.ready, Some(&authepy.key), 1, 1).await?;
+    let phones = bench.caller(authepy, 1, 1).await?;
     phones.admitted(KEY_PATIENCE).await?;
     let (short, length) = (Duration::from_millis(300), Duration::from_secs_f64(bench.window));
     let visits = async |pid, client: &Client, length| {
