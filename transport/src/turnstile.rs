@@ -14,8 +14,9 @@
 //!
 //! A *turn* is one round of the lane's runtime: its sockets were looked at once, and what became ready
 //! was run. The first request after a read of a socket begins one; where somebody waits and nothing is read, a task
-//! does, once the runtime has looked. Whatever hundreds of restricted requests are ready, only a share of them is worked on before the lane
-//! looks at its sockets again, so that a backend's request is read, found ready and let through meanwhile.
+//! does, once the runtime has looked. Whatever hundreds of restricted requests are ready, only a share of them is
+//! worked on before the lane looks at its sockets again, so that a backend's request is read, found ready and let
+//! through meanwhile.
 //!
 //! A small share is dear: answers that leave together share a datagram and a call, and a turn has costs of its own. So
 //! it is small only while the other class is *about*: it has asked within the last [`ABOUT_TURNS`] turns. Whoever comes
