@@ -8,6 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+/// A page that the restricted keys of `dev` are for.
+pub const PAGE: &str = "https://mybrand.com";
+
 /// Where a server listens, and the certificate (PEM text) to trust it by.
 #[derive(Serialize, Deserialize)]
 pub struct Ready {
@@ -18,7 +21,7 @@ pub struct Ready {
     /// The service's alone; an echo has no keys.
     #[serde(default)]
     pub secret_test_key: String,
-    /// As above; for pages of `mybrand.com`.
+    /// As above; for [`PAGE`].
     #[serde(default)]
     pub restricted_test_key: String,
     /// The service's alone: where its operator asks, and the word that lets him.

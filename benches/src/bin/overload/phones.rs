@@ -3,7 +3,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use authepy_benches::process::Authepy;
+use authepy_benches::process::{Authepy, PAGE};
 use authepy_benches::wire::{ANSWER_MAX, start_http3};
 use authepy_benches::{cpu, frame, yardstick};
 use authepy_engine::testing::Seeded;
@@ -17,8 +17,6 @@ use crate::tally::{End, Tally};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 /// Phones on one address; the server lets 200 of one peer in.
 const PHONES_PER_ADDRESS: usize = 100;
-/// A page that the restricted key is for.
-const ORIGIN: &str = "https://mybrand.com";
 /// H3_REQUEST_CANCELLED.
 const REQUEST_CANCELLED: VarInt = VarInt::from_u32(0x10c);
 /// Requests started before answers are looked at again.
@@ -150,7 +148,7 @@ impl Phones {
     fn request(&self) -> Vec<u8> {
         let recipient = format!("bench{:015}@example.com", self.next.replace(self.next.get() + 1));
         let body: [&[u8]; 3] = [br#"{"recipient":""#, recipient.as_bytes(), br#"","purpose":"login"}"#];
-        frame::post_from(Some(ORIGIN), &self.authority, &[b"/v1/verifications"], &self.key, &body)
+        frame::post_from(Some(PAGE), &self.authority, &[b"/v1/verifications"], &self.key, &body)
     }
 
     /// Until the next of a Poisson process.

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use authepy_benches::client::Client;
-use authepy_benches::process::{Authepy, Yardstick};
+use authepy_benches::process::{Authepy, PAGE, Yardstick};
 use authepy_benches::{cpu, spread};
 use clap::{Args, Parser, Subcommand};
 
@@ -32,8 +32,6 @@ use rounds::{Greeter, beside_rounds, echo_rounds, hello_rounds, pair_rounds, sig
 
 const SERVER_CORE: usize = 0;
 const CLIENT_CORE: usize = 1;
-/// What `dev` lists for its restricted keys.
-const ORIGIN: &str = "https://mybrand.com";
 
 #[derive(Parser)]
 #[command(
@@ -107,7 +105,7 @@ impl Bench {
             true => Client::connect(&of.ready, Some(&of.key), connections, streams).await,
             false => {
                 let key = Some(&*of.ready.restricted_test_key);
-                Ok(Client::connect(&of.ready, key, connections, streams).await?.from_page(ORIGIN))
+                Ok(Client::connect(&of.ready, key, connections, streams).await?.from_page(PAGE))
             }
         }
     }
