@@ -182,9 +182,9 @@ impl InboxRecord {
         self.live.first().map(|verification| &verification.id)
     }
 
-    /// Looks at its verifications; see [`super::touch`].
+    /// Looks at the first of its verifications; see [`super::touch`].
     pub(super) fn touch(&self) -> u64 {
-        self.live.first().map_or(0, |verification| verification.expires.as_millis())
+        self.live.first().map_or(0, Verification::touch)
     }
 
     /// Bytes beside the record itself: verifications with their notes, and logs.

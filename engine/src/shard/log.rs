@@ -93,6 +93,11 @@ impl<E: Stamped> Log<E> {
         self.len() == 0
     }
 
+    /// Looks at it, and at nothing beside it; see [`super::touch`].
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(matches!(self, Self::Empty))
+    }
+
     /// How many events are less than `span` old.
     pub(super) fn count_within(&self, span: Span, now: Moment) -> usize {
         let is_old = |event: &E| event.at().plus(span) <= now;

@@ -130,6 +130,11 @@ impl PeerRecord {
         self.strikes.is_some()
     }
 
+    /// Looks at all of it, since it is longer than a line of the cache; see [`super::touch`].
+    pub(super) fn touch(&self) -> u64 {
+        self.logs.iter().fold(u64::from(self.has_strikes()), |sum, log| sum ^ log.touch())
+    }
+
     /// Requests remembered: how much forgetting it would give back to the peer.
     pub(super) fn weight(&self) -> usize {
         self.logs.iter().map(WindowLog::len).sum()

@@ -113,8 +113,10 @@ impl PeerTable {
                 break;
             }
             visited += due.len();
-            let prefixes = due.iter().filter_map(|&at| self.records.get(at)).map(|record| record.prefix);
-            black_box(prefixes.fold(0, |sum, prefix| sum ^ self.by_prefix.touch(self.hash.hash_one(prefix))));
+            let records = due.iter().filter_map(|&at| self.records.get(at));
+            black_box(records.fold(0, |sum, record| {
+                sum ^ record.touch() ^ self.by_prefix.touch(self.hash.hash_one(record.prefix))
+            }));
             for &at in &due {
                 self.prune(at, rules, now);
             }
@@ -170,7 +172,9 @@ impl PeerTable {
 
     /// Looks at the records at these places. The sum is worth nothing.
     pub(super) fn touch(&self, places: &[u32]) -> u64 {
-        places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at))
+        let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
+        let records = places.iter().filter_map(|&at| self.records.get(at));
+        records.fold(near, |sum, record| sum ^ record.touch())
     }
 
     fn find(&self, prefix: &Prefix) -> Option<u32> {

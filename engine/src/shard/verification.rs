@@ -251,6 +251,13 @@ impl Verification {
         self.extras.as_ref()?.metadata.clone()
     }
 
+    /// Looks at all of it, since it is longer than a line of the cache; see [`super::touch`].
+    pub(super) fn touch(&self) -> u64 {
+        let [first, .., last] = &self.id.0;
+        let codes = self.codes.iter().fold(0, |sum, code| sum ^ code.length);
+        u64::from(first ^ last ^ codes ^ self.attempts) ^ self.expires.as_millis()
+    }
+
     /// Bytes beside the verification itself.
     pub(super) fn heap_bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + BLOCK_BYTES);

@@ -48,6 +48,11 @@ impl WindowLog {
         self.0.is_empty()
     }
 
+    /// Looks at it; see [`super::touch`].
+    pub(super) fn touch(&self) -> u64 {
+        self.0.touch()
+    }
+
     /// Whether nothing is remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
