@@ -1,22 +1,25 @@
 //! A slab of records, each with at most one appointment: when to look at it again.
 //!
 //! ```text
-//!   chunks ─▶ [ place │ place │ … 256 ]          value + link {prev, next, due, slot} = T + 16 B
+//!   chunks ─▶ [ place │ place │ … 256 ]          value + link {prev, next, due, list} = T + 16 B
 //!                 ▲ ▲──────┘
-//!   slots  ─▶ heads of 1,024 lists, one second each; a record is in one of them, or in none
+//!   heads  ─▶ 1,024 seconds, eight lists each; a record is in one of them, or in none
 //! ```
 //!
 //! Appointments free memory and decide nothing: whether something has expired is decided when it is
-//! read. One that is further away than a turn of the wheel waits in the last slot and goes round again.
+//! read. One that is further away than a turn of the wheel waits in the last second and goes round again.
 //! The lists run through the places themselves, so that a flood of issues leaves no memory behind, and
-//! chunks never move, so that growing copies no secret and needs no second table beside the first. Empty places
-//! stand in a stack of their own and not in a chain, so that a batch can look at the next few at once.
+//! chunks never move, so that growing copies no secret and needs no second table beside the first. Whoever follows a
+//! list waits for memory at each step, so a second has several, which are followed in turn: the waits overlap. For
+//! the same reason empty places stand in a stack of their own and not in a chain.
 
 use crate::clock::Moment;
 
 const CHUNK: usize = 256;
 const SLOTS: u64 = 1_024; // one turn is 17 minutes, longer than any code lives
 const SLOT_MILLIS: u64 = 1_000;
+/// Lists of a slot.
+const WAYS: u64 = 8;
 const NONE: u32 = u32::MAX;
 const UNLISTED: u16 = u16::MAX;
 
@@ -29,10 +32,11 @@ struct Link {
     next: u32,
     /// The second in which the visit is due. A `u32` of seconds is 136 years.
     due: u32,
-    slot: u16,
+    /// Which of the heads leads here.
+    list: u16,
 }
 
-const UNLINKED: Link = Link { prev: NONE, next: NONE, due: 0, slot: UNLISTED };
+const UNLINKED: Link = Link { prev: NONE, next: NONE, due: 0, list: UNLISTED };
 
 struct Place<T> {
     value: Option<T>,
@@ -42,8 +46,8 @@ struct Place<T> {
 /// Records by place. Owned by the table that knows their names.
 pub(super) struct Records<T> {
     chunks: Vec<Vec<Place<T>>>,
-    /// First record of each slot.
-    slots: Box<[u32]>,
+    /// First record of each list of each slot; 32 KiB.
+    heads: Box<[u32]>,
     /// The slot being emptied, counted from the start of time.
     cursor: u64,
     /// The empty places, the next one to be used last; 4 B each, 8 where it has just grown.
@@ -51,10 +55,15 @@ pub(super) struct Records<T> {
     len: usize,
 }
 
+/// One of the lists of a second, which is counted from the start of time.
+fn list_of(second: u64, way: u64) -> usize {
+    ((second % SLOTS) * WAYS + way) as usize
+}
+
 impl<T> Default for Records<T> {
     fn default() -> Self {
-        let slots = vec![NONE; SLOTS as usize].into_boxed_slice();
-        Self { chunks: Vec::new(), slots, cursor: 0, free: Vec::new(), len: 0 }
+        let heads = vec![NONE; (SLOTS * WAYS) as usize].into_boxed_slice();
+        Self { chunks: Vec::new(), heads, cursor: 0, free: Vec::new(), len: 0 }
     }
 }
 
@@ -124,7 +133,7 @@ impl<T> Records<T> {
     /// As [`Records::schedule`], unless an earlier visit is planned already.
     pub(super) fn schedule_by(&mut self, at: u32, due: Moment) {
         let second = due.as_millis() / SLOT_MILLIS + 1;
-        let planned = self.place(at).filter(|p| p.link.slot != UNLISTED).map(|p| u64::from(p.link.due));
+        let planned = self.place(at).filter(|p| p.link.list != UNLISTED).map(|p| u64::from(p.link.due));
         if planned.is_none_or(|planned| planned > second) {
             self.schedule(at, due);
         }
@@ -132,7 +141,7 @@ impl<T> Records<T> {
 
     /// As [`Records::schedule`], unless any visit is planned already.
     pub(super) fn schedule_once(&mut self, at: u32, due: Moment) {
-        if self.place(at).is_some_and(|place| place.link.slot == UNLISTED) {
+        if self.place(at).is_some_and(|place| place.link.list == UNLISTED) {
             self.schedule(at, due);
         }
     }
@@ -140,52 +149,60 @@ impl<T> Records<T> {
     /// The next records whose visits are due, at most so many; they have no appointment any more.
     pub(super) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         due.clear();
-        due.extend(std::iter::from_fn(|| self.next_due(now)).take(most));
-    }
-
-    /// The next record whose visit is due; it has no appointment any more.
-    fn next_due(&mut self, now: Moment) -> Option<u32> {
         let tick = now.as_millis() / SLOT_MILLIS;
         // After a long sleep one turn meets every list; more would find them empty.
         self.cursor = self.cursor.max(tick.saturating_sub(SLOTS));
         loop {
-            let at = self.slots[(self.cursor % SLOTS) as usize];
-            if let Some(place) = self.place(at) {
-                let due = place.link.due;
-                self.unlist(at);
-                if u64::from(due) <= tick {
-                    return Some(at);
+            let before = due.len();
+            for way in 0..WAYS {
+                if due.len() == most {
+                    return;
                 }
-                self.list(at, due);
-            } else if self.cursor < tick {
-                self.cursor += 1;
-            } else {
-                return None;
+                due.extend(self.next_due(way, tick));
             }
+            if due.len() == before {
+                if self.cursor >= tick {
+                    return;
+                }
+                self.cursor += 1;
+            }
+        }
+    }
+
+    /// The next record of one list of the slot at the cursor.
+    fn next_due(&mut self, way: u64, tick: u64) -> Option<u32> {
+        loop {
+            let at = self.heads[list_of(self.cursor, way)];
+            let due = self.place(at)?.link.due;
+            self.unlist(at);
+            if u64::from(due) <= tick {
+                return Some(at);
+            }
+            self.list(at, due);
         }
     }
 
     fn list(&mut self, at: u32, due: u32) {
         let tick = u64::from(due).clamp(self.cursor + 1, self.cursor + SLOTS - 1);
-        let slot = (tick % SLOTS) as u16;
-        let next = std::mem::replace(&mut self.slots[usize::from(slot)], at);
+        let list = list_of(tick, u64::from(at) % WAYS);
+        let next = std::mem::replace(&mut self.heads[list], at);
         if let Some(after) = self.place_mut(next) {
             after.link.prev = at;
         }
         if let Some(place) = self.place_mut(at) {
-            place.link = Link { prev: NONE, next, due, slot };
+            place.link = Link { prev: NONE, next, due, list: list as u16 };
         }
     }
 
     fn unlist(&mut self, at: u32) {
         let Some(place) = self.place_mut(at) else { return };
-        let Link { prev, next, slot, .. } = std::mem::replace(&mut place.link, UNLINKED);
-        if slot == UNLISTED {
+        let Link { prev, next, list, .. } = std::mem::replace(&mut place.link, UNLINKED);
+        if list == UNLISTED {
             return;
         }
         match self.place_mut(prev) {
             Some(before) => before.link.next = next,
-            None => self.slots[usize::from(slot)] = next,
+            None => self.heads[usize::from(list)] = next,
         }
         if let Some(after) = self.place_mut(next) {
             after.link.prev = prev;
@@ -213,7 +230,7 @@ mod tests {
         let mut records = Records::default();
         let mut due: BTreeMap<u32, u64> = BTreeMap::new();
         let mut now = 0u64;
-        let mut visits = 0;
+        let (mut visits, mut taken) = (0, Vec::new());
         for n in 0..60_000u64 {
             let moment = now + random.below(3_000_000);
             let some = due.keys().nth(random.below(due.len().max(1) as u64) as usize).copied();
@@ -238,11 +255,17 @@ mod tests {
                 }
                 _ => now += random.below(8_000),
             }
-            while let Some(at) = records.next_due(Moment::from_millis(now)) {
-                let moment = due.remove(&at).unwrap();
-                assert!(moment <= now);
-                records.remove(at).unwrap();
-                visits += 1;
+            loop {
+                records.take_due(Moment::from_millis(now), 1 + n as usize % 7, &mut taken);
+                if taken.is_empty() {
+                    break;
+                }
+                for &at in &taken {
+                    let moment = due.remove(&at).unwrap();
+                    assert!(moment <= now);
+                    records.remove(at).unwrap();
+                    visits += 1;
+                }
             }
             assert!(due.values().all(|moment| moment + 2 * SLOT_MILLIS > now), "a visit was forgotten");
             assert_eq!(records.len(), due.len());
