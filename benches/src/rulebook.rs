@@ -116,6 +116,16 @@ impl Rulebook {
         Ok((done, nanos))
     }
 
+    /// Goes on until what the first ones left behind has been forgotten twice over. Tables that have just been filled
+    /// lie in the order in which they will be swept, which is a fifth cheaper than they will ever be again.
+    ///
+    /// # Errors
+    /// As [`Self::pairs`].
+    pub fn settle(&mut self) -> Result<(), String> {
+        let turnovers = 2 * SPAN.as_secs() / TURNOVER.as_secs();
+        self.pairs(turnovers * self.size as u64).map(drop)
+    }
+
     fn welcome(&mut self, newcomers: Vec<(u32, Digest128)>) -> Result<(), String> {
         let arrived = self.issue(newcomers)?;
         self.waiting.extend(arrived);
@@ -263,7 +273,7 @@ mod tests {
             let mut book = Rulebook::filled(2_000, batch).unwrap();
             assert!((2_000..2_032).contains(&book.live()), "{}", book.live());
             let (live, bytes) = (book.live(), book.bytes());
-            book.pairs(6_000).unwrap();
+            book.settle().unwrap();
             let settled = book.bytes();
             let (pairs, nanos) = book.pairs(20_000).unwrap();
             assert!(pairs >= 20_000 && nanos > 0);

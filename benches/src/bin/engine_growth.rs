@@ -60,16 +60,14 @@ fn bench(bench: &Bench) -> Result<(), String> {
     );
     let mut books = [Rulebook::filled(bench.few, bench.batch)?, Rulebook::filled(bench.many, bench.batch)?];
     let mut rounds = Vec::new();
-    for round in 0..=bench.rounds {
+    books.iter_mut().try_for_each(Rulebook::settle)?;
+    for _ in 0..bench.rounds {
         let mut costs = [0.0; 2];
         for (book, cost) in books.iter_mut().zip(&mut costs) {
             let (pairs, nanos) = book.pairs(bench.pairs)?;
             *cost = nanos as f64 / pairs as f64;
         }
-        // The first fills caches and brings the tables to their steady state.
-        if round > 0 {
-            rounds.push(costs);
-        }
+        rounds.push(costs);
     }
     let mut ratio = 0.0;
     for (at, book) in books.iter().enumerate() {

@@ -78,7 +78,7 @@ fn bench(bench: &Bench) -> Result<(), String> {
         return Ok(());
     };
     let mut book = Rulebook::filled(bench.live, BATCH)?;
-    book.pairs(bench.pairs)?;
+    book.settle()?;
     cpu::pin(CLIENT_CORE)?;
     let mut peer = Peer::filled(redis, bench.live)?;
     let length = Duration::from_secs_f64(bench.window);
