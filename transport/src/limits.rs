@@ -221,3 +221,6 @@ pub const BATCH_ITEMS: usize = 100;
 pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Most bytes read of one of them: a chain of a dozen certificates has 30 KiB.
 pub const CERTIFICATE_FILE_BYTES: u64 = 256 << 10;
+/// From how many days before its end a certificate is warned of: those of ninety days are renewed a month before,
+/// so whoever sees this has had two weeks in which the renewal failed.
+pub const CERTIFICATE_ENDS_SOON_DAYS: u64 = 14;

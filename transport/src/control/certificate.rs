@@ -3,6 +3,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use authepy_engine::clock::Now;
+
+use super::expiry::Expiry;
 use crate::tls::{self, Certificate};
 
 /// What changes when a file does: a rename brings another inode, a write another time.
@@ -44,11 +47,19 @@ pub(super) struct CertificateFiles {
     certificate: Certificate,
     /// As they were when last read; nothing yet, as they may have changed since the start read them.
     seen: Option<[Option<Stamp>; 2]>,
+    /// Of the certificate in use.
+    expiry: Expiry,
 }
 
 impl CertificateFiles {
     pub(super) fn new((chain, key): (PathBuf, PathBuf), certificate: Certificate) -> Self {
-        Self { chain, key, certificate, seen: None }
+        let expiry = Expiry::of(&certificate);
+        Self { chain, key, certificate, seen: None, expiry }
+    }
+
+    /// Warns of the end of the one in use, when it is near or past.
+    pub(super) fn warn_of_end(&mut self, now: Now) {
+        self.expiry.warn(now);
     }
 
     /// Reads the files if they have changed, or in any case. A pair that can't be used (half written,
@@ -63,6 +74,7 @@ impl CertificateFiles {
         let read = tls::identity_from_files(&self.chain, &self.key);
         match read.and_then(|identity| self.certificate.replace(identity)) {
             Ok(true) => {
+                self.expiry = Expiry::of(&self.certificate);
                 tracing::info!("the certificate was replaced");
                 Look::Replaced
             }

@@ -1,7 +1,8 @@
 //! Reads files again while serving: the certificate when its files change, everything on SIGHUP.
 //!
 //! ```text
-//!   every 2 s ───────▶ certificate files changed? ─ yes ─▶ read ─┬─ can be used ─▶ next handshakes
+//!   every 2 s ─┬─────▶ certificate files changed? ─ yes ─▶ read ─┬─ can be used ─▶ next handshakes
+//!              └─────▶ end of the one in use near? ─ yes ─▶ warn │  (each day)
 //!   SIGHUP ─┬────────▶ certificate files, in any case ───▶ read ─┴─ can not ─▶ warn once, keep
 //!           └────────▶ the config, through the same layers ──┬─ valid ─▶ one Policy, published whole
 //!                                                            └─ not   ─▶ warn, keep everything
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::certificate::CertificateFiles;
+use crate::clock;
 use crate::config::{Config, ConfigFault, Digests, Layers, changed, check};
 use crate::limits;
 use crate::policy::Policy;
@@ -42,6 +44,7 @@ impl Reload {
         loop {
             let asked = timeout(limits::CERTIFICATE_LOOK_EVERY, self.asked.notified()).await.is_ok();
             let _logged = files.look(asked);
+            files.warn_of_end(clock::now());
             if asked {
                 self.reconfigure(&policy);
             }

@@ -11,18 +11,24 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::aws_lc_rs::hmac;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use zeroize::Zeroizing;
 
 use crate::config::ConfigFault;
 use crate::limits;
 use crate::published::Published;
+
+/// The year 10000, which no certificate reaches (RFC 5280, 4.1.2.5).
+const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_800));
 
 /// A certificate chain with its key, as read.
 pub struct Identity {
@@ -88,6 +94,21 @@ impl Certificate {
         identity.certified().map(|key| Self(Published::new(key)))
     }
 
+    /// When it will not be believed any more, by its own word. `None` if that is not understood.
+    pub fn ends(&self) -> Option<UnixTime> {
+        let key = self.0.read();
+        let leaf = ParsedCertificate::try_from(key.cert.first()?).ok()?;
+        // A verifier looks at the dates before anything else, and tells them where they don't fit.
+        let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
+        let nobody = RootCertStore::empty();
+        match verify_server_cert_signed_by_trust_anchor(&leaf, &nobody, &[], END_OF_TIME, algorithms) {
+            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
+                not_after, ..
+            })) => Some(not_after),
+            _ => None,
+        }
+    }
+
     /// Shows another one from the next handshake on. False if it was in use already; a fault keeps the
     /// old one.
     pub fn replace(&self, identity: Identity) -> Result<bool, ConfigFault> {
@@ -115,8 +136,24 @@ impl fmt::Debug for Certificate {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+
     use super::*;
     use crate::tls::development_identity;
+
+    #[test]
+    fn a_certificate_says_when_it_ends() {
+        let ends = |year| {
+            let mut made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            (made.not_before, made.not_after) =
+                (rcgen::date_time_ymd(2019, 1, 1), rcgen::date_time_ymd(year, 1, 1));
+            let key = rcgen::KeyPair::generate().unwrap();
+            let chain = vec![made.self_signed(&key).unwrap().der().clone()];
+            let identity = Identity { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() };
+            Certificate::new(identity).unwrap().ends().unwrap().as_secs()
+        };
+        assert_eq!([ends(2020), ends(2038), ends(9999)], [1_577_836_800, 2_145_916_800, 253_370_764_800]);
+    }
 
     #[test]
     fn a_reset_key_is_that_of_a_certificate_on_a_host() {

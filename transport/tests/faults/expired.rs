@@ -1,6 +1,8 @@
-//! A certificate whose time is over: phones turn away by themselves, and a new pair acts without a restart.
+//! A certificate whose time is over, or nearly: the log says so, phones turn away by themselves, and a new pair acts
+//! without a restart.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,14 +17,25 @@ use super::common::phone::{Phone, client_config};
 use super::common::serve::{Served, Site};
 
 const REPLACED: &str = "the certificate was replaced";
+const EXPIRED: &str = "the certificate has expired";
+const ENDS_SOON: &str = "the certificate ends soon";
 
-/// Writes a pair for `localhost` that is good, or has been until 2020.
-fn install(site: &Site, good: bool) {
+/// How long pairs are good for, from today.
+const LONG: i32 = 90;
+const NOT_LONG: i32 = 5;
+const OVER: i32 = -1;
+
+/// Writes a pair for `localhost` that is good for so many days, and some hours more.
+fn install(site: &Site, days: i32) {
     let mut made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    if !good {
-        (made.not_before, made.not_after) =
-            (rcgen::date_time_ymd(2019, 1, 1), rcgen::date_time_ymd(2020, 1, 1));
-    }
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let hours = Duration::from_secs(3_600);
+    let today = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
+    made.not_before = today - 24 * 30 * hours;
+    made.not_after = match u32::try_from(days) {
+        Ok(days) => today + (24 * days + 6) * hours,
+        Err(_) => today - 24 * days.unsigned_abs() * hours,
+    };
     let key = rcgen::KeyPair::generate().unwrap();
     std::fs::write(site.path("cert.pem"), made.self_signed(&key).unwrap().pem()).unwrap();
     std::fs::write(site.path("key.pem"), key.serialize_pem()).unwrap();
@@ -50,18 +63,19 @@ async fn blind(server: &Served, key: &str) -> Phone {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_shown_until_there_is_another() {
+async fn an_expired_certificate_is_told_of_and_shown_until_there_is_another() {
     let folder = TempDir::new().unwrap();
     let store = Site::sqlite(&folder);
     let key = new_key(&store, "shop", &["--class", "secret", "--test"])["key"].as_str().unwrap().to_owned();
     let site = Site::new(&store, &format!("limits.recipient.issue = \"off\"\n{}", Site::outbox(&folder)));
-    install(&site, false);
+    install(&site, OVER);
     let server = site.serve();
+    server.log_says(EXPIRED, 1);
     assert!(refusal(&server).await.contains("certificate expired"));
     let old = blind(&server, &key).await;
     let id = old.issue("ada@gmail.com").await;
 
-    install(&server.site, true);
+    install(&server.site, LONG);
     server.reload(REPLACED, 1);
     let canary = Canary::without_mail(&server, &key, "renewed").await;
     canary.beside(async { assert_eq!(old.check(&id, "000000").await.body["valid"], true) }).await;
@@ -69,11 +83,19 @@ async fn an_expired_certificate_is_shown_until_there_is_another() {
     // And the other way round, beside a phone that is in already.
     canary
         .beside(async {
-            install(&server.site, false);
+            install(&server.site, OVER);
             server.reload(REPLACED, 2);
+            server.log_says(EXPIRED, 2);
             assert!(refusal(&server).await.contains("certificate expired"));
         })
         .await;
+
+    // In time, and only of one that ends.
+    assert!(!server.log().contains(ENDS_SOON), "{}", server.log());
+    install(&server.site, NOT_LONG);
+    server.log_says(ENDS_SOON, 1);
+    assert!(server.log().contains("\"days\":5"), "{}", server.log());
+    assert_eq!(server.log().matches(EXPIRED).count(), 2);
 }
 
 /// Believes anybody.

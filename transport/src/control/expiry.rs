@@ -1,0 +1,86 @@
+//! Says in time that nobody will believe the certificate any more.
+//!
+//! ```text
+//!   days left   … 15 │ 14 │ 13 │ … │ 0 │ over            (another certificate: from the start)
+//!   warns         no │ once in each    │ once
+//! ```
+//!
+//! It is shown all the same: phones decide, and an old one is no worse than none.
+
+use authepy_engine::clock::Now;
+use rustls::pki_types::UnixTime;
+
+use crate::limits::CERTIFICATE_ENDS_SOON_DAYS;
+use crate::tls::Certificate;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// What is left of a certificate's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Days(u64),
+    Nothing,
+}
+
+/// The end of one certificate. Owned by whoever watches its files.
+pub(super) struct Expiry {
+    /// `None` where the certificate does not say in a way that is understood.
+    ends: Option<UnixTime>,
+    told: Option<Left>,
+}
+
+impl Expiry {
+    pub(super) fn of(certificate: &Certificate) -> Self {
+        Self { ends: certificate.ends(), told: None }
+    }
+
+    /// Warns, if it is time to.
+    pub(super) fn warn(&mut self, now: Now) {
+        match self.news(now.unix_ms / 1_000) {
+            None => {}
+            Some(Left::Days(days)) => tracing::warn!(days, "the certificate ends soon"),
+            Some(Left::Nothing) => {
+                tracing::warn!("the certificate has expired; phones and browsers will not connect");
+            }
+        }
+    }
+
+    fn news(&mut self, unix_seconds: u64) -> Option<Left> {
+        let ends = self.ends?.as_secs();
+        let left = match ends.checked_sub(unix_seconds) {
+            None => Left::Nothing,
+            Some(seconds) if seconds / DAY_SECONDS <= CERTIFICATE_ENDS_SOON_DAYS => {
+                Left::Days(seconds / DAY_SECONDS)
+            }
+            Some(_) => return None,
+        };
+        (self.told.replace(left) != Some(left)).then_some(left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_of_the_last_days_is_told_once_and_the_end_once() {
+        let day = |day: u64| day * DAY_SECONDS;
+        let ends = UnixTime::since_unix_epoch(Duration::from_secs(day(100)));
+        let mut expiry = Expiry { ends: Some(ends), told: None };
+        assert_eq!(expiry.news(day(85)), None);
+        assert_eq!(expiry.news(day(86)), Some(Left::Days(14)));
+        assert_eq!(expiry.news(day(86)), None);
+        assert_eq!(expiry.news(day(86) + 1), Some(Left::Days(13)));
+        assert_eq!(expiry.news(day(99) + 1), Some(Left::Days(0)));
+        assert_eq!(expiry.news(day(100)), None, "its last second");
+        assert_eq!(expiry.news(day(100) + 1), Some(Left::Nothing));
+        assert_eq!(expiry.news(day(200)), None);
+    }
+
+    #[test]
+    fn who_does_not_say_when_he_ends_is_not_warned_of() {
+        assert_eq!(Expiry { ends: None, told: None }.news(u64::MAX), None);
+    }
+}
