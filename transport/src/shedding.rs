@@ -39,7 +39,9 @@ mod demand;
 mod idle;
 mod pace;
 mod rule;
+mod sender;
 use rule::State;
+use sender::Sender;
 
 /// One lane's. Lives on its thread.
 #[derive(Default)]
@@ -48,8 +50,9 @@ pub(crate) struct Shedding(RefCell<State>);
 impl Shedding {
     /// A connection of this class comes from this address, for as long as the result lives.
     pub(crate) fn know(self: &Rc<Self>, address: SocketAddr, class: KeyClass) -> Known {
-        *self.0.borrow_mut().sources.entry(address).or_default().count(class) += 1;
-        Known { shedding: self.clone(), address, class }
+        let sender = Sender::from(address);
+        *self.0.borrow_mut().sources.entry(sender).or_default().count(class) += 1;
+        Known { shedding: self.clone(), sender, class }
     }
 
     /// The time; whether a socket had more to read for a whole tick; how much came of banned peers; and how long
@@ -71,7 +74,7 @@ impl Shedding {
     /// Whether datagrams that just came from there are read.
     pub(crate) fn hear(&self, address: SocketAddr, datagrams: usize) -> bool {
         let datagrams = u32::try_from(datagrams).unwrap_or(u32::MAX);
-        self.0.borrow_mut().hear(address, datagrams)
+        self.0.borrow_mut().hear(address.into(), datagrams)
     }
 
     /// Datagrams that were not heard, since the start.
@@ -100,29 +103,29 @@ impl Shedding {
 /// A connection's entry among the known; forgotten when dropped.
 pub(crate) struct Known {
     shedding: Rc<Shedding>,
-    address: SocketAddr,
+    sender: Sender,
     class: KeyClass,
 }
 
 impl Known {
     pub(crate) fn is(&self, address: SocketAddr, class: KeyClass) -> bool {
-        (self.address, self.class) == (address, class)
+        (self.sender, self.class) == (address.into(), class)
     }
 
     /// Whether the connection is heard at present, or the lane has time for what it has said all the same.
     pub(crate) fn is_served(&self) -> bool {
         let mut state = self.shedding.0.borrow_mut();
-        state.has_time() || state.is_heard(self.address)
+        state.has_time() || state.is_heard(self.sender)
     }
 }
 
 impl Drop for Known {
     fn drop(&mut self) {
         let sources = &mut self.shedding.0.borrow_mut().sources;
-        if let Some(source) = sources.get_mut(&self.address) {
+        if let Some(source) = sources.get_mut(&self.sender) {
             *source.count(self.class) -= 1;
             if source.strangers + source.backends == 0 {
-                sources.remove(&self.address);
+                sources.remove(&self.sender);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The rule itself: one bound for all, and how it moves. Told the tick, it reads no clock.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ahash::{HashMap, RandomState};
@@ -9,6 +8,7 @@ use authepy_engine::perimeter::api_key::KeyClass;
 
 use super::idle::Idle;
 use super::pace::{Fared, Pace, Percent, SPARE, Seen};
+use super::sender::Sender;
 use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
 
 /// One datagram, in the units that loads are counted in.
@@ -21,7 +21,7 @@ const CALM: u32 = 4_096 * DATAGRAM;
 #[derive(Default)]
 pub(super) struct State {
     /// Connections that were answered: some 90 B for each address, 9 MB were all of `connections.max` on one lane.
-    pub(super) sources: HashMap<SocketAddr, Source>,
+    pub(super) sources: HashMap<Sender, Source>,
     pub(super) lots: RandomState,
     /// The most that a phone's load times its lot may be; `None`: calm.
     pub(super) bound: Option<u32>,
@@ -49,9 +49,9 @@ pub(super) struct Source {
 }
 
 impl State {
-    pub(super) fn hear(&mut self, address: SocketAddr, datagrams: u32) -> bool {
+    pub(super) fn hear(&mut self, sender: Sender, datagrams: u32) -> bool {
         let Some(bound) = self.bound else { return true };
-        let Some((source, lot)) = self.stranger(address) else {
+        let Some((source, lot)) = self.stranger(sender) else {
             self.seen.others = self.seen.others.saturating_add(datagrams);
             return true;
         };
@@ -72,9 +72,9 @@ impl State {
         is_heard
     }
 
-    pub(super) fn is_heard(&mut self, address: SocketAddr) -> bool {
+    pub(super) fn is_heard(&mut self, sender: Sender) -> bool {
         let Some(bound) = self.bound else { return true };
-        self.stranger(address).is_none_or(|(source, lot)| source.asks(lot) <= bound)
+        self.stranger(sender).is_none_or(|(source, lot)| source.asks(lot) <= bound)
     }
 
     /// Whether no more waits than the lane can begin in a tick.
@@ -83,11 +83,11 @@ impl State {
     }
 
     /// A stranger and his lot, in 65,536ths; `None` for whoever is always heard.
-    fn stranger(&mut self, address: SocketAddr) -> Option<(&mut Source, u64)> {
-        let source = self.sources.get_mut(&address).filter(|source| source.backends == 0)?;
+    fn stranger(&mut self, sender: Sender) -> Option<(&mut Source, u64)> {
+        let source = self.sources.get_mut(&sender).filter(|source| source.backends == 0)?;
         source.fade(self.tick);
         // Everybody's changes at another moment.
-        let draw = self.lots.hash_one(address);
+        let draw = self.lots.hash_one(sender);
         let turn = (self.tick + draw % SHED_LOT_TICKS) / SHED_LOT_TICKS;
         Some((source, 1 + (self.lots.hash_one((draw, turn)) >> 48)))
     }
