@@ -39,6 +39,7 @@ use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
 
 mod bans;
+mod inbox;
 mod operator;
 mod pending;
 mod seat;
@@ -48,7 +49,7 @@ use bans::LaneBans;
 pub use operator::Operator;
 pub use pending::Answer;
 use pending::PendingAsks;
-use seat::{Asks, Doors};
+use seat::{Answers, Asks, Doors, Inboxes};
 pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, Vital, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
@@ -77,9 +78,10 @@ struct Inner {
 }
 
 impl Lane {
-    fn new(seat: Seat) -> Self {
-        let lanes = seat.doors.asks.len();
-        Self(Rc::new(Inner {
+    /// The lane of a seat, and what its actor reads.
+    fn seated(seat: Seat) -> (Self, Inboxes) {
+        let lanes = seat.doors.len();
+        let lane = Self(Rc::new(Inner {
             index: seat.index,
             shard: RefCell::new(seat.shard),
             entropy: RefCell::new(seat.entropy),
@@ -93,7 +95,8 @@ impl Lane {
             expired: RefCell::default(),
             failed: Cell::new(false),
             readiness: seat.readiness,
-        }))
+        }));
+        (lane, seat.inboxes)
     }
 
     /// This lane's number.
@@ -179,7 +182,7 @@ impl Lane {
 
     /// The ban of exactly this network, if this lane's shard is the one that owns it.
     pub fn own_ban(&self, prefix: &Prefix) -> Option<BanEntry> {
-        let owner = self.0.keys.prefix_route(prefix).shard(self.0.doors.asks.len());
+        let owner = self.0.keys.prefix_route(prefix).shard(self.0.doors.len());
         if owner == self.0.index { self.0.bans.entry(*prefix) } else { None }
     }
 
@@ -216,7 +219,7 @@ impl Lane {
 
     /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
-        let target = route.shard(self.0.doors.asks.len());
+        let target = route.shard(self.0.doors.len());
         if target == self.0.index {
             return Answer::ready(self.decide(command));
         }
@@ -273,7 +276,7 @@ impl Lane {
     /// Sends every outbox once per turn of the lane: the waker puts this task behind those that run now.
     async fn flush_each_turn(self) {
         poll_fn(|context| {
-            for target in 0..self.0.doors.asks.len() {
+            for target in 0..self.0.doors.len() {
                 self.flush(target);
                 self.tell_bans(target);
             }
@@ -289,7 +292,7 @@ impl Lane {
             return;
         }
         let batch = Asks { from: self.0.index, list };
-        if let Err(refused) = self.0.doors.asks[target].try_send(batch) {
+        if let Err(refused) = self.0.doors[target].asks.try_send(batch) {
             let mut pending = self.0.pending.borrow_mut();
             for (ticket, _) in refused.into_inner().list {
                 pending.settle(ticket, overloaded());
@@ -299,11 +302,28 @@ impl Lane {
 }
 
 impl Lane {
+    /// Decides a batch, and sends its outcomes back as one.
+    fn answer(&self, asks: Asks) {
+        // A shard that has failed says so to each of them.
+        let _failed = self.with_shard(|shard, _| shard.touch(asks.list.iter().map(|(_, command)| command)));
+        let answers: Answers =
+            asks.list.into_iter().map(|(ticket, command)| (ticket, self.decide(command))).collect();
+        // Never full (see the module's doc); an ended lane has nobody left to answer.
+        let _ended = self.0.doors[asks.from].answers.try_send(answers);
+    }
+
+    fn settle(&self, answers: Answers) {
+        let mut pending = self.0.pending.borrow_mut();
+        for (ticket, outcome) in answers {
+            pending.settle(ticket, outcome);
+        }
+    }
+
     /// Tells a lane what it does not know yet about this shard's bans. What its channel does not take
     /// now is told in a later turn.
     fn tell_bans(&self, target: usize) {
         let all = || self.with_shard(|shard, now| shard.bans(now.at)).unwrap_or_default();
-        self.0.bans.tell(target, all, |news| match self.0.doors.bans[target].try_send(news) {
+        self.0.bans.tell(target, all, |news| match self.0.doors[target].bans.try_send(news) {
             Err(flume::TrySendError::Full(news)) => Err(news),
             // A lane that has ended needs no bans.
             Ok(()) | Err(flume::TrySendError::Disconnected(_)) => Ok(()),

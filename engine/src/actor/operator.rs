@@ -58,14 +58,14 @@ impl Operator {
     /// A shard can't answer.
     pub async fn bans(&self) -> Result<Vec<BanEntry>, Refusal> {
         let mut all = Vec::new();
-        for shard in 0..self.doors.visits.len() {
+        for shard in 0..self.doors.len() {
             all.extend(self.visit(shard, Visit::Bans).await?);
         }
         Ok(all)
     }
 
     fn owner(&self, prefix: &Prefix) -> usize {
-        self.keys.prefix_route(prefix).shard(self.doors.visits.len())
+        self.keys.prefix_route(prefix).shard(self.doors.len())
     }
 
     async fn visit<T>(
@@ -75,7 +75,7 @@ impl Operator {
     ) -> Result<T, Refusal> {
         let (answer, answered) = flume::bounded(1);
         // A lane that has ended drops the visit, and its answer's channel with it.
-        let _ended = self.doors.visits[shard].send_async(visit(answer)).await;
+        let _ended = self.doors[shard].visits.send(visit(answer)).await;
         answered.recv_async().await.unwrap_or(Err(super::not_ready()))
     }
 }

@@ -1,11 +1,15 @@
 //! What a lane is made of before it runs: its ways in, its shard, its thread.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use actix::{Actor, Arbiter, AsyncContext};
+use futures_util::Stream;
 
 use super::bans::BanNews;
+use super::inbox::{Bell, Door, Slot};
 use super::operator::{Operator, Visit};
 use super::shard_actor::ShardActor;
 use super::{Lane, PENDING_ASKS_PER_LANE};
@@ -28,14 +32,66 @@ pub(super) struct Word(pub(super) Command);
 
 pub(super) type Answers = Vec<(u32, Outcome)>;
 
-/// The ways into every lane. Immutable and shared.
-pub(super) struct Doors {
-    pub(super) asks: Vec<flume::Sender<Asks>>,
+/// The ways into one lane, from outside.
+pub(super) struct WaysIn {
+    pub(super) asks: Door<Asks>,
     /// Not through `asks`: words of the mail must not take the places of questions.
-    pub(super) words: Vec<flume::Sender<Word>>,
-    pub(super) answers: Vec<flume::Sender<Answers>>,
-    pub(super) bans: Vec<flume::Sender<BanNews>>,
-    pub(super) visits: Vec<flume::Sender<Visit>>,
+    pub(super) words: Door<Word>,
+    pub(super) answers: Door<Answers>,
+    pub(super) bans: Door<BanNews>,
+    pub(super) visits: Door<Visit>,
+}
+
+/// The ways into every lane. Immutable and shared.
+pub(super) type Doors = [WaysIn];
+
+/// The other ends; the lane's actor has them.
+pub(super) struct Inboxes {
+    bell: Bell,
+    visits: Slot<Visit>,
+    bans: Slot<BanNews>,
+    answers: Slot<Answers>,
+    words: Slot<Word>,
+    asks: Slot<Asks>,
+}
+
+/// What comes to a lane from outside.
+pub(super) enum Post {
+    Visit(Visit),
+    Bans(BanNews),
+    Answers(Answers),
+    Word(Word),
+    Asks(Asks),
+}
+
+fn ways() -> (WaysIn, Inboxes) {
+    let bell = Bell::default();
+    let (to_asks, asks) = bell.slot(INBOX_BATCHES);
+    let (to_words, words) = bell.slot(INBOX_WORDS);
+    let (to_answers, answers) = bell.slot(PENDING_ASKS_PER_LANE);
+    let (to_bans, bans) = bell.slot(BAN_NEWS_BATCHES);
+    let (to_visits, visits) = bell.slot(OPERATOR_VISITS);
+    let doors =
+        WaysIn { asks: to_asks, words: to_words, answers: to_answers, bans: to_bans, visits: to_visits };
+    (doors, Inboxes { bell, visits, bans, answers, words, asks })
+}
+
+impl Inboxes {
+    /// The rarest first: a flood of questions keeps nothing else waiting.
+    fn take(&self) -> Option<Post> {
+        let rare = || self.visits.take().map(Post::Visit).or_else(|| self.bans.take().map(Post::Bans));
+        let answers = || self.answers.take().map(Post::Answers);
+        let words = || self.words.take().map(Post::Word);
+        rare().or_else(answers).or_else(words).or_else(|| self.asks.take().map(Post::Asks))
+    }
+}
+
+impl Stream for Inboxes {
+    type Item = Post;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Post>> {
+        self.bell.poll(context, || self.take()).map(Some)
+    }
 }
 
 /// False once any shard has failed.
@@ -86,11 +142,7 @@ pub struct Seat {
     pub(super) keys: StartKeys,
     pub(super) entropy: LaneEntropy,
     pub(super) clock: Clock,
-    pub(super) asks: flume::Receiver<Asks>,
-    pub(super) words: flume::Receiver<Word>,
-    pub(super) answers: flume::Receiver<Answers>,
-    pub(super) bans: flume::Receiver<BanNews>,
-    pub(super) visits: flume::Receiver<Visit>,
+    pub(super) inboxes: Inboxes,
     pub(super) doors: Arc<Doors>,
     pub(super) readiness: Readiness,
 }
@@ -102,9 +154,9 @@ pub struct Teller(Arc<Doors>);
 impl Teller {
     /// Sends a command whose outcome nobody awaits. Waits for room.
     pub async fn tell(&self, route: Route, command: Command) {
-        let door = &self.0.words[route.shard(self.0.words.len())];
+        let door = &self.0[route.shard(self.0.len())].words;
         // An error means that the lane has ended, and its codes with it.
-        let _ended = door.send_async(Word(command)).await;
+        let _ended = door.send(Word(command)).await;
     }
 
     /// The operator's way in. `keys` are those the seats were made with.
@@ -121,32 +173,16 @@ pub fn seats(
     clock: Clock,
     mut entropy: impl FnMut() -> LaneEntropy,
 ) -> (Vec<Seat>, Teller, Readiness) {
-    let (ask_doors, asks): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_BATCHES)).unzip();
-    let (word_doors, words): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(INBOX_WORDS)).unzip();
-    let (answer_doors, answers): (Vec<_>, Vec<_>) =
-        (0..lanes).map(|_| flume::bounded(PENDING_ASKS_PER_LANE)).unzip();
-    let (ban_doors, bans): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(BAN_NEWS_BATCHES)).unzip();
-    let (visit_doors, visits): (Vec<_>, Vec<_>) = (0..lanes).map(|_| flume::bounded(OPERATOR_VISITS)).unzip();
-    let doors = Arc::new(Doors {
-        asks: ask_doors,
-        words: word_doors,
-        answers: answer_doors,
-        bans: ban_doors,
-        visits: visit_doors,
-    });
+    let (doors, inboxes): (Vec<_>, Vec<_>) = (0..lanes).map(|_| ways()).unzip();
+    let doors: Arc<Doors> = doors.into();
     let readiness = Readiness(Arc::new(AtomicBool::new(true)));
-    let inboxes = asks.into_iter().zip(words).zip(answers).zip(bans.into_iter().zip(visits));
-    let seats = inboxes.enumerate().map(|(index, (((asks, words), answers), (bans, visits)))| Seat {
+    let seats = inboxes.into_iter().enumerate().map(|(index, inboxes)| Seat {
         index,
         shard: Shard::new(keys.clone(), settings.clone()),
         keys: keys.clone(),
         entropy: entropy(),
         clock,
-        asks,
-        words,
-        answers,
-        bans,
-        visits,
+        inboxes,
         doors: doors.clone(),
         readiness: readiness.clone(),
     });
@@ -178,15 +214,9 @@ impl Seat {
     {
         let arbiter = Arbiter::new();
         arbiter.spawn_fn(move || {
-            let (asks, answers, bans) = (self.asks.clone(), self.answers.clone(), self.bans.clone());
-            let (words, visits) = (self.words.clone(), self.visits.clone());
-            let lane = Lane::new(self);
+            let (lane, inboxes) = Lane::seated(self);
             ShardActor::create(|context| {
-                context.add_stream(asks.into_stream());
-                context.add_stream(words.into_stream());
-                context.add_stream(answers.into_stream());
-                context.add_stream(bans.into_stream());
-                context.add_stream(visits.into_stream());
+                context.add_stream(inboxes);
                 ShardActor { lane: lane.clone(), _vital: lane.vital() }
             });
             actix::spawn(lane.vital().run(lane.clone().flush_each_turn()));

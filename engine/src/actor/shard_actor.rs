@@ -5,9 +5,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::Lane;
-use super::bans::BanNews;
-use super::operator::Visit;
-use super::seat::{Answers, Asks, Vital, Word};
+use super::seat::{Post, Vital, Word};
 use crate::stack::wipe_stack;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -43,41 +41,16 @@ impl ShardActor {
     }
 }
 
-impl StreamHandler<Asks> for ShardActor {
-    fn handle(&mut self, asks: Asks, _: &mut Self::Context) {
-        // A shard that has failed says so to each of them.
-        let _failed =
-            self.lane.with_shard(|shard, _| shard.touch(asks.list.iter().map(|(_, command)| command)));
-        let answers: Answers =
-            asks.list.into_iter().map(|(ticket, command)| (ticket, self.lane.decide(command))).collect();
-        // Never full (see the module's doc); an ended lane has nobody left to answer.
-        let _ended = self.lane.0.doors.answers[asks.from].try_send(answers);
-    }
-}
-
-impl StreamHandler<Word> for ShardActor {
-    fn handle(&mut self, Word(command): Word, _: &mut Self::Context) {
-        let _nobody_waits = self.lane.decide(command);
-    }
-}
-
-impl StreamHandler<BanNews> for ShardActor {
-    fn handle(&mut self, news: BanNews, _: &mut Self::Context) {
-        self.lane.0.bans.learn(&news, &self.lane.0.keys, self.lane.now().at);
-    }
-}
-
-impl StreamHandler<Visit> for ShardActor {
-    fn handle(&mut self, visit: Visit, _: &mut Self::Context) {
-        self.lane.receive(visit);
-    }
-}
-
-impl StreamHandler<Answers> for ShardActor {
-    fn handle(&mut self, answers: Answers, _: &mut Self::Context) {
-        let mut pending = self.lane.0.pending.borrow_mut();
-        for (ticket, outcome) in answers {
-            pending.settle(ticket, outcome);
+impl StreamHandler<Post> for ShardActor {
+    fn handle(&mut self, post: Post, _: &mut Self::Context) {
+        match post {
+            Post::Visit(visit) => self.lane.receive(visit),
+            Post::Bans(news) => self.lane.0.bans.learn(&news, &self.lane.0.keys, self.lane.now().at),
+            Post::Answers(answers) => self.lane.settle(answers),
+            Post::Word(Word(command)) => {
+                let _nobody_waits = self.lane.decide(command);
+            }
+            Post::Asks(asks) => self.lane.answer(asks),
         }
     }
 }

@@ -1,0 +1,177 @@
+//! A lane's inbox: bounded channels of several kinds, one bell, one reader.
+//!
+//! ```text
+//!   Door::try_send ──▶ flume ──┬─▶ Slot::take ─▶ whoever reads the inbox, in his turn
+//!          ├─ then news = true ┘
+//!          └─ then wake ──▶ bell ──▶ the lane's thread, if it sleeps
+//! ```
+//!
+//! flume's own streams make an `Arc` with room for a message whenever they begin to wait, and leave that room
+//! unwritten: what stood in those bytes of the stack, a code perhaps, stays in the heap until the next message.
+//! Waiting here allocates nothing, and a slot without news costs the look at one flag.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use flume::{Receiver, SendError, Sender, TrySendError};
+use futures_util::task::AtomicWaker;
+
+/// Wakes who reads an inbox. Shared by all of its doors.
+#[derive(Clone, Default)]
+pub(super) struct Bell(Arc<AtomicWaker>);
+
+/// The end that sends.
+pub(super) struct Door<T> {
+    room: Sender<T>,
+    news: Arc<AtomicBool>,
+    bell: Bell,
+}
+
+/// The end that is read. Nobody rings for its end: every lane holds the doors to all.
+pub(super) struct Slot<T> {
+    waiting: Receiver<T>,
+    news: Arc<AtomicBool>,
+}
+
+impl Bell {
+    /// A way to what this bell rings for, with room for so many messages.
+    pub(super) fn slot<T>(&self, messages: usize) -> (Door<T>, Slot<T>) {
+        let (room, waiting) = flume::bounded(messages);
+        let news = Arc::new(AtomicBool::new(false));
+        (Door { room, news: news.clone(), bell: self.clone() }, Slot { waiting, news })
+    }
+
+    /// What `look` finds; else it is looked for again once the bell has rung.
+    pub(super) fn poll<T>(&self, context: &Context<'_>, look: impl Fn() -> Option<T>) -> Poll<T> {
+        if let Some(found) = look() {
+            return Poll::Ready(found);
+        }
+        self.0.register(context.waker());
+        // What came between the look and the bell has rung for nobody.
+        look().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T> Door<T> {
+    /// Sends if there is room.
+    pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        self.room.try_send(message)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Waits for room. While there is none, the bell has been rung for what takes it.
+    pub(super) async fn send(&self, message: T) -> Result<(), SendError<T>> {
+        self.room.send_async(message).await?;
+        self.ring();
+        Ok(())
+    }
+
+    fn ring(&self) {
+        // After the message, so that who reads the flag finds it.
+        self.news.store(true, Ordering::Release);
+        self.bell.0.wake();
+    }
+}
+
+impl<T> Slot<T> {
+    /// The next message, if there is one.
+    pub(super) fn take(&self) -> Option<T> {
+        if !self.news.load(Ordering::Acquire) {
+            return None;
+        }
+        // Before the look: what comes after it sets the flag again, and the channel's mutex orders the two.
+        self.news.store(false, Ordering::Relaxed);
+        let message = self.waiting.try_recv().ok()?;
+        self.news.store(true, Ordering::Relaxed);
+        Some(message)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Waker;
+
+    use futures_util::FutureExt as _;
+    use futures_util::task::{ArcWake, waker};
+
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Rung(AtomicUsize);
+
+    impl ArcWake for Rung {
+        fn wake_by_ref(this: &Arc<Self>) {
+            this.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_once_by_messages_of_either_kind() {
+        let bell = Bell::default();
+        let ((numbers, first), (words, second)) = (bell.slot(2), bell.slot(2));
+        let rung = Arc::new(Rung::default());
+        let ringing = waker(rung.clone());
+        let context = Context::from_waker(&ringing);
+        let poll = || bell.poll(&context, || first.take().map(Ok).or_else(|| second.take().map(Err)));
+        assert!(poll().is_pending());
+        words.try_send("a").unwrap();
+        numbers.try_send(1).unwrap();
+        numbers.try_send(2).unwrap();
+        assert_eq!(rung.0.load(Ordering::Relaxed), 1);
+        assert_eq!([poll(), poll(), poll()], [Ok(1), Ok(2), Err("a")].map(Poll::Ready));
+        assert!(poll().is_pending());
+        words.try_send("b").unwrap();
+        assert_eq!(rung.0.load(Ordering::Relaxed), 2);
+        assert_eq!(poll(), Poll::Ready(Err("b")));
+    }
+
+    #[test]
+    fn who_waits_for_room_has_it_when_a_message_was_read() {
+        let (door, slot) = Bell::default().slot(1);
+        door.try_send(1).unwrap();
+        assert!(matches!(door.try_send(2), Err(TrySendError::Full(2))));
+        let mut sending = std::pin::pin!(door.send(3));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(sending.poll_unpin(&mut context).is_pending());
+        assert_eq!(slot.take(), Some(1));
+        assert!(sending.poll_unpin(&mut context).is_ready());
+        assert_eq!((slot.take(), slot.take()), (Some(3), None));
+    }
+
+    #[test]
+    fn nothing_is_lost_between_two_threads() {
+        const MESSAGES: usize = 20_000;
+        let bell = Bell::default();
+        let (door, slot) = bell.slot(8);
+        let sending = std::thread::spawn(move || {
+            (0..MESSAGES).for_each(|n| while door.try_send(n).is_err() {});
+        });
+        let reading = std::future::poll_fn(|context| bell.poll(context, || slot.take()));
+        let mut reading = std::pin::pin!(reading);
+        let reader = waker(Arc::new(Parked(std::thread::current())));
+        let mut context = Context::from_waker(&reader);
+        for n in 0..MESSAGES {
+            let read = loop {
+                match reading.poll_unpin(&mut context) {
+                    Poll::Ready(read) => break read,
+                    Poll::Pending => std::thread::park(),
+                }
+            };
+            assert_eq!(read, n);
+        }
+        sending.join().unwrap();
+    }
+
+    struct Parked(std::thread::Thread);
+
+    impl ArcWake for Parked {
+        fn wake_by_ref(this: &Arc<Self>) {
+            this.0.unpark();
+        }
+    }
+}
