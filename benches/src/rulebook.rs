@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::id::{IdSecret, VerificationId};
+use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, MailForm, Outcome, Owner, ProjectId, Slot,
+    Activity, Charge, Check, Command, HandOver, Issue, Outcome, Owner, ProjectId, Slot,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 use crate::cpu;
 
@@ -151,20 +151,8 @@ impl Rulebook {
         let charges = newcomers.iter().map(|(number, _)| self.charge(*number, Activity::Issue)).collect();
         self.decide_charges(charges)?;
         let issues = newcomers.iter().map(|(number, inbox)| {
-            let issue = Issue {
-                inbox: *inbox,
-                address: *inbox,
-                owner: OWNER,
-                peer: Some(self.keys.peer_digest(&peer(*number))),
-                secret: IdSecret::draw(&mut self.entropy),
-                code_length: None,
-                lifetime: None,
-                nonce: None,
-                purpose: "login".into(),
-                form: MailForm::default(),
-                metadata: None,
-            };
-            Command::Issue(issue)
+            let peer = Some(self.keys.peer_digest(&peer(*number)));
+            Command::Issue(Issue { peer, ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy) })
         });
         let issues = issues.collect();
         let (mut people, mut mails) = (Vec::with_capacity(self.batch), Vec::with_capacity(self.batch));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::code::Code;
-use crate::id::{IdSecret, VerificationId};
+use crate::id::VerificationId;
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::peer::Prefix;
 use crate::route::{Digest128, Fingerprint, PeerDigest, Route, StartKeys};
@@ -115,8 +115,8 @@ pub struct Issue {
     pub owner: Owner,
     /// The peer whose share of the inbox's budget this uses; `None` for a secret key that names none.
     pub peer: Option<PeerDigest>,
-    /// Secret half of the id to be.
-    pub secret: IdSecret,
+    /// The id to be, whose slot lives where the inbox does.
+    pub id: VerificationId,
     /// Digits of the code; `None` for the configured number.
     pub code_length: Option<u8>,
     /// Life of the verification; `None` for the configured one.
@@ -233,7 +233,7 @@ pub enum Outcome {
     Noted,
     /// The idempotency key is claimed; the salt makes the id.
     Reserved {
-        /// Salt for [`IdSecret::derive`].
+        /// Salt for [`IdSecret::derive`](crate::id::IdSecret::derive).
         salt: Digest128,
     },
     /// The same request was answered before.

@@ -1,9 +1,12 @@
-//! What tests share: a reproducible source of randomness, and the settings as shipped.
+//! What tests share: a reproducible source of randomness, the settings as shipped, and the usual request.
 
 use std::time::Duration;
 
 use crate::entropy::Entropy;
+use crate::id::{IdSecret, VerificationId};
 use crate::limits::Capacity;
+use crate::request::{Issue, MailForm, Owner};
+use crate::route::{Fingerprint, StartKeys};
 use crate::shard::{BanRules, Limit, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
@@ -60,6 +63,23 @@ impl Entropy for Seeded {
             let bytes = self.draw().to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
+    }
+}
+
+/// What somebody asks who says no more than he has to, and whose address is digested to what his inbox is called.
+pub fn plain_issue(keys: &StartKeys, inbox: Fingerprint, owner: Owner, entropy: &mut impl Entropy) -> Issue {
+    Issue {
+        id: VerificationId::new(keys, IdSecret::draw(entropy), inbox.route()),
+        inbox,
+        address: inbox,
+        owner,
+        peer: None,
+        code_length: None,
+        lifetime: None,
+        nonce: None,
+        purpose: "login".into(),
+        form: MailForm::default(),
+        metadata: None,
     }
 }
 

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::id::IdSecret;
 use authepy_engine::limits::{IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, SPENT_RECEIPT_BYTES};
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Command, Issue, MailForm, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
+use authepy_engine::request::{Command, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Census, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 #[test]
 fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
@@ -21,20 +20,8 @@ fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
     let at = |seconds: u64| Moment::from_millis(1_000 * seconds);
     let now = Now { at: at(1), unix_ms: 1_795_000_000_000 };
     let mut issue = |shard: &mut Shard, mode, address: &str| {
-        let issue = Issue {
-            inbox: keys.fingerprint(address, mode),
-            address: keys.exact_address(address),
-            owner: Owner { project: ProjectId(1), mode },
-            peer: None,
-            secret: IdSecret::draw(&mut entropy),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        };
-        let owner = issue.owner;
+        let owner = Owner { project: ProjectId(1), mode };
+        let issue = plain_issue(&keys, keys.fingerprint(address, mode), owner, &mut entropy);
         match shard.handle(now, Command::Issue(issue), &mut entropy) {
             Outcome::Issued(issued) => Slot::locate(&keys, issued.id, owner),
             other => panic!("{other:?}"),

@@ -4,16 +4,13 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::id::IdSecret;
 use authepy_engine::limits::Capacity;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
-use authepy_engine::request::{
-    Command, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal, Slot,
-};
+use authepy_engine::request::{Command, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
 
@@ -48,19 +45,8 @@ impl Story {
     }
 
     fn issue(&mut self, second: u64, address: &str) -> Outcome {
-        let issue = Issue {
-            inbox: self.keys.fingerprint(address, OWNER.mode),
-            address: self.keys.exact_address(address),
-            owner: OWNER,
-            peer: None,
-            secret: IdSecret::draw(&mut self.entropy),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        };
+        let inbox = self.keys.fingerprint(address, OWNER.mode);
+        let issue = plain_issue(&self.keys, inbox, OWNER, &mut self.entropy);
         self.ask(second, Command::Issue(issue))
     }
 

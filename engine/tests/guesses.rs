@@ -15,16 +15,14 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal, Resend,
-    Slot,
+    Check, Command, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, PeerDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const DAY: u64 = 86_400_000;
 const WEEKS: u64 = 4;
@@ -330,19 +328,9 @@ impl Attack {
     fn issue(&mut self, by: PeerDigest) -> Result<Mail, u64> {
         let name = "victim@example.com";
         let address = self.keys.exact_address(name);
-        let issue = Issue {
-            inbox: self.keys.fingerprint(name, Mode::Live),
-            address,
-            owner: OWNER,
-            peer: Some(by),
-            secret: IdSecret::draw(&mut self.entropy),
-            code_length: None,
-            lifetime: Some(Duration::from_secs(600)),
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        };
+        let inbox = self.keys.fingerprint(name, Mode::Live);
+        let plain = plain_issue(&self.keys, inbox, OWNER, &mut self.entropy);
+        let issue = Issue { address, peer: Some(by), lifetime: Some(Duration::from_secs(600)), ..plain };
         match self.ask(Command::Issue(issue)) {
             Outcome::Issued(issued) => {
                 self.delivered(&issued);

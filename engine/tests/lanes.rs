@@ -21,12 +21,12 @@ use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, MailForm, Outcome, Owner, ProjectId,
-    Refusal, Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal,
+    Resend, Slot,
 };
 use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
 use authepy_engine::shard::{BanRules, Limit, Settings};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const ROUNDS: u64 = 1_000;
 const PARALLEL: usize = 64;
@@ -517,8 +517,7 @@ impl Lanes {
         let issue = async move |lane: Lane| {
             let name = format!("{number}@example.com");
             let inbox = lane.keys().fingerprint(&name, Mode::Live);
-            let secret = lane.with_entropy(IdSecret::draw);
-            let request = request(inbox, secret, "login");
+            let request = lane.with_entropy(|entropy| plain_issue(lane.keys(), inbox, OWNER, entropy));
             let address = request.address;
             match lane.ask(inbox.route(), Command::Issue(request)).await {
                 Outcome::Issued(Issued { id, code, .. }) => {
@@ -586,9 +585,10 @@ impl Marked {
 
     fn ask_one_of(lane: &Lane, at: (usize, usize), random: &mut Seeded) -> Self {
         let inbox = inbox_on(lane, at, random);
-        let (mark, secret) = (random.draw().to_string(), IdSecret::draw(random));
-        let id = VerificationId::new(lane.keys(), secret.clone(), inbox.route());
-        let answer = lane.ask(inbox.route(), Command::Issue(request(inbox, secret, &mark)));
+        let mark = random.draw().to_string();
+        let plain = plain_issue(lane.keys(), inbox, OWNER, random);
+        let (id, issue) = (plain.id.clone(), Issue { purpose: (&*mark).into(), ..plain });
+        let answer = lane.ask(inbox.route(), Command::Issue(issue));
         Self { mark, id, answer }
     }
 
@@ -615,22 +615,6 @@ impl Entropy for NoEntropy {
 
 fn keys() -> StartKeys {
     StartKeys::draw(&mut Seeded::new(99))
-}
-
-fn request(inbox: Fingerprint, secret: IdSecret, purpose: &str) -> Issue {
-    Issue {
-        inbox,
-        address: inbox,
-        owner: OWNER,
-        peer: None,
-        secret,
-        code_length: None,
-        lifetime: None,
-        nonce: None,
-        purpose: purpose.into(),
-        form: MailForm::default(),
-        metadata: None,
-    }
 }
 
 fn inbox_on(lane: &Lane, (at, lanes): (usize, usize), random: &mut Seeded) -> Fingerprint {

@@ -18,7 +18,7 @@ use authepy_engine::request::{
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -796,19 +796,9 @@ impl Story {
     }
 
     fn request(&mut self, address: &str, owner: Owner) -> Issue {
-        Issue {
-            inbox: self.keys.fingerprint(address, owner.mode),
-            address: self.keys.exact_address(address),
-            owner,
-            peer: None,
-            secret: IdSecret::draw(&mut self.entropy),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        }
+        let inbox = self.keys.fingerprint(address, owner.mode);
+        let address = self.keys.exact_address(address);
+        Issue { address, ..plain_issue(&self.keys, inbox, owner, &mut self.entropy) }
     }
 
     fn issued(&mut self, request: Issue) -> Mailed {

@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::id::IdSecret;
 use authepy_engine::limits::{
     Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES,
 };
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Refusal, Slot,
+    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Slot,
 };
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 thread_local! {
     /// Bytes this thread has allocated and not freed, with their overhead.
@@ -310,19 +309,9 @@ impl Story {
 
     fn request(&mut self, inbox: u64, purpose: &str) -> Issue {
         let name = format!("ada{inbox}@example.com");
-        Issue {
-            inbox: self.keys.fingerprint(&name, Mode::Live),
-            address: self.keys.exact_address(&name),
-            owner: OWNER,
-            peer: None,
-            secret: IdSecret::draw(&mut self.entropy),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: purpose.into(),
-            form: MailForm::default(),
-            metadata: None,
-        }
+        let (inbox, address) = (self.keys.fingerprint(&name, Mode::Live), self.keys.exact_address(&name));
+        let plain = plain_issue(&self.keys, inbox, OWNER, &mut self.entropy);
+        Issue { address, purpose: purpose.into(), ..plain }
     }
 
     fn issue(&mut self, inbox: u64, purpose: &str) -> Result<(Slot, Code), Refusal> {

@@ -28,10 +28,10 @@ use authepy_engine::perimeter::api_key::{ApiKey, KeyClass, Mode};
 use authepy_engine::perimeter::life::KeyLife;
 use authepy_engine::perimeter::origin::OriginRules;
 use authepy_engine::perimeter::{Credentials, KeyBook, KeyRecord, Seen, admit};
-use authepy_engine::request::{Check, Command, Issue, Issued, MailForm, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::request::{Check, Command, Issued, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 use clap::Parser;
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
@@ -146,19 +146,8 @@ impl Bench {
     fn issue(&mut self) -> Issued {
         self.issued += 1;
         let text = format!("ada{}@example.com", self.issued);
-        let issue = Issue {
-            inbox: self.keys.fingerprint(&text, Mode::Live),
-            address: self.keys.exact_address(&text),
-            owner: OWNER,
-            peer: None,
-            secret: IdSecret::draw(&mut self.random),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        };
+        let inbox = self.keys.fingerprint(&text, Mode::Live);
+        let issue = plain_issue(&self.keys, inbox, OWNER, &mut self.random);
         match self.ask(Command::Issue(issue)) {
             Outcome::Issued(issued) => issued,
             other => unreachable!("{other:?}"),

@@ -16,12 +16,11 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, Issued, MailForm, Outcome, Owner, ProjectId, Refusal,
-    Slot,
+    Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal, Slot,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::Shard;
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 use super::{Question, Turn};
 
@@ -187,19 +186,8 @@ impl Town {
     fn issue(&mut self) -> Command {
         let inbox = self.next_digest();
         let peer = self.next_peer();
-        Command::Issue(Issue {
-            inbox,
-            address: inbox,
-            owner: OWNER,
-            peer: Some(self.keys.peer_digest(&peer)),
-            secret: IdSecret::draw(&mut self.entropy),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        })
+        let peer = Some(self.keys.peer_digest(&peer));
+        Command::Issue(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) })
     }
 
     fn check(&self, id: VerificationId, code: Code) -> Command {

@@ -46,10 +46,9 @@ impl InboxRecord {
         if let Some(wait) = window.max(self.wait_for_room(now)) {
             return Err(rate_limited(Policy::Recipient, wait));
         }
-        let id = VerificationId::new(keys, issue.secret, self.fingerprint.route());
         let settings = &rules.settings;
         let verification = Verification::open(Opening {
-            id: id.digest(),
+            id: issue.id.digest(),
             address: issue.address,
             nonce: issue.nonce,
             owner: issue.owner,
@@ -61,7 +60,7 @@ impl InboxRecord {
             metadata: issue.metadata,
         });
         let at = self.insert(verification);
-        Ok(self.send(now, at, id, issue.peer, rules, keys, entropy))
+        Ok(self.send(now, at, issue.id, issue.peer, rules, keys, entropy))
     }
 
     /// Draws a further code for a verification; tries and lifetime stay what they are.

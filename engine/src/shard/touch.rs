@@ -34,7 +34,9 @@ impl Shard {
         let Self { touched: Touched { inboxes: found, peers: networks, .. }, inboxes, peers, .. } = self;
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {
-                Command::Issue(issue) => inboxes.touch_inbox(&issue.inbox),
+                Command::Issue(issue) => {
+                    inboxes.touch_inbox(&issue.inbox) ^ inboxes.touch_id(&issue.id.digest())
+                }
                 Command::Charge(charge) => peers.touch_slots(charge.peer),
                 other => verification_of(other).map_or(0, |id| inboxes.touch_id(&id)),
             }

@@ -9,12 +9,12 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, MailForm, Outcome,
-    Owner, Policy, ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
+    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
+    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, plain_issue};
 
 use crate::oracle::Oracle;
 
@@ -235,19 +235,18 @@ impl<S: Subject> Play<S> {
         let owner = self.owner();
         let inbox = self.random.below(self.inboxes);
         let metadata = (self.random.below(3) == 0).then(|| format!("{{\"n\":{}}}", self.at).into());
+        let (name, address, peer) = (self.inbox(inbox, owner.mode), self.address(inbox), self.asker());
+        let plain = plain_issue(&self.keys, name, owner, &mut self.random);
         Issue {
-            inbox: self.inbox(inbox, owner.mode),
-            address: self.address(inbox),
-            owner,
-            peer: self.asker(),
-            secret: IdSecret::draw(&mut self.random),
+            address,
+            peer,
             code_length: (self.random.below(4) == 0).then(|| 6 + self.random.below(5) as u8),
             lifetime: (self.random.below(4) == 0)
                 .then(|| Duration::from_millis(60_000 + self.random.below(540_001))),
             nonce: (self.random.below(3) == 0).then(|| self.digest("nonce", 3)),
             purpose: ["login", "sign-up", ""][self.random.below(3) as usize].into(),
-            form: MailForm::default(),
             metadata,
+            ..plain
         }
     }
 

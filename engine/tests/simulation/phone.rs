@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::code::Code;
-use authepy_engine::id::{IdSecret, VerificationId};
+use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Check, Command, Issue, Issued, MailForm, Owner, Resend, Slot};
+use authepy_engine::request::{Activity, Check, Command, Issue, Issued, Owner, Resend, Slot};
 use authepy_engine::route::{Digest128, Route, StartKeys};
-use authepy_engine::testing::Seeded;
+use authepy_engine::testing::{Seeded, plain_issue};
 
 /// Inboxes of a world. Phones own the first ones; the others are there to be sprayed at.
 pub(crate) const INBOXES: u64 = 240;
@@ -129,18 +129,14 @@ impl Phone {
     fn issue(&mut self, keys: &StartKeys, owner: Owner, inbox: u64, random: &mut Seeded) -> Deed {
         let text = address_of(inbox);
         let fingerprint = keys.fingerprint(&text, owner.mode);
+        let plain = plain_issue(keys, fingerprint, owner, random);
         let issue = Issue {
-            inbox: fingerprint,
             address: keys.exact_address(&text),
-            owner,
             peer: Some(keys.peer_digest(&Peer::from(self.address))),
-            secret: IdSecret::draw(random),
-            code_length: None,
             lifetime: (random.below(4) == 0).then(|| Duration::from_secs(60 + random.below(540))),
             nonce: nonce_for(keys, inbox),
             purpose: ["login", "sign-up"][random.below(2) as usize].into(),
-            form: MailForm::default(),
-            metadata: None,
+            ..plain
         };
         (Some(Activity::Issue), fingerprint.route(), Command::Issue(issue))
     }

@@ -5,7 +5,7 @@
 //!                                                                                        └─▶ places given back
 //! ```
 
-use authepy_engine::id::IdSecret;
+use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
@@ -43,12 +43,13 @@ impl Placed {
         let Self { asked, permit, key } = self;
         let keys = desk.start_keys();
         let inbox = keys.fingerprint(asked.recipient.canonical(), request.owner().mode);
+        let secret = secret.unwrap_or_else(|| desk.draw_secret());
         let command = Command::Issue(Issue {
             inbox,
             address: keys.exact_address(asked.recipient.exact()),
             owner: request.owner(),
             peer: request.tab.share(desk),
-            secret: secret.unwrap_or_else(|| desk.draw_secret()),
+            id: VerificationId::new(keys, secret, inbox.route()),
             code_length: asked.code_length,
             lifetime: asked.lifetime,
             nonce: asked.nonce,

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use authepy_engine::actor::{self, Seat, Teller};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
-use authepy_engine::testing::{Seeded, as_shipped};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
     Show, Templates,
@@ -295,19 +294,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
     let address = keys.exact_address("ada@example.org");
     let lane = seat.start(move |lane| async move {
         let inbox = keys.fingerprint("ada@example.org", Mode::Live);
-        let issue = Issue {
-            inbox,
-            address,
-            owner,
-            peer: None,
-            secret: IdSecret::draw(&mut Seeded::new(11)),
-            code_length: None,
-            lifetime: None,
-            nonce: None,
-            purpose: "login".into(),
-            form: MailForm::default(),
-            metadata: None,
-        };
+        let issue = Issue { address, ..plain_issue(&keys, inbox, owner, &mut Seeded::new(11)) };
         let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
         let slot = Slot::locate(&keys, mail.id.clone(), owner);
         issued
