@@ -2,11 +2,11 @@
 //!
 //! A shard with all default limits and twelve hundred live verifications, at one moment; everything is drawn from
 //! a seed. Counted is [`Shard::handle`] with the command ready, and what the actor does around it: it takes the
-//! bans' changes and drops the outcome. Not asked: where an id or a peer lives (keyed hashes, worked out by the
-//! lane), sweeping, cache misses.
+//! bans' changes and drops the outcome. By itself: the id of an issue, which the lane makes. Not asked: where an id or
+//! a peer lives (keyed hashes, worked out by the lane), sweeping, cache misses.
 //!
-//! SHA-256 is two thirds of an issue and of a check, more than on a server, since callgrind's processor has no
-//! instructions for it. So a rule of an issue must cost a tenth more before the gate notices.
+//! SHA-256 is more than half of an issue and two thirds of a check, more than on a server, since callgrind's processor
+//! has no instructions for it. So a rule of a check must cost a tenth more before the gate notices.
 use std::net::IpAddr;
 
 use authepy_engine::clock::{Moment, Now};
@@ -38,6 +38,7 @@ pub fn questions() -> Vec<Question> {
     vec![
         each("rulebook/charge-newcomer", Town::newcomers, let_through),
         each("rulebook/charge-known-peer", Town::known_peers, let_through),
+        Question::new("rulebook/make-id", ids),
         each("rulebook/issue", Town::issues, |outcome| matches!(outcome, Outcome::Issued(_))),
         each("rulebook/hand-over", Town::hand_overs, |outcome| matches!(outcome, Outcome::Noted)),
         each("rulebook/check-right", Town::right_checks, approved),
@@ -75,6 +76,17 @@ fn each(
             Box::new(move || commands.next().is_some_and(|command| is_right(&town.decide(command))));
         Ok(turn)
     })
+}
+
+/// An id a turn.
+fn ids(_: usize) -> Result<Turn, String> {
+    let mut entropy = Seeded::new(1);
+    let keys = StartKeys::draw(&mut entropy);
+    let route = Digest128::from_bytes([7; 16]).route();
+    Ok(Box::new(move || {
+        let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), route);
+        id.route(&keys) == route
+    }))
 }
 
 /// [`BATCH`] checks a turn, touched before they are decided.
