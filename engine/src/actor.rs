@@ -49,7 +49,7 @@ use bans::LaneBans;
 pub use operator::Operator;
 pub use pending::Answer;
 use pending::PendingAsks;
-use seat::{Answers, Asks, Doors, Inboxes};
+use seat::{Answers, Asks, Doors, Inboxes, Post, Word};
 pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, Vital, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
@@ -302,6 +302,20 @@ impl Lane {
 }
 
 impl Lane {
+    /// In a frame of its own, so that its caller can wipe it.
+    #[inline(never)]
+    fn receive(&self, post: Post) {
+        match post {
+            Post::Visit(visit) => self.admit(visit),
+            Post::Bans(news) => self.0.bans.learn(&news, &self.0.keys, self.now().at),
+            Post::Answers(answers) => self.settle(answers),
+            Post::Word(Word(command)) => {
+                let _nobody_waits = self.decide(command);
+            }
+            Post::Asks(asks) => self.answer(asks),
+        }
+    }
+
     /// Decides a batch, and sends its outcomes back as one.
     fn answer(&self, asks: Asks) {
         // A shard that has failed says so to each of them.

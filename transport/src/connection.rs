@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 use authepy_engine::perimeter::KeyRecord;
 use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::stack::{LeavingNothing, wipe_stack};
 use futures_util::FutureExt;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
@@ -113,8 +114,12 @@ impl Session {
                     while let Some(stream) = anteroom.next().now_or_never() {
                         self.begin(stream);
                     }
+                    wipe_stack();
                 }
-                stream = anteroom.next() => self.begin(stream),
+                stream = anteroom.next() => {
+                    self.begin(stream);
+                    wipe_stack();
+                }
                 accepted = self.connection.accept_uni() => {
                     let Ok(recv) = accepted else { return };
                     tokio::task::spawn_local(self.clone().unidirectional(recv));
@@ -130,6 +135,8 @@ impl Session {
         self.drain(control, next_request).await;
     }
 
+    /// Whoever begins one wipes the stack when he has begun all he can.
+    #[inline(never)]
     fn begin(self: &Rc<Self>, (send, recv): Stream) {
         // From here on, not from its first turn: a drain may begin in between, and has named it.
         let running = Running::begin(self);
@@ -138,7 +145,7 @@ impl Session {
         // Most came whole and are decided by this lane's own shard: they are over before they need a task. One that
         // has to wait is polled by its task once more, so nothing is lost by whom the first time would have woken.
         if request.as_mut().now_or_never().is_none() {
-            tokio::task::spawn_local(request);
+            tokio::task::spawn_local(LeavingNothing(request));
         }
     }
 

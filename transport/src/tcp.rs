@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
+use authepy_engine::stack::LeavingNothing;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -175,7 +176,7 @@ impl Door {
     async fn converse(self: Rc<Self>, stream: Lent, is_http2: bool) -> End {
         let builder = builder(is_http2);
         let service = service_fn(|request| {
-            let answer = tokio::task::spawn_local(self.clone().answer(request));
+            let answer = tokio::task::spawn_local(LeavingNothing(Box::pin(self.clone().answer(request))));
             async { answer.await.unwrap_or(Err(Aborted)) }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -2,8 +2,9 @@
 //!
 //! What we hold ourselves is wiped by its type (`Zeroizing`, [`crate::http3::wiped`]). Libraries copy: a mail while
 //! it is formatted, a request while QUIC and TLS decrypt it, a text while JSON is read. Those copies end with
-//! their buffer, here. Not reached: stacks, registers, and buffers that live on (one for each socket), which the
-//! next request overwrites.
+//! their buffer, here. Not reached: stacks, which whoever has handled a secret wipes himself
+//! ([`authepy_engine::stack`]), registers, and buffers that live on (one for each socket), which the next request
+//! overwrites.
 //!
 //! Below the wipe a lane keeps blocks for its next requests ([`shelf`]), else the system's allocator has them back.
 

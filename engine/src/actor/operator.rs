@@ -82,7 +82,7 @@ impl Operator {
 
 impl Lane {
     /// Does what the operator asks of this lane's shard.
-    pub(super) fn receive(&self, visit: Visit) {
+    pub(super) fn admit(&self, visit: Visit) {
         // Whether somebody still waits for the answer changes nothing.
         let _is_awaited = match visit {
             Visit::Ban(ban, answer) => answer.try_send(self.ban(ban)).is_ok(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::Lane;
-use super::seat::{Post, Vital, Word};
+use super::seat::{Post, Vital};
 use crate::stack::wipe_stack;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -43,14 +43,7 @@ impl ShardActor {
 
 impl StreamHandler<Post> for ShardActor {
     fn handle(&mut self, post: Post, _: &mut Self::Context) {
-        match post {
-            Post::Visit(visit) => self.lane.receive(visit),
-            Post::Bans(news) => self.lane.0.bans.learn(&news, &self.lane.0.keys, self.lane.now().at),
-            Post::Answers(answers) => self.lane.settle(answers),
-            Post::Word(Word(command)) => {
-                let _nobody_waits = self.lane.decide(command);
-            }
-            Post::Asks(asks) => self.lane.answer(asks),
-        }
+        self.lane.receive(post);
+        wipe_stack();
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use authepy_engine::stack::LeavingNothing;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,10 +35,11 @@ async fn accept(listener: TcpListener, api: Rc<Api>) {
             continue;
         };
         let api = api.clone();
-        spawn_local(async move {
+        // Keys are made and shown here.
+        spawn_local(LeavingNothing(Box::pin(async move {
             converse(stream, api).await;
             drop(place);
-        });
+        })));
     }
 }
 

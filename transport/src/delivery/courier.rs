@@ -15,7 +15,7 @@ use authepy_engine::actor::Teller;
 use authepy_engine::clock::{Clock, Moment};
 use authepy_engine::request::{Command, HandOver};
 use authepy_engine::route::StartKeys;
-use authepy_engine::stack::wipe_stack;
+use authepy_engine::stack::LeavingNothing;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -112,7 +112,7 @@ impl Courier {
             while sends.len() < most
                 && let Some(mail) = self.next(waiting, to_the_end)
             {
-                sends.spawn(self.clone().deliver(mail, to_the_end));
+                sends.spawn(LeavingNothing(Box::pin(self.clone().deliver(mail, to_the_end))));
             }
             let at_the_end = |queue: &MailQueue| to_the_end && queue.is_settled();
             let idle = sends.is_empty();
@@ -250,7 +250,6 @@ impl Courier {
             });
         }
         mail.settle(outcome);
-        wipe_stack();
         if let Some(Awaited { id, route, send }) = awaited {
             let hand_over = HandOver { id, send, accepted: ended.is_ok() };
             self.teller.tell(route, Command::HandOver(hand_over)).await;
