@@ -23,15 +23,14 @@ pub(super) const DUE_AT_ONCE: usize = 32;
 pub(super) struct Touched {
     inboxes: Vec<u32>,
     peers: Vec<u32>,
-    /// What a sweep visits next.
-    pub(super) due: Vec<u32>,
 }
 
 impl Shard {
     /// Brings near what these commands are about. Worth it for a batch; each is decided by
     /// [`Shard::handle`] afterwards.
     pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
-        let Self { touched: Touched { inboxes: found, peers: networks, .. }, inboxes, peers, .. } = self;
+        let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
+        let inboxes = &inboxes.table;
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {
                 Command::Issue(issue) => {

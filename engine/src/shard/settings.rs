@@ -1,0 +1,46 @@
+//! What operators choose, as shards take it.
+
+use std::time::Duration;
+
+use super::{Limit, PeerLimits};
+use crate::limits::Capacity;
+
+/// The operator's choices that shards decide by. Immutable; each shard holds a copy.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Digits of a code unless the request says otherwise.
+    pub code_length: u8,
+    /// Life of a verification unless the request says otherwise.
+    pub lifetime: Duration,
+    /// Tries of a verification, over all its codes.
+    pub attempts: u8,
+    /// Wait between two mails of a verification.
+    pub resend_after: Duration,
+    /// Mails of a verification, the first included.
+    pub sends: u8,
+    /// Mails per inbox. Here and below: empty means off.
+    pub recipient_issue: Vec<Limit>,
+    /// One peer's share of an inbox's mails.
+    pub recipient_peer_issue: Vec<Limit>,
+    /// Wrong codes compared per inbox, past which new codes grow.
+    pub recipient_guess: Vec<Limit>,
+    /// Requests per peer.
+    pub peer: PeerLimits,
+    /// Accepted issues per API key.
+    pub key_issue: Vec<Limit>,
+    /// What strikes lead to.
+    pub bans: BanRules,
+    /// Room for records.
+    pub capacity: Capacity,
+}
+
+/// When a peer is banned, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct BanRules {
+    /// Strikes that ban; empty for never.
+    pub strikes: Vec<Limit>,
+    /// The first ban.
+    pub first: Duration,
+    /// The longest ban, however often it was doubled.
+    pub max: Duration,
+}
