@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,17 +95,28 @@ impl Certificate {
         identity.certified().map(|key| Self(Published::new(key)))
     }
 
-    /// When it will not be believed any more, by its own word. `None` if that is not understood.
-    pub fn ends(&self) -> Option<UnixTime> {
+    /// From when to when it is good, by its own word, both included. `None` if that is not understood.
+    pub fn good(&self) -> Option<RangeInclusive<UnixTime>> {
+        let begin = match self.fault_at(UnixTime::since_unix_epoch(Duration::ZERO))? {
+            CertificateError::NotValidYetContext { not_before, .. } => not_before,
+            // From the first second of 1970 on; nothing earlier is understood.
+            _ => UnixTime::since_unix_epoch(Duration::ZERO),
+        };
+        match self.fault_at(END_OF_TIME)? {
+            CertificateError::ExpiredContext { not_after, .. } => Some(begin..=not_after),
+            _ => None,
+        }
+    }
+
+    /// What keeps it from being believed then. A verifier looks at the dates before anything else, and tells them
+    /// where they don't fit.
+    fn fault_at(&self, then: UnixTime) -> Option<CertificateError> {
         let key = self.0.read();
         let leaf = ParsedCertificate::try_from(key.cert.first()?).ok()?;
-        // A verifier looks at the dates before anything else, and tells them where they don't fit.
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
         let nobody = RootCertStore::empty();
-        match verify_server_cert_signed_by_trust_anchor(&leaf, &nobody, &[], END_OF_TIME, algorithms) {
-            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
-                not_after, ..
-            })) => Some(not_after),
+        match verify_server_cert_signed_by_trust_anchor(&leaf, &nobody, &[], then, algorithms) {
+            Err(rustls::Error::InvalidCertificate(fault)) => Some(fault),
             _ => None,
         }
     }
@@ -142,17 +154,20 @@ mod tests {
     use crate::tls::development_identity;
 
     #[test]
-    fn a_certificate_says_when_it_ends() {
-        let ends = |year| {
+    fn a_certificate_says_when_it_begins_and_ends() {
+        let good = |from, to| {
             let mut made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
             (made.not_before, made.not_after) =
-                (rcgen::date_time_ymd(2019, 1, 1), rcgen::date_time_ymd(year, 1, 1));
+                (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
             let key = rcgen::KeyPair::generate().unwrap();
             let chain = vec![made.self_signed(&key).unwrap().der().clone()];
             let identity = Identity { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() };
-            Certificate::new(identity).unwrap().ends().unwrap().as_secs()
+            let good = Certificate::new(identity).unwrap().good().unwrap();
+            (good.start().as_secs(), good.end().as_secs())
         };
-        assert_eq!([ends(2020), ends(2038), ends(9999)], [1_577_836_800, 2_145_916_800, 253_370_764_800]);
+        assert_eq!(good(1970, 2020), (0, 1_577_836_800));
+        assert_eq!(good(2020, 2038), (1_577_836_800, 2_145_916_800));
+        assert_eq!(good(2038, 9999), (2_145_916_800, 253_370_764_800));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::common::serve::{Served, Site};
 const REPLACED: &str = "the certificate was replaced";
 const EXPIRED: &str = "the certificate has expired";
 const ENDS_SOON: &str = "the certificate ends soon";
+const NOT_YET: &str = "the certificate is not valid yet";
 
 /// How long pairs are good for, from today.
 const LONG: i32 = 90;
@@ -27,15 +28,20 @@ const OVER: i32 = -1;
 
 /// Writes a pair for `localhost` that is good for so many days, and some hours more.
 fn install(site: &Site, days: i32) {
+    install_from(site, -30, days);
+}
+
+/// As [`install`], not before so many days from now.
+fn install_from(site: &Site, begin: i32, days: i32) {
     let mut made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let hours = Duration::from_secs(3_600);
     let today = rcgen::date_time_ymd(1970, 1, 1) + since_1970;
-    made.not_before = today - 24 * 30 * hours;
-    made.not_after = match u32::try_from(days) {
+    let on = |day: i32| match u32::try_from(day) {
         Ok(days) => today + (24 * days + 6) * hours,
-        Err(_) => today - 24 * days.unsigned_abs() * hours,
+        Err(_) => today - 24 * day.unsigned_abs() * hours,
     };
+    (made.not_before, made.not_after) = (on(begin), on(days));
     let key = rcgen::KeyPair::generate().unwrap();
     std::fs::write(site.path("cert.pem"), made.self_signed(&key).unwrap().pem()).unwrap();
     std::fs::write(site.path("key.pem"), key.serialize_pem()).unwrap();
@@ -96,6 +102,12 @@ async fn an_expired_certificate_is_told_of_and_shown_until_there_is_another() {
     server.log_says(ENDS_SOON, 1);
     assert!(server.log().contains("\"days\":5"), "{}", server.log());
     assert_eq!(server.log().matches(EXPIRED).count(), 2);
+
+    // Too early is as bad as too late.
+    assert!(!server.log().contains(NOT_YET), "{}", server.log());
+    install_from(&server.site, 1, LONG);
+    server.log_says(NOT_YET, 1);
+    assert!(refusal(&server).await.contains("not valid yet"));
 }
 
 /// Believes anybody.
