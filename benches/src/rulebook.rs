@@ -162,7 +162,7 @@ impl Rulebook {
         let charges = newcomers.iter().map(|(number, _)| self.charge(*number, Activity::Issue)).collect();
         self.decide_charges(charges)?;
         let issues = newcomers.iter().map(|(number, inbox)| {
-            let peer = Some(self.keys.peer_digest(&peer(*number)));
+            let peer = Some(self.keys.peer_share(&peer(*number)));
             Command::Issue(Issue { peer, ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy) })
         });
         let issues = issues.collect();

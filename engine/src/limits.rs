@@ -4,14 +4,15 @@
 //!
 //! | state | sixteenths | a record | at 512 MiB in all |
 //! |---|---|---|---|
-//! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live |
+//! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live, of them 0.5 M of one project |
 //! | their growth by resends and wrong codes | 1 | | |
 //! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
 //! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 524 k |
 //! | peers | 1 | [`PEER_RECORD_BYTES`] | 209 k networks |
 //! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
 //! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 118 k at 2 lanes |
-//! | windows of API keys and of alerts, mail queue | 1 | | |
+//! | windows of domains' unanswered mails, their logs | ¼ | [`DOMAIN_RECORD_BYTES`], 16 B a mail | 52 k domains |
+//! | windows of API keys, projects and alerts, mail queue | ¾ | | |
 //!
 //! Beside the ceiling: `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight, and
 //! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane; [`OPERATOR_VISITS`] of the operator's visits.
@@ -30,12 +31,13 @@ pub const CODE_DIGITS_GUESSED_TWICE: u8 = 10;
 pub const CODE_DIGITS_MAX: u8 = 10;
 /// Longest life of a code: NIST SP 800-63B-4, 3.1.3.2 sets ten minutes.
 pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
-/// Shortest life of a code: mail takes its time; below a minute honest people fail.
-pub const CODE_LIFETIME_MIN: Duration = Duration::from_secs(60);
+/// Shortest life of a code: short ones show front ends what expiry looks like; below a minute honest people
+/// fail.
+pub const CODE_LIFETIME_MIN: Duration = Duration::from_secs(1);
 
-/// Live verifications in one inbox. The issue window stops long before (5 in 10 min); this holds
-/// where the operator turned the window off. 16 × 104 B.
-pub const LIVE_PER_INBOX: usize = 16;
+/// Live verifications in one inbox, of all projects; one of them may have as many as are free, so 17 at most. The
+/// issue windows stop long before (15 in 10 min); this holds where the operator turned them off. 32 × 104 B.
+pub const LIVE_PER_INBOX: usize = 32;
 /// Bytes of a purpose: a short machine word such as `login`; kept in the slot until it is purged.
 pub const PURPOSE_BYTES: usize = 64;
 /// Bytes of a nonce: only its digest is kept.
@@ -49,8 +51,8 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// Limits one policy may name; `["20/1m","100/1h"]` has two.
 pub const LIMITS_PER_POLICY: usize = 4;
-/// Mails an inbox remembers for the shares of its peers, where its own windows are off or shorter than
-/// theirs. 16 B each.
+/// Mails an inbox remembers at least where no window over all projects (`limits.recipient_all.issue`) bounds
+/// them: as many, and for peers half as many, may be sent to it in the longest window. 16 B each.
 pub const MAILS_REMEMBERED: u32 = 64;
 /// Timestamps one window log can hold: the greatest COUNT a limit may name. 8 B each; 16 × as many in the
 /// log of an IPv6 /48.
@@ -68,8 +70,10 @@ pub const TRUSTED_PROXIES: usize = 1_024;
 /// `tests/memory.rs` counts it: 252 B where the tables have just grown. Long purposes, nonces, metadata
 /// and further mails come on top and are accounted byte by byte.
 pub const INBOX_RECORD_BYTES: usize = 256;
-/// An inbox that only remembers its windows.
+/// An inbox that only remembers its windows, and more than one mail or a wrong code; 54 B if it is one mail.
 pub const INBOX_IDLE_BYTES: usize = 120;
+/// What a resend may add to a record: a mail in its log, and the log's growth by two.
+pub const RESEND_BYTES: usize = 64;
 /// An inbox's entry in its index, or a verification's in that of ids: 8 B at the worst load of 3/8.
 pub const INDEX_BYTES: usize = 22;
 /// One network with a request or two, its place and its entry in the index.
@@ -78,6 +82,8 @@ pub const PEER_RECORD_BYTES: usize = 160;
 pub const BAN_RECORD_BYTES: usize = 160;
 /// One ban in a lane's copy: 33 B at the worst load of 7/16.
 pub const BAN_COPY_BYTES: usize = 76;
+/// One domain with a mail, its place and its entry in the index.
+pub const DOMAIN_RECORD_BYTES: usize = 80;
 /// One API key with a window.
 pub const KEY_RECORD_BYTES: usize = 128;
 /// One idempotency record with its table entry.
@@ -118,6 +124,13 @@ pub const BAN_MEMORY: Duration = Duration::from_secs(86_400);
 pub const EVICTION_LOOKS: usize = 8;
 /// Records looked at where all of the first have strikes, before the new peer goes uncounted.
 pub const EVICTION_LOOKS_MAX: usize = 64;
+/// How many of an API key's mails must go unanswered in this time before its operator is told.
+pub const CONVERSION_WINDOW: Duration = Duration::from_secs(600);
+/// Mails that are newer are not judged: people are still typing.
+pub const CONVERSION_GRACE: Duration = Duration::from_secs(60);
+/// API keys whose mails one shard counts; 600 B each. Operators make keys, so few have more; those beyond are
+/// not watched.
+pub const CONVERSION_KEYS: usize = 1_024;
 /// How often API keys that have been quiet are looked for.
 pub const KEY_SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -135,9 +148,9 @@ pub const SWEEP_VISITS: usize = 512;
 /// How much of each kind one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Inboxes, or live verifications in them if those are more.
-    pub inboxes: usize,
-    /// Bytes of both.
+    /// Live verifications.
+    pub verifications: usize,
+    /// Bytes of them and of inboxes, live or remembering.
     pub inbox_bytes: usize,
     /// Bytes by which what is there may still grow when `inbox_bytes` is reached.
     pub growth_bytes: usize,
@@ -151,7 +164,11 @@ pub struct Capacity {
     pub peer_log_bytes: usize,
     /// Bans, live or remembered.
     pub bans: usize,
-    /// API keys with a window.
+    /// Domains with unanswered mails.
+    pub domains: usize,
+    /// Bytes of their logs.
+    pub domain_log_bytes: usize,
+    /// API keys, or projects, with a window of one kind.
     pub keys: usize,
     /// Projects with a window of alerts.
     pub alerting: usize,
@@ -163,7 +180,7 @@ impl Capacity {
         let part = ceiling_bytes / shards.max(1) / 16;
         let ban_bytes = BAN_RECORD_BYTES + BAN_COPY_BYTES * shards;
         Self {
-            inboxes: (part * 8 / INBOX_IDLE_BYTES).max(1),
+            verifications: (part * 8 / INBOX_RECORD_BYTES).max(1),
             inbox_bytes: part * 8,
             growth_bytes: part,
             idempotency: (part * 2 / IDEMPOTENCY_RECORD_BYTES).max(1),
@@ -171,7 +188,9 @@ impl Capacity {
             peers: (part / PEER_RECORD_BYTES).max(1),
             peer_log_bytes: part,
             bans: (part / ban_bytes).max(1),
-            keys: (part * 3 / 8 / KEY_RECORD_BYTES).max(1),
+            domains: (part / 8 / DOMAIN_RECORD_BYTES).max(1),
+            domain_log_bytes: part / 8,
+            keys: (part / 8 / 3 / KEY_RECORD_BYTES).max(1),
             alerting: (part / 8 / KEY_RECORD_BYTES).max(1),
         }
     }
@@ -179,7 +198,7 @@ impl Capacity {
     /// No bound at all, for tests that are about something else.
     #[doc(hidden)]
     pub const UNBOUNDED: Self = Self {
-        inboxes: usize::MAX,
+        verifications: usize::MAX,
         inbox_bytes: usize::MAX,
         growth_bytes: usize::MAX,
         idempotency: usize::MAX,
@@ -187,6 +206,8 @@ impl Capacity {
         peers: usize::MAX,
         peer_log_bytes: usize::MAX,
         bans: usize::MAX,
+        domains: usize::MAX,
+        domain_log_bytes: usize::MAX,
         keys: usize::MAX,
         alerting: usize::MAX,
     };

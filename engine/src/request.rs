@@ -8,14 +8,16 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::code::Code;
 use crate::id::VerificationId;
-use crate::perimeter::api_key::Mode;
+use crate::perimeter::api_key::{KeyDigest, Mode};
 use crate::perimeter::peer::Prefix;
-use crate::route::{Digest128, Fingerprint, PeerDigest, Route, StartKeys};
+use crate::route::{Digest128, DomainTag, Fingerprint, PeerShare, Route, StartKeys};
 
 mod charge;
 mod purpose;
-pub use charge::{Activity, Charge, Charged, Quota, Quotas, RefundKey};
+mod window;
+pub use charge::{Activity, Charge, Charged, Quota, Quotas};
 pub use purpose::{Purpose, Word};
+pub use window::{ChargeDomain, ChargeKey, KeyWindow, RefundDomain, RefundKey};
 
 /// A tenant, as the store numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +32,18 @@ pub struct Owner {
     pub mode: Mode,
 }
 
+/// Tells the API keys of one project apart: sixteen bits of a key's digest, so that a mail can say in two bytes
+/// which key had it sent. Two keys of a project share a tag by a chance of one in 65,536.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyTag(pub u16);
+
+impl From<&KeyDigest> for KeyTag {
+    fn from(digest: &KeyDigest) -> Self {
+        let [a, b, ..] = *digest.as_bytes();
+        Self(u16::from_be_bytes([a, b]))
+    }
+}
+
 /// A verification that ended by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
@@ -37,6 +51,19 @@ pub struct Expired {
     pub id: Digest128,
     /// Whose it was.
     pub project: ProjectId,
+}
+
+/// What became of an API key's mails in [`CONVERSION_WINDOW`](crate::limits::CONVERSION_WINDOW), the newest apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// Whose key it is.
+    pub project: ProjectId,
+    /// Which of its keys.
+    pub key: KeyTag,
+    /// Mails that were promised.
+    pub mailed: u32,
+    /// Of them, those that a right code has answered.
+    pub answered: u32,
 }
 
 /// One question to one shard.
@@ -62,14 +89,15 @@ pub enum Command {
     Spend(Spend),
     /// Count a request in its peer's windows. The route is [`StartKeys::peer_route`].
     Charge(Charge),
-    /// Count an issue in the window of the API key with this digest ([`StartKeys::api_key`]), whose route
-    /// says which shard. Needed only where that limit is on.
-    ChargeKey(Digest128),
-    /// Count an alert in the window of the project with this digest, whose route says which shard. Alerts go to
-    /// people: a backend in a loop must not write to them all night.
-    ChargeAlert(Digest128),
-    /// Take the count of an issue back: it was not accepted after all.
+    /// Count a mail in the window of an API key or a project. Needed only where that limit is on.
+    ChargeKey(ChargeKey),
+    /// Take the count back: the mail was not promised after all, or a right code has answered it.
     RefundKey(RefundKey),
+    /// Count a mail in the window of a domain that is no known mailbox provider's, and in its peer's share of it. The
+    /// route is [`DomainTag::route`]. Needed only where that limit is on.
+    ChargeDomain(ChargeDomain),
+    /// Take the count back, as above.
+    RefundDomain(RefundDomain),
     /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`].
     Ban(Ban),
     /// Lift the ban of exactly this network.
@@ -113,8 +141,10 @@ pub struct Issue {
     pub address: Digest128,
     /// Who asks.
     pub owner: Owner,
-    /// The peer whose share of the inbox's budget this uses; `None` for a secret key that names none.
-    pub peer: Option<PeerDigest>,
+    /// Which of the owner's keys asks.
+    pub key: KeyTag,
+    /// Whose share of the project's budget this uses; `None` for a secret key that names no client.
+    pub peer: Option<PeerShare>,
     /// The id to be, whose slot lives where the inbox does.
     pub id: VerificationId,
     /// Digits of the code; `None` for the configured number.
@@ -161,8 +191,10 @@ pub struct Resend {
     pub slot: Slot,
     /// The exact address; the server kept no copy, only this digest.
     pub address: Digest128,
+    /// As in [`Issue::key`].
+    pub key: KeyTag,
     /// As in [`Issue::peer`].
-    pub peer: Option<PeerDigest>,
+    pub peer: Option<PeerShare>,
 }
 
 /// See [`Command::HandOver`].
@@ -183,6 +215,8 @@ pub struct Reserve {
     pub key: Digest128,
     /// Digest of the route and the canonical body.
     pub body: Digest128,
+    /// In whose share of the records it is.
+    pub owner: Owner,
     /// The longest the record may live.
     pub lifetime: Duration,
 }
@@ -202,6 +236,8 @@ pub struct Settle {
 pub struct Spend {
     /// Digest of the receipt's `jti`; its route says which shard.
     pub receipt: Digest128,
+    /// In whose share of the records it is.
+    pub owner: Owner,
     /// When the receipt expires by itself and may be forgotten.
     pub lifetime: Duration,
 }
@@ -304,6 +340,21 @@ pub struct Approved {
     pub purpose: Purpose,
     /// Wall time of the approval, in Unix milliseconds.
     pub unix_ms: u64,
+    /// The mail that it answers; `None` where no window remembers mails.
+    pub answered: Option<Answered>,
+}
+
+/// A mail that a right code has answered: so that the windows of unanswered mails can give it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// When it was sent.
+    pub at: Moment,
+    /// By which of the project's keys.
+    pub key: KeyTag,
+    /// In whose share.
+    pub peer: Option<PeerShare>,
+    /// To which domain, if it is one that mails are counted for.
+    pub domain: Option<DomainTag>,
 }
 
 /// What an idempotency record remembers of the first answer: enough to make it again.
@@ -333,6 +384,10 @@ pub enum Policy {
     Key,
     /// Mails per verification, or too soon after the last.
     Resend,
+    /// Mails per project.
+    Project,
+    /// Mails per domain that no right code has answered.
+    Domain,
 }
 
 /// Why not. Each says what was seen; the transport turns it into an answer in one place.

@@ -4,7 +4,7 @@
 //! aim at a shard from outside (A68), two runs spread the same inbox differently, and a fingerprint in
 //! a memory image says nothing about the address without the key beside it.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -59,18 +59,71 @@ impl Digest128 {
         Route(u16::from_be_bytes([self.0[0], self.0[1]]))
     }
 
-    /// Bits for an in-shard table; skips the two bytes that chose the shard.
+    /// Bits for an in-shard table. Skips the two bytes that chose the shard, and the four that name a
+    /// fingerprint's domain, which many inboxes share.
     pub(crate) fn table_bits(&self) -> u64 {
         let mut bits = [0; 8];
-        bits.copy_from_slice(&self.0[8..]);
+        bits.copy_from_slice(&self.0[4..12]);
         u64::from_le_bytes(bits)
+    }
+
+    /// Of a fingerprint: the domain that its last four bytes name, if it is one that mails are counted for.
+    pub fn domain(&self) -> Option<DomainTag> {
+        let [.., a, b, c, d] = self.0;
+        NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).map(DomainTag)
+    }
+}
+
+/// A registrable domain that is no known mailbox provider's, by 32 keyed bits: enough to count its mails, and
+/// few enough to stand in a [`Fingerprint`], so that a right code tells which domain it came from. Two domains
+/// share a tag, and a limit, by a chance of one in 2³².
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DomainTag(NonZeroU32);
+
+impl std::fmt::Debug for DomainTag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DomainTag(..)")
+    }
+}
+
+impl DomainTag {
+    /// The shard that counts the domain's mails.
+    pub fn route(self) -> Route {
+        Route((self.0.get() >> 16) as u16)
+    }
+
+    /// Bits for an in-shard index, whose upper half it compares.
+    pub(crate) fn table_bits(self) -> u64 {
+        // The top half chose the shard: so the halves change places.
+        u64::from(self.0.get().rotate_left(16)) << 32
+    }
+}
+
+/// A peer's line, an IPv4 address or an IPv6 /56, by 32 keyed bits: whose share of an inbox or of a domain a mail
+/// uses. A home line is one share, however many /64s it has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerShare(NonZeroU32);
+
+impl std::fmt::Debug for PeerShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PeerShare(..)")
+    }
+}
+
+impl PeerShare {
+    pub(crate) fn bits(self) -> u32 {
+        self.0.get()
+    }
+
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        NonZeroU32::new(bits).map(Self)
     }
 }
 
 /// Keyed digest of a canonical recipient: the name of an inbox.
 pub type Fingerprint = Digest128;
 
-/// Keyed digest of a peer's /32 or /64: recognises it in an inbox's record, and names it in a log.
+/// Keyed digest of a peer's /32 or /64: names it in a log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerDigest(NonZeroU64);
 
@@ -112,7 +165,20 @@ impl StartKeys {
         keys
     }
 
-    /// Names the inbox of a canonical recipient. Test and live keys never share one.
+    /// Names the inbox of a recipient. Test and live keys never share one. Its last four bytes are the
+    /// [`DomainTag`] of a live key's recipient at an unfamiliar domain, else zeros: test keys send no mail.
+    pub fn inbox(&self, canonical: &str, unfamiliar_domain: Option<&str>, mode: Mode) -> Fingerprint {
+        let mut inbox = self.fingerprint(canonical, mode);
+        let counted = unfamiliar_domain.filter(|_| mode == Mode::Live);
+        let tag = counted.map_or([0; 4], |domain| {
+            let [a, b, c, d, ..] = keyed(&self.inbox, b"domain", &[domain.as_bytes()]).0;
+            [a, b, c, d]
+        });
+        inbox.0[12..].copy_from_slice(&tag);
+        inbox
+    }
+
+    /// Names an inbox by its canonical address alone.
     pub fn fingerprint(&self, canonical: &str, mode: Mode) -> Fingerprint {
         let kind: &[u8] = match mode {
             Mode::Live => b"live",
@@ -143,9 +209,15 @@ impl StartKeys {
         Route(u16::from_be_bytes([a, b]))
     }
 
-    /// Recognises a peer in an inbox's record.
+    /// Names a peer where nobody may read its address.
     pub fn peer_digest(&self, peer: &Peer) -> PeerDigest {
         self.prefix_digest(&peer.unit())
+    }
+
+    /// Recognises a peer in the record of an inbox or a domain.
+    pub fn peer_share(&self, peer: &Peer) -> PeerShare {
+        let [.., a, b, c, d] = self.peer_hash(&peer.line());
+        PeerShare(NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).unwrap_or(NonZeroU32::MIN))
     }
 
     /// Names a network where nobody may read its address.

@@ -7,7 +7,8 @@
 //!                  │                           ◀─ by_id (digest)          ◀─ check, resend, …
 //!                  ├─ peers        PeerRecord  ◀─ by_prefix               ◀─ charge
 //!                  ├─ bans         who is banned, who was; changes leave through take_ban_changes
-//!                  ├─ keys         windows of API keys, and of projects' alerts
+//!                  ├─ keys         windows of API keys, of projects, and of projects' alerts
+//!                  ├─ domains      windows of unanswered mails    ◀─ DomainTag
 //!                  ├─ idempotency  claimed keys and first answers
 //!                  └─ receipts     introspected receipts
 //! ```
@@ -19,14 +20,16 @@
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, OVERLOADED_RETRY_AFTER, PEER_RECORD_BYTES,
-    SPENT_RECEIPT_BYTES, SWEEP_VISITS,
+    BAN_RECORD_BYTES, DOMAIN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, OVERLOADED_RETRY_AFTER,
+    PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::ban::BanChange;
-use crate::request::{Ban, Command, Expired, Outcome, Refusal};
+use crate::request::{Ban, Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::StartKeys;
 
+mod conversions;
 mod expired;
+mod idle;
 mod inbox;
 mod inboxes;
 mod ledger;
@@ -38,8 +41,10 @@ mod peer;
 mod peers;
 mod strike;
 
+mod domains;
 mod idempotency;
 mod key;
+mod shares;
 mod spent;
 
 mod index;
@@ -53,9 +58,10 @@ mod touch;
 mod window;
 
 use ban::Bans;
+use domains::DomainTable;
 use idempotency::IdempotencyTable;
 use inboxes::Inboxes;
-use key::KeyTable;
+use key::KeyTables;
 pub use limit::Limit;
 pub use peer::PeerLimits;
 use peers::PeerTable;
@@ -90,8 +96,8 @@ pub struct Shard {
     inboxes: Inboxes,
     peers: PeerTable,
     bans: Bans,
-    api_keys: KeyTable,
-    alerts: KeyTable,
+    api_keys: KeyTables,
+    domains: DomainTable,
     idempotency: IdempotencyTable,
     receipts: SpentReceipts,
     touched: Touched,
@@ -104,10 +110,10 @@ impl Shard {
             inboxes: Inboxes::default(),
             peers: PeerTable::default(),
             bans: Bans::default(),
-            api_keys: KeyTable::default(),
-            alerts: KeyTable::default(),
-            idempotency: IdempotencyTable::new(settings.capacity.idempotency),
-            receipts: SpentReceipts::new(settings.capacity.receipts),
+            api_keys: KeyTables::default(),
+            domains: DomainTable::default(),
+            idempotency: IdempotencyTable::default(),
+            receipts: SpentReceipts::default(),
             touched: Touched::default(),
             keys,
             rules: Rules::of(settings),
@@ -141,25 +147,29 @@ impl Shard {
                 inboxes.with(now, slot.id.digest(), terms, |inbox, _, rules| inbox.status(now, &slot, rules))
             }
             Command::HandOver(hand_over) => Ok(inboxes.hand_over(&hand_over)),
-            Command::Reserve(reserve) => self.idempotency.reserve(now.at, reserve, entropy),
+            Command::Reserve(reserve) => {
+                self.idempotency.reserve(now.at, reserve, rules.settings.capacity.idempotency, entropy)
+            }
             Command::Settle(settle) => {
                 self.idempotency.settle(settle);
                 Ok(Outcome::Noted)
             }
-            Command::Spend(spend) => self.receipts.spend(now.at, &spend),
+            Command::Spend(spend) => self.receipts.spend(now.at, &spend, rules.settings.capacity.receipts),
             Command::Charge(charge) => {
                 Ok(Outcome::Charged(self.peers.charge(&charge, &mut self.bans, &self.rules, now.at)))
             }
-            Command::ChargeKey(key) => {
-                let Rules { key_issue, settings, .. } = &self.rules;
-                Ok(Outcome::Charged(self.api_keys.charge(key, key_issue, settings.capacity.keys, now.at)))
-            }
-            Command::ChargeAlert(project) => {
-                let Rules { alerts, settings, .. } = &self.rules;
-                Ok(Outcome::Charged(self.alerts.charge(project, alerts, settings.capacity.alerting, now.at)))
+            Command::ChargeKey(charge) => {
+                Ok(Outcome::Charged(self.api_keys.charge(&charge, &self.rules, now.at)))
             }
             Command::RefundKey(refund) => {
                 self.api_keys.refund(&refund);
+                Ok(Outcome::Noted)
+            }
+            Command::ChargeDomain(charge) => {
+                Ok(Outcome::Charged(self.domains.charge(&charge, &self.rules, now.at)))
+            }
+            Command::RefundDomain(refund) => {
+                self.domains.refund(&refund);
                 Ok(Outcome::Noted)
             }
             Command::Ban(ban) => self.ban(now.at, &ban),
@@ -172,10 +182,10 @@ impl Shard {
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);
         self.receipts.sweep(now);
-        self.api_keys.sweep(&self.rules.key_issue, now);
-        self.alerts.sweep(&self.rules.alerts, now);
+        self.api_keys.sweep(&self.rules, now);
         self.bans.sweep(now);
         let visits = SWEEP_VISITS - self.inboxes.sweep(now, SWEEP_VISITS, &self.rules);
+        let visits = visits - self.domains.sweep(&self.rules, now, visits);
         self.peers.sweep(&self.rules, now, visits) == visits
     }
 
@@ -196,6 +206,11 @@ impl Shard {
         self.inboxes.take_expired()
     }
 
+    /// How many mails of each API key were answered of late, as far as this shard's inboxes know.
+    pub fn conversions(&self, now: Moment) -> Vec<Conversion> {
+        self.inboxes.conversions(now)
+    }
+
     /// Live verifications, for the metrics.
     pub fn live(&self) -> usize {
         self.inboxes.live()
@@ -211,8 +226,10 @@ impl Shard {
         let (peers, bans) = (self.peers.len(), self.bans.len());
         let (inbox_bytes, peer_log_bytes) = (self.inboxes.bytes(), self.peers.heap_bytes());
         let networks = peers * PEER_RECORD_BYTES + peer_log_bytes + bans * BAN_RECORD_BYTES;
-        let others =
-            self.idempotency.len() * IDEMPOTENCY_RECORD_BYTES + self.receipts.len() * SPENT_RECEIPT_BYTES;
+        let others = self.idempotency.len() * IDEMPOTENCY_RECORD_BYTES
+            + self.receipts.len() * SPENT_RECEIPT_BYTES
+            + self.domains.len() * DOMAIN_RECORD_BYTES
+            + self.domains.heap_bytes();
         Census {
             live_slots: self.inboxes.live() - self.inboxes.test(),
             test_slots: self.inboxes.test(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::entropy::Entropy;
 use crate::id::{IdSecret, VerificationId};
 use crate::limits::Capacity;
-use crate::request::{Issue, MailForm, Owner};
+use crate::request::{Issue, KeyTag, MailForm, Owner};
 use crate::route::{Fingerprint, StartKeys};
 use crate::shard::{BanRules, Limit, PeerLimits, Settings};
 
@@ -66,13 +66,14 @@ impl Entropy for Seeded {
     }
 }
 
-/// What somebody asks who says no more than he has to, and whose address is digested to what his inbox is called.
+/// A minimal `Issue`: required fields only, and the inbox's name for the address's digest.
 pub fn plain_issue(keys: &StartKeys, inbox: Fingerprint, owner: Owner, entropy: &mut impl Entropy) -> Issue {
     Issue {
         id: VerificationId::new(keys, IdSecret::draw(entropy), inbox.route()),
         inbox,
         address: inbox,
         owner,
+        key: KeyTag::default(),
         peer: None,
         code_length: None,
         lifetime: None,
@@ -96,6 +97,7 @@ pub fn as_shipped() -> Settings {
         sends: 5,
         recipient_issue: limits(&[(5, 600), (10, 86_400)]),
         recipient_peer_issue: limits(&[(3, 600), (5, 86_400)]),
+        recipient_all_issue: limits(&[(15, 600), (30, 86_400)]),
         recipient_guess: limits(&[(20, 86_400)]),
         peer: PeerLimits {
             issue: limits(&[(20, 60), (100, 3_600)]),
@@ -104,6 +106,10 @@ pub fn as_shipped() -> Settings {
             handshake: limits(&[(100, 60)]),
         },
         key_issue: Vec::new(),
+        key_unverified: Vec::new(),
+        project_issue: Vec::new(),
+        domain_unverified: limits(&[(500, 600)]),
+        domain_peer_unverified: limits(&[(20, 600)]),
         bans: BanRules {
             strikes: limits(&[(5, 600)]),
             first: Duration::from_secs(3 * 3_600),

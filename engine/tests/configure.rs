@@ -99,7 +99,7 @@ fn what_lives_keeps_the_terms_it_was_issued_under() {
 #[test]
 fn the_room_stays_what_it_was_at_the_start() {
     let mut story = Story::with_room_for(1);
-    story.reconfigure(|settings| settings.capacity.inboxes = 10);
+    story.reconfigure(|settings| settings.capacity.verifications = 10);
     story.issued(0, "ada@example.com");
     assert!(matches!(story.issue(0, "bob@example.com"), Outcome::Refused(Refusal::Overloaded { .. })));
 }

@@ -20,7 +20,7 @@ use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
     Check, Command, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
 };
-use authepy_engine::route::{Digest128, PeerDigest, StartKeys};
+use authepy_engine::route::{Digest128, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -325,7 +325,7 @@ impl Attack {
         }
     }
 
-    fn issue(&mut self, by: PeerDigest) -> Result<Mail, u64> {
+    fn issue(&mut self, by: PeerShare) -> Result<Mail, u64> {
         let name = "victim@example.com";
         let address = self.keys.exact_address(name);
         let inbox = self.keys.fingerprint(name, Mode::Live);
@@ -353,7 +353,7 @@ impl Attack {
     }
 
     fn owner_issues(&mut self) -> Mail {
-        let home = self.keys.peer_digest(&Peer::from(IpAddr::from([198, 51, 100, 1])));
+        let home = self.keys.peer_share(&Peer::from(IpAddr::from([198, 51, 100, 1])));
         self.issue(home).unwrap_or_else(|wait| panic!("the owner has to wait for {wait} ms"))
     }
 
@@ -367,9 +367,9 @@ impl Attack {
         self.ask(Command::Check(check))
     }
 
-    fn peer(&self) -> PeerDigest {
+    fn peer(&self) -> PeerShare {
         let [_, _, a, b] = (self.next_peer % self.plan.peers).to_be_bytes();
-        self.keys.peer_digest(&Peer::from(IpAddr::from([203, 0, a, b])))
+        self.keys.peer_share(&Peer::from(IpAddr::from([203, 0, a, b])))
     }
 
     fn ask(&mut self, command: Command) -> Outcome {

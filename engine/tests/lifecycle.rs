@@ -495,7 +495,7 @@ fn limits_at_the_edge_of_numbers_saturate() {
 
 #[test]
 fn a_full_shard_refuses_new_work_and_keeps_live_codes() {
-    let mut story = Story::with(|settings| settings.capacity.inboxes = 3);
+    let mut story = Story::with(|settings| settings.capacity.verifications = 3);
     let mails: Vec<_> = (0..3).map(|n| story.issue_delivered(&format!("{n}@example.com"))).collect();
     for n in 0..100 {
         assert_eq!(story.try_issue(&format!("late{n}@example.com")), "overloaded, 1s");
@@ -622,9 +622,8 @@ fn a_wrong_code_counts_once_for_each_code_it_was_compared_with() {
 #[test]
 fn one_peer_uses_its_share_of_an_inbox_only() {
     let mut story = Story::new();
-    let peer = |story: &Story, text: &str| {
-        Some(story.keys.peer_digest(&Peer::from(text.parse::<IpAddr>().unwrap())))
-    };
+    let peer =
+        |story: &Story, text: &str| Some(story.keys.peer_share(&Peer::from(text.parse::<IpAddr>().unwrap())));
     let (stranger, owner) = (peer(&story, "203.0.113.7"), peer(&story, "2001:db8::1"));
     let ask = |story: &mut Story, peer| {
         let request = Issue { peer, ..story.request(ADA, ACME) };
@@ -652,7 +651,7 @@ fn one_peer_uses_its_share_of_an_inbox_only() {
 #[test]
 fn a_resend_counts_in_the_share_of_whoever_asks_for_it() {
     let mut story = Story::with(|settings| settings.recipient_peer_issue = limits(&[(2, 600)]));
-    let peer = Some(story.keys.peer_digest(&Peer::from(IpAddr::from([203, 0, 113, 7]))));
+    let peer = Some(story.keys.peer_share(&Peer::from(IpAddr::from([203, 0, 113, 7]))));
     let request = Issue { peer, ..story.request(ADA, ACME) };
     let mail = story.issued(request);
     for (second, answer) in [(30.0, "resent"), (60.0, "recipient limit, 540s")] {
@@ -670,7 +669,7 @@ fn where_the_inbox_has_no_window_a_full_log_holds_strangers_up_and_forgets_no_sh
         settings.recipient_peer_issue = limits(&[(1, 3_600)]);
     });
     let ask = |story: &mut Story, n: u32| {
-        let peer = Some(story.keys.peer_digest(&Peer::from(IpAddr::from(n.to_be_bytes()))));
+        let peer = Some(story.keys.peer_share(&Peer::from(IpAddr::from(n.to_be_bytes()))));
         let request = Issue { peer, ..story.request(ADA, ACME) };
         let mail = match story.ask(Command::Issue(request)) {
             Outcome::Issued(issued) => story.mailed(issued, story.keys.exact_address(ADA), ACME),
@@ -768,7 +767,8 @@ impl Story {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let capacity = Capacity { inboxes: 10_000, idempotency: 100, receipts: 100, ..Capacity::UNBOUNDED };
+        let capacity =
+            Capacity { verifications: 10_000, idempotency: 100, receipts: 100, ..Capacity::UNBOUNDED };
         let mut settings = Settings { capacity, ..as_shipped() };
         change(&mut settings);
         let mut entropy = Seeded::new(42);

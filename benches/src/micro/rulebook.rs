@@ -198,7 +198,7 @@ impl Town {
     fn issue(&mut self) -> Command {
         let inbox = self.next_digest();
         let peer = self.next_peer();
-        let peer = Some(self.keys.peer_digest(&peer));
+        let peer = Some(self.keys.peer_share(&peer));
         Command::Issue(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) })
     }
 

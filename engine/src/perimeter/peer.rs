@@ -194,6 +194,11 @@ impl Peer {
         self.0
     }
 
+    /// What one line is usually given: the address of IPv4, the /56 of IPv6.
+    pub fn line(self) -> Prefix {
+        self.at(Level::V6Net56).unwrap_or(self.0)
+    }
+
     /// Its prefixes, the narrowest first: one for IPv4, three for IPv6.
     pub fn prefixes(self) -> impl Iterator<Item = Prefix> {
         const V6: [Level; 3] = [Level::V6Net64, Level::V6Net56, Level::V6Net48];

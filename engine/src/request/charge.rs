@@ -5,7 +5,6 @@ use crate::limits::LIMITS_PER_POLICY;
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::peer::Peer;
 use crate::request::Refusal;
-use crate::route::Digest128;
 
 /// What a peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,15 +29,6 @@ pub struct Charge {
     pub activity: Activity,
     /// Test keys have issue and check windows of their own; for the others the mode means nothing.
     pub mode: Mode,
-}
-
-/// See [`Command::RefundKey`](crate::request::Command::RefundKey).
-#[derive(Clone, Copy, Debug)]
-pub struct RefundKey {
-    /// The key that was charged.
-    pub key: Digest128,
-    /// [`Charged::at`] of that charge.
-    pub at: Moment,
 }
 
 /// How a charge ended. A request that a window refused is not counted by that window.

@@ -13,41 +13,45 @@ use std::collections::VecDeque;
 
 use ahash::HashMap;
 
+use super::shares::Shares;
 use crate::clock::Moment;
 use crate::entropy::Entropy;
-use crate::limits::{IN_PROGRESS_RETRY_AFTER, OVERLOADED_RETRY_AFTER};
-use crate::request::{First, Outcome, Refusal, Reserve, Settle};
+use crate::limits::IN_PROGRESS_RETRY_AFTER;
+use crate::request::{First, Outcome, Owner, Refusal, Reserve, Settle};
 use crate::route::Digest128;
+
+/// Stale entries of `order` that are kept in any case, so that a small table is not cleared all the time.
+const STALE_MIN: usize = 64;
 
 struct Record {
     body: Digest128,
     salt: Digest128,
+    owner: Owner,
     expires: Moment,
     first: Option<First>,
 }
 
 /// The claimed keys of one shard. Owned by it.
+#[derive(Default)]
 pub(super) struct IdempotencyTable {
     records: HashMap<Digest128, Record>,
-    /// Keys with their expiry, in the order they were claimed.
+    /// Keys with their expiry, in the order they were claimed; also of some that were released since.
     order: VecDeque<(Moment, Digest128)>,
-    capacity: usize,
+    shares: Shares,
 }
 
 impl IdempotencyTable {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { records: HashMap::default(), order: VecDeque::new(), capacity }
-    }
-
     /// Records, those that expired and were not swept yet included.
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.records.len()
     }
 
+    /// Claims a key, if its owner's share of `capacity` records allows another one.
     pub(super) fn reserve(
         &mut self,
         now: Moment,
         reserve: Reserve,
+        capacity: usize,
         entropy: &mut impl Entropy,
     ) -> Result<Outcome, Refusal> {
         if let Some(record) = self.records.get(&reserve.key).filter(|record| record.expires > now) {
@@ -57,22 +61,25 @@ impl IdempotencyTable {
                 None => Err(Refusal::IdempotencyInProgress { retry_after: IN_PROGRESS_RETRY_AFTER }),
             };
         }
-        if self.order.len() >= self.capacity {
-            return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+        // One that has expired and was not swept yet makes room for its successor.
+        self.forget(&reserve.key);
+        let owner = reserve.owner;
+        if let Err(retry_after) = self.shares.admit(owner, 1, capacity, now) {
+            return Err(Refusal::Overloaded { retry_after });
         }
         let mut salt = Digest128::default();
         entropy.fill(&mut salt.0);
         let expires = now.after(reserve.lifetime);
+        self.shares.take(owner, 1, Some(expires));
         self.order.push_back((expires, reserve.key));
-        self.records.insert(reserve.key, Record { body: reserve.body, salt, expires, first: None });
+        self.records.insert(reserve.key, Record { body: reserve.body, salt, owner, expires, first: None });
         Ok(Outcome::Reserved { salt })
     }
 
+    /// Notes the first answer, or releases the key: then its place is free at once.
     pub(super) fn settle(&mut self, settle: Settle) {
         match settle.first {
-            None => {
-                self.records.remove(&settle.key);
-            }
+            None => self.forget(&settle.key),
             Some(first) => {
                 if let Some(record) = self.records.get_mut(&settle.key) {
                     record.first = Some(first);
@@ -84,10 +91,21 @@ impl IdempotencyTable {
     /// Frees expired records. Lifetimes differ a little, so a short one may wait behind a longer one;
     /// whether a record still counts is decided when it is read.
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((_, key)) = self.order.pop_front_if(|(expires, _)| *expires <= now) {
-            if self.records.get(&key).is_some_and(|record| record.expires <= now) {
-                self.records.remove(&key);
+        while let Some((expires, key)) = self.order.pop_front_if(|(expires, _)| *expires <= now) {
+            if self.records.get(&key).is_some_and(|record| record.expires <= expires) {
+                self.forget(&key);
             }
+        }
+    }
+
+    fn forget(&mut self, key: &Digest128) {
+        let Some(record) = self.records.remove(key) else { return };
+        self.shares.give_back(record.owner, 1, Some(record.expires));
+        // A flood of released claims must not leave its names behind until they would have expired.
+        if self.order.len() > 2 * self.records.len() + STALE_MIN {
+            let records = &self.records;
+            self.order
+                .retain(|(expires, key)| records.get(key).is_some_and(|record| record.expires == *expires));
         }
     }
 }

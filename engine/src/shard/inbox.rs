@@ -5,8 +5,8 @@
 use zeroize::Zeroize;
 
 use super::ledger::GuessLedger;
-use super::log::BLOCK_BYTES;
-use super::mails::MailLog;
+use super::log::{BLOCK_BYTES, Stamped};
+use super::mails::{Mail, MailLog, Sender};
 use super::rules::Rules;
 use super::verification::{Opening, Try, Verification};
 use crate::clock::{Moment, Now, Span};
@@ -15,8 +15,10 @@ use crate::entropy::Entropy;
 use crate::id::VerificationId;
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
 use crate::perimeter::api_key::Mode;
-use crate::request::{Approved, Check, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend, Slot};
-use crate::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
+use crate::request::{
+    Answered, Approved, Check, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend, Slot,
+};
+use crate::route::{Digest128, Fingerprint, StartKeys};
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.
 #[derive(Debug)]
@@ -32,6 +34,16 @@ impl InboxRecord {
         Self { fingerprint, mails: MailLog::default(), guesses: GuessLedger::default(), live: Vec::new() }
     }
 
+    /// The record of an inbox that woke up: of one mail, nothing else was remembered.
+    pub(super) fn waking(fingerprint: Fingerprint, mail: Mail) -> Self {
+        Self { mails: MailLog::of(mail), ..Self::new(fingerprint) }
+    }
+
+    /// The one mail that is remembered, where there is nothing else.
+    pub(super) fn only_mail(&self) -> Option<Mail> {
+        self.mails.only().filter(|_| self.live.is_empty() && self.guesses.is_empty())
+    }
+
     /// Opens a verification, if the inbox may receive another mail.
     pub(super) fn issue(
         &mut self,
@@ -42,8 +54,9 @@ impl InboxRecord {
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
         // Waiting as long as told must be enough, so the longer of the two waits is told.
-        let window = self.mails.wait(issue.peer, &rules.mails, now.at);
-        if let Some(wait) = window.max(self.wait_for_room(now)) {
+        let sender = Sender { owner: issue.owner, key: issue.key, peer: issue.peer };
+        let window = self.mails.wait(&sender, &rules.mails, now.at);
+        if let Some(wait) = window.max(self.wait_for_room(issue.owner, now)) {
             return Err(rate_limited(Policy::Recipient, wait));
         }
         let settings = &rules.settings;
@@ -60,7 +73,7 @@ impl InboxRecord {
             metadata: issue.metadata,
         });
         let at = self.insert(verification);
-        Ok(self.send(now, at, issue.id, issue.peer, rules, keys, entropy))
+        Ok(self.send(now, at, issue.id, &sender, rules, keys, entropy))
     }
 
     /// Draws a further code for a verification; tries and lifetime stay what they are.
@@ -83,7 +96,8 @@ impl InboxRecord {
         }
         // As in `issue`: the longer wait, with the policy it comes from.
         let pause = now.at.until(standing.resend_at);
-        let window = self.mails.wait(resend.peer, &rules.mails, now.at);
+        let sender = Sender { owner: resend.slot.owner, key: resend.key, peer: resend.peer };
+        let window = self.mails.wait(&sender, &rules.mails, now.at);
         if let Some(wait) = pause.max(window) {
             return Err(rate_limited(if window > pause { Policy::Recipient } else { Policy::Resend }, wait));
         }
@@ -91,7 +105,7 @@ impl InboxRecord {
             // The relay still has not said whether it took the last one.
             return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
         }
-        Ok(self.send(now, at, resend.slot.id, resend.peer, rules, keys, entropy))
+        Ok(self.send(now, at, resend.slot.id, &sender, rules, keys, entropy))
     }
 
     /// Count, compare, purge: one step, no pause in between.
@@ -110,7 +124,8 @@ impl InboxRecord {
             Try::Right => {
                 let purpose = verification.purpose();
                 self.purge(at);
-                Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms }))
+                let answered = self.answered(check.slot.owner);
+                Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, answered }))
             }
             Try::Wrong { attempts_remaining, compared } => {
                 self.guesses.count(compared, rules.guesses.limits(), now.at);
@@ -143,16 +158,16 @@ impl InboxRecord {
         }
     }
 
-    /// Wipes what has expired and tells `gone` each purged id, and whose it was. Then: when to look again, or `None` if
-    /// nothing is left to remember.
+    /// Wipes what has expired, and shows it to `gone` before. Returns when to look again, or `None` if nothing is
+    /// left to remember.
     pub(super) fn sweep(
         &mut self,
         now: Moment,
         rules: &Rules,
-        mut gone: impl FnMut(Digest128, Owner),
+        mut gone: impl FnMut(&Verification),
     ) -> Option<Moment> {
         while let Some(at) = self.live.iter().position(|v| !v.is_live(now)) {
-            gone(self.live[at].id, self.live[at].owner());
+            gone(&self.live[at]);
             self.purge(at);
         }
         let guess = rules.guesses.limits();
@@ -163,17 +178,25 @@ impl InboxRecord {
         ends.filter(|end| *end > now).min()
     }
 
-    pub(super) fn live(&self) -> usize {
-        self.live.len()
-    }
-
-    /// Whether test keys issued what lives here; a test and a live key never share an inbox.
-    pub(super) fn is_test(&self) -> bool {
-        self.live.first().is_some_and(|verification| verification.owner().mode == Mode::Test)
-    }
-
     pub(super) fn holds(&self, id: &Digest128) -> bool {
-        self.live.iter().any(|verification| verification.id == *id)
+        self.verification(id).is_some()
+    }
+
+    pub(super) fn verification(&self, id: &Digest128) -> Option<&Verification> {
+        self.live.iter().find(|verification| verification.id == *id)
+    }
+
+    /// Whose the record counts as, beside its verifications: who opened the first of those that live, else who
+    /// had the last mail sent.
+    pub(super) fn keeper(&self) -> Option<Owner> {
+        let last = || self.mails.latest().map(Mail::owner);
+        self.live.first().map(Verification::owner).or_else(last)
+    }
+
+    /// What the record counts for beside its verifications and itself: logs, and places for verifications to come.
+    pub(super) fn spare_bytes(&self) -> usize {
+        let notes: usize = self.live.iter().map(Verification::heap_bytes).sum();
+        self.heap_bytes() - notes - self.live.len() * size_of::<Verification>()
     }
 
     /// Of the verification that was opened first.
@@ -196,13 +219,29 @@ impl InboxRecord {
         list + notes + self.mails.heap_bytes() + self.guesses.heap_bytes()
     }
 
-    /// How long until there is a place for another verification; `None` for now.
-    fn wait_for_room(&self, now: Now) -> Option<Span> {
-        if self.live.len() < LIVE_PER_INBOX {
+    /// How long until there is a place for another verification of `owner`; `None` for now. As with what all
+    /// inboxes hold, one project may have at most as many as are free.
+    fn wait_for_room(&self, owner: Owner, now: Now) -> Option<Span> {
+        let free = LIVE_PER_INBOX.saturating_sub(self.live.len());
+        let mut ends: Vec<Moment> =
+            self.live.iter().filter(|v| v.owner() == owner).map(|v| v.expires).collect();
+        if ends.len() <= free && free > 0 {
             return None;
         }
-        let first_end = self.live.iter().map(|v| v.expires).min()?;
-        Some(now.at.until(first_end).unwrap_or_default())
+        // What ends becomes free as well, so half of the excess suffices.
+        let excess = ends.len().saturating_sub(free).div_ceil(2).max(1);
+        if ends.is_empty() {
+            ends = self.live.iter().map(|v| v.expires).collect();
+        }
+        ends.sort_unstable();
+        Some(now.at.until(*ends.get(excess - 1)?).unwrap_or_default())
+    }
+
+    /// The mail that a right code has answered, as far as the log remembers: its project's last one.
+    fn answered(&self, owner: Owner) -> Option<Answered> {
+        let mail = self.mails.latest_of(owner)?;
+        let domain = self.fingerprint.domain();
+        Some(Answered { at: mail.at(), key: mail.key(), peer: mail.peer(), domain })
     }
 
     fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {
@@ -221,14 +260,14 @@ impl InboxRecord {
         now: Now,
         at: usize,
         id: VerificationId,
-        peer: Option<PeerDigest>,
+        sender: &Sender,
         rules: &Rules,
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Issued {
         let (settings, guess) = (&rules.settings, rules.guesses.limits());
         let open = self.live.iter().filter(|v| v.is_live(now.at)).map(Verification::open_guesses).sum();
-        let least = self.guesses.least_digits(open, settings.attempts, guess, now.at);
+        let least = self.guesses.least_digits(open, guess, now.at);
         let verification = &mut self.live[at];
         let length = verification.code_length().max(least);
         let test = verification.owner().mode == Mode::Test;
@@ -239,7 +278,7 @@ impl InboxRecord {
             // No mail will be sent, so there is nothing to wait for.
             verification.hand_over(send, true);
         }
-        self.mails.record(peer, &rules.mails, now.at);
+        self.mails.record(sender, &rules.mails, now.at);
         let verification = &self.live[at];
         let (form, standing) = (verification.form(), verification.standing(now, &rules.settings));
         Issued { id, code, send, form, standing }

@@ -1,29 +1,36 @@
 //! The inboxes of a shard, with what finds them: one place for all that is known of mails and codes.
 //!
 //! ```text
-//!   issue ─▶ by_inbox ─┐
-//!                      ├─▶ InboxRecord: one rule ─▶ settle: purge what ended, then the next visit or none
-//!   check … ─▶ by_id ──┘                                │
-//!   sweep ─▶ due ───────────────────────────────────────┘
+//!   issue ─▶ by_inbox ─┐                 ┌─ wakes up ── IdleInboxes: one mail, nothing else
+//!                      ├─▶ InboxRecord ◀─┘                   ▲
+//!   check … ─▶ by_id ──┘     │ one rule                      │
+//!                            ▼                               │
+//!   sweep ─▶ due ────▶ settle: purge what ended, then: next visit, pack, or forget
 //! ```
 //!
-//! Each way in brings counts, bytes and indices in line before it returns.
+//! Each way in brings counts, bytes, shares and indices in line before it returns.
+//!
+//! Of the memory, one project and mode may hold as much as is free ([`Shares`]). Packed inboxes count as free: the
+//! oldest of them are forgotten when their memory is needed.
 
 use std::hint::black_box;
 
-use super::OVERLOADED;
+use super::conversions::Conversions;
 use super::expired::ExpiredLog;
+use super::idle::IdleInboxes;
 use super::inbox::InboxRecord;
 use super::records::LINK_BYTES;
 use super::rules::Rules;
+use super::shares::Shares;
 use super::table::InboxTable;
 use super::touch::DUE_AT_ONCE;
-use crate::clock::{Moment, Now};
+use super::verification::Verification;
+use crate::clock::{Moment, Now, Span};
 use crate::entropy::Entropy;
-use crate::limits::{Capacity, INDEX_BYTES};
+use crate::limits::{Capacity, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES};
 use crate::perimeter::api_key::Mode;
-use crate::request::{Expired, HandOver, Issue, Outcome, Refusal, Resend};
-use crate::route::{Digest128, StartKeys};
+use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Owner, Refusal, Resend};
+use crate::route::{Digest128, Fingerprint, StartKeys};
 
 /// An inbox that only remembers, with its place and its entry in the index.
 const RECORD_BYTES: usize = size_of::<InboxRecord>() + LINK_BYTES + INDEX_BYTES;
@@ -32,15 +39,54 @@ const RECORD_BYTES: usize = size_of::<InboxRecord>() + LINK_BYTES + INDEX_BYTES;
 #[derive(Default)]
 pub(super) struct Inboxes {
     pub(super) table: InboxTable,
+    pub(super) idle: IdleInboxes,
     live: usize,
     /// Those of `live` that test keys issued.
     test: usize,
     /// Bytes beside the records: their verifications and logs.
     heap_bytes: usize,
+    /// Live verifications, by whose they are.
+    places: Shares,
+    /// Bytes of records and verifications, by whose they are.
+    shares: Shares,
     /// Live keys' verifications that ended by their time, until somebody takes them.
     expired: ExpiredLog,
+    conversions: Conversions,
     /// What a sweep visits next; kept, so that a sweep allocates nothing.
     due: Vec<u32>,
+}
+
+/// What one record counts for.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Footprint {
+    /// Beside the record itself.
+    heap_bytes: usize,
+    /// Record and logs, without its verifications: what is in the share of `keeper`.
+    shared_bytes: usize,
+    keeper: Option<Owner>,
+}
+
+/// What one verification counts for, and in whose share.
+#[derive(Clone, Copy)]
+struct Held {
+    id: Digest128,
+    owner: Owner,
+    bytes: usize,
+    expires: Moment,
+}
+
+impl Footprint {
+    fn of(inbox: &InboxRecord) -> Self {
+        let shared_bytes = RECORD_BYTES + inbox.spare_bytes();
+        Self { heap_bytes: inbox.heap_bytes(), shared_bytes, keeper: inbox.keeper() }
+    }
+}
+
+impl From<&Verification> for Held {
+    fn from(of: &Verification) -> Self {
+        let bytes = size_of::<Verification>() + INDEX_BYTES + of.heap_bytes();
+        Self { id: of.id, owner: of.owner(), bytes, expires: of.expires }
+    }
 }
 
 impl Inboxes {
@@ -54,19 +100,24 @@ impl Inboxes {
         self.test
     }
 
-    /// Records, live or only remembering their windows.
+    /// Inboxes, live or only remembering their windows.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.idle.len()
     }
 
     /// What they count for against the ceiling.
     pub(super) fn bytes(&self) -> usize {
-        self.table.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.heap_bytes
+        self.table.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.heap_bytes + self.idle.bytes()
     }
 
     /// See [`super::Shard::take_expired`].
     pub(super) fn take_expired(&mut self) -> Vec<Expired> {
         self.expired.take()
+    }
+
+    /// See [`super::Shard::conversions`].
+    pub(super) fn conversions(&self, now: Moment) -> Vec<Conversion> {
+        self.conversions.list(now)
     }
 
     /// One more verification, in a record that is there or a new one.
@@ -79,26 +130,27 @@ impl Inboxes {
     ) -> Result<Outcome, Refusal> {
         // Needed only further down: so the waits for both overlap with the next one.
         black_box(self.table.touch_id(&issue.id.digest()) ^ self.table.touch_free(1));
-        let known = self.table.find_inbox(&issue.inbox);
-        if let Some(at) = known {
-            let before = self.heap_bytes_of(at);
+        if let Some(at) = self.table.find_inbox(&issue.inbox) {
+            let before = self.footprint(at);
             self.settle(now.at, at, before, rules);
         }
-        let capacity = &rules.settings.capacity;
-        if self.live.max(self.table.len()) >= capacity.inboxes || self.bytes() >= capacity.inbox_bytes {
-            return Err(OVERLOADED);
-        }
-        let of_test = usize::from(issue.owner.mode == Mode::Test);
-        let at = self.table.find_or_insert(&issue.inbox, InboxRecord::new);
-        let before = self.heap_bytes_of(at);
+        let Capacity { verifications, inbox_bytes, .. } = rules.settings.capacity;
+        let notes = issue.metadata.as_ref().map_or(0, |metadata| metadata.len());
+        self.admit(issue.owner, (1, verifications), (INBOX_RECORD_BYTES + notes, inbox_bytes), now.at)?;
+        let (at, before, asleep) = self.find_or_wake(&issue.inbox);
+        let (id, sender, life) = (issue.id.digest(), (issue.owner, issue.key, issue.peer), issue.lifetime);
         let decided = match self.table.get_mut(at) {
             Some(inbox) => inbox.issue(now, issue, rules, keys, entropy),
-            None => Err(OVERLOADED),
+            None => Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER }),
         };
-        if let Ok(issued) = &decided {
-            self.table.insert_id(&issued.id.digest(), at);
-            self.live += 1;
-            self.test += of_test;
+        if decided.is_ok() {
+            self.opened(&id, at);
+            let life = Span::of(life.unwrap_or(rules.settings.lifetime));
+            self.conversions.mailed(sender, life, rules, now.at);
+        } else if let Some(place) = asleep {
+            self.table.remove(at);
+            self.idle.put_back(place);
+            return decided.map(Outcome::Issued);
         }
         self.settle(now.at, at, before, rules);
         decided.map(Outcome::Issued)
@@ -114,12 +166,17 @@ impl Inboxes {
         entropy: &mut impl Entropy,
     ) -> Result<Outcome, Refusal> {
         let Capacity { inbox_bytes, growth_bytes, .. } = rules.settings.capacity;
-        if self.bytes() >= inbox_bytes.saturating_add(growth_bytes) {
-            return Err(OVERLOADED);
-        }
-        self.with(now, resend.slot.id.digest(), (rules, keys), |inbox, keys, rules| {
+        let sender = (resend.slot.owner, resend.key, resend.peer);
+        let room = (RESEND_BYTES, inbox_bytes.saturating_add(growth_bytes));
+        self.admit(sender.0, (0, usize::MAX), room, now.at)?;
+        let resent = self.with(now, resend.slot.id.digest(), (rules, keys), |inbox, keys, rules| {
             inbox.resend(now, resend, rules, keys, entropy).map(Outcome::Resent)
-        })
+        });
+        if let Ok(Outcome::Resent(issued)) = &resent {
+            let life = Span::of(issued.standing.expires.since(now.at));
+            self.conversions.mailed(sender, life, rules, now.at);
+        }
+        resent
     }
 
     /// Visits inboxes whose time has come. Returns how many, at most `visits`.
@@ -132,12 +189,12 @@ impl Inboxes {
             }
             visited += due.len();
             for &at in &due {
-                let before = self.heap_bytes_of(at);
+                let before = self.footprint(at);
                 self.settle(now, at, before, rules);
             }
         }
         self.due = due;
-        visited
+        visited + self.idle.sweep(rules.mails.longest(), now, visits - visited)
     }
 
     /// Runs one rule on the inbox that holds the verification `id`, then brings the tables in line.
@@ -149,15 +206,19 @@ impl Inboxes {
         rule: impl FnOnce(&mut InboxRecord, &StartKeys, &Rules) -> Result<Outcome, Refusal>,
     ) -> Result<Outcome, Refusal> {
         let at = self.table.find_id(&id).ok_or(Refusal::VerificationNotFound)?;
+        let before = self.footprint(at);
         let inbox = self.table.get_mut(at).ok_or(Refusal::VerificationNotFound)?;
-        let (before, of_test, heap_bytes) = (inbox.live(), usize::from(inbox.is_test()), inbox.heap_bytes());
+        let held = inbox.verification(&id).map(Held::from);
         let decided = rule(inbox, keys, rules);
-        if inbox.live() < before {
-            self.table.remove_id(&id, at);
-            self.live -= 1;
-            self.test -= of_test;
+        if let Some(held) = held.filter(|_| !inbox.holds(&id)) {
+            self.closed(held, at);
+            if let Ok(Outcome::Approved(approved)) = &decided
+                && let Some(answered) = &approved.answered
+            {
+                self.conversions.answered(held.owner, answered, now.at);
+            }
         }
-        self.settle(now.at, at, heap_bytes, rules);
+        self.settle(now.at, at, before, rules);
         decided
     }
 
@@ -170,29 +231,92 @@ impl Inboxes {
         Outcome::Noted
     }
 
-    /// Wipes what has expired in one inbox, then schedules its next visit or forgets it. `before` is
-    /// what its heap took when it was last accounted for.
-    fn settle(&mut self, now: Moment, at: u32, before: usize, rules: &Rules) {
+    /// Whether `owner` may take so many places of so many, and bytes of so many. Then there is room for them.
+    fn admit(
+        &mut self,
+        owner: Owner,
+        (places, all_places): (usize, usize),
+        (bytes, all_bytes): (usize, usize),
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        let places = self.places.admit(owner, places, all_places, now);
+        places
+            .and_then(|()| self.shares.admit(owner, bytes, all_bytes, now))
+            .map_err(|retry_after| Refusal::Overloaded { retry_after })?;
+        while self.bytes() + bytes > all_bytes && self.idle.forget_oldest() {}
+        Ok(())
+    }
+
+    /// The record of an inbox, what it counted for, and where it slept if it woke up for this.
+    fn find_or_wake(&mut self, inbox: &Fingerprint) -> (u32, Footprint, Option<u32>) {
+        if let Some(at) = self.table.find_inbox(inbox) {
+            return (at, self.footprint(at), None);
+        }
+        let asleep = self.idle.find(inbox);
+        let mail = asleep.and_then(|at| self.idle.take(at));
+        let record = mail.map_or_else(|| InboxRecord::new(*inbox), |mail| InboxRecord::waking(*inbox, mail));
+        (self.table.insert(record), Footprint::default(), asleep)
+    }
+
+    /// Wipes what has expired in one inbox, then schedules its next visit, packs it or forgets it. `before` is
+    /// what it counted for when it was last accounted for.
+    fn settle(&mut self, now: Moment, at: u32, before: Footprint, rules: &Rules) {
         let Some(inbox) = self.table.get_mut(at) else { return };
-        let (mut gone, of_test) = (Vec::new(), usize::from(inbox.is_test()));
-        let next = inbox.sweep(now, rules, |id, owner| {
-            gone.push(id);
-            self.expired.note(id, owner);
+        let mut gone = Vec::new();
+        let next = inbox.sweep(now, rules, |verification| {
+            gone.push(Held::from(verification));
+            self.expired.note(verification.id, verification.owner());
         });
-        let after = if next.is_some() { inbox.heap_bytes() } else { 0 };
-        self.heap_bytes = self.heap_bytes + after - before;
-        match next {
+        let ends = |mail: &_| next == Some(rules.mails.end_of(mail));
+        let packed = inbox.only_mail().filter(|mail| ends(mail) && self.idle.has_room_for(mail));
+        let after =
+            if next.is_some() && packed.is_none() { Footprint::of(inbox) } else { Footprint::default() };
+        let name = inbox.fingerprint;
+        match next.filter(|_| packed.is_none()) {
             None => self.table.remove(at),
             Some(next) => self.table.schedule_by(at, next),
         }
-        for id in gone {
-            self.table.remove_id(&id, at);
-            self.live -= 1;
-            self.test -= of_test;
+        gone.into_iter().for_each(|held| self.closed(held, at));
+        self.account(before, after);
+        if let Some(mail) = packed {
+            self.idle.push(name, mail);
         }
     }
 
-    fn heap_bytes_of(&self, at: u32) -> usize {
-        self.table.get(at).map_or(0, InboxRecord::heap_bytes)
+    fn account(&mut self, before: Footprint, after: Footprint) {
+        if before == after {
+            return;
+        }
+        self.heap_bytes = self.heap_bytes + after.heap_bytes - before.heap_bytes;
+        if let Some(keeper) = before.keeper {
+            self.shares.give_back(keeper, before.shared_bytes, None);
+        }
+        if let Some(keeper) = after.keeper {
+            self.shares.take(keeper, after.shared_bytes, None);
+        }
+    }
+
+    /// A verification lives from now on.
+    fn opened(&mut self, id: &Digest128, at: u32) {
+        let Some(verification) = self.table.get(at).and_then(|inbox| inbox.verification(id)) else { return };
+        let held = Held::from(verification);
+        self.table.insert_id(id, at);
+        self.live += 1;
+        self.test += usize::from(held.owner.mode == Mode::Test);
+        self.places.take(held.owner, 1, Some(held.expires));
+        self.shares.take(held.owner, held.bytes, Some(held.expires));
+    }
+
+    /// A verification has ended.
+    fn closed(&mut self, held: Held, at: u32) {
+        self.table.remove_id(&held.id, at);
+        self.live -= 1;
+        self.test -= usize::from(held.owner.mode == Mode::Test);
+        self.places.give_back(held.owner, 1, Some(held.expires));
+        self.shares.give_back(held.owner, held.bytes, Some(held.expires));
+    }
+
+    fn footprint(&self, at: u32) -> Footprint {
+        self.table.get(at).map_or_else(Footprint::default, Footprint::of)
     }
 }

@@ -68,13 +68,15 @@ impl Index {
         self.lengthen(carried);
     }
 
-    /// Forgets the record at `at`, if it is there.
-    pub(super) fn remove(&mut self, hash: u64, at: u32) {
+    /// Forgets the record at `at`. False if it is not there.
+    pub(super) fn remove(&mut self, hash: u64, at: u32) -> bool {
         let (home, meant) = (self.home(hash), word(hash, at));
         let near = self.slots.get(home..).unwrap_or_default();
-        let Some(found) = near.iter().position(|word| *word <= meant).map(|nth| home + nth) else { return };
+        let Some(found) = near.iter().position(|word| *word <= meant).map(|nth| home + nth) else {
+            return false;
+        };
         if self.slots[found] != meant {
-            return;
+            return false;
         }
         // Those behind it that are not at home move up; the last of them leaves its slot.
         let mut free = found;
@@ -87,6 +89,7 @@ impl Index {
         }
         self.slots[free] = 0;
         self.len -= 1;
+        true
     }
 
     /// The first record with this tag, which is probably meant.
@@ -157,7 +160,7 @@ mod tests {
                 let hash = random.below(spread) << 32 | random.below(1 << 20);
                 let some = names.keys().nth(random.below(names.len().max(1) as u64) as usize).copied();
                 match (random.below(2), some) {
-                    (1, Some(gone)) => index.remove(names.remove(&gone).unwrap(), gone),
+                    (1, Some(gone)) => assert!(index.remove(names.remove(&gone).unwrap(), gone)),
                     _ if names.len() == 300 => {}
                     _ => {
                         index.insert(hash, at);
@@ -166,7 +169,7 @@ mod tests {
                 }
                 // Not there: a hash that nobody has, and a place that nobody has.
                 assert_eq!(index.find(hash, |place| place == u32::MAX), None);
-                index.remove(hash, u32::MAX - 1);
+                assert!(!index.remove(hash, u32::MAX - 1));
                 let found = |(at, hash): (&u32, &u64)| index.find(*hash, |place| place == *at) == Some(*at);
                 assert!(names.iter().all(found));
                 assert_eq!(index.len, names.len());
@@ -196,7 +199,7 @@ mod tests {
         let mut index = Index::default();
         let hashes: Vec<u64> = (0..1_000).map(|_| random.below(u64::MAX)).collect();
         hashes.iter().enumerate().for_each(|(at, hash)| index.insert(*hash, at as u32));
-        hashes.iter().enumerate().for_each(|(at, hash)| index.remove(*hash, at as u32));
+        hashes.iter().enumerate().for_each(|(at, hash)| assert!(index.remove(*hash, at as u32)));
         assert!(index.slots.iter().all(|word| *word == 0));
     }
 
@@ -205,7 +208,7 @@ mod tests {
         let mut index = Index::default();
         for hash in [0, u64::MAX] {
             assert_eq!((index.probe(hash), index.touch(hash)), (None, 0));
-            index.remove(hash, 3);
+            assert!(!index.remove(hash, 3));
         }
         assert_eq!(index.len, 0);
     }

@@ -6,40 +6,42 @@
 //!   counted ≥ 20 (`limits.recipient.guess`) ──▶ new codes have at least  8 digits
 //!   counted ≥ 40                            ──▶ new codes have at least 10 digits
 //!
-//!   counted ≥ 5 and counted + open ≥ 20 + 5 ──▶ this code has at least   8 digits
-//!             └ a verification's tries   └ comparisons that live codes below 8 digits may still see
+//!   counted + open + 5 > 20 + 5             ──▶ this code has at least   8 digits
+//!             │      └ a verification's tries, which the new code may see
+//!             └ comparisons that live codes below 8 digits may still see
 //! ```
 //!
 //! Nobody is locked out: the owner types two or four digits more. The count goes over all verifications,
-//! keys, peers and resends of the inbox and survives their end.
+//! projects, keys, peers and resends of the inbox and survives their end.
 //!
-//! The last line looks ahead. Somebody who is one guess short of the budget could otherwise have three or five
-//! more codes mailed before he uses any, and meet the budget with all of them in hand. An inbox of fewer than
-//! 5 wrong codes never feels it, nor one whose owner asks for one code after the other; as long as codes are
-//! tried as they come, the budget is met first.
+//! The last line looks ahead, also where no code was wrong yet: somebody could otherwise have many codes mailed
+//! before he tries the first, and meet the budget with all of them in hand. The five mails that one project
+//! may have sent to an inbox in ten minutes stay at six digits; the sixth live code, of another project, has
+//! eight.
 //!
 //! # The chance of a guess
 //!
 //! A code of n digits is hit by one comparison with chance 10⁻ⁿ, and meets at most *attempts* = 5 of
 //! them, as a verification's tries are shared by all its codes. So what counts is how many comparisons
-//! codes of six digits can see, from however many peers and keys.
+//! codes of six digits can see, from however many projects, peers and keys.
 //!
 //! In any 24 hours, let *s* be the moment the last six-digit code is drawn. Before *s* the 24 hours hold at
 //! most what the ledger holds at *s*; after it, six-digit codes are compared only while those live that were
-//! drawn by then: what was open at *s*, and 5 for the new one. Either the ledger holds 5 or more; then
-//! ledger and open are 24 at most, or the code would have had eight digits. Or it holds at most 4; then open
-//! are at most 20, as a life is 10 minutes at most and `limits.recipient.issue` = 5/10m allows no more than
-//! 4 codes beside the new one in that time. Either way:
+//! drawn by then: what was open at *s*, and 5 for the new one. Their sum is 25 at most, or the code would have
+//! had eight digits. If no six-digit code is drawn in the 24 hours, those that still live were drawn before,
+//! and the same sum bounds their comparisons.
+//!
+//! Codes of eight digits are bounded by the mails of all projects, `limits.recipient_all.issue` = 15/10m, 30/1d:
+//! 30 in the 24 hours, and 15 that were drawn in the ten minutes before and still live.
 //!
 //! | | six digits | eight digits | chance |
 //! |---|---|---|---|
-//! | many peers, any 24 h (10 mails, and 5 from just before) | 24 + 5 | 15 codes × 5 | 29·10⁻⁶ + 75·10⁻⁸ < **3·10⁻⁵** |
-//! | one peer, any 24 h (5 mails, `limits.recipient_peer.issue` = 5/1d, and 3) | 24 + 5 | 8 codes × 5 | 29·10⁻⁶ + 40·10⁻⁸ < **3·10⁻⁵** |
-//! | one peer, each day of many | 25 | – | 2.5·10⁻⁵ |
+//! | any projects, any peers, any 24 h | 25 | 45 codes × 5 | 25·10⁻⁶ + 225·10⁻⁸ = 2.73·10⁻⁵ < **3·10⁻⁵** |
+//! | one project, any peers | 25 | 15 codes × 5 | 25·10⁻⁶ + 75·10⁻⁸ |
+//! | one peer, one project (`limits.recipient_peer.issue` = 3/10m, 5/1d) | 25 | 8 codes × 5 | 25·10⁻⁶ + 40·10⁻⁸ |
 //!
-//! `tests/guesses.rs` plays both attackers for virtual weeks and counts. With the window switched off
-//! (`limits.recipient.issue` = `off`) up to 16 verifications of 3 codes live at once before the fifth wrong
-//! guess, and the first row becomes 4 + 16 × 3 × 5 = 244: the ledger alone holds six digits below 2.5·10⁻⁴.
+//! `tests/guesses.rs` plays the attackers for virtual weeks and counts. With the windows of mails switched off
+//! six digits see no more than the same 25; codes of eight are bounded by what an inbox may hold live.
 
 use super::limit::{Limits, Window};
 use super::window::WindowLog;
@@ -58,17 +60,12 @@ impl GuessLedger {
         }
     }
 
-    /// How many digits a new code of `attempts` tries must have at least, while `open` comparisons may still
-    /// be made with live ones.
-    pub(super) fn least_digits(&self, open: u32, attempts: u8, limits: Limits<'_>, now: Moment) -> u8 {
-        let (attempts, wrong) = (u32::from(attempts), |window: &Window| self.0.count(window, now));
+    /// How many digits a new code must have at least, while `open` comparisons may still be made with live ones.
+    /// The tries of the new code stand on both sides of the last rule above, and fall out.
+    pub(super) fn least_digits(&self, open: u32, limits: Limits<'_>, now: Moment) -> u8 {
+        let wrong = |window: &Window| self.0.count(window, now);
         let spent = |factor| limits.times(factor).iter().any(|window| wrong(&window) >= window.count);
-        let foreseen = || {
-            limits.iter().any(|window| {
-                let wrong = wrong(&window);
-                wrong >= attempts && wrong.saturating_add(open) >= window.count.saturating_add(attempts)
-            })
-        };
+        let foreseen = || limits.iter().any(|window| wrong(&window).saturating_add(open) > window.count);
         match () {
             () if spent(2) => CODE_DIGITS_GUESSED_TWICE,
             () if spent(1) || foreseen() => CODE_DIGITS_GUESSED,
@@ -78,6 +75,10 @@ impl GuessLedger {
 
     pub(super) fn prune(&mut self, limits: Limits<'_>, now: Moment) {
         self.0.prune(limits, now);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {

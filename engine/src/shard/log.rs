@@ -120,13 +120,6 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    /// Forgets the oldest of the first `among` events that is meant. False if there is none.
-    pub(super) fn remove_oldest(&mut self, among: usize, is_meant: impl Fn(&E) -> bool) -> bool {
-        let Self::Many(ring) = self else { return false };
-        let found = ring.iter().take(among).position(is_meant);
-        found.is_some_and(|at| ring.remove(at).is_some())
-    }
-
     /// Bytes beside the record.
     pub(super) fn heap_bytes(&self) -> usize {
         match self {

@@ -4,17 +4,22 @@
 use super::Settings;
 use super::limit::Windows;
 use super::mails::MailRules;
+use crate::clock::Span;
 use crate::limits::ALERTS;
-use crate::request::Activity;
+use crate::request::{Activity, KeyWindow};
 
 /// Made whenever a shard takes settings. Owned by it.
 pub(super) struct Rules {
     pub(super) settings: Settings,
     pub(super) mails: MailRules,
     pub(super) guesses: Windows,
-    pub(super) key_issue: Windows,
-    pub(super) alerts: Windows,
     pub(super) strikes: Windows,
+    pub(super) domain: Windows,
+    pub(super) domain_peer: Windows,
+    key_issue: Windows,
+    key_unverified: Windows,
+    project_issue: Windows,
+    alerts: Windows,
     issue: Windows,
     check: Windows,
     denied: Windows,
@@ -26,9 +31,17 @@ impl Rules {
         let windows = |limits: &Vec<_>| Windows::from(&limits[..]);
         let peer = &settings.peer;
         Self {
-            mails: MailRules::of(&settings.recipient_issue, &settings.recipient_peer_issue),
+            mails: MailRules::of(
+                &settings.recipient_issue,
+                &settings.recipient_peer_issue,
+                &settings.recipient_all_issue,
+            ),
             guesses: windows(&settings.recipient_guess),
+            domain: windows(&settings.domain_unverified),
+            domain_peer: windows(&settings.domain_peer_unverified),
             key_issue: windows(&settings.key_issue),
+            key_unverified: windows(&settings.key_unverified),
+            project_issue: windows(&settings.project_issue),
             alerts: ALERTS.into(),
             strikes: windows(&settings.bans.strikes),
             issue: windows(&peer.issue),
@@ -37,6 +50,21 @@ impl Rules {
             handshake: windows(&peer.handshake),
             settings,
         }
+    }
+
+    /// The windows of an API key or a project.
+    pub(super) fn key(&self, window: KeyWindow) -> &Windows {
+        match window {
+            KeyWindow::Issue => &self.key_issue,
+            KeyWindow::Unverified => &self.key_unverified,
+            KeyWindow::Project => &self.project_issue,
+            KeyWindow::Alerts => &self.alerts,
+        }
+    }
+
+    /// How long a domain's mail is remembered.
+    pub(super) fn longest_of_domains(&self) -> Span {
+        self.domain.limits().longest().max(self.domain_peer.limits().longest())
     }
 
     /// The windows of a peer.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Limit, PeerLimits};
-use crate::limits::Capacity;
+use crate::limits::{ALERTS, Capacity};
+use crate::request::KeyWindow;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
 #[derive(Clone, Debug)]
@@ -18,20 +19,47 @@ pub struct Settings {
     pub resend_after: Duration,
     /// Mails of a verification, the first included.
     pub sends: u8,
-    /// Mails per inbox. Here and below: empty means off.
+    /// Mails per project and inbox. Here and below: empty means off.
     pub recipient_issue: Vec<Limit>,
-    /// One peer's share of an inbox's mails.
+    /// One peer's share of them.
     pub recipient_peer_issue: Vec<Limit>,
+    /// Mails per inbox, over all projects.
+    pub recipient_all_issue: Vec<Limit>,
     /// Wrong codes compared per inbox, past which new codes grow.
     pub recipient_guess: Vec<Limit>,
     /// Requests per peer.
     pub peer: PeerLimits,
     /// Accepted issues per API key.
     pub key_issue: Vec<Limit>,
+    /// Mails per API key that no right code has answered.
+    pub key_unverified: Vec<Limit>,
+    /// Accepted issues per project.
+    pub project_issue: Vec<Limit>,
+    /// Mails per registrable domain, other than known mailbox providers', that no right code has answered.
+    pub domain_unverified: Vec<Limit>,
+    /// One peer's share of them.
+    pub domain_peer_unverified: Vec<Limit>,
     /// What strikes lead to.
     pub bans: BanRules,
     /// Room for records.
     pub capacity: Capacity,
+}
+
+impl Settings {
+    /// The limits of an API key or a project.
+    pub fn key(&self, window: KeyWindow) -> &[Limit] {
+        match window {
+            KeyWindow::Issue => &self.key_issue,
+            KeyWindow::Unverified => &self.key_unverified,
+            KeyWindow::Project => &self.project_issue,
+            KeyWindow::Alerts => ALERTS,
+        }
+    }
+
+    /// Whether mails to domains are counted.
+    pub fn counts_domains(&self) -> bool {
+        !self.domain_unverified.is_empty() || !self.domain_peer_unverified.is_empty()
+    }
 }
 
 /// When a peer is banned, and for how long.

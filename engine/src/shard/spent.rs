@@ -4,43 +4,44 @@ use std::collections::VecDeque;
 
 use ahash::HashSet;
 
+use super::shares::Shares;
 use crate::clock::Moment;
-use crate::limits::OVERLOADED_RETRY_AFTER;
-use crate::request::{Outcome, Refusal, Spend};
+use crate::request::{Outcome, Owner, Refusal, Spend};
 use crate::route::Digest128;
 
 /// The introspected receipts of one shard, until they expire by themselves. Owned by it.
+#[derive(Default)]
 pub(super) struct SpentReceipts {
     known: HashSet<Digest128>,
-    order: VecDeque<(Moment, Digest128)>,
-    capacity: usize,
+    order: VecDeque<(Moment, Digest128, Owner)>,
+    shares: Shares,
 }
 
 impl SpentReceipts {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { known: HashSet::default(), order: VecDeque::new(), capacity }
-    }
-
     /// Records, those that expired and were not swept yet included.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    pub(super) fn spend(&mut self, now: Moment, spend: &Spend) -> Result<Outcome, Refusal> {
+    /// Marks a receipt, if its owner's share of `capacity` records allows another one.
+    pub(super) fn spend(&mut self, now: Moment, spend: &Spend, capacity: usize) -> Result<Outcome, Refusal> {
         if self.known.contains(&spend.receipt) {
             return Ok(Outcome::Spent { first: false });
         }
-        if self.order.len() >= self.capacity {
-            return Err(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
+        if let Err(retry_after) = self.shares.admit(spend.owner, 1, capacity, now) {
+            return Err(Refusal::Overloaded { retry_after });
         }
-        self.order.push_back((now.after(spend.lifetime), spend.receipt));
+        let expires = now.after(spend.lifetime);
+        self.shares.take(spend.owner, 1, Some(expires));
+        self.order.push_back((expires, spend.receipt, spend.owner));
         self.known.insert(spend.receipt);
         Ok(Outcome::Spent { first: true })
     }
 
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((_, receipt)) = self.order.pop_front_if(|(expires, _)| *expires <= now) {
+        while let Some((expires, receipt, owner)) = self.order.pop_front_if(|(expires, ..)| *expires <= now) {
             self.known.remove(&receipt);
+            self.shares.give_back(owner, 1, Some(expires));
         }
     }
 }

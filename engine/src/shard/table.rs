@@ -72,16 +72,11 @@ impl InboxTable {
         places.iter().filter_map(|&at| self.get(at)).fold(near, |sum, record| sum ^ record.touch())
     }
 
-    pub(super) fn find_or_insert(
-        &mut self,
-        fingerprint: &Fingerprint,
-        new: impl FnOnce(Fingerprint) -> InboxRecord,
-    ) -> u32 {
-        if let Some(at) = self.find_inbox(fingerprint) {
-            return at;
-        }
-        let at = self.records.insert(new(*fingerprint));
-        self.by_inbox.insert(fingerprint.table_bits(), at);
+    /// Takes a record in. The caller knows that its inbox has none.
+    pub(super) fn insert(&mut self, record: InboxRecord) -> u32 {
+        let bits = record.fingerprint.table_bits();
+        let at = self.records.insert(record);
+        self.by_inbox.insert(bits, at);
         at
     }
 

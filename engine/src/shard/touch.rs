@@ -30,11 +30,12 @@ impl Shard {
     /// [`Shard::handle`] afterwards.
     pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
         let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
-        let inboxes = &inboxes.table;
+        let (idle, inboxes) = (&inboxes.idle, &inboxes.table);
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {
                 Command::Issue(issue) => {
-                    inboxes.touch_inbox(&issue.inbox) ^ inboxes.touch_id(&issue.id.digest())
+                    let slot = inboxes.touch_inbox(&issue.inbox) ^ idle.touch(&issue.inbox);
+                    slot ^ inboxes.touch_id(&issue.id.digest())
                 }
                 Command::Charge(charge) => peers.touch_slots(charge.peer),
                 other => verification_of(other).map_or(0, |id| inboxes.touch_id(&id)),

@@ -35,9 +35,9 @@ impl WindowLog {
         self.0.push(now);
     }
 
-    /// Takes back one event that was counted at `at`, if it is still remembered.
+    /// Takes back the newest event that was counted at `at` or before.
     pub(super) fn take_back(&mut self, at: Moment) {
-        self.0.remove_latest(|event| *event == at);
+        self.0.remove_latest(|event| *event <= at);
     }
 
     /// Forgets what lies behind the longest window. True if nothing is left.
@@ -208,9 +208,9 @@ mod tests {
         let windows = Windows::from(&[limit(1, 60)][..]);
         let mut log = WindowLog::default();
         log.record(windows.limits(), Moment::from_millis(7));
-        log.take_back(Moment::from_millis(8));
+        log.take_back(Moment::from_millis(6));
         assert!(log.permits(windows.limits(), Moment::from_millis(9)).is_err());
-        log.take_back(Moment::from_millis(7));
+        log.take_back(Moment::from_millis(8));
         assert!(log.permits(windows.limits(), Moment::from_millis(9)).is_ok());
     }
 }

@@ -108,7 +108,7 @@ impl Broken {
             Rule::TheWindowIsAMillisecondShort => hasten(&mut other.recipient_issue),
             Rule::ResendAMillisecondEarly => other.resend_after = shorter(other.resend_after),
             Rule::OneSendMore => other.sends = other.sends.saturating_add(1),
-            Rule::OneRecordMore => other.capacity.inboxes += 1,
+            Rule::OneRecordMore => other.capacity.verifications += 1,
             Rule::OneGuessMore => more(&mut other.recipient_guess),
             Rule::GuessesAreForgottenEarly => hasten(&mut other.recipient_guess),
             Rule::OneMailMoreForAPeer => more(&mut other.recipient_peer_issue),

@@ -20,7 +20,7 @@ use authepy_engine::request::{
     Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend,
     Reserve, Settle, Slot, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
+use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings};
 
 use crate::peers::PeerOracle;
@@ -53,7 +53,7 @@ pub(crate) struct Opened {
 
 struct Delivered {
     inbox: Fingerprint,
-    by: Option<PeerDigest>,
+    by: Option<PeerShare>,
     at: u64,
 }
 
@@ -92,7 +92,7 @@ pub(crate) enum Expected {
     Issued(Issue, u8),
     /// Whether the last record that stands in the way has been swept already is not ours to know.
     OverloadedOr(Box<Expected>),
-    Resent(usize, u8, Option<PeerDigest>),
+    Resent(usize, u8, Option<PeerShare>),
     Reserved(Reserve),
 }
 
@@ -260,7 +260,7 @@ impl Oracle {
             None => Expected::Issued(issue.clone(), asked.max(self.least_digits(&issue.inbox, at))),
             Some(wait) => Expected::Exactly(limited(Policy::Recipient, wait)),
         };
-        let bound = self.rules.capacity.inboxes;
+        let bound = self.rules.capacity.verifications;
         let [live, inboxes] = self.population(at);
         if live.0.max(inboxes.0) >= bound {
             Expected::Exactly(overloaded())
@@ -465,7 +465,7 @@ impl Oracle {
         now: Now,
         issued: &Issued,
         length: u8,
-        by: Option<PeerDigest>,
+        by: Option<PeerShare>,
     ) -> Result<(), String> {
         let at = now.at.as_millis();
         let verification = &mut self.opened[found];
@@ -514,7 +514,7 @@ impl Oracle {
     }
 
     /// The inbox's own windows, and the share of the peer who asks, if one does.
-    fn wait_for_mail(&self, inbox: &Fingerprint, by: Option<PeerDigest>, at: u64) -> Option<u64> {
+    fn wait_for_mail(&self, inbox: &Fingerprint, by: Option<PeerShare>, at: u64) -> Option<u64> {
         let here = || self.delivered.iter().filter(|d| d.inbox == *inbox);
         let all: Vec<u64> = here().map(|d| d.at).collect();
         let budget = wait_for_window(&self.rules.recipient_issue, &all, at);

@@ -12,7 +12,7 @@ use authepy_engine::request::{
     Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
     ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
+use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, plain_issue};
 
@@ -286,9 +286,9 @@ impl<S: Subject> Play<S> {
     }
 
     /// The peer that asks for a mail; none for some secret keys.
-    fn asker(&mut self) -> Option<PeerDigest> {
+    fn asker(&mut self) -> Option<PeerShare> {
         let peer = Peer::from(self.someone());
-        (self.random.below(6) > 0).then(|| self.keys.peer_digest(&peer))
+        (self.random.below(6) > 0).then(|| self.keys.peer_share(&peer))
     }
 
     /// Mostly one of two neighbours; also other subnets and sites, and IPv4 in both spellings.

@@ -16,7 +16,12 @@ pub(crate) struct Variant {
 /// All of them.
 pub(crate) fn variants() -> Vec<Variant> {
     let usual = Settings {
-        capacity: Capacity { inboxes: 1_000, idempotency: 1_000, receipts: 1_000, ..Capacity::UNBOUNDED },
+        capacity: Capacity {
+            verifications: 1_000,
+            idempotency: 1_000,
+            receipts: 1_000,
+            ..Capacity::UNBOUNDED
+        },
         ..as_shipped()
     };
     let variant = |name, inboxes, change: fn(&mut Settings)| {
@@ -37,11 +42,11 @@ pub(crate) fn variants() -> Vec<Variant> {
             s.recipient_guess = limits(&[(0, 60)]);
         }),
         variant("room for three", 5, |s| {
-            s.capacity = Capacity { inboxes: 3, idempotency: 2, receipts: 2, ..Capacity::UNBOUNDED };
+            s.capacity = Capacity { verifications: 3, idempotency: 2, receipts: 2, ..Capacity::UNBOUNDED };
             s.recipient_issue = limits(&[(2, 60)]);
         }),
         variant("room for one, no windows", 2, |s| {
-            s.capacity = Capacity { inboxes: 1, idempotency: 1, receipts: 1, ..Capacity::UNBOUNDED };
+            s.capacity = Capacity { verifications: 1, idempotency: 1, receipts: 1, ..Capacity::UNBOUNDED };
             (s.recipient_issue, s.recipient_peer_issue, s.recipient_guess) = Default::default();
         }),
         variant("windows wider than an inbox", 1, |s| {

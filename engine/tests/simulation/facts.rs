@@ -2,13 +2,13 @@
 
 use authepy_engine::code::Code;
 use authepy_engine::request::{Charge, Command, HandOver, Issue, Owner};
-use authepy_engine::route::{Digest128, PeerDigest};
+use authepy_engine::route::{Digest128, PeerShare};
 
 /// As far as the watch needs it.
 pub(crate) enum Facts {
     Issue(Issue),
     Check { id: Digest128, owner: Owner, code: Code, nonce: Option<Digest128> },
-    Resend { id: Digest128, owner: Owner, peer: Option<PeerDigest> },
+    Resend { id: Digest128, owner: Owner, peer: Option<PeerShare> },
     Cancel(Digest128, Owner),
     Status(Digest128, Owner),
     HandOver(HandOver),

@@ -132,7 +132,7 @@ impl Phone {
         let plain = plain_issue(keys, fingerprint, owner, random);
         let issue = Issue {
             address: keys.exact_address(&text),
-            peer: Some(keys.peer_digest(&Peer::from(self.address))),
+            peer: Some(keys.peer_share(&Peer::from(self.address))),
             lifetime: (random.below(4) == 0).then(|| Duration::from_secs(60 + random.below(540))),
             nonce: nonce_for(keys, inbox),
             purpose: ["login", "sign-up"][random.below(2) as usize].into(),
@@ -165,7 +165,7 @@ impl Phone {
         let (slot, _) = self.slot(keys, owner, random)?;
         let known = self.began.iter().find(|known| known.digest == slot.id.digest())?;
         let address = keys.exact_address(&address_of(known.inbox));
-        let peer = Some(keys.peer_digest(&Peer::from(self.address)));
+        let peer = Some(keys.peer_share(&Peer::from(self.address)));
         Some((Some(Activity::Issue), slot.route, Command::Resend(Resend { slot, address, peer })))
     }
 

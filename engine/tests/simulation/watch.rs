@@ -6,7 +6,7 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{Issue, Issued, Outcome, Owner, Policy, Refusal};
-use authepy_engine::route::{Digest128, Fingerprint, PeerDigest, StartKeys};
+use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings};
 
 use crate::bans::{BanWatch, Sight};
@@ -56,7 +56,7 @@ pub(crate) struct Watch {
     numbers: HashMap<Fingerprint, u64>,
     cases: HashMap<Digest128, Case>,
     /// Accepted mails of each inbox, by time.
-    mails: HashMap<Fingerprint, Vec<(u64, Option<PeerDigest>)>>,
+    mails: HashMap<Fingerprint, Vec<(u64, Option<PeerShare>)>>,
     /// Wrong codes compared in each inbox: when, and with how many hits in a million.
     guesses: HashMap<Fingerprint, Vec<(u64, f64)>>,
     pub(crate) bans: BanWatch,
@@ -209,7 +209,7 @@ impl Watch {
     }
 
     /// 4: no span holds more than its count.
-    fn mailed(&mut self, at: Moment, inbox: Fingerprint, peer: Option<PeerDigest>) -> Result<(), Told> {
+    fn mailed(&mut self, at: Moment, inbox: Fingerprint, peer: Option<PeerShare>) -> Result<(), Told> {
         let mails = self.mails.entry(inbox).or_default();
         mails.push((at.as_millis(), peer));
         let within = |limit: &Limit, share: bool| {

@@ -1,0 +1,55 @@
+//! What the windows beside an inbox's and a peer's are charged: those of API keys, projects and domains.
+//!
+//! Whether a mail is promised another shard decides: so a place is taken first, and given back if it is not.
+
+use crate::clock::Moment;
+use crate::route::{Digest128, DomainTag, PeerShare};
+
+/// Which window is meant. Each has a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyWindow {
+    /// Issues of an API key: `limits.key.issue`.
+    Issue,
+    /// Mails of an API key that no right code has answered: `limits.key.unverified`.
+    Unverified,
+    /// Issues of a project: `limits.project.issue`.
+    Project,
+    /// Alerts of a project. They go to people: a backend in a loop must not write to them all night.
+    Alerts,
+}
+
+/// See [`Command::ChargeKey`](crate::request::Command::ChargeKey).
+#[derive(Clone, Copy, Debug)]
+pub struct ChargeKey {
+    /// Which window.
+    pub window: KeyWindow,
+    /// Keyed digest of the API key or project; its route says which shard.
+    pub of: Digest128,
+}
+
+/// See [`Command::RefundKey`](crate::request::Command::RefundKey).
+#[derive(Clone, Copy, Debug)]
+pub struct RefundKey {
+    /// What was charged.
+    pub charge: ChargeKey,
+    /// [`Charged::at`](crate::request::Charged::at) of that charge, or when the mail was sent that was answered.
+    pub at: Moment,
+}
+
+/// See [`Command::ChargeDomain`](crate::request::Command::ChargeDomain).
+#[derive(Clone, Copy, Debug)]
+pub struct ChargeDomain {
+    /// Which domain.
+    pub domain: DomainTag,
+    /// Whose share of it; `None` for a secret key that names no client.
+    pub peer: Option<PeerShare>,
+}
+
+/// See [`Command::RefundDomain`](crate::request::Command::RefundDomain).
+#[derive(Clone, Copy, Debug)]
+pub struct RefundDomain {
+    /// What was charged.
+    pub charge: ChargeDomain,
+    /// As in [`RefundKey::at`].
+    pub at: Moment,
+}

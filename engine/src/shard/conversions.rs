@@ -1,0 +1,110 @@
+//! How many of an API key's mails a right code has answered: where hardly any has, somebody pays for mails that
+//! nobody asked for.
+//!
+//! ```text
+//!   mailed ──▶ [ 10 s │ 10 s │ … ]        a right code counts in the step in which its mail was sent
+//!                └── 600 s ──┘└ 60 s ┘
+//!                what is told  too new: people are still typing
+//! ```
+//!
+//! It decides nothing. Each shard counts the mails of its own inboxes; the operator is told the sum.
+
+use ahash::HashMap;
+
+use super::rules::Rules;
+use crate::clock::{Moment, Span};
+use crate::limits::{CONVERSION_GRACE, CONVERSION_KEYS, CONVERSION_WINDOW};
+use crate::perimeter::api_key::Mode;
+use crate::request::{Answered, Conversion, KeyTag, Owner, ProjectId};
+use crate::route::PeerShare;
+
+const STEP_MILLIS: u64 = 10_000;
+/// Steps that are looked at, those that are too new, and the one that has just begun.
+const STEPS: usize =
+    (CONVERSION_WINDOW.as_millis() + CONVERSION_GRACE.as_millis()) as usize / STEP_MILLIS as usize + 1;
+const NEW_STEPS: u64 = CONVERSION_GRACE.as_millis() as u64 / STEP_MILLIS + 1;
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    mailed: u32,
+    answered: u32,
+}
+
+struct Steps {
+    /// The newest step that was written.
+    newest: u64,
+    counts: [Count; STEPS],
+}
+
+/// Owned by the inboxes of a shard.
+#[derive(Default)]
+pub(super) struct Conversions {
+    keys: HashMap<(ProjectId, KeyTag), Steps>,
+}
+
+impl Conversions {
+    /// Counts a mail, if its inbox will still know of it when its code ends.
+    pub(super) fn mailed(
+        &mut self,
+        (owner, key, peer): (Owner, KeyTag, Option<PeerShare>),
+        life: Span,
+        rules: &Rules,
+        now: Moment,
+    ) {
+        if owner.mode == Mode::Test || !rules.mails.remember(peer, life) {
+            return;
+        }
+        let name = (owner.project, key);
+        if self.keys.len() >= CONVERSION_KEYS && !self.keys.contains_key(&name) {
+            self.keys.retain(|_, steps| steps.newest + STEPS as u64 > step_of(now));
+            if self.keys.len() >= CONVERSION_KEYS {
+                return;
+            }
+        }
+        let new = || Steps { newest: 0, counts: [Count::default(); STEPS] };
+        self.keys.entry(name).or_insert_with(new).at(step_of(now)).mailed += 1;
+    }
+
+    /// Counts a right code.
+    pub(super) fn answered(&mut self, owner: Owner, answered: &Answered, now: Moment) {
+        let step = step_of(answered.at);
+        if let Some(steps) = self.keys.get_mut(&(owner.project, answered.key))
+            && owner.mode == Mode::Live
+            && step + STEPS as u64 > step_of(now).max(steps.newest)
+        {
+            steps.counts[step as usize % STEPS].answered += 1;
+        }
+    }
+
+    /// What became of the mails of the last ten minutes but one.
+    pub(super) fn list(&self, now: Moment) -> Vec<Conversion> {
+        let now = step_of(now);
+        let told = |(&(project, key), steps): (&(ProjectId, KeyTag), &Steps)| {
+            let seen = (now.saturating_sub(STEPS as u64 - 1)..(now + 1).saturating_sub(NEW_STEPS))
+                .filter(|step| *step <= steps.newest && *step + STEPS as u64 > steps.newest)
+                .map(|step| steps.counts[step as usize % STEPS]);
+            let sum = seen.fold(Count::default(), |sum, count| Count {
+                mailed: sum.mailed + count.mailed,
+                answered: sum.answered + count.answered,
+            });
+            Conversion { project, key, mailed: sum.mailed, answered: sum.answered }
+        };
+        self.keys.iter().map(told).filter(|conversion| conversion.mailed > 0).collect()
+    }
+}
+
+impl Steps {
+    /// The count of this step; those between the newest one and it begin anew.
+    fn at(&mut self, step: u64) -> &mut Count {
+        if step > self.newest {
+            let first = (self.newest + 1).max(step.saturating_sub(STEPS as u64 - 1));
+            (first..=step).for_each(|step| self.counts[step as usize % STEPS] = Count::default());
+            self.newest = step;
+        }
+        &mut self.counts[step as usize % STEPS]
+    }
+}
+
+fn step_of(moment: Moment) -> u64 {
+    moment.as_millis() / STEP_MILLIS
+}
