@@ -20,10 +20,12 @@ mod local;
 pub mod provider;
 mod scan;
 
-pub use domain::Realm;
+pub use domain::{Realm, RegistrableDomain};
 pub use fault::{RecipientFault, RecipientFaultKind};
 
+use crate::perimeter::api_key::Mode;
 use crate::recipient::provider::{Home, ProviderTable};
+use crate::route::{Fingerprint, StartKeys};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -47,6 +49,8 @@ pub struct Recipient {
     at: usize,
     /// Where in `text` the part of the domain starts that a hint may show.
     shown_domain: usize,
+    /// Whether a mail provider or relay of the table runs the domain.
+    is_familiar: bool,
 }
 
 impl Recipient {
@@ -95,6 +99,7 @@ impl Recipient {
             at: exact.start + at,
             // `anything@ada.example.net` can be a way to write `ada@…`: the label names a person.
             shown_domain: exact.end - home.base_len,
+            is_familiar: home.is_familiar,
             exact,
             canonical: canonical..text.len(),
             text,
@@ -125,6 +130,24 @@ impl Recipient {
     #[must_use]
     pub fn domain(&self) -> &str {
         &self.text[self.at + 1..self.exact.end]
+    }
+
+    /// What the limits of a domain count by: the registrable domain, with all below it one, because
+    /// whoever owns a domain can take mail under any name there. `None` at a mail provider or privacy
+    /// relay of the table, whose names belong to many people.
+    ///
+    /// Looks into the Public Suffix List at each call.
+    #[must_use]
+    pub fn unfamiliar_domain(&self) -> Option<RegistrableDomain<'_>> {
+        (!self.is_familiar).then(|| RegistrableDomain::of(self.domain()))
+    }
+
+    /// The name of its inbox. It tells the domain as well where a live key mails to an unfamiliar one; test keys
+    /// send no mail.
+    #[must_use]
+    pub fn inbox(&self, keys: &StartKeys, mode: Mode) -> Fingerprint {
+        let counted = if mode == Mode::Live { self.unfamiliar_domain() } else { None };
+        keys.inbox(self.canonical(), counted.map(RegistrableDomain::as_str), mode)
     }
 
     /// `A***@gmail.com`: enough for the owner to know which inbox to open. It holds one character

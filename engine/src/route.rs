@@ -165,12 +165,11 @@ impl StartKeys {
         keys
     }
 
-    /// Names the inbox of a recipient. Test and live keys never share one. Its last four bytes are the
-    /// [`DomainTag`] of a live key's recipient at an unfamiliar domain, else zeros: test keys send no mail.
-    pub fn inbox(&self, canonical: &str, unfamiliar_domain: Option<&str>, mode: Mode) -> Fingerprint {
+    /// Names an inbox by its canonical address, and in its last four bytes the [`DomainTag`] of this domain, if one is
+    /// given whose mails are to be counted; else zeros.
+    pub fn inbox(&self, canonical: &str, counted_domain: Option<&str>, mode: Mode) -> Fingerprint {
         let mut inbox = self.fingerprint(canonical, mode);
-        let counted = unfamiliar_domain.filter(|_| mode == Mode::Live);
-        let tag = counted.map_or([0; 4], |domain| {
+        let tag = counted_domain.map_or([0; 4], |domain| {
             let [a, b, c, d, ..] = keyed(&self.inbox, b"domain", &[domain.as_bytes()]).0;
             [a, b, c, d]
         });

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use DomainClass::{Allowed, Disposable, Relay, Unlisted};
-use authepy_engine::recipient::disposable::{Catalog, CatalogFault, DomainClass, SkippedWhy, relays::RELAYS};
+use authepy_engine::recipient::disposable::{Catalog, CatalogFault, DomainClass, SkippedWhy};
 use authepy_engine::recipient::provider::families::FAMILIES;
+use authepy_engine::recipient::provider::relays::RELAYS;
 use std::sync::LazyLock;
 
 static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded(&[], &[]).unwrap().catalog);
@@ -68,10 +69,10 @@ fn mail_hosts_and_companies_are_never_refused() {
 
 #[test]
 fn relays_are_a_class_of_their_own() {
-    for (name, _, domains) in RELAYS {
-        for domain in *domains {
-            assert_eq!(EMBEDDED.class(domain), Relay, "{name} {domain}");
-            assert_eq!(EMBEDDED.class(&format!("ada.{domain}")), Relay, "{name} {domain}");
+    for family in RELAYS {
+        for domain in family.domains.iter() {
+            assert_eq!(EMBEDDED.class(domain), Relay, "{} {domain}", family.name);
+            assert_eq!(EMBEDDED.class(&format!("ada.{domain}")), Relay, "{} {domain}", family.name);
         }
     }
     assert_eq!(EMBEDDED.class("icloud.com"), Unlisted);

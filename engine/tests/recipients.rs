@@ -1,9 +1,14 @@
 //! Addresses row by row: what is refused and why, and which spellings share a bucket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::RecipientFaultKind as Kind;
+use authepy_engine::recipient::provider::families::FAMILIES;
+use authepy_engine::recipient::provider::relays::RELAYS;
 use authepy_engine::recipient::provider::{ExtraFamily, Marks, ProviderFault, ProviderTable, Rule};
 use authepy_engine::recipient::{Realm, Recipient};
+use authepy_engine::route::StartKeys;
+use authepy_engine::testing::Seeded;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -378,6 +383,66 @@ fn dev_accepts_the_names_reserved_for_tests_and_no_others() {
         assert_eq!(dev(raw).err(), Some(Kind::SpecialUse), "{raw}");
     }
     assert_eq!(dev("a@localhost").err(), Some(Kind::NoDot));
+}
+
+/// Typed, the domain whose limits it counts in.
+#[rustfmt::skip]
+const UNFAMILIAR: &[(&str, Option<&str>)] = &[
+    ("ada@victim-family.com", Some("victim-family.com")),
+    ("ada@a.b.VICTIM-family.com", Some("victim-family.com")),
+    ("ada@cs.uni.ac.uk", Some("uni.ac.uk")),
+    ("ada@x.y.github.io", Some("y.github.io")),   // the list's private section: y is somebody's
+    ("ada@github.io", Some("github.io")),         // a suffix that takes mail itself
+    ("ada@mail.bücher.de", Some("xn--bcher-kva.de")),
+    ("ada@a.b.公司.cn", Some("b.xn--55qx5d.cn")), // a suffix that is an A-label itself
+    ("ada@a.b.unlistedtop", Some("b.unlistedtop")),
+    ("ada@a.co.jp", Some("a.co.jp")),
+    ("ada@city.kawasaki.jp", Some("city.kawasaki.jp")), // an exception of a wildcard
+    // Nobody's mail lives below gmail.com, so what is addressed there counts as one domain.
+    ("ada@x.gmail.com", Some("gmail.com")),
+    ("ada@gmail.com", None),
+    ("ada@OUTLOOK.com", None),
+    ("ada@icloud.com", None),
+    ("ada@yahoo.co.uk", None),
+    ("shop@ada.fastmail.com", None),
+    ("ada@t-online.de", None),
+    ("ada@privaterelay.appleid.com", None),
+    ("ada@mozmail.com", None),
+    ("ada@duck.com", None),
+];
+
+#[test]
+fn a_domain_that_is_no_providers_is_counted_with_all_below_it() {
+    for (raw, want) in UNFAMILIAR {
+        let recipient = public(raw).unwrap();
+        assert_eq!(recipient.unfamiliar_domain().map(|domain| domain.as_str()), *want, "{raw}");
+    }
+    for family in FAMILIES.iter().chain(RELAYS) {
+        for domain in family.domains.iter() {
+            assert_eq!(public(&format!("ada@{domain}")).unwrap().unfamiliar_domain(), None, "{domain}");
+        }
+    }
+    let shown = format!("{:?}", public("a@secret.com").unwrap().unfamiliar_domain());
+    assert!(!shown.contains("secret"), "{shown}");
+    let own = ExtraFamily { domains: vec!["Campus.edu".to_owned()], rule: Rule::ELSEWHERE };
+    let table = ProviderTable::with_extra(&[own]).unwrap();
+    let of = |raw| Recipient::parse(raw, Realm::Public, &table).unwrap().unfamiliar_domain().is_none();
+    assert!(of("a@campus.edu"), "the operator calls it a mail provider");
+    assert!(!of("a@other.edu"));
+}
+
+#[test]
+fn a_domain_has_one_fingerprint_in_a_mode_and_a_process() {
+    let [keys, later] = [1, 2].map(|seed| StartKeys::draw(&mut Seeded::new(seed)));
+    let of = |raw: &str, keys: &StartKeys, mode| {
+        keys.domain(public(raw).unwrap().unfamiliar_domain().unwrap(), mode)
+    };
+    let live = of("a@x.corp.de", &keys, Mode::Live);
+    assert!(live == of("b+c@y.z.CORP.de", &keys, Mode::Live), "everything below a domain is the domain");
+    assert!(live != of("a@corp.fr", &keys, Mode::Live));
+    assert!(live != of("a@x.corp.de", &keys, Mode::Test), "test keys use up nothing of a live domain");
+    assert!(live != of("a@x.corp.de", &later, Mode::Live), "no dump tells the domains of the next start");
+    assert!(live.digest() != keys.fingerprint("corp.de", Mode::Live));
 }
 
 #[test]

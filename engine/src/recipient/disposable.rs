@@ -6,13 +6,13 @@
 mod domain_set;
 mod protected;
 mod reading;
-pub mod relays;
 
 pub use reading::{CatalogFault, Skipped, SkippedWhy};
 
 use crate::recipient::disposable::domain_set::DomainSet;
 use crate::recipient::disposable::reading::{MAX_BYTES, Reading};
 use crate::recipient::domain::{host_name, with_parents};
+use crate::recipient::provider::relays;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;

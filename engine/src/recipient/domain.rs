@@ -11,6 +11,32 @@ const MAX_DOMAIN: usize = 253;
 /// Longest label in octets (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 
+/// The domain whose owner decides about all names below it: one label below a public suffix
+/// (<https://publicsuffix.org>, its private section included), so `uni.ac.uk` for `cs.uni.ac.uk`.
+///
+/// Only [`Recipient::unfamiliar_domain`](crate::recipient::Recipient::unfamiliar_domain) makes one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RegistrableDomain<'a>(&'a str);
+
+impl<'a> RegistrableDomain<'a> {
+    /// Of a domain in lower-case A-labels. A public suffix that takes mail itself stands for itself.
+    pub(crate) fn of(domain: &'a str) -> Self {
+        Self(psl::domain_str(domain).unwrap_or(domain))
+    }
+
+    /// The name in lower-case A-labels: a part of an address, so never for a log.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for RegistrableDomain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RegistrableDomain(redacted)")
+    }
+}
+
 /// Which domains can be mailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realm {

@@ -5,12 +5,14 @@
 //! merges.
 
 pub mod families;
+pub mod relays;
 mod rule;
 
 pub use rule::{Marks, Rule};
 
 use crate::recipient::domain::{host_name, with_parents};
 use crate::recipient::provider::families::FAMILIES;
+use crate::recipient::provider::relays::RELAYS;
 use ahash::RandomState;
 use hashbrown::HashTable;
 use std::borrow::Cow;
@@ -69,12 +71,20 @@ pub(crate) struct Home<'a> {
     pub(crate) user: Option<&'a str>,
     /// Octets at the end of the asked domain that name nobody's account.
     pub(crate) base_len: usize,
+    /// Whether a mail provider or relay of the table runs the domain.
+    pub(crate) is_familiar: bool,
 }
 
 struct Entry {
     domain: Cow<'static, str>,
     home: Cow<'static, str>,
     rule: Rule,
+}
+
+impl Entry {
+    fn home<'a>(&'a self, user: Option<&'a str>, base_len: usize) -> Home<'a> {
+        Home { rule: self.rule, domain: &self.home, user, base_len, is_familiar: true }
+    }
 }
 
 /// All families, indexed by domain. Immutable; one look-up is one hash, two below a known domain.
@@ -86,11 +96,11 @@ pub struct ProviderTable {
 }
 
 impl ProviderTable {
-    /// The families this crate knows.
+    /// The families this crate knows, relays among them.
     #[must_use]
     pub fn built_in() -> Self {
         let mut table = Self { entries: HashTable::new(), hasher: RandomState::new(), users_below: false };
-        for family in FAMILIES {
+        for family in FAMILIES.iter().chain(RELAYS) {
             let first = family.domains.first().copied().unwrap_or_default();
             for &domain in family.domains.iter() {
                 table.insert(Cow::Borrowed(domain), Cow::Borrowed(first), family.rule);
@@ -140,18 +150,17 @@ impl ProviderTable {
     /// Where addresses of `domain` (lower-case A-labels) end up.
     pub(crate) fn home<'a>(&'a self, domain: &'a str) -> Home<'a> {
         if let Some(entry) = self.find(domain) {
-            return Home { rule: entry.rule, domain: &entry.home, user: None, base_len: domain.len() };
+            return entry.home(None, domain.len());
         }
         if self.users_below {
             for base in with_parents(domain).skip(1) {
                 if let Some(entry) = self.find(base).filter(|entry| entry.rule.users_below) {
                     let below = &domain[..domain.len() - base.len() - 1];
-                    let user = below.rsplit('.').next();
-                    return Home { rule: entry.rule, domain: &entry.home, user, base_len: base.len() };
+                    return entry.home(below.rsplit('.').next(), base.len());
                 }
             }
         }
-        Home { rule: Rule::ELSEWHERE, domain, user: None, base_len: domain.len() }
+        Home { rule: Rule::ELSEWHERE, domain, user: None, base_len: domain.len(), is_familiar: false }
     }
 }
 

@@ -3,9 +3,9 @@
 use super::{Family, Marks, Rule};
 use std::borrow::Cow;
 
-const PLUS: Rule = Rule::ELSEWHERE;
+pub(super) const PLUS: Rule = Rule::ELSEWHERE;
 
-const fn family(
+pub(super) const fn family(
     name: &'static str,
     rule: Rule,
     source: &'static str,
