@@ -3,7 +3,7 @@
 
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::RecipientFaultKind as Kind;
-use authepy_engine::recipient::provider::families::FAMILIES;
+use authepy_engine::recipient::provider::families::{CATCH_ALLS, FAMILIES};
 use authepy_engine::recipient::provider::relays::RELAYS;
 use authepy_engine::recipient::provider::{ExtraFamily, Marks, ProviderFault, ProviderTable, Rule};
 use authepy_engine::recipient::{Realm, Recipient};
@@ -244,6 +244,31 @@ const FOLDED: &[(&str, &str, &str)] = &[
     ("shop@a-l.fastmail.com", "a-l@fastmail.com", "underscore written as hyphen"),
     ("shop@ada.sent.com", "ada@sent.com", "another of its domains"),
     ("ada@fastmail.fm", "ada@fastmail.fm", "domains are name spaces of their own"),
+    // mailbox.org and Runbox
+    ("ada@secure.mailbox.org", "ada@mailbox.org", "the twin that demands TLS"),
+    ("Ada+x@TLS.mailbox.org", "ada@mailbox.org", "another twin"),
+    ("a.da@mailbox.org", "a.da@mailbox.org", "dots count"),
+    ("ada@other.mailbox.org", "ada@other.mailbox.org", "no twin"),
+    ("ada@runbox.no", "ada@runbox.com", "synonymous domain"),
+    // relays: whatever stands below a customer's name is that customer's
+    ("shop@ada.anonaddy.com", "ada@anonaddy.com", "made up on the spot"),
+    ("bank+x@ADA.anonaddy.com", "ada@anonaddy.com", "with an extension"),
+    ("shop@x.y.ada.anonaddy.com", "ada@anonaddy.com", "below it, too"),
+    ("shop@ada.anonaddy.me", "ada@anonaddy.com", "one name on all addy.io domains"),
+    ("shop@ada.addy.io", "ada@anonaddy.com", "one name"),
+    ("shop@ada.addymail.com", "ada@anonaddy.com", "one name"),
+    ("shop@ada。anonaddy。com", "ada@anonaddy.com", "ideographic dots"),
+    ("circus.waltz449@anonaddy.me", "circus.waltz449@anonaddy.com", "an alias made beforehand"),
+    ("shop@ada.mozmail.com", "ada@mozmail.com", "a domain of one's own at Firefox Relay"),
+    ("z3k9@mozmail.com", "z3k9@mozmail.com", "a random mask"),
+    ("shop@ada.simplelogin.com", "ada@simplelogin.com", "a subdomain at SimpleLogin"),
+    ("shop@x.ada.aleeas.com", "ada@aleeas.com", "below another of its domains"),
+    ("shop@ada.slmail.me", "ada@slmail.me", "whose names are their own"),
+    ("shop@ada.8alias.com", "ada@8alias.com", "another one"),
+    ("shop@ada.8shield.net", "ada@8shield.net", "another one"),
+    ("shop@ada.passmail.net", "ada@passmail.net", "the same platform"),
+    ("shop@ada.33mail.com", "ada@33mail.com", "no relay of the contract, the same form"),
+    ("x@duck.com", "x@duck.com", "nobody has a label of their own there"),
     // Proton
     ("a.d-a_l+x@proton.me", "adal@proton.me", "ignored marks"),
     ("adal@protonmail.com", "adal@proton.me", "alias domain"),
@@ -409,6 +434,8 @@ const UNFAMILIAR: &[(&str, Option<&str>)] = &[
     ("ada@privaterelay.appleid.com", None),
     ("ada@mozmail.com", None),
     ("ada@duck.com", None),
+    ("shop@x.ada.anonaddy.com", None),
+    ("shop@ada.33mail.com", None),
 ];
 
 #[test]
@@ -417,7 +444,7 @@ fn a_domain_that_is_no_providers_is_counted_with_all_below_it() {
         let recipient = public(raw).unwrap();
         assert_eq!(recipient.unfamiliar_domain().map(|domain| domain.as_str()), *want, "{raw}");
     }
-    for family in FAMILIES.iter().chain(RELAYS) {
+    for family in FAMILIES.iter().chain(CATCH_ALLS).chain(RELAYS) {
         for domain in family.domains.iter() {
             assert_eq!(public(&format!("ada@{domain}")).unwrap().unfamiliar_domain(), None, "{domain}");
         }
@@ -452,6 +479,7 @@ fn a_hint_shows_one_character_and_the_domain() {
     assert_eq!(hint("a@bücher.de"), "a***@xn--bcher-kva.de");
     assert_eq!(hint("用户@mybrand.com"), "用***@mybrand.com");
     assert_eq!(hint("shop@ada.fastmail.com"), "s***@fastmail.com");
+    assert_eq!(hint("shop@x.ada.anonaddy.me"), "s***@anonaddy.me");
 }
 
 #[test]
@@ -552,7 +580,7 @@ proptest! {
     fn folding_is_idempotent_wherever_the_result_is_an_address(
         local in "[a-zA-Z0-9._+àßΣＡ-Ｚｋ-]{1,12}",
         domain in prop::sample::select(vec![
-            "gmail.com", "yahoo.com", "ya.ru", "pm.me", "x.fastmail.com", "mybrand.com", "Bücher.de",
+            "gmail.com", "yahoo.com", "ya.ru", "pm.me", "x.fastmail.com", "x.anonaddy.me", "mybrand.com", "Bücher.de",
         ]),
     ) {
         if let Ok(recipient) = public(&format!("{local}@{domain}")) {

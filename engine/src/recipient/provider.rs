@@ -11,7 +11,7 @@ mod rule;
 pub use rule::{Marks, Rule};
 
 use crate::recipient::domain::{host_name, with_parents};
-use crate::recipient::provider::families::FAMILIES;
+use crate::recipient::provider::families::{CATCH_ALLS, FAMILIES};
 use crate::recipient::provider::relays::RELAYS;
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -100,7 +100,7 @@ impl ProviderTable {
     #[must_use]
     pub fn built_in() -> Self {
         let mut table = Self { entries: HashTable::new(), hasher: RandomState::new(), users_below: false };
-        for family in FAMILIES.iter().chain(RELAYS) {
+        for family in FAMILIES.iter().chain(CATCH_ALLS).chain(RELAYS) {
             let first = family.domains.first().copied().unwrap_or_default();
             for &domain in family.domains.iter() {
                 table.insert(Cow::Borrowed(domain), Cow::Borrowed(first), family.rule);

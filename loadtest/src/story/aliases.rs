@@ -7,7 +7,7 @@ use crate::tally::Step;
 use crate::wire::{As, ORIGIN, Question};
 
 /// Spellings of one inbox, from section 5 of the contract. `{}` is the account, `#` differs with every use.
-const FAMILIES: [&[&str]; 10] = [
+const FAMILIES: [&[&str]; 13] = [
     &[
         "{}@gmail.com",
         "{}+#@gmail.com",
@@ -19,6 +19,9 @@ const FAMILIES: [&[&str]; 10] = [
     &["{}@outlook.com", "{}+#@outlook.com", "{}+#+x@Outlook.com"],
     &["{}@icloud.com", "{}@me.com", "{}@mac.com", "{}+#@icloud.com"],
     &["{}@fastmail.com", "{}+#@fastmail.com", "t#@{}.fastmail.com"],
+    &["{}@mailbox.org", "{}+#@secure.mailbox.org", "{}@tls.mailbox.org"],
+    &["t#@{}.anonaddy.com", "t#@{}.anonaddy.me", "t#@x#.{}.anonaddy.com"],
+    &["t#@{}.mozmail.com", "t#+#@{}.mozmail.com"],
     &[
         "{}@proton.me",
         "{}@protonmail.com",

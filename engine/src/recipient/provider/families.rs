@@ -129,8 +129,36 @@ pub static FAMILIES: &[Family] = &[
             "mail.com",
         ],
     ),
-    family("other mail hosts", PLUS, "RFC 5233 section 1; listed to be protected from the catalog", OTHERS),
+    family(
+        "mailbox.org",
+        // Twins that take mail over TLS only.
+        Rule { one_account: true, ..PLUS },
+        "https://kb.mailbox.org/en/private/e-mail/ensuring-emails-are-sent-securely",
+        &["mailbox.org", "secure.mailbox.org", "tls.mailbox.org"],
+    ),
+    family(
+        "Runbox",
+        Rule { one_account: true, ..PLUS },
+        "https://help.runbox.com/how-do-internet-domains-work-for-email/ (synonymous domains)",
+        &["runbox.com", "runbox.no", "runbox.eu"],
+    ),
+    family(
+        "other mail hosts",
+        PLUS,
+        "RFC 5233 section 1; listed to be protected from the catalog, and from limits meant for one's own domains",
+        OTHERS,
+    ),
 ];
+
+/// Hosts whose customers get a label of their own, with whatever is mailed below it. Unlike the families
+/// above they are not protected from a catalog: some lists call them disposable, and that is the
+/// operator's to say.
+pub static CATCH_ALLS: &[Family] = &[family(
+    "33mail",
+    Rule { users_below: true, ..PLUS },
+    "https://www.33mail.com/ (anything@ada.33mail.com, made up on the spot)",
+    &["33mail.com"],
+)];
 
 #[rustfmt::skip]
 const MICROSOFT: &[&str] = &[
@@ -203,15 +231,33 @@ const YAHOO: &[&str] = &[
 
 #[rustfmt::skip]
 const OTHERS: &[&str] = &[
-    "126.com", "139.com", "163.com", "alice.it", "arcor.de", "att.net", "bellsouth.net",
-    "bigpond.com", "blueyonder.co.uk", "bluewin.ch", "btinternet.com", "charter.net",
-    "comcast.net", "cox.net", "daum.net", "earthlink.net", "foxmail.com", "free.fr",
-    "freenet.de", "hanmail.net", "hey.com", "kakao.com", "laposte.net", "libero.it",
-    "mailbox.org", "naver.com", "ntlworld.com", "o2.pl", "onet.pl", "op.pl", "optonline.net",
-    "orange.fr", "posteo.de", "posteo.net", "qq.com", "rambler.ru", "rediffmail.com",
-    "runbox.com", "sapo.pt", "sbcglobal.net", "seznam.cz", "sfr.fr", "shaw.ca", "sina.com",
-    "sky.com", "sohu.com", "sympatico.ca", "t-online.de", "telenet.be", "terra.com.br",
-    "tiscali.it", "tuta.com", "tuta.io", "tutamail.com", "tutanota.com", "tutanota.de",
-    "uol.com.br", "verizon.net", "virgilio.it", "virginmedia.com", "wanadoo.fr", "wp.pl",
-    "xs4all.nl", "ziggo.nl",
+    "126.com", "139.com", "163.com", "188.com", "189.cn", "21cn.com", "abv.bg", "alice.it",
+    "aliceadsl.fr", "aliyun.com", "arcor.de", "atlas.cz", "att.net", "au.com", "azet.sk", "bbox.fr",
+    "bellsouth.net", "bezeqint.net", "biglobe.ne.jp", "bigmir.net", "bigpond.com", "bluewin.ch",
+    "blueyonder.co.uk", "bol.com.br", "bredband.net", "btinternet.com", "casema.nl", "centrum.cz",
+    "centurylink.net", "charter.net", "chello.nl", "citromail.hu", "club-internet.fr",
+    "comcast.net", "comhem.se", "countermail.com", "cox.net", "daum.net", "dir.bg", "disroot.org",
+    "docomo.ne.jp", "earthlink.net", "eastlink.ca", "eircom.net", "elisanet.fi", "email.cz",
+    "embarqmail.com", "excite.com", "ezweb.ne.jp", "fastwebnet.it", "forthnet.gr", "foxmail.com",
+    "free.fr", "freemail.hu", "freenet.de", "frontier.com", "frontiernet.net", "gazeta.pl",
+    "globo.com", "hanmail.net", "hetnet.nl", "hey.com", "home.nl", "hot.ee", "hushmail.com",
+    "i.softbank.jp", "i.ua", "ig.com.br", "iinet.net.au", "inbox.lv", "indiatimes.com",
+    "interia.eu", "interia.pl", "inwind.it", "iol.it", "juno.com", "kabelmail.de", "kakao.com",
+    "kolabnow.com", "kolumbus.fi", "kpnmail.nl", "laposte.net", "lenta.ru", "libero.it",
+    "luukku.com", "lycos.com", "mail.bg", "mail.ee", "mailfence.com", "meta.ua", "mindspring.com",
+    "movistar.es", "nate.com", "naver.com", "netvision.net.il", "netzero.net", "neuf.fr", "ngs.ru",
+    "nifty.com", "ntlworld.com", "numericable.fr", "o2.pl", "onet.pl", "online.no", "op.pl",
+    "optonline.net", "optusnet.com.au", "orange.fr", "otenet.gr", "planet.nl", "pobox.com",
+    "poczta.fm", "post.cz", "posteo.de", "posteo.net", "prodigy.net.mx", "proximus.be", "q.com",
+    "qq.com", "quicknet.nl", "rambler.ru", "rediff.com", "rediffmail.com", "riseup.net",
+    "roadrunner.com", "rogers.com", "rr.com", "sapo.pt", "saunalahti.fi", "sbcglobal.net",
+    "seznam.cz", "sfr.fr", "shaw.ca", "sina.cn", "sina.com", "sky.com", "skynet.be",
+    "softbank.ne.jp", "sohu.com", "startmail.com", "suddenlink.net", "sympatico.ca", "t-online.de",
+    "talktalk.net", "telefonica.net", "telenet.be", "telfort.nl", "telia.com", "telus.net",
+    "terra.com.br", "tim.it", "tin.it", "tiscali.co.uk", "tiscali.it", "tom.com", "tpg.com.au",
+    "tut.by", "tuta.com", "tuta.io", "tutamail.com", "tutanota.com", "tutanota.de", "ukr.net",
+    "unitybox.de", "uol.com.br", "upcmail.nl", "usa.net", "verizon.net", "videotron.ca",
+    "vip.qq.com", "virgilio.it", "virgin.net", "virginmedia.com", "vodafone.de", "volny.cz",
+    "walla.co.il", "walla.com", "wanadoo.fr", "westnet.com.au", "windstream.net", "wp.pl",
+    "xs4all.nl", "xtra.co.nz", "yeah.net", "ziggo.nl", "zonnet.nl", "zoznam.sk",
 ];
