@@ -24,7 +24,7 @@ mod values;
 use families::FamilyConfig;
 pub use fault::ConfigFault;
 pub use layers::{Digests, Layers, changed};
-use values::{Limits, Size, Span, Text};
+use values::{Limits, Relays, Size, Span, Text};
 
 use crate::delivery::ProviderConfig;
 
@@ -58,7 +58,7 @@ pub struct Config {
     pub bans: Bans,
     /// Disposable domains.
     pub catalog: Catalog,
-    /// How providers fold addresses.
+    /// How providers fold addresses, and which are not mailed to.
     pub recipients: Recipients,
     /// Proxies.
     pub proxy: Proxy,
@@ -154,7 +154,8 @@ section!(/// `catalog.*`
         allow: Vec<String> });
 section!(/// `recipients.*`
     Recipients { /// Mail providers beside the built-in ones.
-        families: Vec<FamilyConfig> });
+        families: Vec<FamilyConfig>, /// Whether privacy relays are mailed to.
+        relays: Relays });
 section!(/// `proxy.*`
     Proxy { /// Whose forwarding headers are believed.
         trusted: Vec<String> });
@@ -221,6 +222,11 @@ impl Config {
             },
             capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
         }
+    }
+
+    /// Whether privacy relays are refused.
+    pub fn refuses_relays(&self) -> bool {
+        self.recipients.relays == Relays::Refuse
     }
 
     /// What the settings say of the admin token, as a digest.

@@ -12,7 +12,6 @@ use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
-use authepy_engine::recipient::disposable::DomainClass;
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::{Command, Expired};
@@ -49,7 +48,7 @@ pub struct Shared {
     pub policy: Published<Policy>,
     /// How mail providers fold addresses.
     pub providers: Arc<ProviderTable>,
-    /// Which domains exist: the public ones, or also those reserved for examples.
+    /// Which domains exist for live keys: the public ones, or also those reserved for examples.
     pub realm: Realm,
     /// `memory.ceiling`, as it was at the start.
     pub ceiling_bytes: u64,
@@ -102,11 +101,21 @@ impl Desk {
         self.0.lane.ask(route, command)
     }
 
-    pub(crate) fn recipient(&self, raw: &str) -> Result<Recipient, Problem> {
+    /// The recipient that `raw` names, if a key of this mode may name it.
+    ///
+    /// To a test key that is whatever has the syntax of an address, the names reserved for tests and
+    /// documentation among them: nothing is mailed. The catalog answers it like a live key, so that its
+    /// caller can test that refusal too.
+    pub(crate) fn recipient(&self, raw: &str, mode: Mode) -> Result<Recipient, Problem> {
         let shared = &self.0.shared;
+        let realm = match mode {
+            Mode::Test => Realm::Dev,
+            Mode::Live => shared.realm,
+        };
         let recipient =
-            Recipient::parse(raw, shared.realm, &shared.providers).map_err(|_| Problem::InvalidRecipient)?;
-        if shared.policy.read().catalog.class(recipient.domain()) == DomainClass::Disposable {
+            Recipient::parse(raw, realm, &shared.providers).map_err(|_| Problem::InvalidRecipient)?;
+        let policy = shared.policy.read();
+        if policy.refuses(policy.catalog.class(recipient.domain())) {
             return Err(Problem::DisposableDomain);
         }
         Ok(recipient)

@@ -8,18 +8,19 @@
 use std::sync::Arc;
 
 use authepy_engine::perimeter::forwarded::TrustedProxies;
-use authepy_engine::recipient::disposable::{Catalog, CatalogFault};
+use authepy_engine::recipient::disposable::{Catalog, CatalogFault, DomainClass};
 use authepy_engine::shard::Settings;
 
 use crate::config::{Config, ConfigFault};
 use crate::delivery::Templates;
 
 /// Keys that act without a restart; a name with a dot at its end stands for all below it.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 9] = [
     "codes.",
     "limits.",
     "bans.",
     "catalog.",
+    "recipients.relays",
     "proxy.trusted",
     "keys.refuse_secret_in_browser",
     "templates.dir",
@@ -34,6 +35,8 @@ pub struct Policy {
     pub trusted_proxies: TrustedProxies,
     /// Disposable domains.
     pub catalog: Arc<Catalog>,
+    /// Whether privacy relays are refused like them.
+    pub refuse_relays: bool,
     /// Whether a secret key in a browser is refused.
     pub refuse_secret_in_browser: bool,
     /// Where alerts go that have no other addresses.
@@ -61,6 +64,7 @@ impl Policy {
             settings: self.settings.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             catalog: Arc::new(loaded.with_own_of(&self.catalog)),
+            refuse_relays: self.refuse_relays,
             refuse_secret_in_browser: self.refuse_secret_in_browser,
             alert_to: self.alert_to.clone(),
             templates: self.templates.clone(),
@@ -72,10 +76,20 @@ impl Policy {
             settings: config.settings(),
             trusted_proxies: config.trusted_proxies()?,
             catalog: Arc::new(catalog),
+            refuse_relays: config.refuses_relays(),
             refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
             alert_to: config.alerts.to.iter().map(|to| to.as_str().into()).collect(),
             templates: Arc::new(Templates::configured(config, old)?),
         })
+    }
+
+    /// Whether no mail goes to a domain of this class.
+    pub fn refuses(&self, class: DomainClass) -> bool {
+        match class {
+            DomainClass::Disposable => true,
+            DomainClass::Relay => self.refuse_relays,
+            DomainClass::Unlisted | DomainClass::Allowed => false,
+        }
     }
 
     /// Whether a change of this key acts without a restart.

@@ -318,6 +318,20 @@ async fn aliases_share_one_budget_and_test_keys_have_their_own(wire: Wire) {
     let heard = phone.post("/v1/verifications", &json!({"recipient": "ADA+2@gmail.com"})).await;
     assert_eq!((heard.code(), &heard.body["policy"]), ((429, "rate-limited"), &json!("recipient")));
     assert!((590..=600).contains(&heard.header("retry-after").parse::<u64>().unwrap()));
+    for [first, second, third] in [
+        ["a@ada.anonaddy.com", "b+1@x.ada.anonaddy.me", "c@ada.addymail.com"],
+        ["a@ada.mozmail.com", "b@ada.mozmail.com", "c@x.y.ada.mozmail.com"],
+        ["a@ada.simplelogin.com", "b@ada.simplelogin.com", "c@x.ada.simplelogin.com"],
+        ["ada@mailbox.org", "ada@secure.mailbox.org", "ada+1@tls.mailbox.org"],
+    ] {
+        phone.issue(first).await;
+        phone.issue(second).await;
+        let heard = phone.post("/v1/verifications", &json!({"recipient": third})).await;
+        assert_eq!((heard.code(), &heard.body["policy"]), ((429, "rate-limited"), &json!("recipient")));
+        assert!(!heard.body["detail"].as_str().unwrap().contains("ada"));
+    }
+    phone.issue("a@eve.anonaddy.com").await;
+    phone.issue("a@eve.mozmail.com").await;
     let test = phone.with_key(server.text("secret_test_key"));
     let id = test.issue("ada@gmail.com").await;
     assert_eq!(

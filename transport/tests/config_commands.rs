@@ -57,6 +57,7 @@ fn check_says_ok_or_which_setting_is_wrong() {
             "recipients.families[0].domains[1]: no domain",
         ),
         ("recipients.families=[{domains=[]}]", "recipients.families[0]: names no domain"),
+        ("recipients.relays=s3cret", "recipients.relays: allow or refuse"),
         ("receipts.key_file=/nowhere", "receipts.key_file: can't be read: entity not found"),
         ("admin.token_file=/nowhere", "admin.token_file: can't be read: entity not found"),
         (&empty, "admin.token_file: the file is empty"),

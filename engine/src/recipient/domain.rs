@@ -42,7 +42,7 @@ impl std::fmt::Debug for RegistrableDomain<'_> {
 pub enum Realm {
     /// The Internet: every special-use domain is refused.
     Public,
-    /// `authepy dev`: the names reserved for tests and documentation are accepted too.
+    /// `authepy dev`, and test keys anywhere: the names reserved for tests and documentation are accepted too.
     Dev,
 }
 

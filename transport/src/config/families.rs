@@ -20,6 +20,9 @@ pub struct FamilyConfig {
     /// Whether a name is one account on all the domains.
     #[serde(default)]
     one_account: bool,
+    /// Whether whatever is mailed below `NAME.` is NAME's, as at Fastmail and at relays.
+    #[serde(default)]
+    users_below: bool,
 }
 
 fn plus() -> String {
@@ -32,6 +35,7 @@ impl FamilyConfig {
             cut_before: Marks::of(&self.cut_before),
             ignored: Marks::of(&self.ignored),
             one_account: self.one_account,
+            users_below: self.users_below,
             ..Rule::ELSEWHERE
         };
         ExtraFamily { domains: self.domains.clone(), rule }

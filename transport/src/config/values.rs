@@ -31,6 +31,25 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// What becomes of mail to privacy relays: `allow` or `refuse`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relays {
+    /// It is sent like any other.
+    Allow,
+    /// 422 `disposable-domain`.
+    Refuse,
+}
+
+impl<'de> Deserialize<'de> for Relays {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "allow" => Ok(Self::Allow),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err(D::Error::custom("allow or refuse")),
+        }
+    }
+}
+
 /// A number of bytes: `512MiB`, `1GiB`, `65536`.
 #[derive(Debug, Clone, Copy)]
 pub struct Size(pub usize);

@@ -50,10 +50,10 @@ impl<'a> Asked<'a> {
     pub(super) fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
         match request.call.route {
             Route::Issue => IssueAsked::read(desk, request).map(Self::Issue),
-            Route::Check => CheckAsked::read(desk, request.body).map(Self::Check),
+            Route::Check => CheckAsked::read(desk, request).map(Self::Check),
             Route::Resend => {
                 let body: ResendBody<'_> = wire::read(request.body)?;
-                desk.recipient(body.recipient()?).map(Self::Resend)
+                desk.recipient(body.recipient()?, request.owner().mode).map(Self::Resend)
             }
             route => Ok(Self::Other(route)),
         }
@@ -88,17 +88,18 @@ impl IssueAsked {
             code_length: body.code_length()?,
             lifetime: body.lifetime()?,
             metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
-            recipient: desk.recipient(body.recipient()?)?,
+            recipient: desk.recipient(body.recipient()?, request.owner().mode)?,
         })
     }
 }
 
 impl<'a> CheckAsked<'a> {
-    fn read(desk: &Desk, body: &'a [u8]) -> Result<Self, Problem> {
-        let body: CheckBody<'a> = wire::read(body)?;
+    fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+        let body: CheckBody<'a> = wire::read(request.body)?;
         let nonce = nonce(desk, body.nonce.as_ref())?;
         let typed = body.code()?;
-        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0)).transpose()?;
+        let named = body.recipient.as_ref();
+        let recipient = named.map(|text| desk.recipient(&text.0, request.owner().mode)).transpose()?;
         let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
         Ok(Self { body, code, recipient, nonce })
     }

@@ -13,7 +13,7 @@ use crate::common::operator::admin;
 use crate::common::phone::Phone;
 use crate::common::serve::Site;
 use crate::common::{DevServer, NO_LIMITS};
-use crate::{BANS, CATALOG, exit_code, run, told, until};
+use crate::{BANS, CATALOG, class_and_refused, exit_code, run, told, until};
 
 /// Sends these bytes; `length` is what the head says.
 fn send_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> TcpStream {
@@ -49,9 +49,9 @@ fn load(server: &DevServer, text: &str) -> (u16, Value) {
 }
 
 fn class(server: &DevServer, domain: &str) -> String {
-    let said = told(server, &["catalog", "lookup", domain]);
-    assert_eq!(said["refused"], said["class"] == "disposable");
-    said["class"].as_str().unwrap().to_owned()
+    let (class, refused) = class_and_refused(server, domain);
+    assert_eq!(refused, class == "disposable");
+    class
 }
 
 /// So many domains, and these.

@@ -7,6 +7,7 @@ mod catalog;
 #[path = "../common/mod.rs"]
 mod common;
 mod lifted;
+mod relays;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -40,6 +41,12 @@ fn exit_code(server: &DevServer, words: &[&str]) -> i32 {
     let output = run(server, words);
     assert!(output.stdout.is_empty() || output.status.success(), "{words:?}: {output:?}");
     output.status.code().unwrap()
+}
+
+/// What `catalog lookup` says of a domain.
+fn class_and_refused(server: &DevServer, domain: &str) -> (String, bool) {
+    let said = told(server, &["catalog", "lookup", domain]);
+    (said["class"].as_str().unwrap().to_owned(), said["refused"].as_bool().unwrap())
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -18,6 +18,7 @@ use super::Api;
 use super::answer::{Fault, json};
 use super::routes::Answered;
 use crate::limits::SKIPPED_LISTED;
+use crate::policy::Policy;
 
 #[derive(Serialize)]
 struct Present<'a> {
@@ -53,9 +54,10 @@ struct SkippedView {
 pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
     match *request.method() {
         Method::GET => {
-            let catalog = api.figures.shared.policy.hold().catalog.clone();
+            let policy = api.figures.shared.policy.hold();
+            let catalog = &policy.catalog;
             match parameter(&request, "domain")? {
-                Some(domain) => look_up(&catalog, &domain),
+                Some(domain) => look_up(&policy, &domain),
                 None => Ok(json(200, &Present { version: catalog.version(), entries: catalog.entries() })),
             }
         }
@@ -71,7 +73,8 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
     }
 }
 
-fn look_up(catalog: &Catalog, domain: &str) -> Answered {
+fn look_up(policy: &Policy, domain: &str) -> Answered {
+    let catalog = &policy.catalog;
     let class = catalog.lookup(domain).ok_or_else(|| Fault::Value("domain", "no domain name".into()))?;
     let name = match class {
         DomainClass::Unlisted => "unlisted",
@@ -79,7 +82,7 @@ fn look_up(catalog: &Catalog, domain: &str) -> Answered {
         DomainClass::Relay => "relay",
         DomainClass::Disposable => "disposable",
     };
-    let refused = class == DomainClass::Disposable;
+    let refused = policy.refuses(class);
     Ok(json(200, &Said { domain, class: name, refused, version: catalog.version() }))
 }
 

@@ -2,10 +2,10 @@
 import { count, facts, find, onsubmit } from "/console/dom.js";
 
 const VERDICTS = {
-  unlisted: "is not listed. Codes are mailed to it.",
-  allowed: "is always allowed here. Codes are mailed to it.",
-  relay: "is a privacy relay. Codes are mailed to it.",
-  disposable: "is disposable. Issues to it are refused.",
+  unlisted: "is not listed.",
+  allowed: "is always allowed here.",
+  relay: "is a privacy relay.",
+  disposable: "is disposable.",
 };
 
 export function catalogView({ section, session, say }) {
@@ -20,7 +20,8 @@ export function catalogView({ section, session, say }) {
     const query = new URLSearchParams({ domain: find(section, "#domain").value.trim() });
     const said = await session.ask("GET", `catalog?${query}`);
     verdict.className = said.refused ? "bad" : "good";
-    verdict.textContent = `${said.domain} ${VERDICTS[said.class] ?? said.class}`;
+    const then = said.refused ? "Issues to it are refused." : "Codes are mailed to it.";
+    verdict.textContent = `${said.domain} ${VERDICTS[said.class] ?? said.class} ${then}`;
   });
 
   const form = find(section, "#load");
