@@ -34,7 +34,7 @@ use crate::clock::{Clock, Moment, Now};
 use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
 use crate::perimeter::ban::BanEntry;
 use crate::perimeter::peer::Prefix;
-use crate::request::{Command, Expired, Outcome, Refusal};
+use crate::request::{Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};
 
@@ -140,6 +140,11 @@ impl Lane {
     /// What this lane's shard holds.
     pub fn census(&self) -> Census {
         self.0.shard.borrow().census()
+    }
+
+    /// What became of API keys' mails, as far as this lane's shard knows.
+    pub fn conversions(&self) -> Vec<Conversion> {
+        self.0.shard.borrow().conversions(self.now().at)
     }
 
     /// Gives this lane's shard other settings.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ahash::HashMap;
 
 use crate::clock::Now;
-use crate::request::ProjectId;
+use crate::request::{KeyTag, ProjectId};
 
 pub mod api_key;
 pub mod ban;
@@ -92,6 +92,11 @@ impl KeyBook {
     /// The name of a project; none if it has no key.
     pub fn project_name(&self, project: ProjectId) -> Option<&Arc<str>> {
         self.projects.get(&project.0)
+    }
+
+    /// A key of this project with this tag; of two that share one, either.
+    pub fn tagged(&self, project: ProjectId, tag: KeyTag) -> Option<&Arc<KeyRecord>> {
+        self.keys.values().find(|key| key.project == project && KeyTag::from(&key.digest) == tag)
     }
 
     /// Keys in the book.

@@ -125,18 +125,29 @@ section!(/// `codes.*`
         resend_after: Span, /// Mails.
         sends: u8 });
 section!(/// `limits.*`
-    AllLimits { /// Per inbox.
-        recipient: RecipientLimits, /// One peer's share of an inbox.
-        recipient_peer: IssueLimits, /// Per peer.
+    AllLimits { /// Per project and inbox.
+        recipient: RecipientLimits, /// One peer's share of them.
+        recipient_peer: IssueLimits, /// Per inbox, over all projects.
+        recipient_all: IssueLimits, /// Per peer.
         peer: PeerLimits, /// Per API key.
-        key: IssueLimits });
+        key: KeyLimits, /// Per project.
+        project: IssueLimits, /// Per registrable domain.
+        domain: UnverifiedLimits, /// One peer's share of a domain.
+        domain_peer: UnverifiedLimits });
 section!(/// `limits.recipient.*`
     RecipientLimits { /// Mails.
         issue: Limits, /// Wrong codes.
         guess: Limits });
-section!(/// `limits.key.*`, `limits.recipient_peer.*`
+section!(/// `limits.recipient_peer.*`, `limits.recipient_all.*`, `limits.project.*`
     IssueLimits { /// Issues.
         issue: Limits });
+section!(/// `limits.key.*`
+    KeyLimits { /// Issues.
+        issue: Limits, /// Mails that no right code has answered.
+        unverified: Limits });
+section!(/// `limits.domain.*`, `limits.domain_peer.*`
+    UnverifiedLimits { /// Mails that no right code has answered.
+        unverified: Limits });
 section!(/// `limits.peer.*`
     PeerLimits { /// Issues.
         issue: Limits, /// Checks.
@@ -207,6 +218,7 @@ impl Config {
             sends: codes.sends,
             recipient_issue: limits.recipient.issue.0.clone(),
             recipient_peer_issue: limits.recipient_peer.issue.0.clone(),
+            recipient_all_issue: limits.recipient_all.issue.0.clone(),
             recipient_guess: limits.recipient.guess.0.clone(),
             peer: shard::PeerLimits {
                 issue: limits.peer.issue.0.clone(),
@@ -215,6 +227,10 @@ impl Config {
                 handshake: limits.peer.handshake.0.clone(),
             },
             key_issue: limits.key.issue.0.clone(),
+            key_unverified: limits.key.unverified.0.clone(),
+            project_issue: limits.project.issue.0.clone(),
+            domain_unverified: limits.domain.unverified.0.clone(),
+            domain_peer_unverified: limits.domain_peer.unverified.0.clone(),
             bans: BanRules {
                 strikes: self.bans.strikes.0.clone(),
                 first: self.bans.first.0,

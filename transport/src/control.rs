@@ -34,6 +34,7 @@ use crate::tls::Certificate;
 mod admin;
 mod api;
 mod certificate;
+pub(crate) mod conversion;
 mod expiry;
 mod keeper;
 mod keys;

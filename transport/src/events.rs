@@ -63,6 +63,8 @@ pub(crate) enum What {
     Banned { peer: PeerDigest, seconds: u64 },
     /// A secret key came from what looks like a browser.
     KeyExposed { key: Box<str>, project: Arc<str> },
+    /// Few of an API key's mails were answered by a right code.
+    LowConversion { key: Box<str>, project: Arc<str>, mailed: u64, answered: u64 },
 }
 
 /// How a hand-over ended.

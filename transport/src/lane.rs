@@ -22,6 +22,7 @@ use crate::socket::{DeafSocket, Ears, KernelDrop, LaneConnectionIds};
 use crate::{tcp, wiping};
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
+const COUNT_CONVERSIONS_EVERY: Duration = Duration::from_secs(5);
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// What one lane listens with.
@@ -119,6 +120,7 @@ async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
     let banned = Rc::new(Notify::new());
     let heard = banned.clone();
     lane.on_ban(move |_| heard.notify_one());
+    let mut counted = lane.now().at;
     loop {
         let present = policy.hold();
         if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &present)) {
@@ -126,6 +128,10 @@ async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
             known = Some(present);
         }
         desk.counters().publish(lane.census(), lane.ban_count(), desk.shedding().shed());
+        if lane.now().at.since(counted) >= COUNT_CONVERSIONS_EVERY {
+            counted = lane.now().at;
+            desk.counters().publish_conversions(lane.conversions());
+        }
         // A ban is told at once, its end in time.
         let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;
     }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::request::Conversion;
 use authepy_engine::shard::Census;
 
 use crate::reply::{Problem, Reply};
@@ -139,6 +141,8 @@ pub struct Counters {
     /// Bans of all shards, as this lane knows them.
     bans: AtomicU64,
     datagrams_shed: AtomicU64,
+    /// What became of API keys' mails; replaced whole.
+    conversions: ArcSwap<Vec<Conversion>>,
 }
 
 impl Counters {
@@ -211,6 +215,16 @@ impl Counters {
 
     pub(crate) fn state_bytes(&self) -> u64 {
         self.state_bytes.load(Ordering::Relaxed)
+    }
+
+    /// What became of API keys' mails, as far as the lane's shard knows.
+    pub(crate) fn conversions(&self) -> Arc<Vec<Conversion>> {
+        self.conversions.load_full()
+    }
+
+    /// Publishes what became of API keys' mails.
+    pub(crate) fn publish_conversions(&self, conversions: Vec<Conversion>) {
+        self.conversions.store(Arc::new(conversions));
     }
 
     /// Publishes what the lane's shard holds, how many bans the lane knows of, and how many datagrams it has not

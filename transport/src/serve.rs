@@ -25,6 +25,7 @@ mod entry;
 mod idempotency;
 mod issue;
 mod operation;
+mod places;
 mod public;
 mod tab;
 

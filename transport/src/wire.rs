@@ -155,7 +155,7 @@ impl IssueBody<'_> {
     pub(crate) fn lifetime(&self) -> Result<Option<Duration>, Problem> {
         let lifetime = self.lifetime.map(Duration::from_secs);
         let fits = lifetime.is_none_or(|span| (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&span));
-        fits.then_some(lifetime).ok_or(Problem::MalformedRequest("lifetime is 60 to 600 seconds"))
+        fits.then_some(lifetime).ok_or(Problem::MalformedRequest("lifetime is 1 to 600 seconds"))
     }
 
     pub(crate) fn code_length(&self) -> Result<Option<u8>, Problem> {

@@ -56,7 +56,7 @@ fn codes(config: &Config) -> Result<(), ConfigFault> {
     require((CODE_DIGITS_MIN..=CODE_DIGITS_MAX).contains(&codes.length), "codes.length: 6 to 10 digits")?;
     require(
         (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&codes.lifetime.0),
-        "codes.lifetime: 60s to 600s (NIST SP 800-63B-4, 3.1.3.2)",
+        "codes.lifetime: 1s to 600s (NIST SP 800-63B-4, 3.1.3.2)",
     )?;
     require(codes.attempts > 0, "codes.attempts: at least 1")?;
     require(codes.sends > 0, "codes.sends: at least 1")?;

@@ -11,13 +11,15 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use authepy_engine::clock::{Clock, Moment};
+use authepy_engine::clock::{Clock, Moment, Now};
 use authepy_engine::entropy::Entropy;
 use tokio::time::sleep;
 
+use super::conversion::{self, LowConversion};
 use crate::delivery::{Content, MailJob, MailQueue, Notice};
 use crate::desk::Shared;
 use crate::entropy::OsEntropy;
+use crate::events::What;
 use crate::limits::ALERT_LIFETIME;
 use crate::observe::Counters;
 
@@ -133,6 +135,7 @@ impl Watch {
 /// Watches until the runtime ends.
 pub(super) async fn run(shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
     let (mut watch, mut entropy) = (Watch::default(), OsEntropy::default());
+    let mut conversions = conversion::Told::default();
     loop {
         let seen = Readings::of(&lanes, &shared.mail);
         for alarm in watch.look(clock().at, seen, shared.ceiling_bytes) {
@@ -140,22 +143,65 @@ pub(super) async fn run(shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Cloc
                 watch.note_told(alarm, clock().at);
             }
         }
+        let low = conversion::low(&lanes, &shared.keys.read());
+        for low in conversions.news(low, clock().at) {
+            tell_conversion(&shared, clock(), &low, &mut entropy);
+        }
         sleep(WATCH_EVERY).await;
     }
+}
+
+/// Tells of a key whose mails are not answered: in the log, to the endpoint for events, and to the people of its
+/// project.
+fn tell_conversion(shared: &Shared, now: Now, low: &LowConversion, entropy: &mut OsEntropy) {
+    let LowConversion { key, mailed, answered } = low;
+    let (id, project) = (&*key.id, &key.project_name);
+    tracing::warn!(
+        event = "key.low_conversion",
+        key = id,
+        mailed,
+        answered,
+        "few mails of a key are answered"
+    );
+    shared.events.tell(now.unix_ms, || What::LowConversion {
+        key: key.id.clone(),
+        project: project.clone(),
+        mailed: *mailed,
+        answered: *answered,
+    });
+    let to =
+        if key.alert_to.is_empty() { shared.policy.read().alert_to.clone() } else { key.alert_to.clone() };
+    let subject = format!("[{project}] Few of a key's mails are answered");
+    let text = format!(
+        "Of {mailed} codes that were mailed for the key {id} within ten minutes, {answered} were typed in. Somebody may \
+         have mails sent that nobody asked for.\nlimits.key.unverified bounds such mails; `authepy key revoke {id}` \
+         ends the key.\n"
+    );
+    mail(shared, now.at, &to, (&subject, &text), entropy);
 }
 
 /// Mails an alarm. False if there is nobody to tell, or no place for the mail: then it is tried again.
 fn tell(shared: &Shared, now: Moment, alarm: Alarm, entropy: &mut OsEntropy) -> bool {
     let to = shared.policy.read().alert_to.clone();
+    mail(shared, now, &to, (&format!("[authepy] {}", alarm.subject()), alarm.text()), entropy)
+}
+
+/// Mails a notice to each address. False if there is none, or no place for any.
+fn mail(
+    shared: &Shared,
+    now: Moment,
+    to: &[Box<str>],
+    (subject, text): (&str, &str),
+    entropy: &mut OsEntropy,
+) -> bool {
     let mut told = false;
-    for address in to.iter() {
+    for address in to {
         let Ok(permit) = shared.mail.reserve(now) else { continue };
         let mut token = [0; 16];
         entropy.fill(&mut token);
-        let notice = Notice::new(format!("[authepy] {}", alarm.subject()), alarm.text().to_owned(), token);
         permit.submit(MailJob {
             to: (&**address).into(),
-            content: Content::Notice(notice),
+            content: Content::Notice(Notice::new(subject.to_owned(), text.to_owned(), token)),
             expires: now.after(ALERT_LIFETIME),
         });
         told = true;

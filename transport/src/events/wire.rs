@@ -28,6 +28,10 @@ pub(super) struct Told {
     seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mailed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered: Option<u64>,
 }
 
 /// The whole body.
@@ -51,6 +55,8 @@ impl Told {
             peer: None,
             seconds: None,
             key: None,
+            mailed: None,
+            answered: None,
         };
         match event.what {
             What::Mail { verification, project, recipient, send, outcome } => Self {
@@ -72,6 +78,13 @@ impl Told {
             What::Banned { peer, seconds } => {
                 Self { peer: Some(peer.to_string()), seconds: Some(seconds), ..bare("peer.banned") }
             }
+            What::LowConversion { key, project, mailed, answered } => Self {
+                key: Some(key),
+                project: Some((*project).into()),
+                mailed: Some(mailed),
+                answered: Some(answered),
+                ..bare("key.low_conversion")
+            },
             What::KeyExposed { key, project } => {
                 Self { key: Some(key), project: Some((*project).into()), ..bare("key.exposed") }
             }

@@ -165,6 +165,8 @@ impl Problem {
             Policy::Peer => "peer",
             Policy::Key => "key",
             Policy::Resend => "resend",
+            Policy::Project => "project",
+            Policy::Domain => "domain",
         })
     }
 }

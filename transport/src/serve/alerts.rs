@@ -10,7 +10,7 @@
 
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
 use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Command, Outcome, Refusal};
+use authepy_engine::request::{ChargeKey, Command, KeyWindow, Outcome, Refusal};
 
 use super::operation::{Done, Request, unexpected};
 use crate::delivery::{Content, MailJob, Notice};
@@ -60,7 +60,8 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
 async fn charge(desk: &Desk, request: &Request<'_>) -> Result<(), Problem> {
     let project = request.owner().project.0.to_le_bytes();
     let digest = desk.start_keys().scoped("alerts", &[&project]);
-    match desk.ask(digest.route(), Command::ChargeAlert(digest)).await {
+    let charge = ChargeKey { window: KeyWindow::Alerts, of: digest };
+    match desk.ask(digest.route(), Command::ChargeKey(charge)).await {
         Outcome::Charged(charged) => charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into())),
         other => Err(unexpected(other)),
     }

@@ -46,7 +46,8 @@ pub(super) async fn perform(
 ) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
     let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
-    let reserve = Reserve { key: claim, body: body_digest(desk, request)?, lifetime: CODE_LIFETIME_MAX };
+    let (body, owner) = (body_digest(desk, request)?, request.owner());
+    let reserve = Reserve { key: claim, body, owner, lifetime: CODE_LIFETIME_MAX };
     match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);

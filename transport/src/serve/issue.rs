@@ -1,19 +1,19 @@
 //! An issue: places are taken for it, then the inbox decides.
 //!
 //! ```text
-//!   IssueAsked ─ place in the mail queue ─ place in the key's window ─▶ Placed ─▶ inbox ─┬─▶ mail, 202
-//!                                                                                        └─▶ places given back
+//!   IssueAsked ─ place in the mail queue ─ places in windows ─▶ Placed ─▶ inbox ─┬─▶ mail, 202
+//!                                                                                └─▶ places given back
 //! ```
 
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
-use authepy_engine::route::Route;
+use authepy_engine::request::{Command, First, Issue, Issued, KeyTag, Outcome, Refusal, Resend};
+use authepy_engine::route::{Fingerprint, Route};
 
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
-use super::tab::KeyPlace;
+use super::places::{MailFor, Places};
 use crate::delivery::{Awaited, CodeMail, Content, MailJob, Permit};
 use crate::desk::Desk;
 use crate::reply::Problem;
@@ -21,16 +21,18 @@ use crate::reply::Problem;
 /// An issue that only its inbox can still refuse.
 pub(super) struct Placed {
     asked: IssueAsked,
+    inbox: Fingerprint,
     permit: Option<Permit>,
-    key: Option<KeyPlace>,
+    places: Places,
 }
 
 impl Placed {
     /// Takes the places, before anything is promised.
     pub(super) async fn take(desk: &Desk, request: &Request<'_>, asked: IssueAsked) -> Result<Self, Problem> {
         let permit = reserve_mail(desk, request.owner().mode)?;
-        let key = request.tab.charge_key(desk, &request.admitted.key().digest).await?;
-        Ok(Self { asked, permit, key })
+        let inbox = asked.recipient.inbox(desk.start_keys(), request.owner().mode);
+        let places = Places::take(desk, request, MailFor::Issue, inbox.domain()).await?;
+        Ok(Self { asked, inbox, permit, places })
     }
 
     /// Opens the verification. `secret` is the id to be, where an idempotency key decides it.
@@ -40,14 +42,14 @@ impl Placed {
         request: &Request<'_>,
         secret: Option<IdSecret>,
     ) -> Result<Done, Problem> {
-        let Self { asked, permit, key } = self;
+        let Self { asked, inbox, permit, places } = self;
         let keys = desk.start_keys();
-        let inbox = keys.fingerprint(asked.recipient.canonical(), request.owner().mode);
         let secret = secret.unwrap_or_else(|| desk.draw_secret());
         let command = Command::Issue(Issue {
             inbox,
             address: keys.exact_address(asked.recipient.exact()),
             owner: request.owner(),
+            key: KeyTag::from(&request.admitted.key().digest),
             peer: request.tab.share(desk),
             id: VerificationId::new(keys, secret, inbox.route()),
             code_length: asked.code_length,
@@ -62,28 +64,34 @@ impl Placed {
                 Ok(sent(desk, request, (permit, inbox.route()), issued, &asked.recipient))
             }
             other => {
-                if let Some(place) = key {
-                    place.give_back(desk, request.tab).await;
-                }
+                places.give_back(desk, request);
                 Err(unexpected(other))
             }
         }
     }
 }
 
-/// A further code for a verification that exists. It counts in its inbox's windows, not in its key's.
+/// A further code for a verification that exists. It counts in its inbox's windows, and as an unanswered mail; not
+/// in the issues of its key or project.
 pub(super) async fn resend(
     desk: &Desk,
     request: &Request<'_>,
     recipient: &Recipient,
 ) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
-    let permit = reserve_mail(desk, request.owner().mode)?;
-    let (route, address) = (slot.route, desk.start_keys().exact_address(recipient.exact()));
-    let resend = Resend { slot, address, peer: request.tab.share(desk) };
+    let (mode, keys) = (request.owner().mode, desk.start_keys());
+    let permit = reserve_mail(desk, mode)?;
+    let domain = recipient.inbox(keys, mode).domain();
+    let places = Places::take(desk, request, MailFor::Resend, domain).await?;
+    let (route, address) = (slot.route, keys.exact_address(recipient.exact()));
+    let key = KeyTag::from(&request.admitted.key().digest);
+    let resend = Resend { slot, address, key, peer: request.tab.share(desk) };
     match request.ask(desk, route, Command::Resend(resend)).await {
         Outcome::Resent(issued) => Ok(sent(desk, request, (permit, route), issued, recipient)),
-        other => Err(unexpected(other)),
+        other => {
+            places.give_back(desk, request);
+            Err(unexpected(other))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use authepy_engine::actor::Answer;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
 use authepy_engine::perimeter::Admitted;
+use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::receipt::Claims;
 use authepy_engine::recipient::Recipient;
@@ -11,7 +12,7 @@ use authepy_engine::route::Route as ShardRoute;
 
 use super::asked::{Asked, CheckAsked};
 use super::issue::{self, Placed};
-use super::{Tab, alerts, batch};
+use super::{Tab, alerts, batch, places};
 use crate::desk::Desk;
 use crate::events::End;
 use crate::reply::{Problem, Reply};
@@ -113,7 +114,12 @@ async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Res
         other => return Err(unexpected(other)),
     };
     match first {
-        First::Approved(_) => desk.ended(request.admitted.key(), digest, End::Approved),
+        First::Approved(ref approved) => {
+            desk.ended(request.admitted.key(), digest, End::Approved);
+            if let Some(mail) = approved.answered.as_ref().filter(|_| request.owner().mode == Mode::Live) {
+                places::answered(desk, request.owner(), mail);
+            }
+        }
         First::Exhausted => desk.ended(request.admitted.key(), digest, End::Failed),
         First::Incorrect { .. } | First::Issued(..) => {}
     }
@@ -194,7 +200,8 @@ async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem>
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();
     let receipt = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
-    let spend = Command::Spend(Spend { receipt, lifetime: desk.receipts().lifetime() });
+    let spend =
+        Command::Spend(Spend { receipt, owner: request.owner(), lifetime: desk.receipts().lifetime() });
     match request.ask(desk, receipt.route(), spend).await {
         Outcome::Spent { first: true } => {
             claims["active"] = true.into();

@@ -1,4 +1,4 @@
-//! What one request costs, and whom: the windows of a peer, and of an API key.
+//! What one request costs its peer.
 //!
 //! ```text
 //!   restricted key, wrong key, no key ─▶ its peer
@@ -14,10 +14,10 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, RefundKey, Refusal};
-use authepy_engine::route::{PeerDigest, Route};
+use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Quotas, Refusal};
+use authepy_engine::route::{PeerShare, Route};
 
 use super::operation::unexpected;
 use crate::desk::Desk;
@@ -31,9 +31,6 @@ pub(super) struct Tab {
     /// What its windows were like when they were last looked at.
     rates: Cell<Rates>,
 }
-
-/// A place taken in the window of an API key.
-pub(super) struct KeyPlace(RefundKey);
 
 impl Tab {
     /// From now on this address answers for the request.
@@ -51,9 +48,9 @@ impl Tab {
         self.peer.get().is_some_and(|peer| peer == Peer::from(address))
     }
 
-    /// Whose share of an inbox's budget the request uses.
-    pub(super) fn share(&self, desk: &Desk) -> Option<PeerDigest> {
-        self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
+    /// Whose share of an inbox's or a domain's budget the request uses.
+    pub(super) fn share(&self, desk: &Desk) -> Option<PeerShare> {
+        self.peer.get().map(|peer| desk.start_keys().peer_share(&peer))
     }
 
     pub(super) fn rates(&self) -> Rates {
@@ -87,18 +84,15 @@ impl Tab {
         is_on.then(|| (desk.start_keys().peer_route(&peer), Command::Charge(Charge { peer, activity, mode })))
     }
 
-    /// Takes a place in the key's window, where it has one; [`KeyPlace::give_back`] if it is not used.
-    pub(super) async fn charge_key(&self, desk: &Desk, key: &KeyDigest) -> Result<Option<KeyPlace>, Problem> {
-        if desk.policy().settings.key_issue.is_empty() {
-            return Ok(None);
-        }
-        let key = desk.start_keys().api_key(key);
-        let charged = ask(desk, key.route(), Command::ChargeKey(key)).await?;
-        self.rates.set(Rates { key: charged.quotas, ..self.rates.get() });
-        match charged.refusal {
-            None => Ok(Some(KeyPlace(RefundKey { key, at: charged.at }))),
-            Some(refusal) => Err(refusal.into()),
-        }
+    /// What the key's window was like after this request.
+    pub(super) fn tell_key(&self, quotas: Quotas) {
+        self.rates.set(Rates { key: quotas, ..self.rates.get() });
+    }
+
+    /// The key's window has been given its place back.
+    pub(super) fn take_back_key(&self) {
+        let rates = self.rates.get();
+        self.rates.set(Rates { key: rates.key.given_back(), ..rates });
     }
 
     /// What is answered in the end: a denial counts, and the window of denials may have the last word.
@@ -118,17 +112,6 @@ impl Tab {
             // Where it can't be counted, the first refusal stands.
             _ => problem,
         }
-    }
-}
-
-impl KeyPlace {
-    /// The issue was not accepted: it does not count.
-    pub(super) async fn give_back(self, desk: &Desk, tab: &Tab) {
-        let rates = tab.rates.get();
-        tab.rates.set(Rates { key: rates.key.given_back(), ..rates });
-        let route = self.0.key.route();
-        // Noted, or the shard is gone with the window.
-        let _noted = desk.ask(route, Command::RefundKey(self.0)).await;
     }
 }
 

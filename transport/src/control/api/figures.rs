@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::answer::json;
 use crate::clock;
+use crate::control::conversion::{self, LowConversion};
 use crate::control::keeper::StoreHealth;
 use crate::control::store::StoreKind;
 use crate::desk::Shared;
@@ -47,6 +48,7 @@ struct Status {
     keys: u64,
     /// Requests that carried a secret live key and looked like a browser's.
     keys_exposed: u64,
+    low_conversion: Vec<ConversionStatus>,
     store: StoreStatus,
     catalog: CatalogStatus,
 }
@@ -66,6 +68,15 @@ struct MailStatus {
     outcomes: BTreeMap<&'static str, u64>,
     /// How often a provider failed so often that it was left alone.
     failovers: u64,
+}
+
+/// A key of whose mails few were answered by a right code in the last ten minutes.
+#[derive(Serialize)]
+struct ConversionStatus {
+    key: Box<str>,
+    project: Box<str>,
+    mailed: u64,
+    answered: u64,
 }
 
 #[derive(Serialize)]
@@ -129,10 +140,21 @@ impl Figures {
                 mail: self.mail(),
                 keys: store.keys,
                 keys_exposed: self.counters.iter().map(|lane| lane.keys_exposed()).sum(),
+                low_conversion: self.low_conversion(),
                 store: StoreStatus { kind, up: store.up, revision: store.revision },
                 catalog: CatalogStatus { version: catalog.version().into(), entries: catalog.entries() },
             },
         )
+    }
+
+    fn low_conversion(&self) -> Vec<ConversionStatus> {
+        let told = |low: LowConversion| ConversionStatus {
+            key: low.key.id.clone(),
+            project: (*low.key.project_name).into(),
+            mailed: low.mailed,
+            answered: low.answered,
+        };
+        conversion::low(&self.counters, &self.shared.keys.read()).into_iter().map(told).collect()
     }
 
     fn memory(&self) -> MemoryStatus {

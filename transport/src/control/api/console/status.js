@@ -27,6 +27,8 @@ export function statusView({ section, session, over }) {
       ["Keys", count(now.keys)],
       [`Memory, of ${bytes(memory.ceiling_bytes)}`, bytes(memory.bytes), fullness],
       ["Exposed secret keys", count(now.keys_exposed), now.keys_exposed ? "bad" : ""],
+      ["Keys whose mails go unanswered", now.low_conversion.map((low) => low.key).join(", ") || "0",
+        now.low_conversion.length ? "bad" : ""],
     ]);
     facts(find(section, "#mail"), [
       ["Accepted", count(mail.accepted)],
