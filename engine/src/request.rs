@@ -14,7 +14,7 @@ use crate::route::{Digest128, Fingerprint, PeerDigest, Route, StartKeys};
 
 mod charge;
 mod purpose;
-pub use charge::{Activity, Charge, Charged, Quota, Quotas, RefundKey};
+pub use charge::{Activity, Charge, Charged, Quota, Quotas, RefundKey, Source};
 pub use purpose::{Purpose, Word};
 
 /// A tenant, as the store numbers it.
@@ -22,7 +22,7 @@ pub use purpose::{Purpose, Word};
 pub struct ProjectId(pub u32);
 
 /// To whom a verification belongs: any key of the project and mode may use it, no other may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner {
     /// The tenant.
     pub project: ProjectId,
@@ -72,7 +72,7 @@ pub enum Command {
     RefundKey(RefundKey),
     /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`].
     Ban(Ban),
-    /// Lift the ban of exactly this network.
+    /// Lift the ban of exactly this network, and what projects' claims have banned of it.
     Unban(Prefix),
 }
 
@@ -252,6 +252,8 @@ pub enum Outcome {
     Charged(Charged),
     /// The network is banned until then.
     Banned(Moment),
+    /// The network is never banned; see [`BanRules::exempt`](crate::shard::BanRules::exempt).
+    Exempt,
     /// The network is not banned any more.
     Unbanned {
         /// Whether it was.

@@ -102,12 +102,14 @@ pub fn as_shipped() -> Settings {
             check: limits(&[(60, 60)]),
             denied: limits(&[(30, 60)]),
             handshake: limits(&[(100, 60)]),
+            any: limits(&[(600, 60)]),
         },
         key_issue: Vec::new(),
         bans: BanRules {
             strikes: limits(&[(5, 600)]),
             first: Duration::from_secs(3 * 3_600),
             max: Duration::from_secs(86_400),
+            ..BanRules::default()
         },
         capacity: Capacity::UNBOUNDED,
     }

@@ -127,7 +127,7 @@ impl Admission {
         if desk.policy().settings.peer.handshake.is_empty() {
             return true;
         }
-        let charge = Charge { peer, activity: Activity::Handshake, mode: Mode::Live };
+        let charge = Charge::proved(peer, Activity::Handshake, Mode::Live);
         let route = self.0.lane.keys().peer_route(&peer);
         let outcome = self.0.lane.ask(route, Command::Charge(charge)).await;
         !matches!(outcome, Outcome::Charged(Charged { refusal: Some(_), .. }))

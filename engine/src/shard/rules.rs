@@ -19,6 +19,7 @@ pub(super) struct Rules {
     check: Windows,
     denied: Windows,
     handshake: Windows,
+    any: Windows,
 }
 
 impl Rules {
@@ -35,6 +36,7 @@ impl Rules {
             check: windows(&peer.check),
             denied: windows(&peer.denied),
             handshake: windows(&peer.handshake),
+            any: windows(&peer.any),
             settings,
         }
     }
@@ -46,6 +48,7 @@ impl Rules {
             Activity::Check => &self.check,
             Activity::Denied => &self.denied,
             Activity::Handshake => &self.handshake,
+            Activity::Any | Activity::Foreign => &self.any,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Tab {
     fn question(&self, desk: &Desk, activity: Activity, mode: Mode) -> Option<(Route, Command)> {
         let peer = self.peer.get()?;
         let is_on = !desk.policy().settings.peer.of(activity).is_empty();
-        is_on.then(|| (desk.start_keys().peer_route(&peer), Command::Charge(Charge { peer, activity, mode })))
+        is_on.then(|| (desk.start_keys().peer_route(&peer), Command::Charge(Charge::proved(peer, activity, mode))))
     }
 
     /// Takes a place in the key's window, where it has one; [`KeyPlace::give_back`] if it is not used.
