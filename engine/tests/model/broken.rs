@@ -179,11 +179,10 @@ impl Broken {
             }
             (Rule::TheGuiltlessAreStruck, Command::Charge(charge)) => charge.strikes = true,
             (Rule::ClaimsCountAgainstPeers, Command::Charge(charge)) => charge.source = Source::Proved,
-            (Rule::ProjectsShareTheirClaims, Command::Charge(Charge { source, .. })) => {
-                if let Source::Claimed(owner) = source {
-                    owner.project = ProjectId(7);
-                }
-            }
+            (
+                Rule::ProjectsShareTheirClaims,
+                Command::Charge(Charge { source: Source::Claimed(owner), .. }),
+            ) => owner.project = ProjectId(7),
             (Rule::ForeignPagesUseUpWindows, Command::Charge(charge))
                 if charge.activity == Activity::Foreign =>
             {
