@@ -205,7 +205,6 @@ fn fifth_strike_after_struck_noise(forgotten: usize, noise: u32) -> Refusal {
     let census = story.shard.census();
     assert!(census.peers <= capacity.peers && census.peer_log_bytes <= capacity.peer_log_bytes, "{census:?}");
     let (held, most) = (HELD.get() - before, 2 * (16 << 20) / 16);
-    println!("{held} B held of {most} B for {census:?}");
     assert!(held <= most, "{held} B");
     story.seconds = 100;
     (0..31).map(|_| story.charge(villain, Activity::Denied)).last().unwrap().refusal.unwrap()

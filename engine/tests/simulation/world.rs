@@ -244,7 +244,7 @@ impl World {
     fn burst(&mut self, by: usize, activity: Activity, rounds: u64) -> Result<(), Told> {
         let (address, lane) = (self.phones[by].address, by % LANES);
         // A third of them is what one back end claims of the address.
-        let claimant = (by % 3 == 0).then(|| OWNERS[by % OWNERS.len()]);
+        let claimant = by.is_multiple_of(3).then(|| OWNERS[by % OWNERS.len()]);
         if claimant.is_none() && self.is_dropped(lane, address)? {
             return Ok(());
         }
