@@ -89,7 +89,7 @@ pub struct Authepy {
 }
 
 /// Every limit that would turn load into refusals, off; the rest as shipped.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "engine.shards=1",
     "memory.ceiling=\"2GiB\"",
     "codes.lifetime=\"600s\"",
@@ -100,6 +100,7 @@ const SETTINGS: [&str; 10] = [
     "limits.peer.check=\"off\"",
     "limits.peer.denied=\"off\"",
     "limits.peer.handshake=\"off\"",
+    "limits.peer.any=\"off\"",
 ];
 
 impl Authepy {

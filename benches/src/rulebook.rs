@@ -202,7 +202,7 @@ impl Rulebook {
     fn charge(&self, number: u32, activity: Activity) -> Command {
         let peer = peer(number);
         black_box(self.keys.peer_route(&peer));
-        Command::Charge(Charge { peer, activity, mode: Mode::Live })
+        Command::Charge(Charge::proved(peer, activity, Mode::Live))
     }
 
     fn decide_charges(&mut self, charges: Vec<Command>) -> Result<(), String> {

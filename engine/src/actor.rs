@@ -32,7 +32,7 @@ use std::task::{Poll, Waker};
 
 use crate::clock::{Clock, Moment, Now};
 use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
-use crate::perimeter::ban::BanEntry;
+use crate::perimeter::ban::{BanChange, BanEntry};
 use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
@@ -149,8 +149,13 @@ impl Lane {
 
     /// Gives this lane's shard other settings.
     pub fn configure(&self, settings: Settings) {
+        let configured = self.with_shard(|shard, now| {
+            shard.configure(settings);
+            (shard.take_ban_changes(), now.at)
+        });
         // A shard that has failed answers `NotReady` under any settings.
-        let _failed = self.with_shard(|shard, _| shard.configure(settings));
+        let Some((ban_changes, now)) = configured else { return };
+        self.announce(&ban_changes, now);
     }
 
     /// Whether nobody at `address` is to be listened to. Asked for every datagram: one comparison while
@@ -252,11 +257,16 @@ impl Lane {
         let Some((outcome, ban_changes, now)) = decision else {
             return Outcome::Refused(not_ready());
         };
+        self.announce(&ban_changes, now);
+        outcome
+    }
+
+    /// Has all lanes hear of what this lane's shard decided about bans.
+    fn announce(&self, ban_changes: &[BanChange], now: Moment) {
         if !ban_changes.is_empty() {
-            self.0.bans.announce(&ban_changes, now);
+            self.0.bans.announce(ban_changes, now);
             self.wake_flusher();
         }
-        outcome
     }
 
     fn wake_flusher(&self) {

@@ -8,9 +8,10 @@
 //! | their growth by resends and wrong codes | 1 | | |
 //! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
 //! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 524 k |
-//! | peers | 1 | [`PEER_RECORD_BYTES`] | 209 k networks |
+//! | peers | ⅞ | [`PEER_RECORD_BYTES`] | 183 k networks |
+//! | strikes of those that had to make room | ⅛ | [`FORGOTTEN_CELL_BYTES`] | 175 k networks |
 //! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
-//! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 118 k at 2 lanes |
+//! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 102 k at 2 lanes |
 //! | windows of domains' unanswered mails, their logs | ¼ | [`DOMAIN_RECORD_BYTES`], 16 B a mail | 52 k domains |
 //! | windows of API keys, projects and alerts, mail queue | ¾ | | |
 //!
@@ -63,8 +64,9 @@ pub const WINDOW_SPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Hops read of one forwarding list, from its right end: a CDN, a balancer, an ingress and a few sidecars
 /// are six. Beyond it the last one read is the peer. Costs no memory; bounds the work of one request.
 pub const FORWARDED_HOPS: usize = 16;
-/// Blocks of `proxy.trusted`: the large CDNs publish about 200; each hop is held against all. 34 B each.
-pub const TRUSTED_PROXIES: usize = 1_024;
+/// Blocks of one list in the config (`proxy.trusted`, `bans.exempt`): the large CDNs publish about 200; each hop
+/// of a forwarding list, and each network that is to be struck, is held against all. 34 B each.
+pub const CONFIGURED_BLOCKS: usize = 1_024;
 
 /// One live verification with its inbox, its mail, its index entries and allocator overhead, as
 /// `tests/memory.rs` counts it: 252 B where the tables have just grown. Long purposes, nonces, metadata
@@ -78,8 +80,11 @@ pub const RESEND_BYTES: usize = 64;
 pub const INDEX_BYTES: usize = 22;
 /// One network with a request or two, its place and its entry in the index.
 pub const PEER_RECORD_BYTES: usize = 160;
-/// One ban at its owner: two tables, by name and by end.
-pub const BAN_RECORD_BYTES: usize = 160;
+/// Strikes of one network without a record: a tag, how many, and when. A struck record that has to make room
+/// leaves this, so that filling the table launders no strike.
+pub const FORGOTTEN_CELL_BYTES: usize = 24;
+/// One ban at its owner: two tables, by name and by end; `tests/memory.rs` counts them.
+pub const BAN_RECORD_BYTES: usize = 176;
 /// One ban in a lane's copy: 33 B at the worst load of 7/16.
 pub const BAN_COPY_BYTES: usize = 76;
 /// One domain with a mail, its place and its entry in the index.
@@ -122,7 +127,8 @@ pub const NEVER_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 pub const BAN_MEMORY: Duration = Duration::from_secs(86_400);
 /// Records looked at to find the one that is forgotten for a new peer: about a microsecond.
 pub const EVICTION_LOOKS: usize = 8;
-/// Records looked at where all of the first have strikes, before the new peer goes uncounted.
+/// Records looked at where all of the first have strikes, before one of those is forgotten; also for one charge
+/// that needs memory for a log, or a place among its project's claims.
 pub const EVICTION_LOOKS_MAX: usize = 64;
 /// How many of an API key's mails must go unanswered in this time before its operator is told.
 pub const CONVERSION_WINDOW: Duration = Duration::from_secs(600);
@@ -160,7 +166,9 @@ pub struct Capacity {
     pub receipts: usize,
     /// Networks with windows or strikes.
     pub peers: usize,
-    /// Bytes of their logs.
+    /// Networks without a record whose strikes are kept.
+    pub forgotten: usize,
+    /// Bytes of the logs of those that have one.
     pub peer_log_bytes: usize,
     /// Bans, live or remembered.
     pub bans: usize,
@@ -185,7 +193,8 @@ impl Capacity {
             growth_bytes: part,
             idempotency: (part * 2 / IDEMPOTENCY_RECORD_BYTES).max(1),
             receipts: (part / SPENT_RECEIPT_BYTES).max(1),
-            peers: (part / PEER_RECORD_BYTES).max(1),
+            peers: (part / 8 * 7 / PEER_RECORD_BYTES).max(1),
+            forgotten: part / 8 / FORGOTTEN_CELL_BYTES,
             peer_log_bytes: part,
             bans: (part / ban_bytes).max(1),
             domains: (part / 8 / DOMAIN_RECORD_BYTES).max(1),
@@ -204,6 +213,8 @@ impl Capacity {
         idempotency: usize::MAX,
         receipts: usize::MAX,
         peers: usize::MAX,
+        // A table of this size is made when it is needed; without a bound on peers it never is.
+        forgotten: 1 << 16,
         peer_log_bytes: usize::MAX,
         bans: usize::MAX,
         domains: usize::MAX,

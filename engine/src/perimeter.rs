@@ -19,6 +19,7 @@ use crate::request::{KeyTag, ProjectId};
 
 pub mod api_key;
 pub mod ban;
+pub mod blocks;
 pub mod forwarded;
 pub mod life;
 pub mod origin;
@@ -125,9 +126,12 @@ impl KeyBook {
         let text = KeyText::parse(credential).map_err(|_| Denial::InvalidKey)?;
         let digest = text.digest();
         let Some(record) = self.keys.get(digest.as_bytes()) else { return Err(Denial::UnlistedKey(digest)) };
-        let works = record.life.state(now.unix_ms / 1_000).works();
         let is_itself = record.class == text.class() && record.mode == text.mode();
-        if works && is_itself { Ok(record) } else { Err(Denial::InvalidKey) }
+        match record.life.state(now.unix_ms / 1_000).works() {
+            _ if !is_itself => Err(Denial::InvalidKey),
+            false => Err(Denial::EndedKey),
+            true => Ok(record),
+        }
     }
 }
 
@@ -156,8 +160,11 @@ pub struct Credentials<'a> {
 /// Why a request was not let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// Missing, malformed, expired or revoked key; nobody is told which.
+    /// Missing or malformed key, or one that nobody made.
     InvalidKey,
+    /// Expired or revoked. Its holder is answered as if it were invalid; but who made it into the book once is
+    /// no attacker for showing it a little longer.
+    EndedKey,
     /// A well-formed key that is not in the book; to its holder the same as an invalid one.
     UnlistedKey(KeyDigest),
     /// A restricted key without `Origin` that is not native.

@@ -15,7 +15,7 @@ use crate::route::{Digest128, DomainTag, Fingerprint, PeerShare, Route, StartKey
 mod charge;
 mod purpose;
 mod window;
-pub use charge::{Activity, Charge, Charged, Quota, Quotas};
+pub use charge::{Activity, Charge, Charged, Quota, Quotas, Source};
 pub use purpose::{Purpose, Word};
 pub use window::{ChargeDomain, ChargeKey, KeyWindow, RefundDomain, RefundKey};
 
@@ -24,7 +24,7 @@ pub use window::{ChargeDomain, ChargeKey, KeyWindow, RefundDomain, RefundKey};
 pub struct ProjectId(pub u32);
 
 /// To whom a verification belongs: any key of the project and mode may use it, no other may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner {
     /// The tenant.
     pub project: ProjectId,
@@ -100,7 +100,7 @@ pub enum Command {
     RefundDomain(RefundDomain),
     /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`].
     Ban(Ban),
-    /// Lift the ban of exactly this network.
+    /// Lift the ban of exactly this network, and what projects' claims have banned of it.
     Unban(Prefix),
 }
 
@@ -288,6 +288,8 @@ pub enum Outcome {
     Charged(Charged),
     /// The network is banned until then.
     Banned(Moment),
+    /// The network is never banned; see [`BanRules::exempt`](crate::shard::BanRules::exempt).
+    Exempt,
     /// The network is not banned any more.
     Unbanned {
         /// Whether it was.

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Invariants: a verification is in `by_id` exactly while it is in its inbox; a record with nothing to
-//! remember is freed at its next visit; a full table refuses new work and never drops a live code, a
-//! strike, or a ban.
+//! remember is freed at its next visit; a full table refuses new work and never drops a live code or a ban;
+//! that of peers, which refuses nobody, forgets the least telling.
 
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
@@ -24,7 +24,7 @@ use crate::limits::{
     PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
 };
 use crate::perimeter::ban::BanChange;
-use crate::request::{Ban, Command, Conversion, Expired, Outcome, Refusal};
+use crate::request::{Ban, Command, Conversion, Expired, Outcome, Refusal, Source};
 use crate::route::StartKeys;
 
 mod conversions;
@@ -37,6 +37,8 @@ mod mails;
 mod verification;
 
 mod ban;
+mod claims;
+mod forgotten;
 mod peer;
 mod peers;
 mod strike;
@@ -64,6 +66,7 @@ use inboxes::Inboxes;
 use key::KeyTables;
 pub use limit::Limit;
 pub use peer::PeerLimits;
+use peer::PeerName;
 use peers::PeerTable;
 use rules::Rules;
 pub use settings::{BanRules, Settings};
@@ -123,9 +126,11 @@ impl Shard {
     /// Takes other settings from now on; what lives keeps the terms it was issued under. The room stays
     /// what it was: the tables were cut out of the memory ceiling at the start.
     ///
-    /// A window that grows knows nothing of mails older than the span it had before.
+    /// A window that grows knows nothing of mails older than the span it had before. Networks that are exempt
+    /// from now on are banned no more.
     pub fn configure(&mut self, settings: Settings) {
         self.rules = Rules::of(Settings { capacity: self.rules.settings.capacity, ..settings });
+        self.bans.lift_exempt(&self.rules.settings.bans);
     }
 
     /// Decides one command. Never waits, never fails: a refusal is an outcome.
@@ -225,7 +230,10 @@ impl Shard {
     pub fn census(&self) -> Census {
         let (peers, bans) = (self.peers.len(), self.bans.len());
         let (inbox_bytes, peer_log_bytes) = (self.inboxes.bytes(), self.peers.heap_bytes());
-        let networks = peers * PEER_RECORD_BYTES + peer_log_bytes + bans * BAN_RECORD_BYTES;
+        let networks = peers * PEER_RECORD_BYTES
+            + peer_log_bytes
+            + self.peers.forgotten_bytes()
+            + bans * BAN_RECORD_BYTES;
         let others = self.idempotency.len() * IDEMPOTENCY_RECORD_BYTES
             + self.receipts.len() * SPENT_RECEIPT_BYTES
             + self.domains.len() * DOMAIN_RECORD_BYTES
@@ -242,8 +250,12 @@ impl Shard {
     }
 
     fn ban(&mut self, now: Moment, ban: &Ban) -> Result<Outcome, Refusal> {
-        let until = self.bans.ban(ban.prefix, ban.span, &self.rules.settings, now).ok_or(OVERLOADED)?;
-        self.peers.clear_strikes(ban.prefix);
+        if self.rules.settings.bans.exempts(ban.prefix) {
+            return Ok(Outcome::Exempt);
+        }
+        let name = PeerName { prefix: ban.prefix, source: Source::Proved };
+        let until = self.bans.ban(name, ban.span, &self.rules.settings, now).ok_or(OVERLOADED)?;
+        self.peers.clear_strikes(name, &self.rules, now);
         Ok(Outcome::Banned(until))
     }
 }

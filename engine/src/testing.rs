@@ -104,6 +104,7 @@ pub fn as_shipped() -> Settings {
             check: limits(&[(60, 60)]),
             denied: limits(&[(30, 60)]),
             handshake: limits(&[(100, 60)]),
+            any: limits(&[(600, 60)]),
         },
         key_issue: Vec::new(),
         key_unverified: Vec::new(),
@@ -114,6 +115,7 @@ pub fn as_shipped() -> Settings {
             strikes: limits(&[(5, 600)]),
             first: Duration::from_secs(3 * 3_600),
             max: Duration::from_secs(86_400),
+            ..BanRules::default()
         },
         capacity: Capacity::UNBOUNDED,
     }

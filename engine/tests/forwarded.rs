@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::limits::{FORWARDED_HOPS, TRUSTED_PROXIES};
-use authepy_engine::perimeter::forwarded::{Contradiction, ProxyFault, TrustedProxies, peer};
+use authepy_engine::limits::{CONFIGURED_BLOCKS, FORWARDED_HOPS};
+use authepy_engine::perimeter::blocks::{BlockFault, Blocks};
+use authepy_engine::perimeter::forwarded::{Contradiction, peer};
 use proptest::prelude::*;
 
 /// A balancer at 10.0.0.1, its CDN, and their IPv6 twins.
@@ -13,8 +14,8 @@ const TRUSTED: [&str; 4] = ["10.0.0.0/8", "192.0.2.7", "2001:db8:aaaa::/48", "::
 const PROXY: &str = "10.0.0.1";
 const REFUSED: &str = "refused";
 
-fn trusted() -> TrustedProxies {
-    TrustedProxies::parse(&TRUSTED).unwrap()
+fn trusted() -> Blocks {
+    Blocks::parse(&TRUSTED).unwrap()
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -264,26 +265,26 @@ fn a_chain_of_trusted_hops_is_followed_so_far_and_no_further() {
 #[test]
 fn a_block_is_read_or_refused_with_its_reason() {
     for good in ["10.0.0.0/8", "192.0.2.7", "192.0.2.7/32", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"] {
-        assert!(TrustedProxies::parse(&[good]).is_ok(), "{good}");
+        assert!(Blocks::parse(&[good]).is_ok(), "{good}");
     }
     for (bad, fault) in [
-        ("", ProxyFault::NotABlock),
-        ("everybody", ProxyFault::NotABlock),
-        ("10.0.0.0/33", ProxyFault::NotABlock),
-        ("10.0.0/8", ProxyFault::NotABlock),
-        ("fe80::1%eth0", ProxyFault::NotABlock),
-        ("10.0.0.0-10.0.0.9", ProxyFault::NotABlock),
-        ("10.0.0.1/8", ProxyFault::HostBits),
-        ("2001:db8::1/32", ProxyFault::HostBits),
-        ("0.0.0.0/0", ProxyFault::Everybody),
-        ("::/0", ProxyFault::Everybody),
-        ("::ffff:0.0.0.0/96", ProxyFault::Everybody),
+        ("", BlockFault::NotABlock),
+        ("everybody", BlockFault::NotABlock),
+        ("10.0.0.0/33", BlockFault::NotABlock),
+        ("10.0.0/8", BlockFault::NotABlock),
+        ("fe80::1%eth0", BlockFault::NotABlock),
+        ("10.0.0.0-10.0.0.9", BlockFault::NotABlock),
+        ("10.0.0.1/8", BlockFault::HostBits),
+        ("2001:db8::1/32", BlockFault::HostBits),
+        ("0.0.0.0/0", BlockFault::Everybody),
+        ("::/0", BlockFault::Everybody),
+        ("::ffff:0.0.0.0/96", BlockFault::Everybody),
     ] {
-        assert_eq!(TrustedProxies::parse(&["10.0.0.0/8", bad]).unwrap_err(), (1, fault), "{bad}");
+        assert_eq!(Blocks::parse(&["10.0.0.0/8", bad]).unwrap_err(), (1, fault), "{bad}");
     }
-    let many = vec!["10.0.0.0/8"; TRUSTED_PROXIES + 1];
-    assert_eq!(TrustedProxies::parse(&many).unwrap_err().1, ProxyFault::TooMany);
-    assert!(TrustedProxies::parse(&many[1..]).is_ok());
+    let many = vec!["10.0.0.0/8"; CONFIGURED_BLOCKS + 1];
+    assert_eq!(Blocks::parse(&many).unwrap_err().1, BlockFault::TooMany);
+    assert!(Blocks::parse(&many[1..]).is_ok());
 }
 
 proptest! {

@@ -351,10 +351,10 @@ fn the_operators_word_passes_a_full_inbox_and_waits_only_for_its_lane() {
         let waiting = operator.ban(ban(other));
         let mut waiting = std::pin::pin!(waiting);
         assert!(poll_once(&mut waiting).is_none(), "its lane stands");
-        let entry = operator.ban(ban(own)).await.unwrap();
+        let entry = operator.ban(ban(own)).await.unwrap().unwrap();
         assert!(entry.prefix == own && entry.count == 1);
         unblock.send(()).unwrap();
-        assert!(waiting.await.unwrap().prefix == other);
+        assert!(waiting.await.unwrap().unwrap().prefix == other);
         let mut listed: Vec<Prefix> = operator.bans().await.unwrap().iter().map(|ban| ban.prefix).collect();
         listed.sort();
         let mut both = [own, other];
@@ -381,7 +381,7 @@ fn a_peer_that_breaks_its_limits_is_banned_on_all_lanes() {
                 (Activity::Handshake, 101),
             ] {
                 for _ in 0..count {
-                    let charge = Charge { peer, activity, mode: Mode::Live };
+                    let charge = Charge::proved(peer, activity, Mode::Live);
                     answers.push(lane.ask(route, Command::Charge(charge)).await);
                 }
             }

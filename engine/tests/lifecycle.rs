@@ -924,7 +924,9 @@ fn say(outcome: &Outcome) -> String {
         Outcome::Reserved { .. } => "reserved".into(),
         Outcome::Repeated { .. } => "repeated".into(),
         Outcome::Spent { first } => format!("spent, first: {first}"),
-        Outcome::Charged(_) | Outcome::Banned(_) | Outcome::Unbanned { .. } => "about a peer or a key".into(),
+        Outcome::Charged(_) | Outcome::Banned(_) | Outcome::Exempt | Outcome::Unbanned { .. } => {
+            "about a peer or a key".into()
+        }
         Outcome::Refused(refusal) => match refusal {
             Refusal::Banned { retry_after } => format!("banned, {retry_after:?}"),
             Refusal::VerificationNotFound => "not found".into(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::limits::{
-    Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES,
+    BAN_RECORD_BYTES, Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES,
 };
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
@@ -179,23 +179,163 @@ fn noise_of_a_million_prefixes_launders_no_strike() {
     assert!(matches!(fifth, Refusal::Banned { .. }), "{fifth:?}");
 }
 
-#[test]
-fn a_full_table_of_struck_peers_refuses_issues_and_lets_checks_pass() {
+/// Four strikes of one peer, struck noise once its windows have passed, and what the fifth strike leads to.
+fn fifth_strike_after_struck_noise(forgotten: usize, noise: u32) -> Refusal {
     let mut story = Story::new(|s| {
-        s.capacity = Capacity { peers: 50, ..Capacity::UNBOUNDED };
+        s.capacity = Capacity { forgotten, ..Capacity::of(16 << 20, 1) };
+        s.peer.handshake = vec![limit(0, 60)];
+    });
+    let villain = Peer::from(IpAddr::from([203, 0, 113, 7]));
+    for (activity, count) in
+        [(Activity::Any, 601), (Activity::Check, 61), (Activity::Denied, 31), (Activity::Handshake, 1)]
+    {
+        let last = (0..count).map(|_| story.charge(villain, activity)).last().unwrap();
+        assert!(matches!(last.refusal, Some(Refusal::RateLimited { .. })));
+    }
+    story.seconds = 61;
+    let before = HELD.get();
+    for n in 0..noise {
+        // Each is struck at once, so that all records of the table have strikes.
+        let noise = Peer::from(IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+        let refusal = story.charge(noise, Activity::Handshake).refusal;
+        assert!(matches!(refusal, Some(Refusal::RateLimited { .. })), "{refusal:?}");
+        assert_eq!(story.charge(noise, Activity::Issue).refusal, None, "a newcomer is served");
+    }
+    let capacity = Capacity::of(16 << 20, 1);
+    let census = story.shard.census();
+    assert!(census.peers <= capacity.peers && census.peer_log_bytes <= capacity.peer_log_bytes, "{census:?}");
+    let (held, most) = (HELD.get() - before, 2 * (16 << 20) / 16);
+    assert!(held <= most, "{held} B");
+    story.seconds = 100;
+    (0..31).map(|_| story.charge(villain, Activity::Denied)).last().unwrap().refusal.unwrap()
+}
+
+#[test]
+fn a_table_full_of_struck_peers_refuses_nobody_and_launders_no_strike() {
+    let fifth = fifth_strike_after_struck_noise(Capacity::of(16 << 20, 1).forgotten, 1_000_000);
+    assert!(matches!(fifth, Refusal::Banned { .. }), "{fifth:?}");
+    // The test would notice if strikes went with their records.
+    let fifth = fifth_strike_after_struck_noise(0, 100_000);
+    assert!(matches!(fifth, Refusal::RateLimited { .. }), "{fifth:?}");
+}
+
+#[test]
+fn strikes_come_back_with_their_network_and_not_after_their_time() {
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity { peers: 1, ..Capacity::UNBOUNDED };
+        s.bans.strikes = vec![limit(2, 600)];
         s.peer.check = vec![limit(0, 60)];
     });
-    let peer = |n: u8| Peer::from(IpAddr::from([10, 0, 0, n]));
-    for n in 0..50 {
-        assert!(story.charge(peer(n), Activity::Check).refusal.is_some(), "a strike for each");
+    let [one, other] = [1, 2].map(|n| Peer::from(IpAddr::from([10, 0, 0, n])));
+    let mut strike = |seconds, peer| {
+        story.seconds = seconds;
+        matches!(story.charge(peer, Activity::Check).refusal, Some(Refusal::Banned { .. }))
+    };
+    assert!(!strike(0, one) && !strike(0, other), "a strike for each, and a place for one");
+    assert!(!strike(600, one), "ten minutes later it is the first again");
+    assert!(!strike(601, other) && strike(1_199, one), "the second of two");
+}
+
+#[test]
+fn logs_without_memory_count_the_latest_and_refuse_nobody() {
+    const LOG_BYTES: usize = 64 << 10;
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity { peers: 3_000, peer_log_bytes: LOG_BYTES, ..Capacity::UNBOUNDED };
+        s.peer.check = vec![limit(9_000, 60)];
+    });
+    // Seven networks of nearly endless logs hide among records that have none.
+    let heavy = |n: u16| Peer::from(IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, 1)));
+    let light = |n: u32| Peer::from(IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+    for n in 0..2_900 {
+        assert_eq!(story.charge(light(n), Activity::Issue).refusal, None);
     }
-    let issue = story.charge(peer(100), Activity::Issue);
-    assert!(matches!(issue.refusal, Some(Refusal::Overloaded { .. })), "{issue:?}");
-    assert_eq!(story.charge(peer(100), Activity::Denied).refusal, None);
-    assert_eq!(story.shard.census().peers, 50);
-    // Strikes and latches pass; then there is a place again.
-    story.seconds = 600;
-    assert_eq!(story.charge(peer(100), Activity::Issue).refusal, None);
+    let mut most = 0;
+    for n in 0..20_000 {
+        assert_eq!(story.charge(heavy(n % 7), Activity::Check).refusal, None);
+        most = most.max(story.shard.census().peer_log_bytes);
+    }
+    println!("{most} B at most in logs that may have {LOG_BYTES} B");
+    assert!(most <= LOG_BYTES + LOG_BYTES / 2, "a log grows by half of itself: {most}");
+    for n in 100_000..101_000 {
+        assert_eq!(story.charge(light(n), Activity::Issue).refusal, None, "a newcomer");
+    }
+    // Whoever goes on is counted, and refused in the end.
+    let goes_on = (0..1_000).any(|_| story.charge(light(7), Activity::Issue).refusal.is_some());
+    assert!(goes_on);
+}
+
+#[test]
+fn what_one_project_claims_takes_half_of_the_places_and_refuses_nobody_else() {
+    let mut story = Story::new(|s| s.capacity = Capacity { peers: 1_000, ..Capacity::UNBOUNDED });
+    let peer = |n: u32| Peer::from(IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+    let owner = |n| Owner { project: ProjectId(n), ..OWNER };
+    let claim = |story: &mut Story, project, n| match story.ask(Command::Charge(Charge::claimed(
+        owner(project),
+        peer(n),
+        Activity::Check,
+    ))) {
+        Outcome::Charged(charged) => charged.refusal,
+        other => panic!("{other:?}"),
+    };
+    for n in 0..100_000 {
+        assert_eq!(claim(&mut story, 1, n), None);
+    }
+    assert_eq!(story.shard.census().peers, 500);
+    // Another project's clients are counted from first to last.
+    for _ in 0..60 {
+        (0..200).for_each(|n| assert_eq!(claim(&mut story, 2, n), None));
+    }
+    assert!((0..200).all(|n| claim(&mut story, 2, n).is_some()));
+    // So are peers that come by themselves, beside what both claim of them.
+    for _ in 0..60 {
+        (0..300).for_each(|n| assert_eq!(story.charge(peer(n), Activity::Check).refusal, None));
+    }
+    for n in 0..10_000 {
+        claim(&mut story, 1, n);
+    }
+    assert!((0..300).all(|n| story.charge(peer(n), Activity::Check).refusal.is_some()));
+    assert!(story.shard.census().peers <= 1_000);
+}
+
+#[test]
+fn what_a_project_claims_bans_nobody_for_others_and_leaves_places_for_bans() {
+    let mut story = Story::new(|s| {
+        s.capacity = Capacity { bans: 100, ..Capacity::UNBOUNDED };
+        s.bans.strikes = vec![limit(1, 600)];
+        s.peer.check = vec![limit(0, 60)];
+    });
+    let peer = |n: u32| Peer::from(IpAddr::from((0x0a00_0000 | n).to_be_bytes()));
+    let claimed = (0..1_000)
+        .filter(|&n| {
+            let charge = Charge::claimed(OWNER, peer(n), Activity::Check);
+            let Outcome::Charged(charged) = story.ask(Command::Charge(charge)) else { return false };
+            matches!(charged.refusal, Some(Refusal::Banned { .. }))
+        })
+        .count();
+    assert_eq!(claimed, 25, "a quarter of the places");
+    assert_eq!(story.shard.bans(story.now().at), [], "and no lane hears of them");
+    let proved = (0..1_000)
+        .filter(|&n| matches!(story.charge(peer(n), Activity::Check).refusal, Some(Refusal::Banned { .. })))
+        .count();
+    assert_eq!(proved, 75);
+}
+
+#[test]
+fn a_ban_costs_at_most_what_the_ceiling_counts_for_it() {
+    // Hash tables are largest for what they hold when they have just grown: 7/8 of 2¹⁶ slots, and one more.
+    const BANS: u32 = (1 << 13) * 7 + 1;
+    let mut story = Story::new(|_| {});
+    let empty = HELD.get();
+    for n in 0..BANS {
+        let prefix = IpAddr::from((0x0a00_0000 | n).to_be_bytes()).to_string().parse::<Prefix>().unwrap();
+        story.ask(Command::Ban(Ban {
+            prefix,
+            span: Some(Duration::from_secs(1 + u64::from(n * 7_919 % BANS))),
+        }));
+    }
+    let each = (HELD.get() - empty) as f64 / f64::from(BANS);
+    println!("{each:.1} B for each ban");
+    assert!(each <= BAN_RECORD_BYTES as f64, "{each}");
 }
 
 #[test]
@@ -301,7 +441,7 @@ impl Story {
     }
 
     fn charge(&mut self, peer: Peer, activity: Activity) -> Charged {
-        match self.ask(Command::Charge(Charge { peer, activity, mode: Mode::Live })) {
+        match self.ask(Command::Charge(Charge::proved(peer, activity, Mode::Live))) {
             Outcome::Charged(charged) => charged,
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,8 @@
 //! 4. A wrong code counts once for each live code it was compared with; new codes grow by the ledger, and
 //!    nobody is refused for it.
 //! 5. A window strikes once in its span; the strike that is one too many bans at once and for twice as long
-//!    as a ban of the last day; a banned peer is charged nothing; operators ban and lift.
+//!    as a ban of the last day; a banned peer is charged nothing; operators ban and lift; nobody is struck for
+//!    what is no fault of theirs, or banned for others by what a project says, or banned at all if exempt.
 //! 6. What a quota says is left is what is left.
 //! 7. The counters tell how much is held; when all is over, nothing is.
 //!
@@ -103,7 +104,7 @@ fn a_broken_rule_is_caught() {
 }
 
 /// All that a shard can answer. `NotReady` is the actor's.
-const EVERY_OUTCOME: [&str; 28] = [
+const EVERY_OUTCOME: [&str; 29] = [
     "issued",
     "resent",
     "approved",
@@ -130,6 +131,7 @@ const EVERY_OUTCOME: [&str; 28] = [
     "peer banned",
     "key limit",
     "banned",
+    "exempt",
     "unbanned",
     "was not banned",
 ];

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
-use authepy_engine::request::{Activity, Ban, Charge, Charged, Command, Outcome, Policy, RefundKey, Refusal};
+use authepy_engine::request::{
+    Activity, Ban, Charge, Charged, Command, Outcome, Owner, Policy, ProjectId, RefundKey, Refusal,
+};
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
@@ -179,6 +182,122 @@ fn an_operators_ban_clears_strikes_too() {
 }
 
 #[test]
+fn what_a_project_claims_holds_for_that_project_alone() {
+    let mut story = Story::new();
+    let [tenant, other] = [1, 2].map(|n| Owner { project: ProjectId(n), mode: Mode::Live });
+    let test = Owner { mode: Mode::Test, ..tenant };
+    // One back end tells of a client that breaks every limit, again and again.
+    for minute in 0..6 {
+        story.seconds = f64::from(minute) * 60.0;
+        for _ in 0..100 {
+            story.claim(tenant, EVE, Activity::Issue);
+        }
+    }
+    assert!(story.claim(tenant, EVE, Activity::Check).starts_with("banned"));
+    assert_eq!(story.bans(), [""; 0], "no lane hears of it");
+    assert_eq!(story.shard.take_ban_changes(), []);
+    assert_eq!(story.claim(other, EVE, Activity::Issue), "ok", "no other project");
+    assert_eq!(story.claim(test, EVE, Activity::Issue), "ok", "not what its test keys do");
+    assert_eq!(story.charge(EVE, Activity::Issue), "ok", "and least of all the peer itself");
+    // The operator's word lifts it with all others.
+    let lifted = story.ask(Command::Unban(EVE.parse().unwrap()));
+    assert!(matches!(lifted, Outcome::Unbanned { was_banned: true }));
+    assert_eq!(story.claim(tenant, EVE, Activity::Check), "ok");
+    // Who is banned by his own doing is banned for everybody.
+    assert!(story.break_limits(EVE).starts_with("banned"));
+    assert!(story.claim(other, EVE, Activity::Issue).starts_with("banned"));
+    assert_eq!(story.bans(), [format!("{EVE}/32")]);
+}
+
+#[test]
+fn exempt_networks_are_limited_and_never_banned() {
+    let mut story = Story::with(|s| {
+        s.bans.exempt = Blocks::parse(&["203.0.113.0/24", "2001:db8:1:1::5", "2001:db9::/32"]).unwrap();
+    });
+    for address in [EVE, "127.0.0.1", "::ffff:127.0.0.1", "::1", "2001:db8:1:1::1", "2001:db9:7::1"] {
+        for minute in 0..10 {
+            story.seconds += f64::from(minute) * 60.0;
+            assert!(story.flood(address, Activity::Denied).starts_with("peer limit"), "{address}");
+        }
+        let prefix = address.parse().unwrap();
+        let asked = story.ask(Command::Ban(Ban { prefix, span: None }));
+        assert!(matches!(asked, Outcome::Exempt), "{asked:?}");
+    }
+    // Those around an exempt address are spared with it, their neighbours are not.
+    for (network, is_exempt) in [("2001:db8:1:100::/56", false), ("2001:db8:1::/56", true), ("::/48", true)] {
+        let asked = story.ask(Command::Ban(Ban { prefix: network.parse().unwrap(), span: None }));
+        assert_eq!(matches!(asked, Outcome::Exempt), is_exempt, "{network}");
+    }
+    story.seconds += 600.0;
+    assert!(story.break_limits("2001:db8:1:2::1").starts_with("banned"));
+    assert!(
+        story.break_limits("127.0.0.2").starts_with("banned"),
+        "another loopback address is a peer like any"
+    );
+}
+
+#[test]
+fn a_network_that_becomes_exempt_is_banned_no_more() {
+    let mut story = Story::new();
+    let owner = Owner { project: ProjectId(1), mode: Mode::Live };
+    for _ in 0..5 {
+        (0..31).for_each(|_| drop(story.claim(owner, EVE, Activity::Denied)));
+        story.seconds += 60.0;
+    }
+    assert!(story.claim(owner, EVE, Activity::Check).starts_with("banned"));
+    assert!(story.break_limits(EVE).starts_with("banned"));
+    assert!(story.break_limits("203.0.114.1").starts_with("banned"));
+    story.shard.take_ban_changes();
+    let mut settings = as_shipped();
+    settings.bans.exempt = Blocks::parse(&["203.0.113.0/24"]).unwrap();
+    story.shard.configure(settings);
+    let told = story.shard.take_ban_changes();
+    assert_eq!(
+        told.iter().map(|t| (t.prefix.to_string(), t.until)).collect::<Vec<_>>(),
+        [(format!("{EVE}/32"), None)]
+    );
+    story.seconds += 60.0;
+    assert_eq!(story.charge(EVE, Activity::Check), "ok");
+    assert_eq!(story.claim(owner, EVE, Activity::Check), "ok");
+    assert!(story.charge("203.0.114.1", Activity::Check).starts_with("banned"));
+}
+
+#[test]
+fn what_is_nobodys_fault_is_refused_and_strikes_nobody() {
+    let mut story = Story::new();
+    let peer = Peer::from(EVE.parse::<IpAddr>().unwrap());
+    let guiltless = Charge::proved(peer, Activity::Denied, Mode::Live).guiltless();
+    for minute in 0..20 {
+        story.seconds = f64::from(minute) * 60.0;
+        for n in 0..100 {
+            let Outcome::Charged(charged) = story.ask(Command::Charge(guiltless)) else { panic!() };
+            assert_eq!(charged.refusal.is_some(), n >= 30, "a 429 from the 31st on, and never a ban");
+        }
+    }
+    // A guilty request meets the same window, and strikes.
+    story.seconds = 2_000.0;
+    assert!(story.break_limits(EVE).starts_with("banned"));
+}
+
+#[test]
+fn what_foreign_pages_do_uses_up_nothing_of_their_visitors() {
+    let mut story = Story::new();
+    for _ in 0..600 {
+        assert_eq!(story.charge(EVE, Activity::Foreign), "ok");
+    }
+    assert_eq!(story.charge(EVE, Activity::Foreign), "peer limit, 60s");
+    assert!(story.flood_up_to(EVE, Activity::Any, 600).starts_with("peer limit"));
+    assert_eq!(story.charge(EVE, Activity::Denied), "ok");
+    // A /56 has four times as much of both, a /48 sixteen times.
+    for n in 0..4 {
+        (0..600).for_each(|_| assert_eq!(story.charge(&format!("2001:db8:1:{n}::1"), Activity::Any), "ok"));
+    }
+    assert!(story.charge("2001:db8:1:9::1", Activity::Any).starts_with("peer limit"), "the /56 is full");
+    assert_eq!(story.charge("2001:db8:1:100::1", Activity::Any), "ok");
+    assert_eq!(story.charge("2001:db8:1:9::1", Activity::Foreign), "ok");
+}
+
+#[test]
 fn limits_that_are_off_count_nothing_and_zero_denies_all() {
     let mut story = Story::with(|settings| {
         settings.peer.issue = Vec::new();
@@ -275,26 +394,32 @@ impl Story {
 
     fn charged(&mut self, address: &str, activity: Activity) -> Charged {
         let peer = Peer::from(address.parse::<IpAddr>().unwrap());
-        match self.ask(Command::Charge(Charge { peer, activity, mode: self.mode })) {
+        match self.ask(Command::Charge(Charge::proved(peer, activity, self.mode))) {
             Outcome::Charged(charged) => charged,
             other => panic!("{other:?}"),
         }
     }
 
     fn charge(&mut self, address: &str, activity: Activity) -> String {
-        match self.charged(address, activity).refusal {
-            None => "ok".into(),
-            Some(Refusal::RateLimited { policy: Policy::Peer, retry_after }) => {
-                format!("peer limit, {retry_after:?}")
-            }
-            Some(Refusal::Banned { retry_after }) => format!("banned, {retry_after:?}"),
+        told(self.charged(address, activity).refusal)
+    }
+
+    /// What a secret key of `owner` tells of a client.
+    fn claim(&mut self, owner: Owner, address: &str, activity: Activity) -> String {
+        let peer = Peer::from(address.parse::<IpAddr>().unwrap());
+        match self.ask(Command::Charge(Charge::claimed(owner, peer, activity))) {
+            Outcome::Charged(charged) => told(charged.refusal),
             other => panic!("{other:?}"),
         }
     }
 
     /// Asks until the window refuses.
     fn flood(&mut self, address: &str, activity: Activity) -> String {
-        for _ in 0..200 {
+        self.flood_up_to(address, activity, 200)
+    }
+
+    fn flood_up_to(&mut self, address: &str, activity: Activity, most: u32) -> String {
+        for _ in 0..=most {
             let answer = self.charge(address, activity);
             if answer != "ok" {
                 return answer;
@@ -314,5 +439,16 @@ impl Story {
 
     fn bans(&self) -> Vec<String> {
         self.shard.bans(self.now().at).iter().map(|ban| ban.prefix.to_string()).collect()
+    }
+}
+
+fn told(refusal: Option<Refusal>) -> String {
+    match refusal {
+        None => "ok".into(),
+        Some(Refusal::RateLimited { policy: Policy::Peer, retry_after }) => {
+            format!("peer limit, {retry_after:?}")
+        }
+        Some(Refusal::Banned { retry_after }) => format!("banned, {retry_after:?}"),
+        other => panic!("{other:?}"),
     }
 }

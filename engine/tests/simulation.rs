@@ -120,7 +120,7 @@ fn a_seed_is_the_same_world_again() {
 }
 
 /// What must have come up often enough.
-const EVERY_SIGHT: [&str; 16] = [
+const EVERY_SIGHT: [&str; 17] = [
     "issued",
     "resent",
     "approved",
@@ -132,6 +132,7 @@ const EVERY_SIGHT: [&str; 16] = [
     "recipient limit",
     "peer limit",
     "banned",
+    "banned for a project",
     "dropped at the lane",
     "revoked",
     "mail lost",

@@ -133,7 +133,7 @@ pub(crate) struct ClassIsolation {
 impl ClassIsolation {
     /// The backend's stream in phase 1 and in phase 2, and the flood: no two share a recipient.
     pub(crate) fn profiles(&self) -> [Profile; 3] {
-        let off = ["peer.issue", "peer.check", "peer.denied", "peer.handshake"];
+        let off = ["peer.issue", "peer.check", "peer.denied", "peer.handshake", "peer.any"];
         let server = off.iter().map(|limit| (format!("limits.{limit}"), "off".to_owned()));
         let server: std::collections::BTreeMap<_, _> = server.collect();
         let part = |nth: u64, knobs| Profile {

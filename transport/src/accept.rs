@@ -4,13 +4,15 @@
 //!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated ─▶ retry, or ignore
 //!                                          ├─ no place ─▶ refuse
 //!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places, window used up,
-//!   SYN ─ banned, no place? closed ──────────▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
+//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
 //!                                                                    └─▶ serving
 //! ```
 //!
 //! All before the handshake is decided before any key is derived. What counts *for a peer* counts only once
 //! the handshake has proved its address ([`Admission::welcome`]): its place in `connections.per_peer`, and
 //! one handshake in its window, which may bring a strike. So nobody is charged for what was sent in his name.
+//! Where the address is proved before TLS begins, by TCP or a Retry token, the beginning counts too
+//! ([`Admission::begin`], `limits.peer.any`): one that is never finished costs as much as one that is.
 //!
 //! A trusted proxy (`proxy.trusted`) carries everybody: its own address has no share and no window; whom it
 //! forwards is charged when the request says who that is.
@@ -116,18 +118,27 @@ impl Admission {
             return None;
         }
         match peer {
-            Some(peer) if !self.charge(desk, peer).await => None,
+            Some(peer) if !self.charge(desk, peer, Activity::Handshake).await => None,
             _ => Some(listed),
         }
     }
 
-    /// Counts one handshake. False if the peer has made too many. A shard too busy to count lets it pass:
-    /// it will say so to the requests themselves.
-    async fn charge(&self, desk: &Desk, peer: Peer) -> bool {
-        if desk.policy().settings.peer.handshake.is_empty() {
+    /// Counts a handshake that begins from an address which it has proved already, by a TCP handshake or a Retry
+    /// token. False if its peer has begun too many, or is banned.
+    pub(crate) async fn begin(&self, desk: &Desk, address: IpAddr) -> bool {
+        match counted(desk, address) {
+            Some(peer) => self.charge(desk, peer, Activity::Any).await,
+            None => true,
+        }
+    }
+
+    /// Counts one handshake, begun or completed. False if the peer has made too many. A shard too busy to count
+    /// lets it pass: it will say so to the requests themselves.
+    async fn charge(&self, desk: &Desk, peer: Peer, activity: Activity) -> bool {
+        if desk.policy().settings.peer.of(activity).is_empty() {
             return true;
         }
-        let charge = Charge { peer, activity: Activity::Handshake, mode: Mode::Live };
+        let charge = Charge::proved(peer, activity, Mode::Live);
         let route = self.0.lane.keys().peer_route(&peer);
         let outcome = self.0.lane.ask(route, Command::Charge(charge)).await;
         !matches!(outcome, Outcome::Charged(Charged { refusal: Some(_), .. }))
@@ -166,8 +177,13 @@ fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
     let place = if is_validated { caps.enter(peer) } else { caps.enter_unvalidated(peer) };
     match place {
         Some(place) => {
-            let drive = connection::drive(incoming, desk.clone(), admission.clone(), place);
-            tokio::task::spawn_local(drive);
+            let (desk, admission) = (desk.clone(), admission.clone());
+            tokio::task::spawn_local(async move {
+                if is_validated && !admission.begin(&desk, source.ip().to_canonical()).await {
+                    return incoming.refuse();
+                }
+                connection::drive(incoming, desk, admission, place).await;
+            });
         }
         None => incoming.refuse(),
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use authepy_engine::limits::Capacity;
-use authepy_engine::perimeter::forwarded::TrustedProxies;
+use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::shard::{self, BanRules, Settings};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -153,12 +153,14 @@ section!(/// `limits.peer.*`
         issue: Limits, /// Checks.
         check: Limits, /// Refused requests.
         denied: Limits, /// Handshakes.
-        handshake: Limits });
+        handshake: Limits, /// Everything else.
+        any: Limits });
 section!(/// `bans.*`
     Bans { /// Strikes that ban.
         strikes: Limits, /// The first ban.
         first: Span, /// The longest ban.
-        max: Span });
+        max: Span, /// Who is limited and never banned.
+        exempt: Vec<String> });
 section!(/// `catalog.*`
     Catalog { /// Disposable domains added.
         extra: Vec<String>, /// Domains always allowed.
@@ -225,6 +227,7 @@ impl Config {
                 check: limits.peer.check.0.clone(),
                 denied: limits.peer.denied.0.clone(),
                 handshake: limits.peer.handshake.0.clone(),
+                any: limits.peer.any.0.clone(),
             },
             key_issue: limits.key.issue.0.clone(),
             key_unverified: limits.key.unverified.0.clone(),
@@ -235,6 +238,8 @@ impl Config {
                 strikes: self.bans.strikes.0.clone(),
                 first: self.bans.first.0,
                 max: self.bans.max.0,
+                // Both lists were read when the settings were.
+                exempt: self.never_banned().unwrap_or_default(),
             },
             capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
         }
@@ -263,9 +268,13 @@ impl Config {
     }
 
     /// Whose forwarding headers are believed.
-    pub fn trusted_proxies(&self) -> Result<TrustedProxies, ConfigFault> {
-        TrustedProxies::parse(&self.proxy.trusted)
-            .map_err(|(at, fault)| ConfigFault(format!("proxy.trusted[{at}]: {fault}")))
+    pub fn trusted_proxies(&self) -> Result<Blocks, ConfigFault> {
+        blocks("proxy.trusted", &self.proxy.trusted)
+    }
+
+    /// Who is never banned: `bans.exempt`, and the proxies, which speak for many.
+    pub fn never_banned(&self) -> Result<Blocks, ConfigFault> {
+        Ok(self.trusted_proxies()?.and(&blocks("bans.exempt", &self.bans.exempt)?))
     }
 
     /// The certificate and key files.
@@ -277,4 +286,8 @@ impl Config {
             (None, None) => Err(ConfigFault("tls.cert and tls.key: both are needed to serve".into())),
         }
     }
+}
+
+fn blocks(key: &str, list: &[String]) -> Result<Blocks, ConfigFault> {
+    Blocks::parse(list).map_err(|(at, fault)| ConfigFault(format!("{key}[{at}]: {fault}")))
 }

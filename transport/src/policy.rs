@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use authepy_engine::perimeter::forwarded::TrustedProxies;
+use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::recipient::disposable::{Catalog, CatalogFault, DomainClass};
 use authepy_engine::shard::Settings;
 
@@ -32,7 +32,7 @@ pub struct Policy {
     /// What shards decide by. Its capacity is that of the start.
     pub settings: Settings,
     /// Whose forwarding headers are believed.
-    pub trusted_proxies: TrustedProxies,
+    pub trusted_proxies: Blocks,
     /// Disposable domains.
     pub catalog: Arc<Catalog>,
     /// Whether privacy relays are refused like them.

@@ -55,8 +55,13 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
         Err(problem) => (Mode::Live, Ok(problem.into())),
         Ok(peer) => {
             tab.charge_to(peer);
+            if entry::is_of_foreign_page(head) {
+                tab.foreign_page();
+            }
             match target {
-                Target::Public(page) => (Mode::Live, Ok(public::answer(desk, page, head))),
+                Target::Public(page) => {
+                    (Mode::Live, Ok(Box::pin(public::answer(desk, page, head, &tab)).await))
+                }
                 Target::Key(destination) => with_key(desk, destination, &tab, id.as_str(), exchange).await,
             }
         }

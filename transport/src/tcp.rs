@@ -5,7 +5,7 @@
 //!      │          │                 ├─ flood, stall, ban ─▶ closed
 //!      │          │                 └─ ambiguous message ─▶ 400 ─▶ closed
 //!      │          └ deadline, not welcome ─▶ closed
-//!      └ banned, no place ─▶ closed
+//!      └ banned, no place, too many begun ─▶ closed
 //! ```
 //!
 //! For browsers that have yet to read `Alt-Svc`, and for networks that block UDP. hyper reads the wire;
@@ -138,6 +138,9 @@ impl Door {
         let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());
         let handshake = acceptor.accept(Pulse::new(stream, self.watch.clone()));
         let _open = self.desk.drain().guard();
+        if !self.admission.begin(&self.desk, self.peer).await {
+            return;
+        }
         let shaken = tokio::select! {
             shaken = timeout(patience, handshake) => shaken,
             () = self.desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,

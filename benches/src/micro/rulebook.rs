@@ -224,7 +224,7 @@ impl Town {
 }
 
 fn charge(peer: Peer, activity: Activity) -> Command {
-    Command::Charge(Charge { peer, activity, mode: Mode::Live })
+    Command::Charge(Charge::proved(peer, activity, Mode::Live))
 }
 
 fn hand_over(issued: &Issued) -> Command {

@@ -18,7 +18,7 @@ use crate::route::StartKeys;
 
 /// One question of the operator's to one shard.
 pub(super) enum Visit {
-    Ban(Ban, flume::Sender<Result<BanEntry, Refusal>>),
+    Ban(Ban, flume::Sender<Result<Option<BanEntry>, Refusal>>),
     Unban(Prefix, flume::Sender<Result<bool, Refusal>>),
     Bans(flume::Sender<Result<Vec<BanEntry>, Refusal>>),
 }
@@ -35,16 +35,17 @@ impl Operator {
         Self { doors, keys }
     }
 
-    /// Bans a network. The answer comes once its shard has decided and is on its way to the other lanes.
+    /// Bans a network; `None` if it is exempt, and never banned. The answer comes once its shard has decided
+    /// and is on its way to the other lanes.
     ///
     /// # Errors
     /// The table is full of live bans, or the shard can't answer.
-    pub async fn ban(&self, ban: Ban) -> Result<BanEntry, Refusal> {
+    pub async fn ban(&self, ban: Ban) -> Result<Option<BanEntry>, Refusal> {
         let shard = self.owner(&ban.prefix);
         self.visit(shard, |answer| Visit::Ban(ban, answer)).await
     }
 
-    /// Lifts the ban of exactly this network. False if there was none.
+    /// Lifts the bans of exactly this network, those by what projects claim included. False if there was none.
     ///
     /// # Errors
     /// The shard can't answer.
@@ -91,13 +92,14 @@ impl Lane {
         };
     }
 
-    fn ban(&self, ban: Ban) -> Result<BanEntry, Refusal> {
+    fn ban(&self, ban: Ban) -> Result<Option<BanEntry>, Refusal> {
         let prefix = ban.prefix;
         match self.decide(Command::Ban(ban)) {
             // The lane's copy has it already; an end in the past leaves nothing to find.
             Outcome::Banned(until) => {
-                Ok(self.0.bans.entry(prefix).unwrap_or(BanEntry { prefix, until, count: 1 }))
+                Ok(Some(self.0.bans.entry(prefix).unwrap_or(BanEntry { prefix, until, count: 1 })))
             }
+            Outcome::Exempt => Ok(None),
             other => Err(refusal(other)),
         }
     }

@@ -38,7 +38,7 @@ pub enum KeyClass {
 }
 
 /// Whether mail is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     /// The real thing.
     Live,

@@ -20,15 +20,14 @@
 
 use std::net::IpAddr;
 
+use super::blocks::Blocks;
 use crate::limits::FORWARDED_HOPS;
 
 mod element;
 mod node;
-mod trusted;
 
 use element::Elements;
 use node::node;
-pub use trusted::{ProxyFault, TrustedProxies};
 
 /// `Forwarded` and `X-Forwarded-For` name different peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub struct Contradiction;
 /// Both lists are there and name different peers (see the module's doc for why neither may win).
 pub fn peer(
     network: IpAddr,
-    trusted: &TrustedProxies,
+    trusted: &Blocks,
     forwarded: Option<&[u8]>,
     x_forwarded_for: Option<&[u8]>,
 ) -> Result<IpAddr, Contradiction> {
@@ -57,11 +56,7 @@ pub fn peer(
 }
 
 /// Goes from hop to hop, the last one first, as far as trust reaches.
-fn walk(
-    network: IpAddr,
-    trusted: &TrustedProxies,
-    from_the_right: impl Iterator<Item = Option<IpAddr>>,
-) -> IpAddr {
+fn walk(network: IpAddr, trusted: &Blocks, from_the_right: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
     let mut peer = network;
     for hop in from_the_right.take(FORWARDED_HOPS) {
         let Some(address) = hop else { return peer };

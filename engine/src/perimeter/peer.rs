@@ -20,6 +20,8 @@ use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 /// How wide a prefix is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
@@ -111,6 +113,24 @@ impl Prefix {
     /// Whether `address` lies in it.
     pub fn covers(self, address: IpAddr) -> bool {
         Peer::from(address).at(self.level) == Some(self)
+    }
+
+    /// Whether `127.0.0.1` or `::1` lies in it.
+    pub(crate) fn is_of_localhost(self) -> bool {
+        match self.level {
+            Level::V4 => self.bits == u64::from(Ipv4Addr::LOCALHOST.to_bits()),
+            // The upper half of `::1`; its /56 and its /48 have the same bits.
+            _ => self.bits == 0,
+        }
+    }
+
+    /// The same as the rest of the world writes it.
+    pub(crate) fn net(self) -> Option<IpNet> {
+        let width = self.level.bits();
+        match self.level {
+            Level::V4 => Ipv4Net::new(Ipv4Addr::from_bits(self.bits as u32), width).ok().map(IpNet::V4),
+            _ => Ipv6Net::new(Ipv6Addr::from_bits(u128::from(self.bits) << 64), width).ok().map(IpNet::V6),
+        }
     }
 
     /// The widest prefix around it, which decides about the shard.

@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::limits::LIMITS_PER_POLICY;
 use crate::perimeter::api_key::Mode;
 use crate::perimeter::peer::Peer;
-use crate::request::Refusal;
+use crate::request::{Owner, Refusal};
 
 /// What a peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +17,22 @@ pub enum Activity {
     Denied,
     /// Completed a handshake.
     Handshake,
+    /// Asked for anything else, or began a handshake from an address that it had proved.
+    Any,
+    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a window of its
+    /// own, so that such a page uses up nothing of its visitors'.
+    Foreign,
+}
+
+/// Whose word it is that the peer did it. Windows, strikes and bans of different sources are apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// The peer itself, over a path that it proved.
+    #[default]
+    Proved,
+    /// A secret key of this project and mode, which named the peer as its client. What comes of it holds for
+    /// requests of this project and mode alone: no socket and no other project hears of it.
+    Claimed(Owner),
 }
 
 /// See [`Command::Charge`](crate::request::Command::Charge). All networks around the peer are charged in
@@ -25,10 +41,31 @@ pub enum Activity {
 pub struct Charge {
     /// Who: the address that the handshake validated, or the `client.ip` of a secret key.
     pub peer: Peer,
+    /// Which of the two.
+    pub source: Source,
     /// For what.
     pub activity: Activity,
     /// Test keys have issue and check windows of their own; for the others the mode means nothing.
     pub mode: Mode,
+    /// Whether a breached window costs a strike. False for what the peer can't be blamed for.
+    pub strikes: bool,
+}
+
+impl Charge {
+    /// What a peer did over a path that it proved; a breach strikes.
+    pub const fn proved(peer: Peer, activity: Activity, mode: Mode) -> Self {
+        Self { peer, source: Source::Proved, activity, mode, strikes: true }
+    }
+
+    /// The same as a secret key of `owner` tells it.
+    pub const fn claimed(owner: Owner, peer: Peer, activity: Activity) -> Self {
+        Self { peer, source: Source::Claimed(owner), activity, mode: owner.mode, strikes: true }
+    }
+
+    /// The same without a strike.
+    pub const fn guiltless(self) -> Self {
+        Self { strikes: false, ..self }
+    }
 }
 
 /// How a charge ended. A request that a window refused is not counted by that window.

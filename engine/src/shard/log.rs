@@ -71,6 +71,20 @@ impl<E: Stamped> Log<E> {
         }
     }
 
+    /// As [`Log::push`], in no more memory than there is: what does not fit beside the new event is forgotten,
+    /// the oldest first.
+    pub(super) fn push_in_place(&mut self, event: E) {
+        match self {
+            Self::Empty | Self::One(_) => *self = Self::One(event),
+            Self::Many(ring) => {
+                if ring.len() == ring.capacity() {
+                    ring.pop_front();
+                }
+                ring.push_back(event);
+            }
+        }
+    }
+
     pub(super) fn drop_oldest(&mut self, surplus: usize) {
         if surplus == 0 {
             return;

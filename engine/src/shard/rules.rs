@@ -24,6 +24,7 @@ pub(super) struct Rules {
     check: Windows,
     denied: Windows,
     handshake: Windows,
+    any: Windows,
 }
 
 impl Rules {
@@ -48,6 +49,7 @@ impl Rules {
             check: windows(&peer.check),
             denied: windows(&peer.denied),
             handshake: windows(&peer.handshake),
+            any: windows(&peer.any),
             settings,
         }
     }
@@ -74,6 +76,7 @@ impl Rules {
             Activity::Check => &self.check,
             Activity::Denied => &self.denied,
             Activity::Handshake => &self.handshake,
+            Activity::Any | Activity::Foreign => &self.any,
         }
     }
 }

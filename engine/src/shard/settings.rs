@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Limit, PeerLimits};
 use crate::limits::{ALERTS, Capacity};
+use crate::perimeter::blocks::Blocks;
+use crate::perimeter::peer::Prefix;
 use crate::request::KeyWindow;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
@@ -71,4 +73,14 @@ pub struct BanRules {
     pub first: Duration,
     /// The longest ban, however often it was doubled.
     pub max: Duration,
+    /// Who is limited and never banned: `proxy.trusted` and `bans.exempt`.
+    pub exempt: Blocks,
+}
+
+impl BanRules {
+    /// Whether this network is never struck and never banned, by nobody's word: it shares an address with an
+    /// exempt block, or with `127.0.0.1` or `::1`, behind which this host's own proxies and probes are.
+    pub fn exempts(&self, prefix: Prefix) -> bool {
+        prefix.is_of_localhost() || self.exempt.overlap(prefix)
+    }
 }

@@ -17,6 +17,7 @@
 //! breached that is struck and banned: a rotating attacker in a /48 does not hide behind fresh /64s, and a
 //! noisy /64 alone does not take its neighbours down.
 
+use super::forgotten::{Kept, RECENT};
 use super::limit::Limits;
 use super::window::WindowLog;
 use crate::clock::{Moment, Span};
@@ -36,13 +37,16 @@ struct Latch {
 pub(super) struct Strikes {
     recent: WindowLog,
     latches: Vec<Latch>,
+    /// When the network was struck last before its record had to make room, and its latches with it.
+    struck_before: Option<Moment>,
 }
 
 impl Strikes {
     /// Closes the latch of a breached window. True if it was open.
     pub(super) fn latch(&mut self, of: WindowName, span: Span, now: Moment) -> bool {
         self.latches.retain(|latch| latch.opens > now);
-        if self.latches.iter().any(|latch| latch.of == of) {
+        let may_be_closed = self.struck_before.is_some_and(|struck| struck.plus(span) > now);
+        if may_be_closed || self.latches.iter().any(|latch| latch.of == of) {
             return false;
         }
         self.latches.push(Latch { of, opens: now.plus(span) });
@@ -53,6 +57,24 @@ impl Strikes {
     pub(super) fn strike(&mut self, rule: Limits<'_>, now: Moment) -> bool {
         self.recent.record(rule, now);
         rule.iter().any(|window| self.recent.count(&window, now) >= window.count)
+    }
+
+    /// Strikes that count at `now`, as [`super::forgotten`] keeps them; `None` if there are none.
+    pub(super) fn kept(&self, rule: Limits<'_>, now: Moment) -> Option<Kept> {
+        let count = rule.iter().map(|window| self.recent.count(&window, now)).max()?;
+        let mut recent = [Moment::default(); RECENT];
+        recent.iter_mut().zip(self.recent.iter_back()).for_each(|(kept, at)| *kept = at);
+        (count > 0).then_some(Kept { count, recent })
+    }
+
+    /// Strikes that were kept while there was no record. What latches there were is not known; each is taken to
+    /// have closed with the latest strike.
+    pub(super) fn restored(kept: &Kept, rule: Limits<'_>) -> Self {
+        let mut strikes = Self { struck_before: Some(kept.recent[0]), ..Self::default() };
+        for nth in (0..(kept.count as usize).min(rule.deepest())).rev() {
+            strikes.recent.record(rule, kept.recent[nth.min(RECENT - 1)]);
+        }
+        strikes
     }
 
     pub(super) fn clear(&mut self) {

@@ -37,7 +37,7 @@ impl Shard {
                     let slot = inboxes.touch_inbox(&issue.inbox) ^ idle.touch(&issue.inbox);
                     slot ^ inboxes.touch_id(&issue.id.digest())
                 }
-                Command::Charge(charge) => peers.touch_slots(charge.peer),
+                Command::Charge(charge) => peers.touch_slots(charge),
                 other => verification_of(other).map_or(0, |id| inboxes.touch_id(&id)),
             }
         });
@@ -52,7 +52,7 @@ impl Shard {
                 }
                 Command::Charge(charge) => {
                     charges += 1;
-                    networks.extend(peers.probe(charge.peer));
+                    networks.extend(peers.probe(charge));
                 }
                 other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(&id))),
             }

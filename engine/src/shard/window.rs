@@ -35,6 +35,21 @@ impl WindowLog {
         self.0.push(now);
     }
 
+    /// As [`WindowLog::record`], in no more memory than the log has: if need be, its oldest event is forgotten.
+    pub(super) fn record_in_place(&mut self, limits: Limits<'_>, now: Moment) {
+        let deepest = limits.deepest();
+        if deepest > 0 {
+            self.prune(limits, now);
+            self.0.drop_oldest((self.0.len() + 1).saturating_sub(deepest));
+            self.0.push_in_place(now);
+        }
+    }
+
+    /// The events, the latest first.
+    pub(super) fn iter_back(&self) -> impl Iterator<Item = Moment> {
+        self.0.iter_back().copied()
+    }
+
     /// Takes back the newest event that was counted at `at` or before.
     pub(super) fn take_back(&mut self, at: Moment) {
         self.0.remove_latest(|event| *event <= at);
@@ -201,6 +216,28 @@ mod tests {
         assert_eq!(log.len(), 1);
         assert!(log.prune(windows.limits(), Moment::from_millis(60_008)));
         assert!(log.heap_bytes() < full);
+    }
+
+    #[test]
+    fn a_log_that_may_not_grow_forgets_its_oldest_events() {
+        let windows = Windows::from(&[limit(9, 60)][..]);
+        let mut log = WindowLog::default();
+        for n in 0..3 {
+            log.record_in_place(windows.limits(), Moment::from_millis(n));
+        }
+        assert_eq!(
+            (log.len(), log.heap_bytes(), log.iter_back().next()),
+            (1, 0, Some(Moment::from_millis(2)))
+        );
+        for n in 3..6 {
+            log.record(windows.limits(), Moment::from_millis(n));
+        }
+        let full = log.heap_bytes();
+        for n in 6..100 {
+            log.record_in_place(windows.limits(), Moment::from_millis(n));
+            assert!(log.heap_bytes() == full && log.len() >= 4 && log.len() <= 9);
+        }
+        assert_eq!(log.iter_back().next(), Some(Moment::from_millis(99)));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Approved, Check, Command, Issue, Issued, Outcome, Quota, Refusal, Slot, Standing,
+    Activity, Approved, Charge, Check, Command, Issue, Issued, Outcome, ProjectId, Quota, Refusal, Slot,
+    Source, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -42,7 +43,8 @@ rules! {
     AStrangerMayCheck, AStrangerMayCancel, CancelDoesNothing, MetadataIsLost, AnyBodyIsRepeated,
     KeysLiveTooLong, ReleasedKeysStay, TheFirstAnswerIsLost, AllPeersShareOneBudget,
     TestKeysCountAsLive, NeighboursAreStrangers, KeysAreNotRefunded, UnbanDoesNothing, BansAreUnbannedByNoise,
-    RefusedRequestsCountTwice,
+    RefusedRequestsCountTwice, ExemptNetworksAreBanned, TheGuiltlessAreStruck, ClaimsCountAgainstPeers,
+    ProjectsShareTheirClaims, ForeignPagesUseUpWindows, BansDoNotHoldForClaims,
     // By changing what comes out.
     RetryAfterIsAMillisecondShort, ALiveCodeMakesRoom, NothingIsSwept, TestCodesAreDrawn,
     ReceiptsAreActiveTwice, TheBannedMayGoOn, QuotasFlatter,
@@ -120,6 +122,7 @@ impl Broken {
             }
             Rule::BansDoNotDouble => other.bans.max = other.bans.first.min(other.bans.max),
             Rule::BansGrowWithoutEnd => other.bans.max = Duration::MAX,
+            Rule::ExemptNetworksAreBanned => other.bans.exempt = Default::default(),
             Rule::OneIssueMoreForAKey => more(&mut other.key_issue),
             _ => {}
         }
@@ -173,6 +176,21 @@ impl Broken {
                 let alone = self.keys.peer_digest(&charge.peer).to_string();
                 let text = format!("2001:{}:{}::1", &alone[..4], &alone[4..8]);
                 charge.peer = Peer::from(text.parse::<IpAddr>().unwrap());
+            }
+            (Rule::TheGuiltlessAreStruck, Command::Charge(charge)) => charge.strikes = true,
+            (Rule::ClaimsCountAgainstPeers, Command::Charge(charge)) => charge.source = Source::Proved,
+            (
+                Rule::ProjectsShareTheirClaims,
+                Command::Charge(Charge { source: Source::Claimed(owner), .. }),
+            ) => owner.project = ProjectId(7),
+            (Rule::ForeignPagesUseUpWindows, Command::Charge(charge))
+                if charge.activity == Activity::Foreign =>
+            {
+                charge.activity = Activity::Any;
+            }
+            (Rule::BansDoNotHoldForClaims, Command::Charge(charge)) if charge.source != Source::Proved => {
+                // As if it were another address: one that nobody has banned.
+                charge.peer = Peer::from(IpAddr::from([192, 0, 2, 1]));
             }
             (Rule::BansAreUnbannedByNoise, Command::Charge(charge)) => {
                 let lifted = Command::Unban(charge.peer.unit());

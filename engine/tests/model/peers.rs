@@ -6,6 +6,9 @@
 //! - Of the networks around an IPv6 peer, the one whose window was breached is struck and banned.
 //! - A banned peer is charged nothing. A ban, also an operator's, begins and ends without strikes.
 //! - An operator's ban counts in the row; on somebody who is banned it only moves the end.
+//! - What a project claims of an address is about another peer, of that project and mode; who is banned by his own
+//!   doing is banned for them too. The operator's word lifts all.
+//! - Exempt networks, and those around them, are neither struck nor banned.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,14 +16,23 @@ use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Ban, Charge, Charged, Command, Outcome, Policy, Quota, Refusal};
+use authepy_engine::request::{
+    Activity, Ban, Charge, Charged, Command, Outcome, Policy, Quota, Refusal, Source,
+};
 use authepy_engine::route::Digest128;
 use authepy_engine::shard::{Limit, Settings};
 
 use crate::oracle::{millis, wait_for_window};
 
 const A_DAY: u64 = 86_400_000;
+
+/// Blocks that some runs exempt from bans.
+pub(crate) const EXEMPT: [&str; 2] = ["203.0.113.2", "2001:db8:a:201::/64"];
+/// Of the networks that are played, those that share an address with one of them.
+const EXEMPT_NETWORKS: [&str; 4] =
+    ["203.0.113.2/32", "2001:db8:a:201::/64", "2001:db8:a:200::/56", "2001:db8:a::/48"];
 
 type Name = String;
 type Window = (Activity, Option<Mode>);
@@ -97,16 +109,17 @@ impl PeerOracle {
                 }
                 Outcome::Noted
             }
+            Command::Ban(Ban { prefix, .. }) if self.is_exempt(&prefix.to_string()) => Outcome::Exempt,
             Command::Ban(Ban { prefix, span }) => {
                 let end = self.ban(prefix.to_string(), *span, at);
                 Outcome::Banned(Moment::from_millis(end))
             }
             Command::Unban(prefix) => {
-                let who = prefix.to_string();
-                let live = self.banned.iter_mut().rfind(|ban| ban.who == who).filter(|ban| ban.end > at);
-                let was_banned = live.is_some();
-                live.into_iter().for_each(|ban| ban.end = at);
-                Outcome::Unbanned { was_banned }
+                let (who, claimed) = (prefix.to_string(), format!("{prefix} says "));
+                let is_meant = |ban: &Banned| ban.who == who || ban.who.starts_with(&claimed);
+                let live = self.banned.iter_mut().filter(|ban| is_meant(ban) && ban.end > at);
+                let lifted = live.map(|ban| ban.end = at).count();
+                Outcome::Unbanned { was_banned: lifted > 0 }
             }
             other => panic!("not about peers: {other:?}"),
         }
@@ -114,7 +127,8 @@ impl PeerOracle {
 
     fn charge(&mut self, at: u64, charge: &Charge) -> Outcome {
         let networks = networks(self.addresses[&charge.peer]);
-        let ends = self.banned.iter().filter(|ban| networks.iter().any(|(who, _)| *who == ban.who));
+        let is_about = |ban: &Banned, who: &Name| ban.who == *who || ban.who == named(who, charge.source);
+        let ends = self.banned.iter().filter(|ban| networks.iter().any(|(who, _)| is_about(ban, who)));
         if let Some(end) = ends.map(|ban| ban.end).max().filter(|end| *end > at) {
             return charged(at, Some(banned_for(end - at)), Vec::new());
         }
@@ -126,12 +140,14 @@ impl PeerOracle {
             return charged(at, None, Vec::new());
         }
         let (mut refused, mut wait, mut ban, mut quotas) = (false, None, None, Vec::<Quota>::new());
-        for (who, factor) in networks {
+        for (network, factor) in networks {
+            let who = named(&network, charge.source);
+            let may_strike = charge.strikes && !self.is_exempt(&network);
             let limits = wider(self.limits(charge.activity), factor);
             let own = wait_for_window(&limits, &self.events(&who, window), at);
             if own.is_none() {
                 self.counted.push(Counted { who: who.clone(), window, at });
-            } else if self.strike(&who, window, &limits, at) {
+            } else if may_strike && self.strike(&who, window, &limits, at) {
                 ban = ban.max(Some(self.ban(who.clone(), None, at)));
             }
             refused |= own.is_some();
@@ -233,11 +249,25 @@ impl PeerOracle {
             Activity::Check => &peer.check,
             Activity::Denied => &peer.denied,
             Activity::Handshake => &peer.handshake,
+            Activity::Any | Activity::Foreign => &peer.any,
         }
+    }
+
+    fn is_exempt(&self, network: &str) -> bool {
+        let is_listed = self.rules.bans.exempt != Blocks::default() && EXEMPT_NETWORKS.contains(&network);
+        is_listed || network == "127.0.0.1/32"
     }
 
     fn events(&self, who: &Name, window: Window) -> Vec<u64> {
         self.counted.iter().filter(|c| c.who == *who && c.window == window).map(|c| c.at).collect()
+    }
+}
+
+/// The name under which a network's windows, strikes and bans go.
+fn named(network: &str, source: Source) -> Name {
+    match source {
+        Source::Proved => network.to_owned(),
+        Source::Claimed(owner) => format!("{network} says {owner:?}"),
     }
 }
 

@@ -10,7 +10,7 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
     Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
-    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Spend,
+    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Source, Spend,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
@@ -294,7 +294,8 @@ impl<S: Subject> Play<S> {
     /// Mostly one of two neighbours; also other subnets and sites, and IPv4 in both spellings.
     fn someone(&mut self) -> IpAddr {
         let (net, host) = (self.random.below(3), 1 + self.random.below(2));
-        let text = match self.random.below(6) {
+        let text = match self.random.below(7) {
+            6 => "127.0.0.1".into(),
             0 => format!("203.0.113.{host}"),
             1 => format!("::ffff:203.0.113.{host}"),
             2 => format!("2001:db8:a:{host}0{net}::1"),
@@ -308,13 +309,20 @@ impl<S: Subject> Play<S> {
         let address = self.someone();
         let peer = Peer::from(address);
         self.oracle.peers.meet(peer, address);
-        let activity = match self.random.below(5) {
+        let activity = match self.random.below(7) {
             0 => Activity::Handshake,
             1 | 2 => Activity::Issue,
             3 => Activity::Check,
+            4 => Activity::Any,
+            5 => Activity::Foreign,
             _ => Activity::Denied,
         };
-        Charge { peer, activity, mode: self.owner().mode }
+        let (owner, strikes) = (self.owner(), self.random.below(6) > 0);
+        let source = match self.random.below(3) {
+            0 => Source::Claimed(owner),
+            _ => Source::Proved,
+        };
+        Charge { peer, source, activity, mode: owner.mode, strikes }
     }
 
     fn refund(&mut self) -> Command {
@@ -458,6 +466,7 @@ fn kind(outcome: &Outcome) -> &'static str {
             Some(_) => "not counted",
         },
         Outcome::Banned(_) => "banned",
+        Outcome::Exempt => "exempt",
         Outcome::Unbanned { was_banned: true } => "unbanned",
         Outcome::Unbanned { was_banned: false } => "was not banned",
         Outcome::Refused(refusal) => match refusal {

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use authepy_engine::limits::Capacity;
+use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::shard::{Limit, PeerLimits, Settings};
 use authepy_engine::testing::as_shipped;
+
+use crate::peers::EXEMPT;
 
 /// A way to run the service, with the number of inboxes that makes its limits bite.
 pub(crate) struct Variant {
@@ -64,7 +67,9 @@ pub(crate) fn variants() -> Vec<Variant> {
                 check: limits(&[(1, 2), (1, 0)]),
                 denied: limits(&[(3, 10)]),
                 handshake: limits(&[(4, 5)]),
+                any: limits(&[(2, 6)]),
             };
+            s.bans.exempt = Blocks::parse(&EXEMPT).unwrap_or_default();
             s.bans.strikes = limits(&[(2, 15), (4, 900)]);
             (s.bans.first, s.bans.max) = (Duration::from_secs(20), Duration::from_secs(100));
             (s.key_issue, s.recipient_peer_issue) = (limits(&[(3, 60)]), limits(&[(2, 30), (3, 100)]));
@@ -75,6 +80,7 @@ pub(crate) fn variants() -> Vec<Variant> {
                 check: Vec::new(),
                 denied: limits(&[(1, 1)]),
                 handshake: limits(&[(2, 30), (5, 300)]),
+                any: limits(&[(3, 4)]),
             };
             (s.bans.strikes, s.bans.first, s.bans.max) =
                 (Vec::new(), Duration::from_secs(60), Duration::from_secs(10));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use authepy_engine::clock::Moment;
 use authepy_engine::perimeter::ban::BanChange;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
-use authepy_engine::request::{Activity, Charge, Policy, Refusal};
+use authepy_engine::request::{Activity, Charge, Policy, Refusal, Source};
 
 use crate::watch::{Told, same};
 
@@ -38,6 +38,9 @@ impl BanWatch {
     ) -> Result<Sight, Told> {
         let running = charge.peer.prefixes().filter_map(|prefix| self.bans.get(&prefix)).map(|(_, end)| *end);
         let until = running.max().filter(|until| *until > at);
+        if charge.source != Source::Proved {
+            return claimed(at, until, refusal);
+        }
         match refusal {
             Some(Refusal::Banned { retry_after }) => {
                 // The request that is one too many is told of the ban it brought.
@@ -110,5 +113,17 @@ impl BanWatch {
             }
             None => Ok(None),
         }
+    }
+}
+
+/// 8: what a project says of a peer counts nowhere else; whom shards have banned, it is refused too.
+fn claimed(at: Moment, until: Option<Moment>, refusal: Option<&Refusal>) -> Result<Sight, Told> {
+    match (until, refusal) {
+        (None, Some(Refusal::Banned { .. })) => Ok(Some("banned for a project")),
+        (Some(until), Some(Refusal::Banned { retry_after })) if at.after(*retry_after) >= until => {
+            Ok(Some("banned"))
+        }
+        (Some(_), _) => Err("a banned peer was heard through a project".into()),
+        (None, _) => Ok(None),
     }
 }

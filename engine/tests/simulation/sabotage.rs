@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use authepy_engine::limits::Capacity;
-use authepy_engine::request::{Approved, Command, Outcome};
+use authepy_engine::request::{Approved, Charge, Command, Outcome, Source};
 use authepy_engine::shard::Settings;
 
 use crate::facts::Facts;
@@ -50,6 +50,7 @@ sabotages! {
     MailGoesOutTwice: "a mail came twice",
     KnownInboxesShow: "mails left",
     RevocationsAreNotHeard: "a revoked key was let in",
+    ClaimsBanForAll: "banned after",
     BansAreNotHeard: "has not heard of a ban",
     BansAreLiftedByNoise: "a banned peer was heard",
 }
@@ -85,6 +86,9 @@ impl Sabotage {
             (Self::NoncesAreRepaired, Command::Check(mut check)) => {
                 check.nonce = watch.case(&check.slot.id.digest()).and_then(|case| case.nonce).or(check.nonce);
                 Command::Check(check)
+            }
+            (Self::ClaimsBanForAll, Command::Charge(charge)) => {
+                Command::Charge(Charge { source: Source::Proved, ..charge })
             }
             (_, command) => command,
         }

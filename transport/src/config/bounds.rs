@@ -48,7 +48,7 @@ fn network(config: &Config) -> Result<(), ConfigFault> {
     require(!connections.idle.0.is_zero(), "connections.idle: longer than nothing")?;
     // QUIC counts the milliseconds of its idle timeout in 62 bits.
     require(quinn::IdleTimeout::try_from(connections.idle.0).is_ok(), "connections.idle: too long")?;
-    config.trusted_proxies().map(drop)
+    config.never_banned().map(drop)
 }
 
 fn codes(config: &Config) -> Result<(), ConfigFault> {

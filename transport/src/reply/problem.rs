@@ -65,7 +65,7 @@ impl From<Refused> for Problem {
 impl From<Denial> for Problem {
     fn from(denial: Denial) -> Self {
         match denial {
-            Denial::InvalidKey | Denial::UnlistedKey(_) => Self::InvalidKey,
+            Denial::InvalidKey | Denial::EndedKey | Denial::UnlistedKey(_) => Self::InvalidKey,
             Denial::OriginMissing
             | Denial::OriginRepeated
             | Denial::OriginMalformed
@@ -142,6 +142,14 @@ impl Problem {
     pub(crate) fn is_denial(self) -> bool {
         let is_ban = matches!(self, Self::Refused(Refusal::Banned { .. }));
         !is_ban && matches!(self.row().0, 400..=408 | 410..=424 | 426..=428 | 430..=499)
+    }
+
+    /// Whether a peer's window or ban has refused.
+    pub(crate) fn is_of_peer(self) -> bool {
+        matches!(
+            self,
+            Self::Refused(Refusal::RateLimited { policy: Policy::Peer, .. } | Refusal::Banned { .. })
+        )
     }
 
     fn retry_after(self) -> Option<Duration> {

@@ -22,7 +22,7 @@ pub(super) enum Asked<'a> {
     Check(CheckAsked<'a>),
     /// Whom the code was sent to.
     Resend(Recipient),
-    /// Meets no peer's window.
+    /// What is asked for less often.
     Other(Route),
 }
 
@@ -64,6 +64,7 @@ impl<'a> Asked<'a> {
         match self {
             Self::Issue(_) | Self::Resend(_) => Some(Activity::Issue),
             Self::Check(_) => Some(Activity::Check),
+            Self::Other(Route::Cancel) => Some(Activity::Any),
             Self::Other(_) => None,
         }
     }
@@ -77,7 +78,7 @@ impl IssueAsked {
             return Err(Problem::KeyClassForbidden);
         }
         if let Some(address) = body.client_ip() {
-            request.tab.charge_to(address);
+            request.tab.claim(request.owner(), address);
             check_ban(desk, address)?;
         }
         let locale = Locale::number(body.locale()?.and_then(Locale::lookup));

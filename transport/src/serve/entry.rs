@@ -55,6 +55,9 @@ pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitte
         },
         judged => judged,
     };
+    if matches!(admitted, Err(Denial::EndedKey)) {
+        tab.excuse();
+    }
     if admitted.as_ref().map_or_else(is_of_secret_key, |admitted| admitted.key().class == KeyClass::Secret) {
         tab.release();
     }
@@ -96,6 +99,13 @@ pub(super) fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, 
 pub(super) fn check_ban(desk: &Desk, peer: IpAddr) -> Result<(), Problem> {
     let banned = |until: Moment| Refusal::Banned { retry_after: until.since(desk.now().at) }.into();
     desk.banned_until(peer).map_or(Ok(()), |until| Err(banned(until)))
+}
+
+/// Whether a page of another site had the request sent: it carries no key, and its browser says so. Whose browser
+/// it is, nobody can be blamed for it.
+pub(super) fn is_of_foreign_page(head: &Head) -> bool {
+    head.get(Known::SecFetchSite) == Field::One(b"cross-site")
+        && head.get(Known::Authorization) == Field::Absent
 }
 
 fn credentials(head: &Head) -> Credentials<'_> {

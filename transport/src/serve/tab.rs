@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!   restricted key, wrong key, no key ─▶ its peer
-//!   secret key                        ─▶ the `client.ip` its body names, else nobody
+//!   secret key                        ─▶ the `client.ip` its body names, as a claim of its project; else nobody
 //!
-//!   charge(issue | check) ── full ──▶ 429, 403     at the limits step, whatever becomes of it later
+//!   charge(issue | check | any) ── full ──▶ 429, 403     at the limits step, whatever becomes of it later
 //!   settle(reply) ── a denial ─▶ charge(denied) ── full ──▶ 429, 403 instead of the answer
 //! ```
+//!
+//! What a foreign page made a browser send is counted in a window of its own instead of either, and strikes
+//! nobody; nor does a denial of a key that has ended.
 //!
 //! Nothing is asked of a peer's shard where the limit is off. What it is asked is not counted as a message
 //! to an inbox.
@@ -16,7 +19,7 @@ use std::net::IpAddr;
 
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Quotas, Refusal};
+use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Owner, Quotas, Source};
 use authepy_engine::route::{PeerShare, Route};
 
 use super::operation::unexpected;
@@ -28,14 +31,42 @@ use crate::reply::{Problem, Rates, Reply};
 pub(super) struct Tab {
     /// Who answers for it.
     peer: Cell<Option<Peer>>,
+    /// Who says so.
+    source: Cell<Source>,
+    /// Whether a foreign page had it sent.
+    is_foreign: Cell<bool>,
+    /// Whether a breach of the peer's windows strikes nobody.
+    is_excused: Cell<bool>,
     /// What its windows were like when they were last looked at.
     rates: Cell<Rates>,
 }
 
 impl Tab {
-    /// From now on this address answers for the request.
+    /// From now on this address, which sent the request, answers for it.
     pub(super) fn charge_to(&self, address: IpAddr) {
         self.peer.set(Some(Peer::from(address)));
+        self.source.set(Source::Proved);
+    }
+
+    /// From now on this address answers for the request to `owner`, whose secret key says that it asked.
+    pub(super) fn claim(&self, owner: Owner, address: IpAddr) {
+        self.peer.set(Some(Peer::from(address)));
+        self.source.set(Source::Claimed(owner));
+    }
+
+    /// A foreign page had the peer's browser send it.
+    pub(super) fn foreign_page(&self) {
+        self.is_foreign.set(true);
+    }
+
+    /// It was a page that some key lists.
+    pub(super) fn own_page(&self) {
+        self.is_foreign.set(false);
+    }
+
+    /// A breach is no fault of the peer's.
+    pub(super) fn excuse(&self) {
+        self.is_excused.set(true);
     }
 
     /// From now on nobody does.
@@ -43,9 +74,9 @@ impl Tab {
         self.peer.set(None);
     }
 
-    /// Whether it is this address that answers for the request.
+    /// Whether it is this address that answers for the request, by what it sent itself.
     pub(super) fn is_of(&self, address: IpAddr) -> bool {
-        self.peer.get().is_some_and(|peer| peer == Peer::from(address))
+        self.source.get() == Source::Proved && self.peer.get().is_some_and(|peer| peer == Peer::from(address))
     }
 
     /// Whose share of an inbox's or a domain's budget the request uses.
@@ -64,10 +95,17 @@ impl Tab {
         let mut rates = self.rates.get();
         match activity {
             Activity::Denied => rates.denied = charged.quotas,
-            _ => rates.peer = charged.quotas,
+            Activity::Issue | Activity::Check => rates.peer = charged.quotas,
+            Activity::Handshake | Activity::Any | Activity::Foreign => {}
         }
         self.rates.set(rates);
         charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// Counts a visit of an open page.
+    pub(super) async fn charge_visit(&self, desk: &Desk) -> Result<(), Problem> {
+        let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Any };
+        self.charge(desk, activity, Mode::Live).await
     }
 
     /// Counts a denial where nobody can wait for what its window says.
@@ -79,9 +117,16 @@ impl Tab {
 
     /// What to ask of whom; `None` if nobody answers for the request, or the limit is off.
     fn question(&self, desk: &Desk, activity: Activity, mode: Mode) -> Option<(Route, Command)> {
-        let peer = self.peer.get()?;
-        let is_on = !desk.policy().settings.peer.of(activity).is_empty();
-        is_on.then(|| (desk.start_keys().peer_route(&peer), Command::Charge(Charge { peer, activity, mode })))
+        let (peer, source) = (self.peer.get()?, self.source.get());
+        let settings = &desk.policy().settings;
+        // What a project's claims have banned, no lane knows: only the peer's shard.
+        let may_be_banned = source != Source::Proved && !settings.bans.strikes.is_empty();
+        if settings.peer.of(activity).is_empty() && !may_be_banned {
+            return None;
+        }
+        let strikes = !self.is_excused.get() && !self.is_foreign.get();
+        let charge = Charge { peer, source, activity, mode, strikes };
+        Some((desk.start_keys().peer_route(&peer), Command::Charge(charge)))
     }
 
     /// What the key's window was like after this request.
@@ -107,8 +152,9 @@ impl Tab {
         if !problem.is_denial() {
             return problem;
         }
-        match self.charge(desk, Activity::Denied, Mode::Live).await {
-            Err(refused @ Problem::Refused(Refusal::RateLimited { .. } | Refusal::Banned { .. })) => refused,
+        let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Denied };
+        match self.charge(desk, activity, Mode::Live).await {
+            Err(refused) if refused.is_of_peer() => refused,
             // Where it can't be counted, the first refusal stands.
             _ => problem,
         }

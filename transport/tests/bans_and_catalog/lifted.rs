@@ -12,7 +12,7 @@ use crate::common::tcp::try_connect;
 use crate::{PATIENCE, told};
 
 const LANES: u8 = 2;
-const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 5, 1);
 
 /// Waits until every lane has heard of a ban, or of its end.
 async fn await_answers(server: &DevServer, answered: bool) {
@@ -28,9 +28,9 @@ async fn await_answers(server: &DevServer, answered: bool) {
 async fn a_peer_whose_ban_is_lifted_is_served_again_over_every_wire() {
     let server = DevServer::start(&["engine.shards=2"]);
     for (n, wire) in Wire::ALL.into_iter().enumerate() {
-        let before = Phone::over(wire, &server).await;
+        let before = Phone::over_from(wire, &server, HOME).await;
         let id = before.issue(&format!("ada{n}@example.com")).await;
-        told(&server, &["ban", "add", "127.0.0.1", "--for", "1h"]);
+        told(&server, &["ban", "add", &HOME.to_string(), "--for", "1h"]);
         await_answers(&server, false).await;
         let mut knocking = pin!(knock(&server, HOME));
         let still_out = async {
@@ -44,10 +44,10 @@ async fn a_peer_whose_ban_is_lifted_is_served_again_over_every_wire() {
             knocked = &mut knocking => panic!("{:?}", knocked.map(|_| "let in").map_err(|fault| fault.to_string())),
             () = still_out => {}
         }
-        assert_eq!(told(&server, &["ban", "remove", "127.0.0.1"])["state"], "lifted");
+        assert_eq!(told(&server, &["ban", "remove", &HOME.to_string()])["state"], "lifted");
         await_answers(&server, true).await;
         // What was alive is known still, and the client that has been knocking all the time is let in.
-        let after = Phone::over(wire, &server).await;
+        let after = Phone::over_from(wire, &server, HOME).await;
         let heard = after.check(&id, &server.code_for(&format!("ada{n}@example.com"))).await;
         assert_eq!(
             (heard.status.as_u16(), &heard.body["valid"]),

@@ -42,13 +42,14 @@ pub struct DevServer {
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Switches off every limit, for tests of something else.
-pub const NO_LIMITS: [&str; 7] = [
+pub const NO_LIMITS: [&str; 8] = [
     "limits.recipient.issue=off",
     "limits.recipient_peer.issue=off",
     "limits.peer.issue=off",
     "limits.peer.check=off",
     "limits.peer.denied=off",
     "limits.peer.handshake=off",
+    "limits.peer.any=off",
     "limits.recipient.guess=off",
 ];
 

@@ -168,10 +168,15 @@ impl Phone {
 
     /// Connects over this wire with the secret live key.
     pub async fn over(wire: Wire, server: &DevServer) -> Self {
+        Self::over_from(wire, server, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// Connects from any loopback address, with the secret live key.
+    pub async fn over_from(wire: Wire, server: &DevServer, source: Ipv4Addr) -> Self {
         let line = match wire {
-            Wire::H3 => Line::Quic(QuicLine::connect(server, Ipv4Addr::LOCALHOST).await),
-            Wire::H2 => Line::Tcp(TcpLine::http2(server).await),
-            Wire::H1 => Line::Tcp(TcpLine::http1(server).await),
+            Wire::H3 => Line::Quic(QuicLine::connect(server, source).await),
+            Wire::H2 => Line::Tcp(TcpLine::http2(server, source).await),
+            Wire::H1 => Line::Tcp(TcpLine::http1(server, source).await),
         };
         Self::on(line, server)
     }

@@ -40,9 +40,9 @@ struct Dial {
 }
 
 impl Dial {
-    fn new(server: &DevServer, protocol: &str) -> Self {
+    fn new(server: &DevServer, protocol: &str, source: Ipv4Addr) -> Self {
         let tls = Arc::new(tls_config(server, &[protocol]));
-        Self { address: server.tcp(), tls, source: Ipv4Addr::LOCALHOST }
+        Self { address: server.tcp(), tls, source }
     }
 
     async fn connect(&self) -> std::io::Result<Tls> {
@@ -75,14 +75,14 @@ pub struct Http1Line {
 }
 
 impl TcpLine {
-    pub async fn http1(server: &DevServer) -> Self {
-        let dial = Dial::new(server, "http/1.1");
+    pub async fn http1(server: &DevServer, source: Ipv4Addr) -> Self {
+        let dial = Dial::new(server, "http/1.1", source);
         let sender = Mutex::new(dial.http1().await);
         Self::Http1(Arc::new(Http1Line { dial, sender }))
     }
 
-    pub async fn http2(server: &DevServer) -> Self {
-        let stream = TokioIo::new(Dial::new(server, "h2").connect().await.unwrap());
+    pub async fn http2(server: &DevServer, source: Ipv4Addr) -> Self {
+        let stream = TokioIo::new(Dial::new(server, "h2", source).connect().await.unwrap());
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
         Self::Http2(sender)

@@ -11,9 +11,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any;
 mod bans;
+mod blameless;
+mod claims;
+mod crowded;
 mod crowds;
 mod denials;
+mod exempt;
 mod fields;
 mod prefixes;
 mod shares;

@@ -6,10 +6,11 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use authepy_engine::perimeter::forwarded::{Contradiction, TrustedProxies, peer};
+use authepy_engine::perimeter::blocks::Blocks;
+use authepy_engine::perimeter::forwarded::{Contradiction, peer};
 
-static TRUSTED: LazyLock<TrustedProxies> = LazyLock::new(|| {
-    TrustedProxies::parse(&["10.0.0.0/8", "192.0.2.7", "2001:db8:aaaa::/48"]).expect("proper blocks")
+static TRUSTED: LazyLock<Blocks> = LazyLock::new(|| {
+    Blocks::parse(&["10.0.0.0/8", "192.0.2.7", "2001:db8:aaaa::/48"]).expect("proper blocks")
 });
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));

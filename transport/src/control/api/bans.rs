@@ -24,6 +24,9 @@ use crate::clock;
 use crate::control::registry::date;
 use crate::limits::{BAN_SPAN_MAX, BANS_LISTED, LANE_PATIENCE};
 
+/// Why some networks are not.
+const NEVER_BANNED: &str = "is never banned: 127.0.0.1, ::1, proxy.trusted and bans.exempt are limited, and so are networks around them";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BanBody {
@@ -90,7 +93,9 @@ async fn add(api: &Api, asked: BanBody) -> Answered {
     if span.is_some_and(|span| span.is_zero() || span > BAN_SPAN_MAX) {
         return Err(Fault::Value("for", "a span of more than nothing and at most a year".into()));
     }
-    let entry = heard(api.operator.ban(Ban { prefix, span })).await?;
+    let Some(entry) = heard(api.operator.ban(Ban { prefix, span })).await? else {
+        return Err(Fault::Value("peer", NEVER_BANNED.into()));
+    };
     tracing::info!(seconds = left(&entry, &clock::now()).as_secs(), "the operator banned a peer");
     Ok(json(201, &BanView::of(&entry, &clock::now())))
 }

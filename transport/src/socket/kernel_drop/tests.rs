@@ -1,6 +1,6 @@
 //! Against the kernel: what is read here was not dropped by anybody else.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use authepy_engine::actor::{self, LaneThread};
@@ -66,6 +66,17 @@ fn on_lanes<F: Future<Output = ()> + 'static>(
     });
 }
 
+/// A socket of this peer's. This host has one IPv6 address, which is never banned; others are bound all the same.
+fn sender(from: IpAddr) -> UdpSocket {
+    let family = if from.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+    let socket = socket2::Socket::new(family, socket2::Type::DGRAM, None).unwrap();
+    if from.is_ipv6() {
+        socket.set_freebind_v6(true).unwrap();
+    }
+    socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
+    socket.into()
+}
+
 impl KernelDrop {
     async fn ban(&self, prefix: &str, seconds: u64) {
         let ban = Ban { prefix: prefix.parse().unwrap(), span: Some(Duration::from_secs(seconds)) };
@@ -86,9 +97,10 @@ impl KernelDrop {
         (words[0], words[6]) = (0x80, self.lane.index() as u8);
         let mut address = self.sockets[socket].local_addr().unwrap();
         if address.ip().is_unspecified() {
-            address.set_ip(if from.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { from });
+            let home_v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+            address.set_ip(if from.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { home_v6 });
         }
-        let sender = UdpSocket::bind(SocketAddr::new(from, 0)).unwrap();
+        let sender = sender(from);
         sender.send_to(&words, address).unwrap();
         words
     }
@@ -142,17 +154,17 @@ fn the_datagrams_of_a_banned_peer_never_reach_the_socket_and_those_of_others_do(
 #[test]
 fn a_banned_ipv6_network_is_dropped_on_its_own_and_on_a_shared_socket() {
     on_lanes(&["[::1]:0", "[::]:0"], 1, async |_, kernel| {
-        let home: IpAddr = "::1".parse().unwrap();
+        let home: IpAddr = "2001:db8:7:1::1".parse().unwrap();
         kernel.ban("2001:db8::/64", 3_600).await;
         kernel.renew();
         kernel.arrives(home, 0);
         kernel.arrives(home, 1);
-        kernel.ban("::/56", 3_600).await;
+        kernel.ban("2001:db8:7::/56", 3_600).await;
         kernel.renew();
         assert!(kernel.is_dropped(home, 1));
         kernel.arrives(ADA, 1);
         kernel.send(home, 0);
-        kernel.lift("::/56").await;
+        kernel.lift("2001:db8:7::/56").await;
         kernel.arrives(home, 0);
         kernel.arrives(home, 1);
     });
