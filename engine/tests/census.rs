@@ -38,8 +38,9 @@ fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
     let mut unused = Seeded::new(8);
     let lifetime = Duration::from_secs(60);
     let digest = keys.scoped("x", &[]);
-    shard.handle(now, Command::Reserve(Reserve { key: digest, body: digest, lifetime }), &mut unused);
-    shard.handle(now, Command::Spend(Spend { receipt: digest, lifetime }), &mut unused);
+    let owner = Owner { project: ProjectId(1), mode: Mode::Live };
+    shard.handle(now, Command::Reserve(Reserve { key: digest, body: digest, owner, lifetime }), &mut unused);
+    shard.handle(now, Command::Spend(Spend { receipt: digest, owner, lifetime }), &mut unused);
     for slot in [&slots[0], &slots[3]] {
         shard.handle(now, Command::Cancel(slot.clone()), &mut unused);
     }

@@ -22,12 +22,12 @@ struct Story {
 }
 
 impl Story {
-    fn with_room_for(inboxes: usize) -> Self {
+    fn with_room_for(verifications: usize) -> Self {
         let mut entropy = Seeded::new(7);
         let keys = StartKeys::draw(&mut entropy);
         let settings = Settings {
             recipient_issue: vec![Limit { count: 1, window: Duration::from_secs(600) }],
-            capacity: Capacity { inboxes, ..Capacity::UNBOUNDED },
+            capacity: Capacity { verifications, ..Capacity::UNBOUNDED },
             ..as_shipped()
         };
         Self { shard: Shard::new(keys.clone(), settings.clone()), keys, entropy, settings }

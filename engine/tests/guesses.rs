@@ -18,7 +18,7 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
+    Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
@@ -300,7 +300,12 @@ impl Attack {
         for resend in 1..=2 {
             let Some(mail) = self.held.last() else { return };
             self.at += 30_000;
-            let command = Resend { slot: mail.slot.clone(), address: mail.address, peer: Some(self.peer()) };
+            let command = Resend {
+                slot: mail.slot.clone(),
+                address: mail.address,
+                key: KeyTag::default(),
+                peer: Some(self.peer()),
+            };
             let Outcome::Resent(issued) = self.ask(Command::Resend(command)) else { return };
             let is_taken = resend < 2 || !self.plan.pending;
             if is_taken {

@@ -21,8 +21,8 @@ use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal,
-    Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, ProjectId,
+    Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
 use authepy_engine::shard::{BanRules, Limit, Settings};
@@ -71,7 +71,8 @@ fn a_check_that_races_a_resend_wins_once_or_meets_two_codes() {
             let mail = lanes.issue(round).await;
             let word = HandOver { id: mail.slot.id.digest(), send: 1, accepted: true };
             lanes.teller.tell(mail.slot.route, Command::HandOver(word)).await;
-            let resend = Resend { slot: mail.slot.clone(), address: mail.address, peer: None };
+            let resend =
+                Resend { slot: mail.slot.clone(), address: mail.address, key: KeyTag::default(), peer: None };
             let asked_by = (round % 2) as usize;
             let resent = lanes.begin(asked_by, async move |lane| {
                 lane.ask(resend.slot.route, Command::Resend(resend)).await

@@ -13,8 +13,8 @@ use authepy_engine::limits::{Capacity, MAILS_REMEMBERED};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, First, HandOver, Issue, Issued, MailForm, Outcome, Owner, Policy, ProjectId, Refusal,
-    Resend, Reserve, Settle, Slot, Spend, Standing,
+    Check, Command, First, HandOver, Issue, Issued, KeyTag, MailForm, Outcome, Owner, Policy, ProjectId,
+    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -289,7 +289,7 @@ fn a_resend_goes_to_the_same_address_or_nowhere() {
     let mail = story.issue_delivered(ADA);
     story.seconds = 30.0;
     let address = story.keys.exact_address("Ada@example.com");
-    let elsewhere = Resend { slot: mail.slot.clone(), address, peer: None };
+    let elsewhere = Resend { address, ..mail.resend() };
     assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
     assert_eq!(story.resend(&mail), "resent");
 }
@@ -340,7 +340,7 @@ fn another_project_or_mode_finds_nothing() {
         }
         assert_eq!(story.status(&slot), "not found");
         story.seconds = 30.0;
-        let resend = Resend { slot, address: story.keys.exact_address(ADA), peer: None };
+        let resend = Resend { slot, ..mail.resend() };
         assert_eq!(say(&story.ask(Command::Resend(resend))), "not found");
     }
     assert_eq!(story.check(&mail.slot, &mail.code), "approved");
@@ -880,6 +880,7 @@ impl Story {
         Reserve {
             key: self.keys.scoped("key", &[key.as_bytes()]),
             body: self.keys.scoped("body", &[body.as_bytes()]),
+            owner: ACME,
             lifetime: Duration::from_secs(300),
         }
     }
@@ -891,13 +892,13 @@ impl Story {
 
     fn spend(&mut self, receipt: &str) -> String {
         let receipt = self.keys.scoped("receipt", &[receipt.as_bytes()]);
-        say(&self.ask(Command::Spend(Spend { receipt, lifetime: Duration::from_secs(120) })))
+        say(&self.ask(Command::Spend(Spend { receipt, owner: ACME, lifetime: Duration::from_secs(120) })))
     }
 }
 
 impl Mailed {
     fn resend(&self) -> Resend {
-        Resend { slot: self.slot.clone(), address: self.address, peer: None }
+        Resend { slot: self.slot.clone(), address: self.address, key: KeyTag(1), peer: None }
     }
 }
 

@@ -11,7 +11,8 @@ use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
 use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Command, Outcome, Owner, Policy, ProjectId, RefundKey, Refusal,
+    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Owner, Policy, ProjectId, RefundKey,
+    Refusal,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -354,7 +355,8 @@ fn a_key_is_charged_for_accepted_issues_only() {
     });
     let keys = StartKeys::draw(&mut Seeded::new(1));
     let [key, other] = [1, 2].map(|n| keys.api_key(&KeyDigest::from_bytes([n; 32])));
-    let charge = |story: &mut Story, key: Digest128| match story.ask(Command::ChargeKey(key)) {
+    let issues = |of| ChargeKey { window: KeyWindow::Issue, of };
+    let charge = |story: &mut Story, of: Digest128| match story.ask(Command::ChargeKey(issues(of))) {
         Outcome::Charged(charged) => charged,
         other => panic!("{other:?}"),
     };
@@ -365,7 +367,7 @@ fn a_key_is_charged_for_accepted_issues_only() {
     let retry_after = Duration::from_secs(55);
     assert_eq!(limited.refusal, Some(Refusal::RateLimited { policy: Policy::Key, retry_after }));
     assert_eq!(limited.quotas.as_slice()[0].remaining, 0);
-    story.ask(Command::RefundKey(RefundKey { key, at: refused_by_the_inbox.at }));
+    story.ask(Command::RefundKey(RefundKey { charge: issues(key), at: refused_by_the_inbox.at }));
     assert_eq!(charge(&mut story, key).refusal, None);
     assert_eq!(charge(&mut story, other).refusal, None, "another key has its own");
 }

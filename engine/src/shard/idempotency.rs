@@ -9,7 +9,9 @@
 //! A record holds digests, counts and times, never a code, an address, an id or a receipt: those are
 //! made again from the repeated request and the salt.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use ahash::HashMap;
 
@@ -35,8 +37,8 @@ struct Record {
 #[derive(Default)]
 pub(super) struct IdempotencyTable {
     records: HashMap<Digest128, Record>,
-    /// Keys with their expiry, in the order they were claimed; also of some that were released since.
-    order: VecDeque<(Moment, Digest128)>,
+    /// Keys with their expiry, the next one first; also of some that were released since.
+    order: BinaryHeap<Reverse<(Moment, Digest128)>>,
     shares: Shares,
 }
 
@@ -61,17 +63,17 @@ impl IdempotencyTable {
                 None => Err(Refusal::IdempotencyInProgress { retry_after: IN_PROGRESS_RETRY_AFTER }),
             };
         }
-        // One that has expired and was not swept yet makes room for its successor.
-        self.forget(&reserve.key);
+        // What has expired makes room, swept or not: so waiting as long as told is enough.
+        self.sweep(now);
         let owner = reserve.owner;
-        if let Err(retry_after) = self.shares.admit(owner, 1, capacity, now) {
+        if let Err(retry_after) = self.shares.admit(owner, 1, capacity, Duration::ZERO, now) {
             return Err(Refusal::Overloaded { retry_after });
         }
         let mut salt = Digest128::default();
         entropy.fill(&mut salt.0);
         let expires = now.after(reserve.lifetime);
-        self.shares.take(owner, 1, Some(expires));
-        self.order.push_back((expires, reserve.key));
+        self.shares.take(Some(owner), 1, Some(expires));
+        self.order.push(Reverse((expires, reserve.key)));
         self.records.insert(reserve.key, Record { body: reserve.body, salt, owner, expires, first: None });
         Ok(Outcome::Reserved { salt })
     }
@@ -88,10 +90,10 @@ impl IdempotencyTable {
         }
     }
 
-    /// Frees expired records. Lifetimes differ a little, so a short one may wait behind a longer one;
-    /// whether a record still counts is decided when it is read.
+    /// Frees expired records, each at its own time.
     pub(super) fn sweep(&mut self, now: Moment) {
-        while let Some((expires, key)) = self.order.pop_front_if(|(expires, _)| *expires <= now) {
+        while let Some(&Reverse((expires, key))) = self.order.peek().filter(|next| next.0.0 <= now) {
+            self.order.pop();
             if self.records.get(&key).is_some_and(|record| record.expires <= expires) {
                 self.forget(&key);
             }
@@ -100,12 +102,13 @@ impl IdempotencyTable {
 
     fn forget(&mut self, key: &Digest128) {
         let Some(record) = self.records.remove(key) else { return };
-        self.shares.give_back(record.owner, 1, Some(record.expires));
+        self.shares.give_back(Some(record.owner), 1, Some(record.expires));
         // A flood of released claims must not leave its names behind until they would have expired.
         if self.order.len() > 2 * self.records.len() + STALE_MIN {
             let records = &self.records;
-            self.order
-                .retain(|(expires, key)| records.get(key).is_some_and(|record| record.expires == *expires));
+            self.order.retain(|Reverse((expires, key))| {
+                records.get(key).is_some_and(|record| record.expires == *expires)
+            });
         }
     }
 }

@@ -222,19 +222,19 @@ impl InboxRecord {
     /// How long until there is a place for another verification of `owner`; `None` for now. As with what all
     /// inboxes hold, one project may have at most as many as are free.
     fn wait_for_room(&self, owner: Owner, now: Now) -> Option<Span> {
-        let free = LIVE_PER_INBOX.saturating_sub(self.live.len());
-        let mut ends: Vec<Moment> =
-            self.live.iter().filter(|v| v.owner() == owner).map(|v| v.expires).collect();
-        if ends.len() <= free && free > 0 {
+        let is_own = |v: &&Verification| v.owner() == owner;
+        let (mut all, mut own) = (self.live.len(), self.live.iter().filter(is_own).count());
+        let fits = |all: usize, own: usize| all < LIVE_PER_INBOX && own <= LIVE_PER_INBOX - all;
+        if fits(all, own) {
             return None;
         }
-        // What ends becomes free as well, so half of the excess suffices.
-        let excess = ends.len().saturating_sub(free).div_ceil(2).max(1);
-        if ends.is_empty() {
-            ends = self.live.iter().map(|v| v.expires).collect();
-        }
+        let mut ends: Vec<_> = self.live.iter().map(|v| (v.expires, v.owner() == owner)).collect();
         ends.sort_unstable();
-        Some(now.at.until(*ends.get(excess - 1)?).unwrap_or_default())
+        let enough = ends.into_iter().find(|(_, is_own)| {
+            (all, own) = (all - 1, own - usize::from(*is_own));
+            fits(all, own)
+        });
+        enough.map(|(end, _)| now.at.until(end).unwrap_or_default())
     }
 
     /// The mail that a right code has answered, as far as the log remembers: its project's last one.

@@ -14,6 +14,7 @@
 //! oldest of them are forgotten when their memory is needed.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use super::conversions::Conversions;
 use super::expired::ExpiredLog;
@@ -27,7 +28,9 @@ use super::touch::DUE_AT_ONCE;
 use super::verification::Verification;
 use crate::clock::{Moment, Now, Span};
 use crate::entropy::Entropy;
-use crate::limits::{Capacity, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES};
+use crate::limits::{
+    Capacity, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES, SWEEP_VISITS,
+};
 use crate::perimeter::api_key::Mode;
 use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Owner, Refusal, Resend};
 use crate::route::{Digest128, Fingerprint, StartKeys};
@@ -47,7 +50,7 @@ pub(super) struct Inboxes {
     heap_bytes: usize,
     /// Live verifications, by whose they are.
     places: Shares,
-    /// Bytes of records and verifications, by whose they are.
+    /// Bytes of records and verifications, by whose they are; of wrong codes alone, nobody's.
     shares: Shares,
     /// Live keys' verifications that ended by their time, until somebody takes them.
     expired: ExpiredLog,
@@ -63,6 +66,7 @@ struct Footprint {
     heap_bytes: usize,
     /// Record and logs, without its verifications: what is in the share of `keeper`.
     shared_bytes: usize,
+    /// `None` where only wrong codes are remembered.
     keeper: Option<Owner>,
 }
 
@@ -136,7 +140,12 @@ impl Inboxes {
         }
         let Capacity { verifications, inbox_bytes, .. } = rules.settings.capacity;
         let notes = issue.metadata.as_ref().map_or(0, |metadata| metadata.len());
-        self.admit(issue.owner, (1, verifications), (INBOX_RECORD_BYTES + notes, inbox_bytes), now.at)?;
+        let room = [(1, verifications), (INBOX_RECORD_BYTES + notes, inbox_bytes)];
+        if self.admit(issue.owner, room, rules, now.at).is_err() {
+            // What has ended makes room before anybody is told to wait for it.
+            self.sweep(now.at, SWEEP_VISITS, rules);
+            self.admit(issue.owner, room, rules, now.at)?;
+        }
         let (at, before, asleep) = self.find_or_wake(&issue.inbox);
         let (id, sender, life) = (issue.id.digest(), (issue.owner, issue.key, issue.peer), issue.lifetime);
         let decided = match self.table.get_mut(at) {
@@ -168,7 +177,7 @@ impl Inboxes {
         let Capacity { inbox_bytes, growth_bytes, .. } = rules.settings.capacity;
         let sender = (resend.slot.owner, resend.key, resend.peer);
         let room = (RESEND_BYTES, inbox_bytes.saturating_add(growth_bytes));
-        self.admit(sender.0, (0, usize::MAX), room, now.at)?;
+        self.admit(sender.0, [(0, usize::MAX), room], rules, now.at)?;
         let resent = self.with(now, resend.slot.id.digest(), (rules, keys), |inbox, keys, rules| {
             inbox.resend(now, resend, rules, keys, entropy).map(Outcome::Resent)
         });
@@ -235,14 +244,16 @@ impl Inboxes {
     fn admit(
         &mut self,
         owner: Owner,
-        (places, all_places): (usize, usize),
-        (bytes, all_bytes): (usize, usize),
+        [(places, all_places), (bytes, all_bytes)]: [(usize, usize); 2],
+        rules: &Rules,
         now: Moment,
     ) -> Result<(), Refusal> {
-        let places = self.places.admit(owner, places, all_places, now);
-        places
-            .and_then(|()| self.shares.admit(owner, bytes, all_bytes, now))
-            .map_err(|retry_after| Refusal::Overloaded { retry_after })?;
+        // The longer of the two waits, so that it is enough for both.
+        let places = self.places.admit(owner, places, all_places, Duration::ZERO, now).err();
+        let shares = self.shares.admit(owner, bytes, all_bytes, rules.longest_of_inboxes(), now).err();
+        if let Some(retry_after) = places.max(shares) {
+            return Err(Refusal::Overloaded { retry_after });
+        }
         while self.bytes() + bytes > all_bytes && self.idle.forget_oldest() {}
         Ok(())
     }
@@ -288,12 +299,8 @@ impl Inboxes {
             return;
         }
         self.heap_bytes = self.heap_bytes + after.heap_bytes - before.heap_bytes;
-        if let Some(keeper) = before.keeper {
-            self.shares.give_back(keeper, before.shared_bytes, None);
-        }
-        if let Some(keeper) = after.keeper {
-            self.shares.take(keeper, after.shared_bytes, None);
-        }
+        self.shares.give_back(before.keeper, before.shared_bytes, None);
+        self.shares.take(after.keeper, after.shared_bytes, None);
     }
 
     /// A verification lives from now on.
@@ -303,8 +310,8 @@ impl Inboxes {
         self.table.insert_id(id, at);
         self.live += 1;
         self.test += usize::from(held.owner.mode == Mode::Test);
-        self.places.take(held.owner, 1, Some(held.expires));
-        self.shares.take(held.owner, held.bytes, Some(held.expires));
+        self.places.take(Some(held.owner), 1, Some(held.expires));
+        self.shares.take(Some(held.owner), held.bytes, Some(held.expires));
     }
 
     /// A verification has ended.
@@ -312,8 +319,8 @@ impl Inboxes {
         self.table.remove_id(&held.id, at);
         self.live -= 1;
         self.test -= usize::from(held.owner.mode == Mode::Test);
-        self.places.give_back(held.owner, 1, Some(held.expires));
-        self.shares.give_back(held.owner, held.bytes, Some(held.expires));
+        self.places.give_back(Some(held.owner), 1, Some(held.expires));
+        self.shares.give_back(Some(held.owner), held.bytes, Some(held.expires));
     }
 
     fn footprint(&self, at: u32) -> Footprint {

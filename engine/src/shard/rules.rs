@@ -1,12 +1,17 @@
 //! The settings as records read them: what a decision would work out from the lists of limits each time, worked
 //! out once when they are taken.
 
+use std::time::Duration;
+
 use super::Settings;
 use super::limit::Windows;
 use super::mails::MailRules;
 use crate::clock::Span;
 use crate::limits::ALERTS;
 use crate::request::{Activity, KeyWindow};
+
+/// How late a record is visited that has ended.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Made whenever a shard takes settings. Owned by it.
 pub(super) struct Rules {
@@ -62,6 +67,12 @@ impl Rules {
             KeyWindow::Project => &self.project_issue,
             KeyWindow::Alerts => &self.alerts,
         }
+    }
+
+    /// How long an inbox is remembered after its last mail or wrong code, its last visit included.
+    pub(super) fn longest_of_inboxes(&self) -> Duration {
+        let longest = self.mails.longest().max(self.guesses.limits().longest());
+        Duration::from(longest) + A_SECOND
     }
 
     /// How long a domain's mail is remembered.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   a place for `owner` ── is what it holds at most what is free? ── yes ──▶ taken
-//!                                                                 └─ no  ──▶ refused, until enough of its own ends
+//!                                                                 └─ no  ──▶ refused, until enough has ended
 //! ```
 //!
 //! This is the dynamic threshold that switches use for shared buffers (Choudhury and Hahne, IEEE/ACM Transactions
@@ -10,22 +10,22 @@
 //! leave 1/(*n* + 1) free: whoever comes next finds room, and nothing is set aside while it is not needed.
 //! An owner is a project in live or test mode.
 //!
-//! The wait that a refusal tells is the time in which enough of what the owner holds will have ended by itself.
-//! Ends are kept in steps of [`STEP_MILLIS`], so the wait is up to that much longer than it has to be.
+//! The wait that a refusal tells is the time in which enough will have ended by itself, of the owner's and of
+//! everybody's. Ends are kept in steps of [`STEP_MILLIS`], so the wait is up to that much longer than it has to be.
+//! What has no end of its own, such as the memory of an inbox, is told with the longest time it may take.
 
 use std::time::Duration;
 
 use ahash::HashMap;
 
 use crate::clock::Moment;
-use crate::limits::OVERLOADED_RETRY_AFTER;
 use crate::request::Owner;
 
 /// How exactly ends are known. Codes, claims and receipts live 600 s at most, so 61 steps are in use at once.
 const STEP_MILLIS: u64 = 10_000;
 const STEPS: usize = 64;
 
-/// What one owner holds. 280 B; there are as many as projects have something live here, times two modes.
+/// What one owner holds, or all. 280 B; there are as many as projects have something live here, times two modes.
 struct Holding {
     held: usize,
     /// Of it, what ends by itself in each step.
@@ -36,69 +36,86 @@ struct Holding {
 #[derive(Default)]
 pub(super) struct Shares {
     holdings: HashMap<Owner, Holding>,
-    total: usize,
+    all: Holding,
 }
 
 impl Shares {
-    /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to wait.
+    /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to wait. `lasting` is
+    /// how long that may be held which was taken without an end.
     pub(super) fn admit(
         &self,
         owner: Owner,
         need: usize,
         capacity: usize,
+        lasting: Duration,
         now: Moment,
     ) -> Result<(), Duration> {
-        let free = capacity.saturating_sub(self.total);
-        let holding = self.holdings.get(&owner);
-        let held = holding.map_or(0, |holding| holding.held);
-        if held <= free && need <= free {
+        let own = self.holdings.get(&owner);
+        let (mut held, mut left) = (own.map_or(0, |own| own.held), self.all.held);
+        let fits = |held: usize, left: usize| {
+            let free = capacity.saturating_sub(left);
+            held <= free && need <= free
+        };
+        if fits(held, left) {
             return Ok(());
         }
-        // What ends becomes free as well, so half of the excess suffices.
-        let excess = held.saturating_sub(free).div_ceil(2).max(need.saturating_sub(free));
-        Err(holding.map_or(OVERLOADED_RETRY_AFTER, |holding| holding.wait(excess, now)))
+        for ahead in 0..STEPS as u64 {
+            let end = (now.as_millis() / STEP_MILLIS + ahead + 1).saturating_mul(STEP_MILLIS);
+            let step = step(Moment::from_millis(end - 1));
+            held = held.saturating_sub(own.map_or(0, |own| own.ends[step] as usize));
+            left = left.saturating_sub(self.all.ends[step] as usize);
+            if fits(held, left) {
+                return Err(Moment::from_millis(end).since(now));
+            }
+        }
+        Err(lasting.max(Duration::from_millis(STEP_MILLIS * STEPS as u64)))
     }
 
-    /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself.
-    pub(super) fn take(&mut self, owner: Owner, amount: usize, ends: Option<Moment>) {
+    /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is nobody's counts
+    /// as not free.
+    pub(super) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         if amount == 0 {
             return;
         }
-        let empty = || Holding { held: 0, ends: [0; STEPS] };
-        let holding = self.holdings.entry(owner).or_insert_with(empty);
-        holding.held += amount;
-        if let Some(place) = ends.and_then(|ends| holding.ends.get_mut(step(ends))) {
-            *place = place.saturating_add(amount as u32);
+        self.all.add(amount, ends);
+        if let Some(owner) = owner {
+            self.holdings.entry(owner).or_default().add(amount, ends);
         }
-        self.total += amount;
     }
 
     /// Takes back what [`Shares::take`] noted, with the same arguments.
-    pub(super) fn give_back(&mut self, owner: Owner, amount: usize, ends: Option<Moment>) {
-        let Some(holding) = self.holdings.get_mut(&owner) else { return };
-        holding.held = holding.held.saturating_sub(amount);
-        if let Some(place) = ends.and_then(|ends| holding.ends.get_mut(step(ends))) {
-            *place = place.saturating_sub(amount as u32);
-        }
-        self.total = self.total.saturating_sub(amount);
-        if holding.held == 0 {
-            self.holdings.remove(&owner);
+    pub(super) fn give_back(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
+        self.all.remove(amount, ends);
+        if let Some(owner) = owner
+            && let Some(holding) = self.holdings.get_mut(&owner)
+        {
+            holding.remove(amount, ends);
+            if holding.held == 0 {
+                self.holdings.remove(&owner);
+            }
         }
     }
 }
 
+impl Default for Holding {
+    fn default() -> Self {
+        Self { held: 0, ends: [0; STEPS] }
+    }
+}
+
 impl Holding {
-    /// When at least `amount` of it will have ended by itself.
-    fn wait(&self, amount: usize, now: Moment) -> Duration {
-        let mut ended = 0;
-        for ahead in 0..STEPS as u64 {
-            let end = (now.as_millis() / STEP_MILLIS + ahead + 1).saturating_mul(STEP_MILLIS);
-            ended += self.ends[step(Moment::from_millis(end - 1))] as usize;
-            if ended >= amount {
-                return Moment::from_millis(end).since(now);
-            }
+    fn add(&mut self, amount: usize, ends: Option<Moment>) {
+        self.held += amount;
+        if let Some(place) = ends.and_then(|ends| self.ends.get_mut(step(ends))) {
+            *place = place.saturating_add(amount as u32);
         }
-        Duration::from_millis(STEP_MILLIS * STEPS as u64)
+    }
+
+    fn remove(&mut self, amount: usize, ends: Option<Moment>) {
+        self.held = self.held.saturating_sub(amount);
+        if let Some(place) = ends.and_then(|ends| self.ends.get_mut(step(ends))) {
+            *place = place.saturating_sub(amount as u32);
+        }
     }
 }
 
@@ -121,9 +138,10 @@ mod tests {
         let end = Moment::from_millis(300_000);
         (0..)
             .take_while(|_| {
-                let admitted = shares.admit(owner(project), 1, capacity, Moment::default()).is_ok();
+                let admitted =
+                    shares.admit(owner(project), 1, capacity, Duration::ZERO, Moment::default()).is_ok();
                 if admitted {
-                    shares.take(owner(project), 1, Some(end));
+                    shares.take(Some(owner(project)), 1, Some(end));
                 }
                 admitted
             })
@@ -138,7 +156,7 @@ mod tests {
         for greedy in 2..8 {
             fill(&mut shares, greedy, 1_000);
         }
-        assert!(shares.total < 1_000 && fill(&mut shares, 99, 1_000) > 0);
+        assert!(shares.all.held < 1_000 && fill(&mut shares, 99, 1_000) > 0);
         assert_eq!(fill(&mut shares, 0, 1_000), 0, "who holds more than is free gets no more");
     }
 
@@ -152,33 +170,31 @@ mod tests {
                 live.retain(|&(of, amount, end): &(Owner, usize, u64)| {
                     let ended = end <= now;
                     if ended {
-                        shares.give_back(of, amount, Some(Moment::from_millis(end)));
+                        shares.give_back(Some(of), amount, Some(Moment::from_millis(end)));
                     }
                     !ended
                 });
                 let (of, amount) = (owner(random.below(3) as u32), 1 + random.below(3) as usize);
                 let at = Moment::from_millis(now);
-                match shares.admit(of, amount, 40, at) {
+                match shares.admit(of, amount, 40, Duration::ZERO, at) {
                     Ok(()) => {
                         let end = now + 1 + random.below(600_000);
-                        shares.take(of, amount, Some(Moment::from_millis(end)));
+                        shares.take(Some(of), amount, Some(Moment::from_millis(end)));
                         live.push((of, amount, end));
                     }
                     Err(wait) => {
-                        let then = at.after(wait);
-                        let held = |of: Option<Owner>| -> usize {
-                            let stay = live.iter().filter(|(_, _, end)| Moment::from_millis(*end) > then);
-                            stay.filter(|(owner, ..)| of.is_none_or(|of| of == *owner)).map(|l| l.1).sum()
+                        let fits = |then: u64| {
+                            let stay = || live.iter().filter(|(_, _, end)| *end > then);
+                            let own: usize = stay().filter(|(owner, ..)| *owner == of).map(|l| l.1).sum();
+                            let free = 40 - stay().map(|l| l.1).sum::<usize>();
+                            own <= free && amount <= free
                         };
-                        let (own, free) = (held(Some(of)), 40 - held(None));
-                        let holds_nothing = !shares.holdings.contains_key(&of);
-                        assert!(
-                            (own <= free && amount <= free) || holds_nothing,
-                            "seed {seed}: {own}, {free}"
-                        );
+                        let then = at.after(wait).as_millis();
+                        assert!(fits(then), "seed {seed}: {wait:?} is not enough");
+                        assert!(!fits(then.saturating_sub(10_001)), "seed {seed}: a step less is enough");
                     }
                 }
-                assert_eq!(shares.total, live.iter().map(|l| l.1).sum::<usize>());
+                assert_eq!(shares.all.held, live.iter().map(|l| l.1).sum::<usize>());
             }
         }
     }
@@ -186,10 +202,24 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_an_owner_that_holds_nothing() {
         let mut shares = Shares::default();
-        shares.take(owner(1), 3, None);
-        shares.take(owner(1), 2, Some(Moment::from_millis(7)));
-        shares.give_back(owner(1), 2, Some(Moment::from_millis(7)));
-        shares.give_back(owner(1), 3, None);
-        assert!(shares.holdings.is_empty() && shares.total == 0);
+        let end = Some(Moment::from_millis(7));
+        shares.take(Some(owner(1)), 3, None);
+        shares.take(Some(owner(1)), 2, end);
+        shares.give_back(Some(owner(1)), 2, end);
+        shares.give_back(Some(owner(1)), 3, None);
+        assert!(shares.holdings.is_empty() && shares.all.held == 0);
+        assert!(shares.all.ends.iter().all(|ends| *ends == 0));
+    }
+
+    #[test]
+    fn what_is_nobodys_is_not_free_and_what_has_no_end_is_told_with_the_longest() {
+        let (mut shares, day) = (Shares::default(), Duration::from_secs(86_400));
+        shares.take(None, 60, None);
+        shares.take(Some(owner(1)), 40, None);
+        let ask = |shares: &Shares, need| shares.admit(owner(2), need, 100, day, Moment::default());
+        assert_eq!(ask(&shares, 1), Err(day));
+        shares.give_back(None, 1, None);
+        assert_eq!((ask(&shares, 1), ask(&shares, 2)), (Ok(()), Err(day)));
+        assert!(shares.holdings.len() == 1);
     }
 }

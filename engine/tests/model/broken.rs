@@ -168,7 +168,7 @@ impl Broken {
             (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => reserve.lifetime += A_MILLISECOND,
             (Rule::AllPeersShareOneBudget, Command::Issue(issue)) => {
                 let anybody = Peer::from(IpAddr::from([127, 0, 0, 1]));
-                issue.peer = issue.peer.map(|_| self.keys.peer_digest(&anybody));
+                issue.peer = issue.peer.map(|_| self.keys.peer_share(&anybody));
             }
             (Rule::TestKeysCountAsLive, Command::Charge(charge)) => charge.mode = Mode::Live,
             (Rule::NeighboursAreStrangers, Command::Charge(charge)) if charge.peer.prefixes().count() > 1 => {

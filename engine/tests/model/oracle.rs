@@ -325,7 +325,11 @@ impl Oracle {
         verification.tries += 1;
         if is_right {
             verification.ended = true;
-            return Outcome::Approved(Approved { purpose: issue.purpose.clone(), unix_ms: now.unix_ms });
+            return Outcome::Approved(Approved {
+                purpose: issue.purpose.clone(),
+                unix_ms: now.unix_ms,
+                answered: None,
+            });
         }
         let (inbox, allowed_tries) = (issue.inbox, u32::from(self.rules.attempts));
         // Where no try is allowed at all, nothing is compared.

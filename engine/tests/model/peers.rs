@@ -19,9 +19,8 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Command, Outcome, Policy, Quota, Refusal, Source,
+    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Policy, Quota, Refusal, Source,
 };
-use authepy_engine::route::Digest128;
 use authepy_engine::shard::{Limit, Settings};
 
 use crate::oracle::{millis, wait_for_window};
@@ -68,7 +67,8 @@ pub(crate) struct PeerOracle {
     latched: Vec<Latched>,
     struck: Vec<Struck>,
     banned: Vec<Banned>,
-    keys: Vec<(Digest128, u64)>,
+    /// What keys and projects are charged for.
+    keys: Vec<(Name, u64)>,
 }
 
 impl PeerOracle {
@@ -82,8 +82,9 @@ impl PeerOracle {
         self.addresses.insert(peer, address);
     }
 
-    pub(crate) fn last_charge(&self, key: &Digest128) -> Option<u64> {
-        self.keys.iter().rev().find(|(other, _)| other == key).map(|(_, at)| *at)
+    pub(crate) fn last_charge(&self, charge: &ChargeKey) -> Option<u64> {
+        let name = name_of(charge);
+        self.keys.iter().rev().find(|(other, _)| *other == name).map(|(_, at)| *at)
     }
 
     pub(crate) fn boundaries(&self) -> Vec<u64> {
@@ -101,10 +102,10 @@ impl PeerOracle {
     pub(crate) fn expect(&mut self, at: u64, command: &Command) -> Outcome {
         match command {
             Command::Charge(charge) => self.charge(at, charge),
-            Command::ChargeKey(key) => self.charge_key(at, key),
+            Command::ChargeKey(charge) => self.charge_key(at, charge),
             Command::RefundKey(refund) => {
-                let meant = (refund.key, refund.at.as_millis());
-                if let Some(found) = self.keys.iter().rposition(|key| *key == meant) {
+                let (name, then) = (name_of(&refund.charge), refund.at.as_millis());
+                if let Some(found) = self.keys.iter().rposition(|(other, at)| *other == name && *at <= then) {
                     self.keys.remove(found);
                 }
                 Outcome::Noted
@@ -223,20 +224,20 @@ impl PeerOracle {
         end
     }
 
-    fn charge_key(&mut self, at: u64, key: &Digest128) -> Outcome {
-        let limits = self.rules.key_issue.clone();
+    fn charge_key(&mut self, at: u64, charge: &ChargeKey) -> Outcome {
+        let (limits, name) = (self.rules.key(charge.window).to_vec(), name_of(charge));
         if limits.is_empty() {
             return charged(at, None, Vec::new());
         }
-        let events = |keys: &[(Digest128, u64)]| -> Vec<u64> {
-            keys.iter().filter(|(other, _)| other == key).map(|(_, at)| *at).collect()
+        let events = |keys: &[(Name, u64)]| -> Vec<u64> {
+            keys.iter().filter(|(other, _)| *other == name).map(|(_, at)| *at).collect()
         };
         let wait = wait_for_window(&limits, &events(&self.keys), at);
         if wait.is_none() {
-            self.keys.push((*key, at));
+            self.keys.push((name.clone(), at));
         }
         let refusal = wait.map(|wait| Refusal::RateLimited {
-            policy: Policy::Key,
+            policy: if charge.window == KeyWindow::Project { Policy::Project } else { Policy::Key },
             retry_after: Duration::from_millis(wait),
         });
         charged(at, refusal, quotas_of(&limits, &events(&self.keys), at))
@@ -269,6 +270,11 @@ fn named(network: &str, source: Source) -> Name {
         Source::Proved => network.to_owned(),
         Source::Claimed(owner) => format!("{network} says {owner:?}"),
     }
+}
+
+/// A key's or a project's window. A refund takes the newest charge back that is not newer than it says.
+fn name_of(charge: &ChargeKey) -> Name {
+    format!("{:?} {:?}", charge.window, charge.of.as_bytes())
 }
 
 /// The networks around an address, with what their thresholds are multiplied by.

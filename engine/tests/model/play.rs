@@ -9,8 +9,9 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Approved, Ban, Charge, Charged, Check, Command, First, HandOver, Issue, Outcome, Owner, Policy,
-    ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Source, Spend,
+    Activity, Approved, Ban, Charge, ChargeKey, Charged, Check, Command, First, HandOver, Issue, KeyTag,
+    KeyWindow, Outcome, Owner, Policy, ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Source,
+    Spend,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
@@ -215,7 +216,7 @@ impl<S: Subject> Play<S> {
     fn draw(&mut self) -> Command {
         match self.random.below(150) {
             100..138 => Command::Charge(self.charge()),
-            138..143 => Command::ChargeKey(self.digest("api key", 2)),
+            138..143 => Command::ChargeKey(self.charge_key()),
             143..145 => self.refund(),
             145 => Command::Ban(self.ban()),
             146..150 => Command::Unban(self.prefix()),
@@ -244,6 +245,7 @@ impl<S: Subject> Play<S> {
             lifetime: (self.random.below(4) == 0)
                 .then(|| Duration::from_millis(60_000 + self.random.below(540_001))),
             nonce: (self.random.below(3) == 0).then(|| self.digest("nonce", 3)),
+            key: self.key(),
             purpose: ["login", "sign-up", ""][self.random.below(3) as usize].into(),
             metadata,
             ..plain
@@ -282,7 +284,13 @@ impl<S: Subject> Play<S> {
         let stray = self.address(1);
         let address = meant.map(|at| self.oracle.opened[at].issue.address).unwrap_or(stray);
         let peer = self.asker();
-        Resend { slot, address: if self.random.below(10) == 0 { stray } else { address }, peer }
+        let address = if self.random.below(10) == 0 { stray } else { address };
+        Resend { slot, address, key: self.key(), peer }
+    }
+
+    /// One of an owner's API keys.
+    fn key(&mut self) -> KeyTag {
+        KeyTag(self.random.below(3) as u16)
     }
 
     /// The peer that asks for a mail; none for some secret keys.
@@ -325,10 +333,17 @@ impl<S: Subject> Play<S> {
         Charge { peer, source, activity, mode: owner.mode, strikes }
     }
 
+    fn charge_key(&mut self) -> ChargeKey {
+        let all = [KeyWindow::Issue, KeyWindow::Unverified, KeyWindow::Project, KeyWindow::Alerts];
+        let window = all[self.random.below(4) as usize];
+        ChargeKey { window, of: self.digest("api key", 2) }
+    }
+
     fn refund(&mut self) -> Command {
-        let key = self.digest("api key", 2);
-        let at = Moment::from_millis(self.oracle.peers.last_charge(&key).unwrap_or(self.at));
-        Command::RefundKey(RefundKey { key, at })
+        let charge = self.charge_key();
+        let last = self.oracle.peers.last_charge(&charge).unwrap_or(self.at);
+        let at = Moment::from_millis((last + self.random.below(3)).saturating_sub(1));
+        Command::RefundKey(RefundKey { charge, at })
     }
 
     fn prefix(&mut self) -> Prefix {
@@ -356,7 +371,8 @@ impl<S: Subject> Play<S> {
 
     fn reserve(&mut self) -> Reserve {
         let lifetime = Duration::from_secs(60 + 60 * self.random.below(6));
-        Reserve { key: self.digest("key", 4), body: self.digest("body", 2), lifetime }
+        let owner = self.owner();
+        Reserve { key: self.digest("key", 4), body: self.digest("body", 2), owner, lifetime }
     }
 
     fn settle(&mut self) -> Settle {
@@ -364,14 +380,16 @@ impl<S: Subject> Play<S> {
             0 => None,
             1 => Some(First::Exhausted),
             2 => Some(First::Incorrect { attempts_remaining: self.random.below(5) as u8 }),
-            _ => Some(First::Approved(Approved { purpose: "login".into(), unix_ms: self.at })),
+            _ => {
+                Some(First::Approved(Approved { purpose: "login".into(), unix_ms: self.at, answered: None }))
+            }
         };
         Settle { key: self.digest("key", 4), first }
     }
 
     fn spend(&mut self) -> Spend {
         let lifetime = Duration::from_secs(30 + 30 * self.random.below(4));
-        Spend { receipt: self.digest("receipt", 8), lifetime }
+        Spend { receipt: self.digest("receipt", 8), owner: self.owner(), lifetime }
     }
 
     /// A slot to name: mostly a live one by its owner; sometimes one that has ended, a stranger's, a

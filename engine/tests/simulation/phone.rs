@@ -7,7 +7,7 @@ use std::time::Duration;
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Check, Command, Issue, Issued, Owner, Resend, Slot};
+use authepy_engine::request::{Activity, Check, Command, Issue, Issued, KeyTag, Owner, Resend, Slot};
 use authepy_engine::route::{Digest128, Route, StartKeys};
 use authepy_engine::testing::{Seeded, plain_issue};
 
@@ -165,8 +165,8 @@ impl Phone {
         let (slot, _) = self.slot(keys, owner, random)?;
         let known = self.began.iter().find(|known| known.digest == slot.id.digest())?;
         let address = keys.exact_address(&address_of(known.inbox));
-        let peer = Some(keys.peer_share(&Peer::from(self.address)));
-        Some((Some(Activity::Issue), slot.route, Command::Resend(Resend { slot, address, peer })))
+        let (key, peer) = (KeyTag::default(), Some(keys.peer_share(&Peer::from(self.address))));
+        Some((Some(Activity::Issue), slot.route, Command::Resend(Resend { slot, address, key, peer })))
     }
 
     /// One that it began, mostly the last.

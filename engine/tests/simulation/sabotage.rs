@@ -100,7 +100,7 @@ impl Sabotage {
             (Self::ARightCodeWorksAgain, Outcome::Refused(_), Facts::Check { id, code, .. })
                 if watch.case(id).is_some_and(|case| case.approved && case.has_code(code)) =>
             {
-                Outcome::Approved(Approved { purpose: "login".into(), unix_ms: 0 })
+                Outcome::Approved(Approved { purpose: "login".into(), unix_ms: 0, answered: None })
             }
             (Self::AFailedTryIsTakenBack, Outcome::Incorrect { attempts_remaining }, _) => {
                 *attempts_remaining += 1;
