@@ -6,6 +6,9 @@
 //!       └──────settle(none)───┴──────────expiry──────────────┘
 //! ```
 //!
+//! A first answer is repeated only while the verification that it tells of lives, or would live: after that, the same
+//! request under the same key is a new one.
+//!
 //! A record holds digests, counts and times, never a code, an address, an id or a receipt: those are
 //! made again from the repeated request and the salt.
 
@@ -75,14 +78,15 @@ impl IdempotencyTable {
             }
             Some(first) => {
                 if let Some(record) = self.records.get_mut(&settle.key) {
+                    record.expires = record.expires.min(first.expires());
                     record.first = Some(first);
                 }
             }
         }
     }
 
-    /// Frees expired records. Lifetimes differ a little, so a short one may wait behind a longer one;
-    /// whether a record still counts is decided when it is read.
+    /// Frees expired records, in the order of the longest lives they were claimed for: a record that was shortened
+    /// keeps its place until then. Whether a record still counts is decided when it is read.
     pub(super) fn sweep(&mut self, now: Moment) {
         while let Some((_, key)) = self.order.pop_front_if(|(expires, _)| *expires <= now) {
             if self.records.get(&key).is_some_and(|record| record.expires <= now) {

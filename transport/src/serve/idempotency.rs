@@ -46,6 +46,7 @@ pub(super) async fn perform(
 ) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
     let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
+    // For as long as any verification may live; the first answer says how long this one does.
     let reserve = Reserve { key: claim, body: body_digest(desk, request)?, lifetime: CODE_LIFETIME_MAX };
     match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {

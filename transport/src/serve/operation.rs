@@ -108,13 +108,13 @@ async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Res
     let command = Command::Check(Check { slot, code, address, nonce });
     let first = match request.ask(desk, route, command).await {
         Outcome::Approved(approved) => First::Approved(approved),
-        Outcome::Incorrect { attempts_remaining } => First::Incorrect { attempts_remaining },
-        Outcome::Exhausted => First::Exhausted,
+        Outcome::Incorrect { attempts_remaining, expires } => First::Incorrect { attempts_remaining, expires },
+        Outcome::Exhausted { expires } => First::Exhausted { expires },
         other => return Err(unexpected(other)),
     };
     match first {
         First::Approved(_) => desk.ended(request.admitted.key(), digest, End::Approved),
-        First::Exhausted => desk.ended(request.admitted.key(), digest, End::Failed),
+        First::Exhausted { .. } => desk.ended(request.admitted.key(), digest, End::Failed),
         First::Incorrect { .. } | First::Issued(..) => {}
     }
     let reply = verdict_reply(desk, request, &body, &first)?;
@@ -135,8 +135,8 @@ pub(super) fn verdict_reply(
             let receipt = receipt(desk, request, (id, text.as_str()), approved, body);
             wire::approved(text.as_str(), approved.unix_ms, &receipt)
         }
-        First::Incorrect { attempts_remaining } => wire::incorrect(text.as_str(), *attempts_remaining),
-        First::Exhausted | First::Issued(..) => wire::exhausted(text.as_str()),
+        First::Incorrect { attempts_remaining, .. } => wire::incorrect(text.as_str(), *attempts_remaining),
+        First::Exhausted { .. } | First::Issued(..) => wire::exhausted(text.as_str()),
     }))
 }
 
