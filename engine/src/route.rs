@@ -74,6 +74,13 @@ pub type Fingerprint = Digest128;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerDigest(NonZeroU64);
 
+impl PeerDigest {
+    /// The bits.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.get().to_le_bytes()
+    }
+}
+
 impl std::fmt::Display for PeerDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -25,6 +25,8 @@ pub(super) struct Request<'a> {
     pub(super) call: &'a Call,
     /// The request's id, for answers that name it within.
     pub(super) id: &'a str,
+    /// In its canonical form.
+    pub(super) query: &'a str,
     pub(super) body: &'a [u8],
     /// What it costs, and whom.
     pub(super) tab: &'a Tab,

@@ -56,6 +56,11 @@ impl Tab {
         self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
     }
 
+    /// Who answers for the request, by a digest; `None` if nobody does.
+    pub(super) fn asker(&self, desk: &Desk) -> Option<PeerDigest> {
+        self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
+    }
+
     pub(super) fn rates(&self) -> Rates {
         self.rates.get()
     }
