@@ -121,7 +121,7 @@ impl StartKeys {
 
     /// Names the inbox of a canonical recipient. Test and live keys never share one.
     pub fn fingerprint(&self, canonical: &str, mode: Mode) -> Fingerprint {
-        keyed(&self.inbox, match mode { Mode::Live => b"live".as_slice(), Mode::Test => b"test" }, &[canonical.as_bytes()])
+        keyed(&self.inbox, mode.name().as_bytes(), &[canonical.as_bytes()])
     }
 
     /// Digest of [`Recipient::exact`](crate::recipient::Recipient::exact), to tell whether a later request means the

@@ -16,7 +16,7 @@ const MAX_LABEL: usize = 63;
 pub enum Realm {
     /// The Internet: every special-use domain is refused.
     Public,
-    /// `authepy dev`: the names reserved for tests and documentation are accepted too.
+    /// `authepy dev`, and test keys everywhere: the names reserved for tests and documentation are accepted too.
     Dev,
 }
 

@@ -14,7 +14,7 @@ use super::operation::Request;
 use crate::delivery::Locale;
 use crate::desk::Desk;
 use crate::reply::Problem;
-use crate::wire::{self, CheckBody, IssueBody, ResendBody};
+use crate::wire::{self, CheckBody, IssueBody, ResendBody, Text};
 
 /// One operation, ready to be charged and performed.
 pub(super) enum Asked<'a> {
@@ -39,10 +39,17 @@ pub(super) struct IssueAsked {
 
 /// A code to be compared.
 pub(super) struct CheckAsked<'a> {
-    pub(super) body: CheckBody<'a>,
     pub(super) code: Code,
-    pub(super) recipient: Option<Recipient>,
     pub(super) nonce: Option<Digest128>,
+    pub(super) statement: Statement<'a>,
+}
+
+/// What a receipt repeats of the check that earned it.
+pub(super) struct Statement<'a> {
+    /// Whether a receipt is wanted at all.
+    pub(super) wanted: bool,
+    pub(super) recipient: Option<Recipient>,
+    pub(super) nonce: Option<Text<'a>>,
 }
 
 impl<'a> Asked<'a> {
@@ -50,10 +57,10 @@ impl<'a> Asked<'a> {
     pub(super) fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
         match request.call.route {
             Route::Issue => IssueAsked::read(desk, request).map(Self::Issue),
-            Route::Check => CheckAsked::read(desk, request.body).map(Self::Check),
+            Route::Check => CheckAsked::read(desk, request).map(Self::Check),
             Route::Resend => {
                 let body: ResendBody<'_> = wire::read(request.body)?;
-                desk.recipient(body.recipient()?).map(Self::Resend)
+                desk.recipient(body.recipient()?, request.owner().mode).map(Self::Resend)
             }
             route => Ok(Self::Other(route)),
         }
@@ -88,19 +95,27 @@ impl IssueAsked {
             code_length: body.code_length()?,
             lifetime: body.lifetime()?,
             metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
-            recipient: desk.recipient(body.recipient()?)?,
+            recipient: desk.recipient(body.recipient()?, request.owner().mode)?,
         })
     }
 }
 
 impl<'a> CheckAsked<'a> {
-    fn read(desk: &Desk, body: &'a [u8]) -> Result<Self, Problem> {
-        let body: CheckBody<'a> = wire::read(body)?;
-        let nonce = nonce(desk, body.nonce.as_ref())?;
+    /// Reads a check. A restricted key names the recipient, whether or not it wants a receipt: a backend is going to
+    /// believe that the person in front of the page owns an address, and must not learn which one from the page.
+    fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+        let (class, mode) = (request.admitted.key().class, request.owner().mode);
+        let body: CheckBody<'a> = wire::read(request.body)?;
+        let digest = nonce(desk, body.nonce.as_ref())?;
         let typed = body.code()?;
-        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0)).transpose()?;
+        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0, mode)).transpose()?;
+        if class == KeyClass::Restricted && recipient.is_none() {
+            return Err(Problem::RecipientRequired);
+        }
         let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
-        Ok(Self { body, code, recipient, nonce })
+        // A secret key hears the verdict itself; a page's verdict has to be carried to its backend.
+        let wanted = body.receipt.unwrap_or(class == KeyClass::Restricted);
+        Ok(Self { code, nonce: digest, statement: Statement { wanted, recipient, nonce: body.nonce } })
     }
 }
 

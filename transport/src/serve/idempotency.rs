@@ -107,7 +107,7 @@ fn repeat(
     secret: IdSecret,
 ) -> Result<Reply, Problem> {
     match (asked, first) {
-        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.body, first),
+        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.statement, first),
         (Asked::Issue(asked), First::Issued(standing, route)) => {
             let id = VerificationId::new(desk.start_keys(), secret, *route);
             Ok(standing_reply(&id, standing, &asked.recipient))
