@@ -67,8 +67,8 @@ struct Supply {
     echo: Vec<u8>,
     /// Of the next recipient; every inbox is a fresh one.
     next: Cell<u64>,
-    /// Issued and not yet checked.
-    ids: RefCell<Vec<Vec<u8>>>,
+    /// Issued and not yet checked: ids, each with the number of its recipient.
+    ids: RefCell<Vec<(Vec<u8>, u64)>>,
     /// Who is checked next, where anybody may be.
     lot: RefCell<Seeded>,
 }
@@ -186,10 +186,10 @@ async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Ins
     let mut done = 0;
     loop {
         for &step in work.steps() {
-            let Some(request) = supply.request(step) else { return Ok(done) };
+            let Some((request, recipient)) = supply.request(step) else { return Ok(done) };
             let answer =
                 exchange(&connection, &request).await.map_err(|error| format!("{step:?}: {error}"))?;
-            supply.judge(step, &answer)?;
+            supply.judge(step, recipient, &answer)?;
             done += 1;
         }
         if cpu::now() >= end {
@@ -199,29 +199,33 @@ async fn labour(connection: Connection, supply: Rc<Supply>, work: Work, end: Ins
 }
 
 impl Supply {
-    /// The next request's bytes; `None` when every id has been checked.
-    fn request(&self, work: Work) -> Option<Vec<u8>> {
+    /// The next request's bytes and the number of its recipient; `None` when every id has been checked.
+    fn request(&self, work: Work) -> Option<(Vec<u8>, u64)> {
         let post = |path: &[&[u8]], body: &[&[u8]]| {
             frame::post_from(self.origin, &self.authority, path, &self.key, body)
         };
         match work {
-            Work::Echo => Some(self.echo.clone()),
+            Work::Echo => Some((self.echo.clone(), 0)),
             Work::Turnover => None,
-            Work::Hello => Some(post(&[b"/v1/hello"], &[&ECHO])),
+            Work::Hello => Some((post(&[b"/v1/hello"], &[&ECHO]), 0)),
             Work::Issue => {
-                let recipient = format!("bench{:015}@example.com", self.next.replace(self.next.get() + 1));
+                let number = self.next.replace(self.next.get() + 1);
+                let recipient = recipient(number);
                 let body: [&[u8]; 3] =
                     [br#"{"recipient":""#, recipient.as_bytes(), br#"","purpose":"login"}"#];
-                Some(post(&[b"/v1/verifications"], &body))
+                Some((post(&[b"/v1/verifications"], &body), number))
             }
             Work::Check | Work::CheckAnyone => {
-                let id = self.draw(work)?;
-                Some(post(&[b"/v1/verifications/", &id, b"/check"], &[br#"{"code":"000000"}"#]))
+                let (id, number) = self.draw(work)?;
+                let recipient = recipient(number);
+                let body: [&[u8]; 3] =
+                    [br#"{"code":"000000","recipient":""#, recipient.as_bytes(), br#"","receipt":true}"#];
+                Some((post(&[b"/v1/verifications/", &id, b"/check"], &body), number))
             }
         }
     }
 
-    fn draw(&self, work: Work) -> Option<Vec<u8>> {
+    fn draw(&self, work: Work) -> Option<(Vec<u8>, u64)> {
         let mut ids = self.ids.borrow_mut();
         if work == Work::Check || ids.is_empty() {
             return ids.pop();
@@ -231,7 +235,7 @@ impl Supply {
     }
 
     /// Errors never count as work.
-    fn judge(&self, work: Work, answer: &[u8]) -> Result<(), String> {
+    fn judge(&self, work: Work, recipient: u64, answer: &[u8]) -> Result<(), String> {
         let must = match work {
             Work::Echo if answer.len() == self.echo.len() => return Ok(()),
             Work::Echo => return Err(format!("echo of {} bytes", answer.len())),
@@ -245,7 +249,7 @@ impl Supply {
             _ if status != must => Err(format!("{work:?}: status {status} for {must}: {}", shown())),
             Work::Issue => {
                 let id = member(body, br#""id":""#).ok_or_else(|| format!("no id: {}", shown()))?;
-                self.ids.borrow_mut().push(id.to_vec());
+                self.ids.borrow_mut().push((id.to_vec(), recipient));
                 Ok(())
             }
             Work::Hello if body.len() == ECHO.len() => Ok(()),
@@ -256,6 +260,11 @@ impl Supply {
             _ => Ok(()),
         }
     }
+}
+
+/// The address with this number.
+fn recipient(number: u64) -> String {
+    format!("bench{number:015}@example.com")
 }
 
 #[cfg(test)]
@@ -276,9 +285,9 @@ mod tests {
         let (key, ids, lot) = (String::new(), RefCell::default(), RefCell::new(Seeded::new(1)));
         let (authority, echo, next) = (String::new(), ECHO.to_vec(), Cell::new(0));
         let supply = Supply { authority, key, origin: None, echo, next, ids, lot };
-        assert_eq!(supply.judge(Work::Issue, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
-        assert_eq!(*supply.ids.borrow(), [b"vrf_1"]);
-        assert_eq!(supply.judge(Work::Check, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));
+        assert_eq!(supply.judge(Work::Issue, 7, &answer("202", r#"{"id":"vrf_1"}"#)), Ok(()));
+        assert_eq!(*supply.ids.borrow(), [(b"vrf_1".to_vec(), 7)]);
+        assert_eq!(supply.judge(Work::Check, 7, &answer("200", r#"{"id":"v","status":"approved"}"#)), Ok(()));
         for (work, wrong) in [
             (Work::Issue, answer("429", r#"{"id":"vrf_1"}"#)),
             (Work::Issue, answer("202", "{}")),
@@ -287,7 +296,7 @@ mod tests {
             (Work::Check, Vec::new()),
             (Work::Echo, vec![b'x'; 149]),
         ] {
-            assert!(supply.judge(work, &wrong).is_err(), "{work:?} {wrong:?}");
+            assert!(supply.judge(work, 7, &wrong).is_err(), "{work:?} {wrong:?}");
         }
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! | reading | example for `Ada.Lovelace+x@GMail.com` | use |
 //! |---|---|---|
-//! | [`delivery`](Recipient::delivery) | `Ada.Lovelace+x@GMail.com` | the `To:` line, the receipt |
-//! | [`exact`](Recipient::exact) | `Ada.Lovelace+x@gmail.com` | SMTP envelope; "is it the address the code went to" |
+//! | [`delivery`](Recipient::delivery) | `Ada.Lovelace+x@GMail.com` | the `To:` line |
+//! | [`exact`](Recipient::exact) | `Ada.Lovelace+x@gmail.com` | SMTP envelope, the receipt; "is it the address the code went to" |
 //! | [`canonical`](Recipient::canonical) | `adalovelace@gmail.com` | key of limits, never an identity |
 //!
 //! The grammar is the dot-atom of RFC 5321 section 4.1.2 with the UTF-8 of RFC 6531 section 3.3,
@@ -106,7 +106,7 @@ impl Recipient {
         }
     }
 
-    /// The address exactly as typed: what the mail's `To:` line and the receipt say.
+    /// The address exactly as typed: what the mail's `To:` line says.
     #[must_use]
     pub fn delivery(&self) -> &str {
         &self.text[self.delivery.clone()]

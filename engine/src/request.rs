@@ -137,7 +137,7 @@ impl Slot {
 pub struct Issue {
     /// The inbox (canonical recipient); its route says which shard.
     pub inbox: Fingerprint,
-    /// The address exactly as typed, digested.
+    /// Digest of the address ([`StartKeys::exact_address`]).
     pub address: Digest128,
     /// Who asks.
     pub owner: Owner,
@@ -178,7 +178,7 @@ pub struct Check {
     pub slot: Slot,
     /// The digits presented.
     pub code: Code,
-    /// The exact address, if the caller wants it confirmed.
+    /// Digest of the address that the code was sent to, if the caller wants it confirmed.
     pub address: Option<Digest128>,
     /// Digest of the nonce, if the caller sent one.
     pub nonce: Option<Digest128>,
@@ -189,7 +189,7 @@ pub struct Check {
 pub struct Resend {
     /// Which verification.
     pub slot: Slot,
-    /// The exact address; the server kept no copy, only this digest.
+    /// Digest of the address; the server kept no copy of the address itself.
     pub address: Digest128,
     /// As in [`Issue::key`].
     pub key: KeyTag,
@@ -217,7 +217,7 @@ pub struct Reserve {
     pub body: Digest128,
     /// In whose share of the records it is.
     pub owner: Owner,
-    /// The longest the record may live.
+    /// The longest the record may live. [`Settle`] shortens it to the life of what it tells of.
     pub lifetime: Duration,
 }
 
@@ -255,9 +255,14 @@ pub enum Outcome {
     Incorrect {
         /// Tries left.
         attempts_remaining: u8,
+        /// As in [`Approved::expires`].
+        expires: Moment,
     },
     /// The code was wrong and was the last try; the slot is gone.
-    Exhausted,
+    Exhausted {
+        /// As in [`Approved::expires`].
+        expires: Moment,
+    },
     /// The slot is gone, or never was.
     Cancelled {
         /// Whether it was there.
@@ -342,6 +347,8 @@ pub struct Approved {
     pub purpose: Purpose,
     /// Wall time of the approval, in Unix milliseconds.
     pub unix_ms: u64,
+    /// When the verification ends, or would have ended by itself: no record of the answer lives longer.
+    pub expires: Moment,
     /// The mail that it answers; `None` where no window remembers mails.
     pub answered: Option<Answered>,
 }
@@ -370,9 +377,25 @@ pub enum First {
     Incorrect {
         /// Tries that were left.
         attempts_remaining: u8,
+        /// As in [`Approved::expires`].
+        expires: Moment,
     },
     /// The last wrong code.
-    Exhausted,
+    Exhausted {
+        /// As in [`Approved::expires`].
+        expires: Moment,
+    },
+}
+
+impl First {
+    /// When the verification that was answered about ends, or would have ended by itself.
+    pub fn expires(&self) -> Moment {
+        match self {
+            Self::Issued(standing, _) => standing.expires,
+            Self::Approved(approved) => approved.expires,
+            Self::Incorrect { expires, .. } | Self::Exhausted { expires } => *expires,
+        }
+    }
 }
 
 /// Whose limit was reached.

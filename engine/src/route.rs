@@ -7,7 +7,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::entropy::Entropy;
 use crate::perimeter::api_key::{KeyDigest, Mode};
@@ -127,6 +127,13 @@ pub type Fingerprint = Digest128;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerDigest(NonZeroU64);
 
+impl PeerDigest {
+    /// The bits.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.get().to_le_bytes()
+    }
+}
+
 impl std::fmt::Display for PeerDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -179,16 +186,18 @@ impl StartKeys {
 
     /// Names an inbox by its canonical address alone.
     pub fn fingerprint(&self, canonical: &str, mode: Mode) -> Fingerprint {
-        let kind: &[u8] = match mode {
-            Mode::Live => b"live",
-            Mode::Test => b"test",
-        };
-        keyed(&self.inbox, kind, &[canonical.as_bytes()])
+        keyed(&self.inbox, mode.name().as_bytes(), &[canonical.as_bytes()])
     }
 
-    /// Digest of an address exactly as typed, to tell whether a later request means the same one.
+    /// Digest of [`Recipient::exact`](crate::recipient::Recipient::exact), to tell whether a later request means the
+    /// same address. The ASCII case of the local part is folded: phones' keyboards capitalise the first letter at one
+    /// time and not at another, and a person means one mailbox by both. Case beyond ASCII and sub-addresses are not
+    /// folded.
     pub fn exact_address(&self, exact: &str) -> Digest128 {
-        keyed(&self.inbox, b"exact", &[exact.as_bytes()])
+        // The domain is lower-case already.
+        let mut folded = Zeroizing::new(exact.to_owned());
+        folded.make_ascii_lowercase();
+        keyed(&self.inbox, b"exact", &[folded.as_bytes()])
     }
 
     /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
@@ -266,6 +275,19 @@ mod tests {
     use super::*;
     use crate::testing::Seeded;
     use std::net::{IpAddr, Ipv6Addr};
+
+    #[test]
+    fn an_address_is_the_same_whatever_its_ascii_case() {
+        let keys = StartKeys::draw(&mut Seeded::new(1));
+        let digest = |exact| keys.exact_address(exact);
+        assert_eq!(digest("Ada.L@example.com"), digest("aDA.l@example.com"));
+        for other in
+            ["adal@example.com", "ada.l+1@example.com", "ada.l@example.org", "\u{e4}da.l@example.com"]
+        {
+            assert_ne!(digest("ada.l@example.com"), digest(other));
+        }
+        assert_ne!(digest("\u{c4}da@example.com"), digest("\u{e4}da@example.com"), "no case beyond ASCII");
+    }
 
     #[test]
     fn all_networks_around_a_peer_live_on_one_shard() {

@@ -324,7 +324,7 @@ impl Attack {
         let (length, compared) = mail.best();
         let wrong = Code::read(&"0123456789"[..usize::from(length)]).unwrap();
         let outcome = self.check(&mail.slot, &wrong);
-        if let Outcome::Incorrect { .. } | Outcome::Exhausted = outcome {
+        if let Outcome::Incorrect { .. } | Outcome::Exhausted { .. } = outcome {
             self.guesses.extend((0..compared).map(|_| self.at));
             self.chances.push((self.at, f64::from(compared) / 10f64.powi(i32::from(length))));
         }

@@ -571,7 +571,7 @@ impl Tally {
         *match outcome {
             Outcome::Approved(_) => &mut self.approved,
             Outcome::Incorrect { .. } => &mut self.incorrect,
-            Outcome::Exhausted => &mut self.exhausted,
+            Outcome::Exhausted { .. } => &mut self.exhausted,
             Outcome::Refused(Refusal::VerificationNotFound) => &mut self.not_found,
             other => panic!("{other:?}"),
         } += 1;

@@ -288,9 +288,11 @@ fn a_resend_goes_to_the_same_address_or_nowhere() {
     let mut story = Story::new();
     let mail = story.issue_delivered(ADA);
     story.seconds = 30.0;
-    let address = story.keys.exact_address("Ada@example.com");
-    let elsewhere = Resend { address, ..mail.resend() };
-    assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
+    for other in ["ada+1@example.com", "ad.a@example.com", "\u{e0}da@example.com"] {
+        let address = story.keys.exact_address(other);
+        let elsewhere = Resend { address, ..mail.resend() };
+        assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
+    }
     assert_eq!(story.resend(&mail), "resent");
 }
 
@@ -707,7 +709,7 @@ fn a_settled_key_repeats_the_first_answer_with_the_first_salt() {
     let mut story = Story::new();
     let reserve = story.reservation("key", "body");
     let Outcome::Reserved { salt } = story.ask(Command::Reserve(reserve.clone())) else { panic!() };
-    let answer = First::Incorrect { attempts_remaining: 3 };
+    let answer = First::Incorrect { attempts_remaining: 3, expires: Moment::from_millis(1_000_000) };
     story.ask(Command::Settle(Settle { key: reserve.key, first: Some(answer.clone()) }));
     story.seconds = 299.999;
     for _ in 0..3 {
@@ -721,6 +723,46 @@ fn a_settled_key_repeats_the_first_answer_with_the_first_salt() {
     story.seconds = 300.0;
     let Outcome::Reserved { salt: fresh } = story.ask(Command::Reserve(reserve)) else { panic!() };
     assert!(fresh != salt);
+}
+
+/// The key is claimed for as long as any verification may live; what was answered tells how long this one does.
+#[test]
+fn a_first_answer_is_repeated_no_longer_than_its_verification_lives() {
+    for nth in 0..3 {
+        let mut story = Story::new();
+        let request = Issue { lifetime: Some(Duration::from_secs(60)), ..story.request(ADA, ACME) };
+        let mail = story.issued(request);
+        story.hand_over(&mail, true);
+        story.seconds = 10.0;
+        let reserve = story.reservation("key", "body");
+        assert_eq!(say(&story.ask(Command::Reserve(reserve.clone()))), "reserved");
+        let check = |code: &str| Check {
+            slot: mail.slot.clone(),
+            code: Code::read(code).unwrap(),
+            address: None,
+            nonce: None,
+        };
+        // A wrong code, the right one, and the last wrong one.
+        let tries = [vec![wrong(&mail)], vec![&mail.code], vec![wrong(&mail); 5]];
+        let outcomes: Vec<_> = tries[nth].iter().map(|code| story.ask(Command::Check(check(code)))).collect();
+        let first = match outcomes.into_iter().next_back().unwrap() {
+            Outcome::Incorrect { attempts_remaining, expires } => {
+                First::Incorrect { attempts_remaining, expires }
+            }
+            Outcome::Approved(approved) => First::Approved(approved),
+            Outcome::Exhausted { expires } => First::Exhausted { expires },
+            other => panic!("{other:?}"),
+        };
+        story.ask(Command::Settle(Settle { key: reserve.key, first: Some(first) }));
+        story.seconds = 59.999;
+        assert_eq!(story.reserve("key", "body"), "repeated");
+        story.seconds = 60.0;
+        assert_eq!(story.reserve("key", "other body"), "reserved", "{nth}");
+        // The first claim's place is swept while the second one holds.
+        story.seconds = 310.0;
+        story.sweep();
+        assert_eq!(story.reserve("key", "other body"), "in progress, 1s");
+    }
 }
 
 #[test]
@@ -917,8 +959,8 @@ fn say(outcome: &Outcome) -> String {
         Outcome::Issued(_) => "issued".into(),
         Outcome::Resent(_) => "resent".into(),
         Outcome::Approved(_) => "approved".into(),
-        Outcome::Incorrect { attempts_remaining } => format!("incorrect, {attempts_remaining} left"),
-        Outcome::Exhausted => "exhausted".into(),
+        Outcome::Incorrect { attempts_remaining, .. } => format!("incorrect, {attempts_remaining} left"),
+        Outcome::Exhausted { .. } => "exhausted".into(),
         Outcome::Cancelled { .. } => "cancelled".into(),
         Outcome::Status(..) => "status".into(),
         Outcome::Noted => "noted".into(),

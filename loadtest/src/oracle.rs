@@ -14,8 +14,8 @@ pub(crate) enum Expect<'a> {
     Issued { recipient: &'a str, purpose: &'a str, inbox: Option<&'a str>, origin: Option<&'a str> },
     /// A wrong code was tried while `attempts` tries were left, more than one.
     Incorrect { id: &'a str, attempts: u64 },
-    /// The right code was tried, for the first time.
-    Approved { id: &'a str, purpose: &'a str },
+    /// The right code was tried, for the first time. `recipient` is in its plainest spelling.
+    Approved { id: &'a str, purpose: &'a str, recipient: &'a str, mode: &'a str },
     /// One of several wrong codes at once: which try it was is for the group to judge.
     Guess { id: &'a str, inbox: &'a str },
     /// The verification is consumed, exhausted, or was never there.
@@ -63,7 +63,9 @@ pub(crate) fn judge(expect: &Expect<'_>, answer: &Answer) -> Verdict {
                 readable_by(&mut findings, origin, answer);
             }
             Expect::Incorrect { id, attempts } => incorrect(&mut findings, id, attempts, answer, &body),
-            Expect::Approved { id, purpose } => approved(&mut findings, id, purpose, answer, &body),
+            Expect::Approved { id, purpose, recipient, mode } => {
+                approved(&mut findings, id, (purpose, recipient, mode), answer, &body);
+            }
             Expect::Guess { id, .. } => guess(&mut findings, id, answer, &body),
             Expect::Gone => problem(&mut findings, 404, "verification-not-found", answer, &body),
             Expect::Denied { status, code } => {

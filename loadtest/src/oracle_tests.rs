@@ -6,6 +6,7 @@ use super::answers::hints_at;
 use super::*;
 
 const ID: &str = "vrf_0123456789abcdefghijAB";
+const RECIPIENT: &str = "user1-1@example.com";
 
 fn answer(status: u16, body: &Value) -> Answer {
     let kind = if status >= 400 { "application/problem+json" } else { "application/json" };
@@ -30,7 +31,12 @@ fn issue() -> Value {
 
 fn approval() -> Value {
     let claims = json!({"iss": "authepy", "aud": "dev", "sub": ID, "purpose": "login", "amr": ["otp"],
+                        "email": RECIPIENT, "email_verified": true, "mode": "test",
                         "iat": 1, "exp": 121, "jti": "x"});
+    approval_with(&claims)
+}
+
+fn approval_with(claims: &Value) -> Value {
     let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
     json!({"id": ID, "status": "approved", "valid": true, "verified_at": "2026-11-23T10:00:01Z",
            "receipt": format!("eyJ9.{claims}.sig")})
@@ -48,7 +54,8 @@ fn with(mut body: Value, name: &str, value: Value) -> Value {
 
 const ISSUED: Expect<'_> =
     Expect::Issued { recipient: "user1-1@example.com", purpose: "login", inbox: None, origin: None };
-const APPROVED: Expect<'_> = Expect::Approved { id: ID, purpose: "login" };
+const APPROVED: Expect<'_> =
+    Expect::Approved { id: ID, purpose: "login", recipient: RECIPIENT, mode: "test" };
 const INCORRECT: Expect<'_> = Expect::Incorrect { id: ID, attempts: 5 };
 
 fn wrong(expect: &Expect<'_>, answer: &Answer) -> Vec<String> {
@@ -92,8 +99,17 @@ fn a_wrong_code_that_costs_no_try_or_passes_is_wrong() {
 
 #[test]
 fn a_receipt_for_another_verification_is_wrong() {
-    let other = Expect::Approved { id: "vrf_other", purpose: "login" };
+    let other = Expect::Approved { id: "vrf_other", purpose: "login", recipient: RECIPIENT, mode: "test" };
     assert!(wrong(&other, &answer(200, &approval())).contains(&"receipt claim sub".into()));
+}
+
+#[test]
+fn a_receipt_that_says_something_else_is_wrong() {
+    let receipt = super::answers::claims(approval()["receipt"].as_str().unwrap());
+    for name in ["sub", "purpose", "email", "email_verified", "mode", "amr"] {
+        let other = approval_with(&with(receipt.clone(), name, json!("other")));
+        assert_eq!(wrong(&APPROVED, &answer(200, &other)), [format!("receipt claim {name}")]);
+    }
 }
 
 #[test]

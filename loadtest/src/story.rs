@@ -19,6 +19,8 @@ mod signup;
 mod stalling;
 
 const PURPOSE: &str = "login";
+/// Whose code it is said to be, where there is none.
+const NOBODY: &str = "nobody@example.com";
 
 /// Plays one story to its end, whatever that is.
 pub(crate) async fn play(stage: &Stage, start: Start) {
@@ -40,17 +42,33 @@ pub(crate) async fn play(stage: &Stage, start: Start) {
     }
 }
 
+/// A code that is tried.
+#[derive(Clone, Copy)]
+struct Guess<'a> {
+    key: As,
+    id: &'a str,
+    recipient: &'a str,
+    code: &'a str,
+}
+
+impl Guess<'_> {
+    fn question(&self) -> Question {
+        Question::check(self.key, self.id, self.recipient, self.code)
+    }
+}
+
 /// A right code is tried, for the first time.
-async fn right_code(stage: &Stage, caller: &Caller, key: As, id: &str, code: &str) -> Option<()> {
-    let question = &Question::check(key, id, code);
-    let expect = Expect::Approved { id, purpose: PURPOSE };
+async fn right_code(stage: &Stage, caller: &Caller, guess: &Guess<'_>) -> Option<()> {
+    let (question, Guess { id, recipient, .. }) = (&guess.question(), *guess);
+    let mode = stage.shared.target.mode();
+    let expect = Expect::Approved { id, purpose: PURPOSE, recipient, mode };
     let asked = Asked { step: Step::RightCode, from: clock::now(), question, expect };
     stage.ask(caller, asked).await.map(drop)
 }
 
 /// A right code is tried when it must not work any more.
-async fn too_late(stage: &Stage, caller: &Caller, key: As, id: &str, code: &str) -> Option<()> {
-    let question = &Question::check(key, id, code);
+async fn too_late(stage: &Stage, caller: &Caller, guess: &Guess<'_>) -> Option<()> {
+    let question = &guess.question();
     let asked = Asked { step: Step::Replay, from: clock::now(), question, expect: Expect::Gone };
     stage.ask(caller, asked).await.map(drop)
 }

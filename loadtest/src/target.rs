@@ -80,6 +80,14 @@ impl Target {
         Ok(Self { h3, roots: read_roots(&ready.ca)?, secret, restricted, codes, admin })
     }
 
+    /// What receipts have to say of the keys' mode.
+    pub(crate) fn mode(&self) -> &'static str {
+        match self.codes {
+            Codes::Zeros => "test",
+            Codes::Mail(_) => "live",
+        }
+    }
+
     /// The API key that such a caller shows.
     pub(crate) fn key(&self, caller: As) -> &str {
         match caller {

@@ -50,8 +50,13 @@ impl Question {
         Self::new(caller, "/v1/verifications".into(), &body)
     }
 
-    pub(crate) fn check(caller: As, id: &str, code: &str) -> Self {
-        Self::new(caller, format!("/v1/verifications/{id}/check"), &json!({ "code": code }))
+    /// Says whose code it is, as a page has to, and asks for a receipt, which only a page gets unasked.
+    pub(crate) fn check(caller: As, id: &str, recipient: &str, code: &str) -> Self {
+        let body = match caller {
+            As::Page => json!({"code": code, "recipient": recipient}),
+            As::Backend => json!({"code": code, "recipient": recipient, "receipt": true}),
+        };
+        Self::new(caller, format!("/v1/verifications/{id}/check"), &body)
     }
 
     fn new(caller: As, path: String, body: &Value) -> Self {

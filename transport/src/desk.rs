@@ -1,4 +1,4 @@
-//! What serving needs, gathered for one lane: its shard, the keys, the mail queue, the receipt key.
+//! What serving needs, gathered for one lane: its shard, the keys, the mail queue, the receipt keys.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::receipt::ReceiptKey;
+use crate::receipt::ReceiptKeys;
 use crate::reply::{Problem, RequestId};
 use crate::shedding::Shedding;
 use crate::turnstile::Turnstile;
@@ -39,7 +39,7 @@ pub struct Shared {
     /// Whom to ask about a key that is not among them.
     pub(crate) keeper: flume::Sender<Miss>,
     /// Signs receipts.
-    pub receipts: Arc<ReceiptKey>,
+    pub receipts: Arc<ReceiptKeys>,
     /// Places for mails.
     pub mail: MailQueue,
     /// Where the operator hears what happened.
@@ -177,7 +177,7 @@ impl Desk {
         self.0.lookups.find(key, || self.now().at).await
     }
 
-    pub(crate) fn receipts(&self) -> &ReceiptKey {
+    pub(crate) fn receipts(&self) -> &ReceiptKeys {
         &self.0.shared.receipts
     }
 

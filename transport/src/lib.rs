@@ -24,6 +24,7 @@ mod tcp_socket;
 mod canonical;
 mod desk;
 mod lookup;
+mod query;
 pub mod receipt;
 mod reply;
 mod serve;

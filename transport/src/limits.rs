@@ -56,6 +56,12 @@ pub const RETRIES_PER_SOURCE: u32 = 32;
 /// Sources a lane tells apart for it: 8 B each, 32 KiB. Two that share a place share its Retries, so using
 /// up a stranger's takes 131,000 Initials a second.
 pub const RETRY_PLACES: usize = 4_096;
+/// Parameters of a query. No route reads one; what campaigns and proxies add is a dozen. 16 KiB of them would be
+/// 8,000 to sort.
+pub const QUERY_PARAMETERS: usize = 64;
+/// How long caches may keep a JWK set. Where no `receipts.key_file` is set, every start has another key, and a receipt
+/// signed by it is refused until the set is fetched again: a minute is about as long as a person takes to sign in.
+pub const JWKS_MAX_AGE: Duration = Duration::from_secs(60);
 /// Longest a handshake may take: three round trips of a bad satellite link with two losses.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 

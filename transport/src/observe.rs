@@ -19,7 +19,7 @@ mod sheet;
 pub use sheet::{Beside, StoreFigures, render};
 
 /// Problem codes as metric reasons, in a fixed order: the index is the counter's place.
-const REASONS: [&str; 25] = [
+const REASONS: [&str; 26] = [
     "malformed_request",
     "malformed_http",
     "invalid_key",
@@ -37,6 +37,7 @@ const REASONS: [&str; 25] = [
     "invalid_recipient",
     "disposable_domain",
     "malformed_code",
+    "recipient_required",
     "recipient_mismatch",
     "nonce_mismatch",
     "idempotency_key_reused",

@@ -1,20 +1,30 @@
-//! Receipts: JWS in compact form, EdDSA (RFC 7515, RFC 8037), and the JWKS that checks them.
+//! Receipts: JWS in compact form, EdDSA (RFC 7515, RFC 8037), and the JWK sets that check them.
 //!
-//! The signing key is made at start and never leaves memory, unless `receipts.key_file` names one.
+//! Live and test receipts are signed by two keys, and each key has a JWK set of its own: a backend that fetches the
+//! live set refuses a test receipt because it does not know the key, without a look at any claim. The live key is made
+//! at start and never leaves memory, unless `receipts.key_file` names one. The test key is derived from the live one
+//! by a hash, so that it is as stable over restarts, and reveals nothing of it.
+//!
 //! Ed25519 is deterministic: the same claims give the same receipt, which is how a repeated request gets
 //! the same answer without any receipt being stored.
 
 use std::time::Duration;
 
+use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::receipt::Claims;
+use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::config::{ConfigFault, Receipts};
 use crate::wire::Members;
+
+#[cfg(test)]
+mod tests;
 
 /// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
 const RECEIPT_BYTES: usize = 4_096;
@@ -25,32 +35,39 @@ const USUAL_CLAIMS_BYTES: usize = 384;
 const AMR: &str = r#"["otp"]"#;
 /// A dot, and 64 bytes in base64.
 const SIGNATURE_CHARS: usize = 1 + 86;
+/// Before the live key's seed in the hash that is the test key's seed. Changing it changes every test key.
+const TEST_SEED_LABEL: &[u8] = b"authepy test receipts v1:";
 
-/// The key that signs, and what others need to check. Shared by all lanes, immutable.
+/// The keys that sign: one for each mode. Shared by all lanes, immutable.
+pub struct ReceiptKeys {
+    live: ReceiptKey,
+    test: ReceiptKey,
+    issuer: String,
+    lifetime: Duration,
+}
+
+/// One key that signs, and what others need to check.
 pub struct ReceiptKey {
     pair: Ed25519KeyPair,
     /// `base64url(header) + "."`, the same for every receipt.
     header: String,
     key_id: String,
-    issuer: String,
-    lifetime: Duration,
 }
 
-impl ReceiptKey {
-    /// The key that the settings ask for.
+impl ReceiptKeys {
+    /// The keys that the settings ask for.
     pub fn configured(receipts: &Receipts) -> Result<Self, ConfigFault> {
         let read = |path: &str| {
-            let pem = std::fs::read_to_string(path).map(zeroize::Zeroizing::new);
-            pem.map_err(|fault| ConfigFault(format!("receipts.key_file: can't be read: {}", fault.kind())))
+            let pem = std::fs::read_to_string(path).map(Zeroizing::new);
+            pem.map_err(|error| fault(&format!("can't be read: {}", error.kind())))
         };
         let pem = receipts.key_file.get().map(read).transpose()?;
         Self::new(&receipts.issuer, receipts.lifetime.0, pem.as_ref().map(|pem| pem.as_str()))
     }
 
-    /// A fresh key, or the one in a PKCS#8 PEM file.
+    /// A fresh live key, or the one in a PKCS#8 PEM file, and its test key.
     pub fn new(issuer: &str, lifetime: Duration, pem: Option<&str>) -> Result<Self, ConfigFault> {
-        let fault = |what: &str| ConfigFault(format!("receipts.key_file: {what}"));
-        let pair = match pem {
+        let live = match pem {
             None => Ed25519KeyPair::generate().map_err(|_| fault("no key could be made"))?,
             Some(pem) => {
                 use rustls::pki_types::pem::PemObject;
@@ -60,9 +77,17 @@ impl ReceiptKey {
                     .map_err(|_| fault("not an Ed25519 key"))?
             }
         };
-        let key_id = thumbprint(&encode(pair.public_key().as_ref()));
-        let header = encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{key_id}"}}"#).as_bytes()) + ".";
-        Ok(Self { pair, header, key_id, issuer: issuer.to_owned(), lifetime })
+        let test = test_pair(&live).ok_or_else(|| fault("no test key could be derived"))?;
+        let (live, test) = (ReceiptKey::of(live), ReceiptKey::of(test));
+        Ok(Self { live, test, issuer: issuer.to_owned(), lifetime })
+    }
+
+    /// The key of a mode.
+    pub fn of(&self, mode: Mode) -> &ReceiptKey {
+        match mode {
+            Mode::Live => &self.live,
+            Mode::Test => &self.test,
+        }
     }
 
     /// The `iss` claim.
@@ -75,6 +100,31 @@ impl ReceiptKey {
         self.lifetime
     }
 
+    /// Signs the claims with the key of their mode.
+    pub fn sign(&self, claims: &Claims<'_>) -> String {
+        self.of(claims.mode).sign(claims)
+    }
+}
+
+/// The seed of the test key is SHA-256 of a label and the live key's seed.
+fn test_pair(live: &Ed25519KeyPair) -> Option<Ed25519KeyPair> {
+    let seed = live.seed().ok()?.as_be_bytes().ok()?;
+    let hash = Sha256::new().chain_update(TEST_SEED_LABEL).chain_update(seed.as_ref()).finalize();
+    let seed: Zeroizing<[u8; 32]> = Zeroizing::new(hash.into());
+    Ed25519KeyPair::from_seed_unchecked(&*seed).ok()
+}
+
+fn fault(what: &str) -> ConfigFault {
+    ConfigFault(format!("receipts.key_file: {what}"))
+}
+
+impl ReceiptKey {
+    fn of(pair: Ed25519KeyPair) -> Self {
+        let key_id = thumbprint(&encode(pair.public_key().as_ref()));
+        let header = encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{key_id}"}}"#).as_bytes()) + ".";
+        Self { pair, header, key_id }
+    }
+
     /// The public key as a JWK set (RFC 7517).
     pub fn jwks(&self) -> Vec<u8> {
         let x = encode(self.pair.public_key().as_ref());
@@ -83,15 +133,15 @@ impl ReceiptKey {
         json!({ "keys": [key] }).to_string().into_bytes()
     }
 
-    /// Signs the claims.
-    pub fn sign(&self, claims: &Claims<'_>) -> String {
+    fn sign(&self, claims: &Claims<'_>) -> String {
         let json = Members::with_room(USUAL_CLAIMS_BYTES)
             .text("iss", claims.issuer)
             .text("aud", claims.audience)
             .plain("sub", claims.subject)
             .text("purpose", claims.purpose)
             .with(claims.nonce, |members, nonce| members.text("nonce", nonce))
-            .with(claims.email, |members, email| members.text("email", email))
+            .with(claims.email, |members, email| members.text("email", email).json("email_verified", "true"))
+            .plain("mode", claims.mode.name())
             .json("amr", AMR)
             .number("iat", claims.issued_at)
             .number("exp", claims.expires_at)
@@ -142,53 +192,4 @@ fn thumbprint(x: &str) -> String {
 
 fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claims() -> Claims<'static> {
-        Claims {
-            issuer: "authepy",
-            audience: "shop",
-            subject: "vrf_1",
-            purpose: "login",
-            nonce: None,
-            email: Some("ada@example.com"),
-            issued_at: 100,
-            expires_at: 220,
-            id: "j",
-        }
-    }
-
-    #[test]
-    fn a_receipt_is_checked_with_the_published_key_alone() {
-        let key = ReceiptKey::new("authepy", Duration::from_secs(120), None).unwrap();
-        let token = key.sign(&claims());
-        let jwks: Value = serde_json::from_slice(&key.jwks()).unwrap();
-        let read = verify(&token, &public_key(&jwks).unwrap()).unwrap();
-        assert_eq!(read["email"], "ada@example.com");
-        assert_eq!(read["amr"], json!([authepy_engine::receipt::METHOD]));
-        assert!(read.get("nonce").is_none());
-        assert_eq!(token, key.sign(&claims()), "the same claims give the same receipt");
-    }
-
-    #[test]
-    fn a_changed_foreign_or_expired_receipt_is_none() {
-        let (key, other) = (
-            ReceiptKey::new("authepy", Duration::from_secs(120), None).unwrap(),
-            ReceiptKey::new("authepy", Duration::from_secs(120), None).unwrap(),
-        );
-        let token = key.sign(&claims());
-        assert!(key.read(&token, 219).is_some());
-        assert!(key.read(&token, 220).is_none());
-        assert!(other.read(&token, 150).is_none());
-        for at in 0..token.len() {
-            let mut changed = token.clone().into_bytes();
-            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert!(key.read(&changed, 150).is_none() || changed == token, "byte {at}");
-        }
-    }
 }

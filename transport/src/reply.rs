@@ -8,6 +8,8 @@ use std::time::Duration;
 use authepy_engine::id::{ID_CHARS, IdText};
 use authepy_engine::request::Refusal;
 
+use crate::limits::JWKS_MAX_AGE;
+
 mod batch;
 mod problem;
 mod rates;
@@ -30,6 +32,8 @@ pub struct Reply {
     allow: Option<&'static str>,
     preflight: bool,
     replayed: bool,
+    /// Whether caches may keep it, and every page may read it.
+    public: bool,
     /// The problem, for the counters.
     pub(crate) problem: Option<Problem>,
     request_id: RequestId,
@@ -59,6 +63,7 @@ impl Reply {
             allow: None,
             preflight: false,
             replayed: false,
+            public: false,
             problem: None,
             request_id: RequestId::default(),
             allow_origin: None,
@@ -103,6 +108,13 @@ impl Reply {
         self
     }
 
+    /// Lets every page read the answer, and caches keep it for [`JWKS_MAX_AGE`].
+    pub(crate) fn public(mut self) -> Self {
+        self.public = true;
+        self.allow_origin(b"*");
+        self
+    }
+
     /// Lets the page at `origin` read the answer, if there is one.
     pub(crate) fn readable_by(mut self, origin: Option<&[u8]>) -> Self {
         origin.into_iter().for_each(|origin| self.allow_origin(origin));
@@ -140,7 +152,10 @@ impl Reply {
     /// Calls `write` for each field, in lower case.
     pub fn fields(&self, date: &[u8], mut write: impl FnMut(&str, &[u8])) {
         write("date", date);
-        write("cache-control", b"no-store");
+        match self.public {
+            true => write("cache-control", format!("max-age={}", JWKS_MAX_AGE.as_secs()).as_bytes()),
+            false => write("cache-control", b"no-store"),
+        }
         write("x-content-type-options", b"nosniff");
         write("vary", b"Origin");
         write("x-request-id", self.request_id.as_str().as_bytes());

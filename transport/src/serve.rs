@@ -14,6 +14,7 @@ use crate::desk::Desk;
 use crate::http3::error::{Code, Fault};
 use crate::http3::head::Head;
 use crate::observe::RouteLabel;
+use crate::query;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 use crate::turnstile::Full;
@@ -156,9 +157,12 @@ async fn perform(
         return Ok(Problem::KeyClassForbidden.into());
     }
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
-    let checked = call.check_content(head).and_then(|()| idempotency::key(head, call));
-    let key = match checked {
-        Ok(key) => key.map(Box::<[u8]>::from),
+    let checked = call.check_content(head).and_then(|()| {
+        let key = idempotency::key(head, call)?;
+        Ok((key.map(Box::<[u8]>::from), query::canonical(head.query())?))
+    });
+    let (key, query) = match checked {
+        Ok(checked) => checked,
         Err(problem) => return Ok(problem.into()),
     };
     let class = admitted.key().class;
@@ -173,7 +177,7 @@ async fn perform(
     if let Err(Full) = desk.turnstile().pass(class).await {
         return Ok(OVERLOADED.into());
     }
-    let request = Request { admitted, call, id, body, tab };
+    let request = Request { admitted, call, id, query: &query, body, tab };
     let answer = decide(desk, &request, key.as_deref()).await;
     Ok(answer.unwrap_or_else(Reply::from))
 }

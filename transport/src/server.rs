@@ -26,7 +26,7 @@ use crate::lookup::Miss;
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::receipt::ReceiptKey;
+use crate::receipt::ReceiptKeys;
 use crate::socket;
 use crate::tls::{self, Certificate, Identity};
 use crate::{clock, tcp_socket};
@@ -229,7 +229,7 @@ fn shared(
     Ok(Shared {
         keys: Published::new(KeyBook::default()),
         keeper,
-        receipts: Arc::new(ReceiptKey::configured(&config.receipts)?),
+        receipts: Arc::new(ReceiptKeys::configured(&config.receipts)?),
         mail,
         events,
         policy: Published::new(Policy::of(config)?),

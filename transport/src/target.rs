@@ -2,7 +2,7 @@
 
 use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::api_key::looks_like_key;
+use authepy_engine::perimeter::api_key::{Mode, looks_like_key};
 use authepy_engine::perimeter::permission::{Route, permits};
 
 use crate::http3::head::{Field, Head, Known, Method};
@@ -12,7 +12,8 @@ use crate::reply::Problem;
 /// What needs no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    Jwks,
+    /// The public key that signs the receipts of keys of this mode.
+    Jwks(Mode),
     Health,
     Readiness,
     Preflight,
@@ -47,7 +48,8 @@ impl Target {
             return Self::Public(Page::Preflight);
         }
         let page = match head.path() {
-            "/.well-known/jwks.json" => Page::Jwks,
+            "/.well-known/jwks.json" => Page::Jwks(Mode::Live),
+            "/.well-known/jwks-test.json" => Page::Jwks(Mode::Test),
             "/healthz" => Page::Health,
             "/readyz" => Page::Readiness,
             _ => return Self::Key(Call::of(head)),
@@ -58,7 +60,7 @@ impl Target {
     /// What metrics call it.
     pub(crate) fn label(&self) -> RouteLabel {
         match self {
-            Self::Public(Page::Jwks) => RouteLabel::Jwks,
+            Self::Public(Page::Jwks(_)) => RouteLabel::Jwks,
             Self::Public(Page::Health) => RouteLabel::Healthz,
             Self::Public(Page::Readiness) => RouteLabel::Readyz,
             Self::Public(Page::Preflight) => RouteLabel::Preflight,

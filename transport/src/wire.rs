@@ -60,6 +60,8 @@ pub(crate) struct CheckBody<'a> {
     pub(crate) recipient: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) nonce: Option<Text<'a>>,
+    /// Whether a receipt is wanted.
+    pub(crate) receipt: Option<bool>,
 }
 
 /// `POST /v1/verifications/{id}/resend`

@@ -54,7 +54,8 @@ async fn a_code_is_issued_mailed_checked_once_and_purged(wire: Wire) {
     assert_eq!(phone.post(&path, &json!({"code": spaced})).await.code(), (422, "nonce-mismatch"));
     let other = json!({"code": spaced, "nonce": "n-1", "recipient": "ada.lovelace@gmail.com"});
     assert_eq!(phone.post(&path, &other).await.code(), (422, "recipient-mismatch"));
-    let right = json!({"code": spaced, "nonce": "n-1", "recipient": "Ada.Lovelace+x@gmail.com"});
+    let right =
+        json!({"code": spaced, "nonce": "n-1", "recipient": "Ada.Lovelace+x@gmail.com", "receipt": true});
     let approved = phone.post(&path, &right).await;
     assert_eq!(
         (approved.status.as_u16(), &approved.body["status"], &approved.body["valid"]),

@@ -46,10 +46,10 @@ async fn visitor(
             start_http3(&connection).await.ok_or("no control stream")?;
         }
         for work in works {
-            let request = supply.request(*work).ok_or("no id to check")?;
+            let (request, recipient) = supply.request(*work).ok_or("no id to check")?;
             let answer =
                 exchange(&connection, &request).await.map_err(|error| format!("{work:?}: {error}"))?;
-            supply.judge(*work, &answer)?;
+            supply.judge(*work, recipient, &answer)?;
         }
         connection.close(0x100_u32.into(), b"");
         done += 1;

@@ -46,6 +46,16 @@ pub enum Mode {
     Test,
 }
 
+impl Mode {
+    /// Its name, as receipts say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Every prefix with what it stands for.
 const PREFIXES: [(&str, KeyClass, Mode); 4] = [
     ("ath_sec_live_", KeyClass::Secret, Mode::Live),

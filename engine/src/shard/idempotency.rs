@@ -6,6 +6,9 @@
 //!       └──────settle(none)───┴──────────expiry──────────────┘
 //! ```
 //!
+//! A first answer is repeated only while the verification that it tells of lives, or would live: after that, the same
+//! request under the same key is a new one.
+//!
 //! A record holds digests, counts and times, never a code, an address, an id or a receipt: those are
 //! made again from the repeated request and the salt.
 
@@ -83,8 +86,16 @@ impl IdempotencyTable {
         match settle.first {
             None => self.forget(&settle.key),
             Some(first) => {
-                if let Some(record) = self.records.get_mut(&settle.key) {
-                    record.first = Some(first);
+                let ends = first.expires();
+                let Some(record) = self.records.get_mut(&settle.key) else { return };
+                record.first = Some(first);
+                // It ends with the verification that it tells of, and gives its place back then.
+                let (owner, before) = (Some(record.owner), record.expires);
+                if ends < before {
+                    record.expires = ends;
+                    self.shares.give_back(owner, 1, Some(before));
+                    self.shares.take(owner, 1, Some(ends));
+                    self.order.push(Reverse((ends, settle.key)));
                 }
             }
         }
@@ -94,7 +105,8 @@ impl IdempotencyTable {
     pub(super) fn sweep(&mut self, now: Moment) {
         while let Some(&Reverse((expires, key))) = self.order.peek().filter(|next| next.0.0 <= now) {
             self.order.pop();
-            if self.records.get(&key).is_some_and(|record| record.expires <= expires) {
+            // A record that was shortened, or claimed anew, has another entry.
+            if self.records.get(&key).is_some_and(|record| record.expires == expires) {
                 self.forget(&key);
             }
         }

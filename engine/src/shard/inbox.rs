@@ -120,20 +120,21 @@ impl InboxRecord {
         let verification = &mut self.live[at];
         verification.fits(check.address.as_ref(), check.nonce.as_ref(), check.code.length())?;
         let presented = CodeMac::of(keys, &check.slot.id, &check.code);
+        let expires = verification.expires;
         match verification.attempt(&presented, check.code.length()) {
             Try::Right => {
                 let purpose = verification.purpose();
                 self.purge(at);
                 let answered = self.answered(check.slot.owner);
-                Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, answered }))
+                Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, expires, answered }))
             }
             Try::Wrong { attempts_remaining, compared } => {
                 self.guesses.count(compared, rules.guesses.limits(), now.at);
                 if attempts_remaining > 0 {
-                    return Ok(Outcome::Incorrect { attempts_remaining });
+                    return Ok(Outcome::Incorrect { attempts_remaining, expires });
                 }
                 self.purge(at);
-                Ok(Outcome::Exhausted)
+                Ok(Outcome::Exhausted { expires })
             }
         }
     }

@@ -39,7 +39,7 @@ const PENDING: usize = 2;
 pub(super) struct Verification {
     /// Digest of the id; the id itself is the caller's.
     pub(super) id: Digest128,
-    /// Digest of the address exactly as typed.
+    /// Digest of the address that its mails go to.
     address: Digest128,
     codes: [Drawn; 3],
     #[zeroize(skip)]

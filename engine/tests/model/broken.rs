@@ -9,7 +9,7 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Approved, Charge, Check, Command, Issue, Issued, Outcome, ProjectId, Quota, Refusal, Slot,
+    Activity, Approved, Charge, Check, Command, First, Issue, Issued, Outcome, ProjectId, Quota, Refusal, Slot,
     Source, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
@@ -41,7 +41,7 @@ rules! {
     AFailedMailsCodeWorks, OnlyTheLatestCodeWorks, AnOldCodeWorksForEver, APendingCodeDoesNotWork,
     AMismatchSpendsATry, AWrongLengthSpendsATry, TheNonceIsNotCompared, TheAddressIsNotCompared,
     AStrangerMayCheck, AStrangerMayCancel, CancelDoesNothing, MetadataIsLost, AnyBodyIsRepeated,
-    KeysLiveTooLong, ReleasedKeysStay, TheFirstAnswerIsLost, AllPeersShareOneBudget,
+    KeysLiveTooLong, AnswersOutliveTheirVerification, ReleasedKeysStay, TheFirstAnswerIsLost, AllPeersShareOneBudget,
     TestKeysCountAsLive, NeighboursAreStrangers, KeysAreNotRefunded, UnbanDoesNothing, BansAreUnbannedByNoise,
     RefusedRequestsCountTwice, ExemptNetworksAreBanned, TheGuiltlessAreStruck, ClaimsCountAgainstPeers,
     ProjectsShareTheirClaims, ForeignPagesUseUpWindows, BansDoNotHoldForClaims,
@@ -148,7 +148,10 @@ impl Broken {
                 self.find(word.id).into_iter().for_each(|known| known.a_mail_failed = true);
                 return Ok(Command::HandOver(word));
             }
-            Command::Settle(settle) => {
+            Command::Settle(mut settle) => {
+                if rule == Rule::AnswersOutliveTheirVerification {
+                    settle.first = settle.first.map(lengthened);
+                }
                 let withheld = match settle.first {
                     None => Rule::ReleasedKeysStay,
                     Some(_) => Rule::TheFirstAnswerIsLost,
@@ -229,11 +232,11 @@ impl Broken {
         };
         match (self.rule, left, &known.used) {
             (Rule::WrongCodesCostNothing, Some(attempts_remaining), _) if !right && fits => {
-                return Err(Outcome::Incorrect { attempts_remaining });
+                return Err(Outcome::Incorrect { attempts_remaining, expires: now.at });
             }
             (Rule::ResendAddsATry, Some(attempts_remaining), _) if !right && fits && known.free_try => {
                 known.free_try = false;
-                return Err(Outcome::Incorrect { attempts_remaining });
+                return Err(Outcome::Incorrect { attempts_remaining, expires: now.at });
             }
             (Rule::ACodeWorksTwice, _, Some(used)) if right => return Err(Outcome::Approved(used.clone())),
             (Rule::ACodeDiesWithAFailedResend, ..) if known.a_mail_failed => check.code = wrong_code,
@@ -283,7 +286,7 @@ impl Broken {
             }
             (_, Outcome::Issued(Issued { standing, .. }) | Outcome::Resent(Issued { standing, .. }))
             | (_, Outcome::Status(standing, _)) => self.flatter(standing),
-            (Rule::OneTryTooMany, Outcome::Incorrect { attempts_remaining }) => {
+            (Rule::OneTryTooMany, Outcome::Incorrect { attempts_remaining, .. }) => {
                 *attempts_remaining = (*attempts_remaining - 1).max(1);
             }
             (
@@ -351,4 +354,21 @@ fn hasten(limits: &mut [Limit]) {
 
 fn shorter(span: Duration) -> Duration {
     span.saturating_sub(A_MILLISECOND)
+}
+
+/// The same answer about a verification that lives a millisecond longer.
+fn lengthened(first: First) -> First {
+    let longer = |end: Moment| end.after(A_MILLISECOND);
+    match first {
+        First::Issued(standing, route) => {
+            First::Issued(Standing { expires: longer(standing.expires), ..standing }, route)
+        }
+        First::Approved(approved) => {
+            First::Approved(Approved { expires: longer(approved.expires), ..approved })
+        }
+        First::Incorrect { attempts_remaining, expires } => {
+            First::Incorrect { attempts_remaining, expires: longer(expires) }
+        }
+        First::Exhausted { expires } => First::Exhausted { expires: longer(expires) },
+    }
 }

@@ -74,6 +74,9 @@ struct Claim {
     key: Digest128,
     body: Digest128,
     salt: Digest128,
+    /// For how long it was claimed: until then it has a place.
+    claimed_until: u64,
+    /// For how long it is repeated.
     expires: u64,
     first: Option<First>,
     released: bool,
@@ -179,9 +182,17 @@ impl Oracle {
                     return Err("a salt that is not fresh".into());
                 }
                 let (key, body, salt) = (reserve.key, reserve.body, *salt);
-                let expires = at + millis(reserve.lifetime);
-                let claim = Claim { key, body, salt, expires, first: None, released: false, place: true };
-                self.claims.push(claim);
+                let until = at + millis(reserve.lifetime);
+                self.claims.push(Claim {
+                    key,
+                    body,
+                    salt,
+                    claimed_until: until,
+                    expires: until,
+                    first: None,
+                    released: false,
+                    place: true,
+                });
                 Ok(())
             }
             (Expected::Issued(..), got) => Err(format!("expected an issued code, got {got:?}")),
@@ -200,7 +211,7 @@ impl Oracle {
     /// Any sweep, complete or not: keys and receipts are always done in full.
     pub(crate) fn sweeping(&mut self, at: u64) {
         for claim in self.claims.iter_mut().filter(|claim| claim.place) {
-            if claim.expires > at {
+            if claim.claimed_until > at {
                 break;
             }
             claim.place = false;
@@ -302,7 +313,7 @@ impl Oracle {
             return Outcome::Refused(Refusal::VerificationNotFound);
         };
         let verification = &mut self.opened[found];
-        let issue = &verification.issue;
+        let (issue, expires) = (&verification.issue, Moment::from_millis(verification.expires));
         if check.address.is_some() && check.address != Some(issue.address) {
             return Outcome::Refused(Refusal::RecipientMismatch);
         }
@@ -325,11 +336,8 @@ impl Oracle {
         verification.tries += 1;
         if is_right {
             verification.ended = true;
-            return Outcome::Approved(Approved {
-                purpose: issue.purpose.clone(),
-                unix_ms: now.unix_ms,
-                answered: None,
-            });
+            let purpose = issue.purpose.clone();
+            return Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, expires, answered: None });
         }
         let (inbox, allowed_tries) = (issue.inbox, u32::from(self.rules.attempts));
         // Where no try is allowed at all, nothing is compared.
@@ -338,8 +346,8 @@ impl Oracle {
         verification.ended = left == 0;
         self.guess(inbox, now.at.as_millis(), compared);
         match left {
-            0 => Outcome::Exhausted,
-            left => Outcome::Incorrect { attempts_remaining: left as u8 },
+            0 => Outcome::Exhausted { expires },
+            left => Outcome::Incorrect { attempts_remaining: left as u8, expires },
         }
     }
 
@@ -373,7 +381,10 @@ impl Oracle {
     fn settle(&mut self, settle: &Settle) -> Outcome {
         if let Some(claim) = self.claims.iter_mut().rfind(|c| c.key == settle.key && !c.released) {
             match &settle.first {
-                Some(first) => claim.first = Some(first.clone()),
+                Some(first) => {
+                    claim.expires = claim.expires.min(first.expires().as_millis());
+                    claim.first = Some(first.clone());
+                }
                 None => claim.released = true,
             }
         }
@@ -596,8 +607,12 @@ fn same(one: &Outcome, other: &Outcome) -> bool {
     use Outcome::*;
     match (one, other) {
         (Approved(a), Approved(b)) => a == b,
-        (Incorrect { attempts_remaining: a }, Incorrect { attempts_remaining: b }) => a == b,
-        (Exhausted, Exhausted) | (Noted, Noted) | (Exempt, Exempt) => true,
+        (
+            Incorrect { attempts_remaining: a, expires },
+            Incorrect { attempts_remaining: b, expires: other_expires },
+        ) => a == b && expires == other_expires,
+        (Exhausted { expires: a }, Exhausted { expires: b }) => a == b,
+        (Noted, Noted) | (Exempt, Exempt) => true,
         (Cancelled { was_live: a }, Cancelled { was_live: b }) => a == b,
         (Status(a, notes), Status(b, other_notes)) => a == b && notes == other_notes,
         (Repeated { first: a, salt }, Repeated { first: b, salt: other_salt }) => {

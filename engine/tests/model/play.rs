@@ -376,13 +376,19 @@ impl<S: Subject> Play<S> {
     }
 
     fn settle(&mut self) -> Settle {
+        // After the end of any claim, as a rule; else it cuts a claim short.
+        let life = if self.random.below(4) == 0 { 30_000 * self.random.below(12) } else { 3_600_000 };
+        let expires = Moment::from_millis(self.at + life);
         let first = match self.random.below(4) {
             0 => None,
-            1 => Some(First::Exhausted),
-            2 => Some(First::Incorrect { attempts_remaining: self.random.below(5) as u8 }),
-            _ => {
-                Some(First::Approved(Approved { purpose: "login".into(), unix_ms: self.at, answered: None }))
-            }
+            1 => Some(First::Exhausted { expires }),
+            2 => Some(First::Incorrect { attempts_remaining: self.random.below(5) as u8, expires }),
+            _ => Some(First::Approved(Approved {
+                purpose: "login".into(),
+                unix_ms: self.at,
+                expires,
+                answered: None,
+            })),
         };
         Settle { key: self.digest("key", 4), first }
     }
@@ -469,7 +475,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Resent(_) => "resent",
         Outcome::Approved(_) => "approved",
         Outcome::Incorrect { .. } => "incorrect",
-        Outcome::Exhausted => "exhausted",
+        Outcome::Exhausted { .. } => "exhausted",
         Outcome::Cancelled { .. } => "cancelled",
         Outcome::Status(..) => "status",
         Outcome::Noted => "noted",

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use authepy_engine::clock::Moment;
 use authepy_engine::limits::Capacity;
 use authepy_engine::request::{Approved, Charge, Command, Outcome, Source};
 use authepy_engine::shard::Settings;
@@ -100,9 +101,10 @@ impl Sabotage {
             (Self::ARightCodeWorksAgain, Outcome::Refused(_), Facts::Check { id, code, .. })
                 if watch.case(id).is_some_and(|case| case.approved && case.has_code(code)) =>
             {
-                Outcome::Approved(Approved { purpose: "login".into(), unix_ms: 0, answered: None })
+                let expires = Moment::default();
+                Outcome::Approved(Approved { purpose: "login".into(), unix_ms: 0, expires, answered: None })
             }
-            (Self::AFailedTryIsTakenBack, Outcome::Incorrect { attempts_remaining }, _) => {
+            (Self::AFailedTryIsTakenBack, Outcome::Incorrect { attempts_remaining, .. }, _) => {
                 *attempts_remaining += 1;
                 outcome
             }

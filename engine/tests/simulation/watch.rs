@@ -255,13 +255,13 @@ impl Watch {
                 self.see("approved");
             }
             _ if right && nonce_fits => return Err(format!("a right code was answered {outcome:?}")),
-            Outcome::Incorrect { attempts_remaining } => {
+            Outcome::Incorrect { attempts_remaining, .. } => {
                 case.wrong += 1;
                 same("tries left", attempts_remaining, &tries.saturating_sub(case.wrong))?;
                 self.see("incorrect");
                 return self.guessed(at, id, code);
             }
-            Outcome::Exhausted => {
+            Outcome::Exhausted { .. } => {
                 (case.wrong, case.ended) = (case.wrong + 1, true);
                 same("wrong codes", &case.wrong, &tries)?;
                 self.see("exhausted");

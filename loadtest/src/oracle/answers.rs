@@ -74,14 +74,28 @@ pub(super) fn readable_by(findings: &mut Findings, origin: Option<&str>, answer:
     findings.must(!with_credentials, "header access-control-allow-credentials");
 }
 
-pub(super) fn approved(findings: &mut Findings, id: &str, purpose: &str, answer: &Answer, body: &Value) {
+pub(super) fn approved(
+    findings: &mut Findings,
+    id: &str,
+    (purpose, recipient, mode): (&str, &str, &str),
+    answer: &Answer,
+    body: &Value,
+) {
     findings.status(200, answer);
     for (name, must) in [("id", json!(id)), ("status", json!("approved")), ("valid", json!(true))] {
         findings.member(body, name, &must);
     }
     findings.must(is_instant(&text(body, "verified_at")), "member verified_at");
     let claims = claims(&text(body, "receipt"));
-    for (name, must) in [("sub", json!(id)), ("purpose", json!(purpose)), ("amr", json!(["otp"]))] {
+    let must = [
+        ("sub", json!(id)),
+        ("purpose", json!(purpose)),
+        ("email", json!(recipient)),
+        ("email_verified", json!(true)),
+        ("mode", json!(mode)),
+        ("amr", json!(["otp"])),
+    ];
+    for (name, must) in must {
         findings.must(claims.get(name) == Some(&must), &format!("receipt claim {name}"));
     }
     for name in ["iss", "aud", "iat", "exp", "jti"] {
@@ -106,7 +120,7 @@ fn is_instant(text: &str) -> bool {
 }
 
 /// A receipt's claims; `Null` when it has none to read. The signature is not looked at here.
-fn claims(receipt: &str) -> Value {
+pub(super) fn claims(receipt: &str) -> Value {
     let mut parts = receipt.split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {

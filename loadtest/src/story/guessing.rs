@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::{PURPOSE, forged_id, other_code, text, too_late};
+use super::{Guess, NOBODY, PURPOSE, forged_id, other_code, text, too_late};
 use crate::clock;
 use crate::metronome::Start;
 use crate::oracle::{Expect, Verdict};
@@ -31,7 +31,8 @@ async fn forge(stage: &Stage, start: &Start) -> Option<()> {
     let forger = peers + usize::try_from(start.plan.n / FORGERS).ok()? % (peers / 100).max(1);
     let caller = stage.regular(start.plan.role, forger)?;
     for nth in 0..10 {
-        let question = &Question::check(As::Page, &forged_id(stage, start.plan.n * 10 + nth), "123456");
+        let id = forged_id(stage, start.plan.n * 10 + nth);
+        let question = &Question::check(As::Page, &id, NOBODY, "123456");
         let asked = Asked { step: Step::ForgedId, from: clock::now(), question, expect: Expect::Gone };
         stage.ask_and_see(&caller, asked).await;
     }
@@ -57,11 +58,12 @@ async fn guess(stage: &Stage, start: &Start) -> Option<()> {
     }
     let issued = answer.json();
     let (id, code) = (text(&issued, "id")?, stage.code(plan.role, &recipient, &issued).await?);
-    let heard = all_at_once(stage, &caller, id, &inbox, &code, knobs.burst).await;
+    let right = Guess { key: As::Page, id, recipient: &recipient, code: &code };
+    let heard = all_at_once(stage, &caller, &right, &inbox, knobs.burst).await;
     let verdict = group(&heard, stage.shared.world.rules().attempts);
     stage.count(plan.role, Step::Guess, None, &verdict, "");
     if heard.contains(&Heard::Compared(0)) {
-        too_late(stage, &caller, As::Page, id, &code).await?;
+        too_late(stage, &caller, &right).await?;
     }
     (verdict == Verdict::Right).then_some(())
 }
@@ -79,14 +81,13 @@ enum Heard {
 async fn all_at_once(
     stage: &Stage,
     caller: &Caller,
-    id: &str,
+    right: &Guess<'_>,
     inbox: &str,
-    code: &str,
     burst: usize,
 ) -> Vec<Heard> {
     let asks = (0..burst as u64).map(|nth| async move {
-        let question = &Question::check(As::Page, id, &other_code(code, nth));
-        let expect = Expect::Guess { id, inbox };
+        let question = &Guess { code: &other_code(right.code, nth), ..*right }.question();
+        let expect = Expect::Guess { id: right.id, inbox };
         let asked = Asked { step: Step::Guess, from: clock::now(), question, expect };
         heard(stage.ask_and_see(caller, asked).await)
     });

@@ -1,5 +1,5 @@
 //! A phone that changes port between issue and check, and its whole network before the replay.
-use super::{PURPOSE, right_code, text, too_late};
+use super::{Guess, PURPOSE, right_code, text, too_late};
 use crate::metronome::Start;
 use crate::oracle::{Expect, Verdict};
 use crate::stage::{Asked, Caller, Stage};
@@ -18,16 +18,17 @@ pub(super) async fn play(stage: &Stage, start: &Start) -> Option<()> {
     let issued = stage.ask(&caller, asked).await?.json();
     let (id, code) = (text(&issued, "id")?, stage.code(plan.role, &recipient, &issued).await?);
 
+    let guess = Guess { key: As::Page, id, recipient: &recipient, code: &code };
     // The same address, another port: what a home router does.
     caller.phone.move_to(profile.source(plan.role, peer)).ok()?;
-    right_code(stage, &caller, As::Page, id, &code).await?;
+    right_code(stage, &caller, &guess).await?;
     stage.latency(plan.role, Step::SignUp, start.intended);
     survived(stage, &caller)?;
 
     // Another address: from the house into the street.
     let street = profile.knobs(plan.role).peers + peer;
     caller.phone.move_to(profile.source(plan.role, street)).ok()?;
-    too_late(stage, &caller, As::Page, id, &code).await?;
+    too_late(stage, &caller, &guess).await?;
     survived(stage, &caller)?;
     caller.phone.hang_up().await;
     Some(())

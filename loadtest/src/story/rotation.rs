@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{PURPOSE, forged_id};
+use super::{NOBODY, PURPOSE, forged_id};
 use crate::clock;
 use crate::limits::Limit;
 use crate::metronome::Start;
@@ -66,7 +66,7 @@ async fn use_up(stage: &Stage, caller: &Caller, start: &Start, round: u64) -> En
         }
     }
     for nth in 0..least(&rules.peer_check).max(least(&rules.peer_denied)) + PAST {
-        let question = &Question::check(As::Page, &forged_id(stage, number(nth)), "123456");
+        let question = &Question::check(As::Page, &forged_id(stage, number(nth)), NOBODY, "123456");
         let asked = Asked { step: Step::ForgedId, from: clock::now(), question, expect: Expect::Gone };
         if is_silence(&stage.ask_and_see(caller, asked).await) {
             return Ended::Silence;

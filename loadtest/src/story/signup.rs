@@ -2,7 +2,7 @@
 use http::HeaderValue;
 use serde_json::Value;
 
-use super::{PURPOSE, other_code, right_code, text, too_late};
+use super::{Guess, PURPOSE, other_code, right_code, text, too_late};
 use crate::clock;
 use crate::metronome::Start;
 use crate::oracle::Expect;
@@ -28,18 +28,20 @@ pub(super) async fn play(stage: &Stage, start: &Start) -> Option<()> {
     let asked = Asked { step: Step::Issue, from: start.intended, question, expect };
     let issued = stage.ask(&caller, asked).await?.json();
     let (id, code) = (text(&issued, "id")?, stage.code(plan.role, &recipient, &issued).await?);
+    let guess = Guess { key, id, recipient: &recipient, code: &code };
     let attempts = issued.get("attempts_remaining").and_then(Value::as_u64)?;
 
     if profile.choice("wrong codes", plan.n).unit() < knobs.wrong_share && attempts > 1 {
-        let question = &Question::check(key, id, &other_code(&code, 0)).with_origins(&origins);
+        let wrong = Guess { code: &other_code(&code, 0), ..guess };
+        let question = &wrong.question().with_origins(&origins);
         let expect = Expect::Incorrect { id, attempts };
         let asked = Asked { step: Step::WrongCode, from: clock::now(), question, expect };
         stage.ask(&caller, asked).await?;
     }
-    right_code(stage, &caller, key, id, &code).await?;
+    right_code(stage, &caller, &guess).await?;
     stage.latency(plan.role, Step::SignUp, start.intended);
     if profile.choice("replays", plan.n).unit() < knobs.replay_share {
-        too_late(stage, &caller, key, id, &code).await?;
+        too_late(stage, &caller, &guess).await?;
     }
     if knobs.fresh {
         caller.phone.hang_up().await;

@@ -49,7 +49,7 @@ async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
 
     let check = format!("/v1/verifications/{id}/check");
     let wrong = if code == "111111" { "222222" } else { "111111" };
-    let heard = phone.post(&check, &json!({"code": wrong})).await?;
+    let heard = phone.post(&check, &json!({"code": wrong, "recipient": INBOX})).await?;
     expect(heard.status == 200 && heard.body["valid"] == false, "a wrong code is refused")?;
     say(&format!("guess     a wrong code is refused, {} tries are left", heard.body["attempts_remaining"]));
     let heard = phone.post(&check, &json!({"code": code, "recipient": INBOX})).await?;
@@ -59,12 +59,14 @@ async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
 
     let jwks = phone.get("/.well-known/jwks.json").await?;
     let claims = receipt::public_key(&jwks.body).and_then(|key| receipt::verify(&receipt, &key));
-    let holds = claims
-        .is_some_and(|claims| claims["sub"] == *id && claims["email"] == INBOX && claims["aud"] == "dev");
+    let holds = claims.is_some_and(|claims| {
+        let of_this = claims["sub"] == *id && claims["email"] == INBOX && claims["aud"] == "dev";
+        of_this && claims["mode"] == "live"
+    });
     expect(holds, "the receipt's signature and claims hold")?;
     say("receipt   any backend can check it offline: Ed25519 signature and claims hold");
 
-    let heard = phone.post(&check, &json!({"code": code})).await?;
+    let heard = phone.post(&check, &json!({"code": code, "recipient": INBOX})).await?;
     expect(heard.refused(404, "verification-not-found"), "the code works only once")?;
     say("replay    the same code again: 404, it works exactly once");
     refusals(&mut phone).await

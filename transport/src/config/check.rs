@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Config, ConfigFault};
 use crate::control::store::StoreUrl;
 use crate::events::Events;
-use crate::receipt::ReceiptKey;
+use crate::receipt::ReceiptKeys;
 use crate::tls;
 
 /// Read, write or enter by those who are neither owner nor group.
@@ -32,7 +32,7 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
         provider.check().map_err(|fault| ConfigFault(format!("delivery[{at}]: {fault}")))?;
     }
     Events::open(&config.events)?;
-    ReceiptKey::configured(&config.receipts)?;
+    ReceiptKeys::configured(&config.receipts)?;
     config.providers()?;
     config.admin_token().map(drop)
 }

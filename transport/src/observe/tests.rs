@@ -34,6 +34,7 @@ fn every_problem_has_a_counter_of_its_own() {
         Problem::HeadersTooLarge,
         Problem::InvalidRecipient,
         Problem::DisposableDomain,
+        Problem::RecipientRequired,
         Problem::TooEarly,
     ];
     let all = own.into_iter().chain(refusals.into_iter().map(Problem::from));

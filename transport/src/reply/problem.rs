@@ -40,6 +40,9 @@ pub enum Problem {
     DisposableDomain,
     /// What was typed is not a code.
     MalformedCode,
+    /// A restricted key checked a code without saying whose. Its receipt goes to a backend, which must not take the
+    /// page's word for the address.
+    RecipientRequired,
     /// A proxy says that this came in early data.
     TooEarly,
     /// The engine's word.
@@ -127,6 +130,12 @@ impl Problem {
             Self::MalformedCode => {
                 (422, "malformed-code", "Malformed code", "not as many digits as the code has")
             }
+            Self::RecipientRequired => (
+                422,
+                "recipient-required",
+                "Recipient required",
+                "a check with a restricted key names the recipient that the code was sent to",
+            ),
             Self::TooEarly => (425, "too-early", "Too early", "send it again after the handshake"),
             Self::Refused(refusal) => refusal_row(refusal),
         }

@@ -14,7 +14,7 @@ use super::operation::Request;
 use crate::delivery::Locale;
 use crate::desk::Desk;
 use crate::reply::Problem;
-use crate::wire::{self, CheckBody, IssueBody, ResendBody};
+use crate::wire::{self, CheckBody, IssueBody, ResendBody, Text};
 
 /// One operation, ready to be charged and performed.
 pub(super) enum Asked<'a> {
@@ -39,10 +39,17 @@ pub(super) struct IssueAsked {
 
 /// A code to be compared.
 pub(super) struct CheckAsked<'a> {
-    pub(super) body: CheckBody<'a>,
     pub(super) code: Code,
-    pub(super) recipient: Option<Recipient>,
     pub(super) nonce: Option<Digest128>,
+    pub(super) statement: Statement<'a>,
+}
+
+/// What a receipt repeats of the check that earned it.
+pub(super) struct Statement<'a> {
+    /// Whether a receipt is wanted at all.
+    pub(super) wanted: bool,
+    pub(super) recipient: Option<Recipient>,
+    pub(super) nonce: Option<Text<'a>>,
 }
 
 impl<'a> Asked<'a> {
@@ -95,14 +102,21 @@ impl IssueAsked {
 }
 
 impl<'a> CheckAsked<'a> {
+    /// Reads a check. A restricted key names the recipient, whether or not it wants a receipt: a backend is going to
+    /// believe that the person in front of the page owns an address, and must not learn which one from the page.
     fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+        let (class, mode) = (request.admitted.key().class, request.owner().mode);
         let body: CheckBody<'a> = wire::read(request.body)?;
-        let nonce = nonce(desk, body.nonce.as_ref())?;
+        let digest = nonce(desk, body.nonce.as_ref())?;
         let typed = body.code()?;
-        let named = body.recipient.as_ref();
-        let recipient = named.map(|text| desk.recipient(&text.0, request.owner().mode)).transpose()?;
+        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0, mode)).transpose()?;
+        if class == KeyClass::Restricted && recipient.is_none() {
+            return Err(Problem::RecipientRequired);
+        }
         let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
-        Ok(Self { body, code, recipient, nonce })
+        // A secret key hears the verdict itself; a page's verdict has to be carried to its backend.
+        let wanted = body.receipt.unwrap_or(class == KeyClass::Restricted);
+        Ok(Self { code, nonce: digest, statement: Statement { wanted, recipient, nonce: body.nonce } })
     }
 }
 

@@ -2,12 +2,18 @@
 //!
 //! The key is claimed on the shard its digest routes to, before the operation runs; what the record
 //! holds can't make the answer by itself. A refused operation releases the key.
+//!
+//! A claim belongs to who asked. For a secret key that is the key. A restricted key is public: everybody who has seen
+//! the page holds it, and could ask under `signup-ada`, hear of a stranger's verification, and use up its tries. So its
+//! claims belong to the peer as well, unless the idempotency key is a random UUID, which only who made it knows: by such
+//! a key, a phone that lost the answer finds it again from another network.
 
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
+use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
-use authepy_engine::route::Digest128;
+use authepy_engine::route::{Digest128, PeerDigest};
 
 use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
@@ -17,6 +23,8 @@ use crate::http3::head::{Field, Head, Known};
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
 
+/// `8e03978e-40d5-43dd-bc93-6894a57f9324`
+const UUID_CHARS: usize = 36;
 const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key has 1 to 255 visible characters");
 
 /// The idempotency key of a request, on routes that know one. A structured-field string (as the IETF
@@ -45,8 +53,9 @@ pub(super) async fn perform(
     key: &[u8],
 ) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
-    let claim = desk.start_keys().scoped("idempotency key", &[scope, key]);
+    let claim = claim(desk, request, key);
     let (body, owner) = (body_digest(desk, request)?, request.owner());
+    // For as long as any verification may live; the first answer says how long this one does.
     let reserve = Reserve { key: claim, body, owner, lifetime: CODE_LIFETIME_MAX };
     match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
@@ -65,6 +74,31 @@ pub(super) async fn perform(
     }
 }
 
+/// Names what is claimed: the idempotency key, in the scope of who asked.
+fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> Digest128 {
+    let api_key = request.admitted.key();
+    let asker = match api_key.class {
+        KeyClass::Restricted if !is_random_uuid(key) => request.tab.asker(desk),
+        _ => None,
+    };
+    let asker = asker.map(PeerDigest::to_bytes);
+    let asker = asker.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
+    desk.start_keys().scoped("idempotency key", &[api_key.digest.as_bytes(), asker, key])
+}
+
+/// Whether a text is a UUID of version 4, which is random, or 7, which is random behind its time (RFC 9562, 5.4 and
+/// 5.7). Digits may be of either case, as systems print both.
+fn is_random_uuid(text: &[u8]) -> bool {
+    text.len() == UUID_CHARS
+        && text.iter().enumerate().all(|(at, character)| match at {
+            8 | 13 | 18 | 23 => *character == b'-',
+            14 => matches!(character, b'4' | b'7'),
+            // The variant of RFC 9562: two bits, `10`.
+            19 => matches!(character.to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b'),
+            _ => character.is_ascii_hexdigit(),
+        })
+}
+
 /// Makes the first answer again.
 fn repeat(
     desk: &Desk,
@@ -74,7 +108,7 @@ fn repeat(
     secret: IdSecret,
 ) -> Result<Reply, Problem> {
     match (asked, first) {
-        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.body, first),
+        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.statement, first),
         (Asked::Issue(asked), First::Issued(standing, route)) => {
             let id = VerificationId::new(desk.start_keys(), secret, *route);
             Ok(standing_reply(&id, standing, &asked.recipient))
@@ -88,7 +122,7 @@ fn repeat(
     }
 }
 
-/// What has to be the same for a request to be the same: the route, the verification, the members.
+/// What has to be the same for a request to be the same: the route, the verification, the query, the members.
 fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem> {
     let canonical =
         canonical::object(request.body).ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
@@ -99,7 +133,42 @@ fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem>
         Route::Check => "check",
         _ => "resend",
     };
-    Ok(desk
-        .start_keys()
-        .scoped("idempotent request", &[route.as_bytes(), id.as_bytes(), canonical.as_bytes()]))
+    let parts = [route.as_bytes(), id.as_bytes(), request.query.as_bytes(), canonical.as_bytes()];
+    Ok(desk.start_keys().scoped("idempotent request", &parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_random_uuid;
+
+    #[test]
+    fn a_uuid_of_version_4_or_7_is_one_that_nobody_guesses() {
+        for random in [
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "8E03978E-40D5-43DD-BC93-6894A57F9324",
+            "017F22E2-79B0-7CC3-98C4-DC0C0C07398F",
+        ] {
+            assert!(is_random_uuid(random.as_bytes()), "{random}");
+        }
+        for other in [
+            "",
+            "signup-ada",
+            // Of a time and a network card, of names, and of nothing.
+            "C232AB00-9414-11EC-B3C8-9F6BDECED846",
+            "5df41881-3aed-3515-88a7-2f4a814cf09e",
+            "2ed6657d-e927-568b-95e1-2665a8aea6a2",
+            "00000000-0000-0000-0000-000000000000",
+            // Of another variant.
+            "8e03978e-40d5-43dd-cc93-6894a57f9324",
+            "8e03978e-40d5-43dd-7c93-6894a57f9324",
+            "8e03978e-40d5-43dd-bc93-6894a57f932",
+            "8e03978e-40d5-43dd-bc93-6894a57f93245",
+            "8e03978e40d543ddbc936894a57f9324",
+            "8e03978e-40d5-43dd-bc93_6894a57f9324",
+            "8e03978e-40d5-43dd-bc93-6894a57f932g",
+            "{8e03978e-40d5-43dd-bc93-6894a57f9324}",
+        ] {
+            assert!(!is_random_uuid(other.as_bytes()), "{other}");
+        }
+    }
 }

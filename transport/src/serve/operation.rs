@@ -10,14 +10,14 @@ use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Approved, Check, Command, First, Outcome, Owner, Refusal, Slot, Spend};
 use authepy_engine::route::Route as ShardRoute;
 
-use super::asked::{Asked, CheckAsked};
+use super::asked::{Asked, CheckAsked, Statement};
 use super::issue::{self, Placed};
 use super::{Tab, alerts, batch, places};
 use crate::desk::Desk;
 use crate::events::End;
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
-use crate::wire::{self, CheckBody, IntrospectBody};
+use crate::wire::{self, IntrospectBody};
 
 /// A request that was admitted and read.
 #[derive(Clone, Copy)]
@@ -26,6 +26,8 @@ pub(super) struct Request<'a> {
     pub(super) call: &'a Call,
     /// The request's id, for answers that name it within.
     pub(super) id: &'a str,
+    /// In its canonical form.
+    pub(super) query: &'a str,
     pub(super) body: &'a [u8],
     /// What it costs, and whom.
     pub(super) tab: &'a Tab,
@@ -102,15 +104,18 @@ pub(super) fn standing_reply(
 }
 
 async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Result<Done, Problem> {
-    let CheckAsked { body, code, recipient, nonce } = asked;
+    let CheckAsked { code, nonce, statement } = asked;
     let slot = request.slot(desk)?;
     let (route, digest) = (slot.route, slot.id.digest());
+    let recipient = statement.recipient.as_ref();
     let address = recipient.map(|recipient| desk.start_keys().exact_address(recipient.exact()));
     let command = Command::Check(Check { slot, code, address, nonce });
     let first = match request.ask(desk, route, command).await {
         Outcome::Approved(approved) => First::Approved(approved),
-        Outcome::Incorrect { attempts_remaining } => First::Incorrect { attempts_remaining },
-        Outcome::Exhausted => First::Exhausted,
+        Outcome::Incorrect { attempts_remaining, expires } => {
+            First::Incorrect { attempts_remaining, expires }
+        }
+        Outcome::Exhausted { expires } => First::Exhausted { expires },
         other => return Err(unexpected(other)),
     };
     match first {
@@ -120,10 +125,10 @@ async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Res
                 places::answered(desk, request.owner(), mail);
             }
         }
-        First::Exhausted => desk.ended(request.admitted.key(), digest, End::Failed),
+        First::Exhausted { .. } => desk.ended(request.admitted.key(), digest, End::Failed),
         First::Incorrect { .. } | First::Issued(..) => {}
     }
-    let reply = verdict_reply(desk, request, &body, &first)?;
+    let reply = verdict_reply(desk, request, &statement, &first)?;
     Ok(Done { reply, first: Some(first) })
 }
 
@@ -131,18 +136,19 @@ async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Res
 pub(super) fn verdict_reply(
     desk: &Desk,
     request: &Request<'_>,
-    body: &CheckBody<'_>,
+    statement: &Statement<'_>,
     first: &First,
 ) -> Result<Reply, Problem> {
     let id = request.call.id.as_ref().ok_or(Refusal::VerificationNotFound)?;
     let text = id.text();
     Ok(Reply::ok(match first {
         First::Approved(approved) => {
-            let receipt = receipt(desk, request, (id, text.as_str()), approved, body);
-            wire::approved(text.as_str(), approved.unix_ms, &receipt)
+            let receipt =
+                statement.wanted.then(|| receipt(desk, request, (id, text.as_str()), approved, statement));
+            wire::approved(text.as_str(), approved.unix_ms, receipt.as_deref())
         }
-        First::Incorrect { attempts_remaining } => wire::incorrect(text.as_str(), *attempts_remaining),
-        First::Exhausted | First::Issued(..) => wire::exhausted(text.as_str()),
+        First::Incorrect { attempts_remaining, .. } => wire::incorrect(text.as_str(), *attempts_remaining),
+        First::Exhausted { .. } | First::Issued(..) => wire::exhausted(text.as_str()),
     }))
 }
 
@@ -151,19 +157,20 @@ fn receipt(
     request: &Request<'_>,
     (id, text): (&VerificationId, &str),
     approved: &Approved,
-    body: &CheckBody<'_>,
+    statement: &Statement<'_>,
 ) -> String {
-    let key = desk.receipts();
+    let keys = desk.receipts();
     let issued_at = approved.unix_ms / 1_000;
-    key.sign(&Claims {
-        issuer: key.issuer(),
+    keys.sign(&Claims {
+        issuer: keys.issuer(),
         audience: &request.admitted.key().project_name,
         subject: text,
         purpose: &approved.purpose,
-        nonce: body.nonce.as_ref().map(|text| &*text.0),
-        email: body.recipient.as_ref().map(|text| &*text.0),
+        nonce: statement.nonce.as_ref().map(|text| &*text.0),
+        email: statement.recipient.as_ref().map(Recipient::exact),
+        mode: request.owner().mode,
         issued_at,
-        expires_at: issued_at + key.lifetime().as_secs(),
+        expires_at: issued_at + keys.lifetime().as_secs(),
         id: &base62(&id.receipt_id(desk.start_keys())),
     })
 }
@@ -195,7 +202,9 @@ async fn status(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
 
 async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let body: IntrospectBody<'_> = wire::read(request.body)?;
-    let claims = desk.receipts().read(body.receipt()?, desk.now().unix_ms / 1_000);
+    // A receipt of the other mode is signed by another key: to this one it is any foreign text.
+    let key = desk.receipts().of(request.owner().mode);
+    let claims = key.read(body.receipt()?, desk.now().unix_ms / 1_000);
     let own = claims.filter(|claims| claims["aud"] == *request.admitted.key().project_name);
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What needs no key: the JWKS, the probes, and preflights.
+//! What needs no key: the JWK sets, the probes, and preflights.
 
 use super::tab::Tab;
 use crate::desk::Desk;
@@ -20,7 +20,7 @@ pub(super) async fn answer(desk: &Desk, page: Page, head: &Head, tab: &Tab) -> R
         return problem.into();
     }
     match page {
-        Page::Jwks => Reply::ok(desk.receipts().jwks()),
+        Page::Jwks(mode) => Reply::ok(desk.receipts().of(mode).jwks()).public(),
         Page::Health => Reply::ok(br#"{"status":"ok"}"#.to_vec()),
         Page::Readiness if desk.is_ready() => Reply::ok(br#"{"status":"ready"}"#.to_vec()),
         Page::Readiness => Reply::not_ready(),

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Owner, Quotas, Source};
-use authepy_engine::route::{PeerShare, Route};
+use authepy_engine::route::{PeerDigest, PeerShare, Route};
 
 use super::operation::unexpected;
 use crate::desk::Desk;
@@ -82,6 +82,11 @@ impl Tab {
     /// Whose share of an inbox's or a domain's budget the request uses.
     pub(super) fn share(&self, desk: &Desk) -> Option<PeerShare> {
         self.peer.get().map(|peer| desk.start_keys().peer_share(&peer))
+    }
+
+    /// Who answers for the request, by a digest; `None` if nobody does.
+    pub(super) fn asker(&self, desk: &Desk) -> Option<PeerDigest> {
+        self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
     }
 
     pub(super) fn rates(&self) -> Rates {

@@ -31,14 +31,14 @@ pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metada
         .end()
 }
 
-/// The code was right.
-pub(crate) fn approved(id: &str, unix_ms: u64, receipt: &str) -> Vec<u8> {
-    Members::with_room(USUAL_BODY_BYTES + receipt.len())
+/// The code was right; with a receipt if one was wanted.
+pub(crate) fn approved(id: &str, unix_ms: u64, receipt: Option<&str>) -> Vec<u8> {
+    Members::with_room(USUAL_BODY_BYTES + receipt.map_or(0, str::len))
         .plain("id", id)
         .plain("status", "approved")
         .json("valid", "true")
         .plain("verified_at", Timestamp::of(unix_ms).as_str())
-        .plain("receipt", receipt)
+        .with(receipt, |members, receipt| members.plain("receipt", receipt))
         .end()
 }
 

@@ -56,8 +56,9 @@ async def main():
     async with connect(host, int(port), configuration=configuration, create_protocol=Phone) as phone:
         status, issued = await phone.post("/v1/verifications", {"recipient": RECIPIENT, "purpose": "login"})
         assert status == 202, (status, issued)
-        status, checked = await phone.post(f"/v1/verifications/{issued['id']}/check", {"code": mailed_code()})
-        again, _ = await phone.post(f"/v1/verifications/{issued['id']}/check", {"code": "000000"})
+        check = f"/v1/verifications/{issued['id']}/check"
+        status, checked = await phone.post(check, {"code": mailed_code(), "recipient": RECIPIENT})
+        again, _ = await phone.post(check, {"code": "000000", "recipient": RECIPIENT})
     print(json.dumps({"status": status, "valid": checked["valid"], "again": again}))
 
 

@@ -30,8 +30,8 @@ const post = async (path, body) => {
     const kept = field("X-Content-Type-Options");
     const code = await (await fetch("/code")).text();
     const path = "/v1/verifications/" + issued.id + "/check";
-    const [status, checked] = await post(path, {code});
-    const [again] = await post(path, {code});
+    const [status, checked] = await post(path, {code, recipient});
+    const [again] = await post(path, {code, recipient});
     const [limited, , limitedField] = await post("/v1/verifications", {recipient});
     const wait = Number(limitedField("Retry-After"));
     await fetch("/report", {method: "POST", body: JSON.stringify(

@@ -273,7 +273,14 @@ impl Phone {
         self.issue(&recipient).await
     }
 
+    /// Checks a code as a backend may, without saying whose it is.
     pub async fn check(&self, id: &str, code: &str) -> Heard {
         self.post(&format!("/v1/verifications/{id}/check"), &serde_json::json!({"code": code})).await
+    }
+
+    /// Checks a code that was sent to this recipient.
+    pub async fn check_of(&self, recipient: &str, id: &str, code: &str) -> Heard {
+        let body = serde_json::json!({"code": code, "recipient": recipient});
+        self.post(&format!("/v1/verifications/{id}/check"), &body).await
     }
 }

@@ -66,7 +66,20 @@ impl Drop for Script {
 
 /// Runs a script against a server, to its end, and returns what it reports on its last line.
 pub fn report(script: &str, server: &DevServer, arguments: &[&str]) -> Value {
-    let output = Command::new(python())
+    report_by(&mut Command::new(python()), script, server, arguments)
+}
+
+/// The same for a script of JavaScript, with the packages of `.ci/node`.
+pub fn report_of_node(script: &str, server: &DevServer, arguments: &[&str]) -> Value {
+    let packages = clients().join("node/node_modules");
+    assert!(packages.is_dir(), "{} is missing: run the tests through .ci/test", packages.display());
+    let mut node = Command::new("node");
+    node.env("AUTHEPY_CLIENTS", clients()).env("NODE_EXTRA_CA_CERTS", server.text("ca"));
+    report_by(&mut node, script, server, arguments)
+}
+
+fn report_by(interpreter: &mut Command, script: &str, server: &DevServer, arguments: &[&str]) -> Value {
+    let output = interpreter
         .arg(format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR")))
         .arg(server.ready.to_string())
         .args(arguments)
@@ -79,9 +92,14 @@ pub fn report(script: &str, server: &DevServer, arguments: &[&str]) -> Value {
 
 /// The interpreter that has what the clients need.
 pub fn python() -> PathBuf {
+    clients().join("bin/python")
+}
+
+/// Where clients that are not ours are installed.
+fn clients() -> PathBuf {
     let venv = std::env::var_os("AUTHEPY_CLIENTS").expect(
         "AUTHEPY_CLIENTS must name a Python venv with what .ci/clients.txt lists: \
          python3 -m venv DIR && DIR/bin/pip install -r .ci/clients.txt && export AUTHEPY_CLIENTS=DIR",
     );
-    PathBuf::from(venv).join("bin/python")
+    PathBuf::from(venv)
 }

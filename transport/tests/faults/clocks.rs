@@ -111,6 +111,44 @@ async fn a_code_dies_by_the_monotonic_clock_and_new_ones_work() {
     canary.beside(async {}).await;
 }
 
+/// Finding S13: what an idempotency key repeats is true as long as the verification lives, and no longer.
+#[tokio::test]
+async fn a_repeated_request_whose_verification_has_ended_is_a_new_one() {
+    let faked = Faked::start(true, &["connections.idle=600s"]);
+    let server = &faked.server;
+    let keyed = || async { Phone::connect(server).await.with("idempotency-key", "signup-ada") };
+    let body = json!({"recipient": "ada@example.com", "lifetime": 60});
+    let first = keyed().await.post("/v1/verifications", &body).await;
+    let id = first.body["id"].as_str().unwrap();
+    let code = server.code_for("ada@example.com");
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let guess = keyed().await.with("idempotency-key", "guess");
+    assert_eq!(guess.check(id, wrong).await.code(), (400, "malformed-request"), "two keys are none");
+    let guess = Phone::connect(server).await.with("idempotency-key", "guess");
+    assert_eq!(guess.check(id, wrong).await.body["attempts_remaining"], 4);
+
+    faked.jump("+50s");
+    let again = keyed().await.post("/v1/verifications", &body).await;
+    assert_eq!((again.header("idempotency-replayed"), &again.bytes), ("true", &first.bytes));
+    let guess = Phone::connect(server).await.with("idempotency-key", "guess");
+    assert_eq!(guess.check(id, wrong).await.header("idempotency-replayed"), "true");
+
+    faked.jump("+64s");
+    let guess = Phone::connect(server).await.with("idempotency-key", "guess");
+    assert_eq!(guess.check(id, wrong).await.code(), (404, "verification-not-found"));
+    let anew = keyed().await.post("/v1/verifications", &body).await;
+    assert_eq!((anew.status.as_u16(), anew.header("idempotency-replayed")), (202, ""), "{:?}", anew.body);
+    assert_eq!(anew.body["expires_in"], 60);
+    let codes = server.codes_for("ada@example.com", 2);
+    let id = anew.body["id"].as_str().unwrap();
+    assert_ne!(id, first.body["id"].as_str().unwrap());
+    let mut verdicts = Vec::new();
+    for code in codes.iter().rev() {
+        verdicts.push(Phone::connect(server).await.check(id, code).await.body["valid"] == true);
+    }
+    assert!(verdicts.contains(&true), "a mail with a code that works: {verdicts:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_stood_still_goes_on_where_it_was() {
     let server = DevServer::start(&[]);

@@ -12,8 +12,15 @@ async fn breach_three_windows(page: &Phone, id: &str) {
     for _ in 0..3 {
         assert_eq!(limit_met(&ask(page, "ada@example.com").await), (429, "peer"), "struck once");
     }
-    assert_eq!(page.check(&forged(id, 1), "123456").await.code(), (404, "verification-not-found"));
-    assert_eq!(limit_met(&page.check(&forged(id, 2), "123456").await), (429, "peer"), "struck twice");
+    assert_eq!(
+        page.check_of("ada@example.com", &forged(id, 1), "123456").await.code(),
+        (404, "verification-not-found")
+    );
+    assert_eq!(
+        limit_met(&page.check_of("ada@example.com", &forged(id, 2), "123456").await),
+        (429, "peer"),
+        "struck twice"
+    );
     assert_eq!(page.get("/healthz").await.status, 200, "two strikes are no ban");
     assert_eq!(page.with_key("").get("/v1/x").await.code(), (403, "banned"), "struck out");
 }
@@ -66,7 +73,7 @@ async fn unknown_ids_make_no_state_and_strike_whoever_tries_them() {
     let page = proxy.as_page(&server).passing_on("203.0.113.7");
     let mut met = [0; 3];
     for n in 0..100 {
-        let heard = page.check(&forged(&id, n), "123456").await;
+        let heard = page.check_of("ada@example.com", &forged(&id, n), "123456").await;
         met[match heard.code() {
             (404, "verification-not-found") => 0,
             (429, "rate-limited") => 1,

@@ -29,7 +29,7 @@ async fn all_ask(server: &DevServer) -> (Phone, Vec<Heard>) {
 async fn signs_in(server: &DevServer, page: &Phone, person: usize, heard: &Heard) {
     let code = server.code_for(&name(person));
     let id = heard.body["id"].as_str().unwrap();
-    let checked = page.check(id, &code).await;
+    let checked = page.check_of(&name(person), id, &code).await;
     assert_eq!(checked.body["valid"], true, "{person}: {:?}", checked.body);
 }
 

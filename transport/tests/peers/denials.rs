@@ -17,7 +17,7 @@ async fn the_thirty_first_denial_of_a_minute_is_a_429() {
             (401, backend.with_key("rk_live_ath_wrong").get("/v1/x").await),
             (401, page.with_key(&format!("{}x", page.key)).get("/v1/x").await),
             (403, page.with("sec-fetch-site", "same-site").post("/v1/verifications:batch", &json!([])).await),
-            (404, page.check(&forged(&id, n), "123456").await),
+            (404, page.check_of("ada@example.com", &forged(&id, n), "123456").await),
             (405, page.post("/healthz", &json!({})).await),
             (422, ask(&page, "not an address").await),
         ];
@@ -31,7 +31,7 @@ async fn the_thirty_first_denial_of_a_minute_is_a_429() {
         backend.with_key("").get("/v1/x").await,
         ask(&page, "eve@mailinator.com").await,
         page.post("/healthz", &json!({})).await,
-        page.check(&forged(&id, 9), "123456").await,
+        page.check_of("ada@example.com", &forged(&id, 9), "123456").await,
     ] {
         assert_eq!(limit_met(&heard), (429, "peer"), "{:?}", heard.body);
         assert_eq!(heard.body["code"], "rate-limited");

@@ -82,7 +82,7 @@ async fn answers_tell_their_peer_what_is_left_to_it() {
     assert!(issued.header("access-control-expose-headers").contains("RateLimit, RateLimit-Policy"));
 
     let id = issued.body["id"].as_str().unwrap();
-    let checked = page.check(id, "12345678").await;
+    let checked = page.check_of("ada@example.com", id, "12345678").await;
     assert_eq!(checked.status, 422);
     assert_eq!(remaining(&checked), named(&[("peer", 59), ("peer-denied", 29)]));
     let unread = page.post(&format!("/v1/verifications/{id}/check"), &serde_json::json!(5)).await;

@@ -45,10 +45,10 @@ async fn checks_have_a_window_of_their_own_and_a_resend_costs_what_an_issue_cost
     assert_eq!(limit_met(&ask_again(&page, &id, "ada@example.com").await), (429, "peer"));
     assert_eq!(limit_met(&ask(&page, "bob@example.com").await), (429, "peer"));
     // One that could be compared, one that couldn't: both were checks.
-    assert_eq!(page.check(&id, "12345678").await.code(), (422, "malformed-code"));
-    assert_eq!(page.check(&id, "111111").await.body["attempts_remaining"], 4);
-    assert_eq!(page.check(&id, "000000").await.body["valid"], true);
-    assert_eq!(limit_met(&page.check(&id, "000000").await), (429, "peer"));
+    assert_eq!(page.check_of("ada@example.com", &id, "12345678").await.code(), (422, "malformed-code"));
+    assert_eq!(page.check_of("ada@example.com", &id, "111111").await.body["attempts_remaining"], 4);
+    assert_eq!(page.check_of("ada@example.com", &id, "000000").await.body["valid"], true);
+    assert_eq!(limit_met(&page.check_of("ada@example.com", &id, "000000").await), (429, "peer"));
     assert_eq!(page.send("DELETE", &format!("/v1/verifications/{id}"), None).await.status, 204);
 }
 

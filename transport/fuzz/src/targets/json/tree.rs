@@ -28,6 +28,10 @@ impl Tree {
         matches!(self, Self::Null)
     }
 
+    pub(super) fn is_bool(&self) -> bool {
+        matches!(self, Self::Bool(_))
+    }
+
     pub(super) fn is_text_or_null(&self) -> bool {
         matches!(self, Self::Null | Self::Text(_))
     }
