@@ -42,6 +42,7 @@ mod clock;
 pub mod config;
 mod drain;
 mod entropy;
+mod exposure;
 #[cfg(debug_assertions)]
 mod fault;
 mod hex;

@@ -15,16 +15,8 @@ use crate::config::{Config, ConfigFault};
 use crate::delivery::Templates;
 
 /// Keys that act without a restart; a name with a dot at its end stands for all below it.
-const LIVE: [&str; 8] = [
-    "codes.",
-    "limits.",
-    "bans.",
-    "catalog.",
-    "proxy.trusted",
-    "keys.refuse_secret_in_browser",
-    "templates.dir",
-    "alerts.to",
-];
+const LIVE: [&str; 8] =
+    ["codes.", "limits.", "bans.", "catalog.", "proxy.trusted", "keys.", "templates.dir", "alerts.to"];
 
 /// The operator's word on requests, as it is now.
 pub struct Policy {
@@ -36,6 +28,8 @@ pub struct Policy {
     pub catalog: Arc<Catalog>,
     /// Whether a secret key in a browser is refused.
     pub refuse_secret_in_browser: bool,
+    /// Whether one is revoked.
+    pub revoke_exposed: bool,
     /// Where alerts go that have no other addresses.
     pub alert_to: Arc<[Box<str>]>,
     /// How mails look.
@@ -62,6 +56,7 @@ impl Policy {
             trusted_proxies: self.trusted_proxies.clone(),
             catalog: Arc::new(loaded.with_own_of(&self.catalog)),
             refuse_secret_in_browser: self.refuse_secret_in_browser,
+            revoke_exposed: self.revoke_exposed,
             alert_to: self.alert_to.clone(),
             templates: self.templates.clone(),
         }
@@ -73,6 +68,7 @@ impl Policy {
             trusted_proxies: config.trusted_proxies()?,
             catalog: Arc::new(catalog),
             refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
+            revoke_exposed: config.keys.revoke_exposed,
             alert_to: config.alerts.to.iter().map(|to| to.as_str().into()).collect(),
             templates: Arc::new(Templates::configured(config, old)?),
         })

@@ -7,7 +7,9 @@
 //!
 //! It reads counters and decides nothing else: if it hangs, requests, mails and bans go on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +96,7 @@ impl Alarm {
 
 /// What was seen and told before.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     last: Option<Readings>,
     /// Bans at earlier looks, oldest first, as far back as a storm.
     bans: VecDeque<(Moment, u64)>,
@@ -130,14 +132,18 @@ impl Watch {
     }
 }
 
+/// What was told outlives a panic: an operator hears of an alarm once an hour, whatever happens to the task.
+pub(super) type Told = Rc<RefCell<Watch>>;
+
 /// Watches until the runtime ends.
-pub(super) async fn run(shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
-    let (mut watch, mut entropy) = (Watch::default(), OsEntropy::default());
+pub(super) async fn run(told: Told, shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
+    let mut entropy = OsEntropy::default();
     loop {
         let seen = Readings::of(&lanes, &shared.mail);
-        for alarm in watch.look(clock().at, seen, shared.ceiling_bytes) {
+        let alarms = told.borrow_mut().look(clock().at, seen, shared.ceiling_bytes);
+        for alarm in alarms {
             if tell(&shared, clock().at, alarm, &mut entropy) {
-                watch.note_told(alarm, clock().at);
+                told.borrow_mut().note_told(alarm, clock().at);
             }
         }
         sleep(WATCH_EVERY).await;
