@@ -8,7 +8,8 @@
 //! |---|---|
 //! | the task of one connection or request | it ends without an answer; it held nothing that others use |
 //! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
-//! | what a lane, or the store's keeper, does not work without ([`Vital`]); the thread of delivery or control | **failed** |
+//! | what a lane does not work without ([`Vital`]); the thread of delivery | **failed** |
+//! | a task of the control plane | it begins anew; lanes go on with the last snapshot (`control/supervise.rs`) |
 //! | the hand-over of one mail | it may have been sent, and is not sent again |
 //! | the store's library, over what the store says | the store is down as long as it says that |
 //!
