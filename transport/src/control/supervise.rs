@@ -177,7 +177,7 @@ mod tests {
         let (health, runs) = (Arc::<ControlHealth>::default(), Rc::new(Cell::new(0_u64)));
         let (of_task, of_test) = (runs.clone(), health.clone());
         let local = LocalSet::new();
-        let kept = local.run_until(async {
+        let runs_again = async {
             let kept = keep(&health, Task::Keeper, move || {
                 of_task.set(of_task.get() + 1);
                 let nth = of_task.get();
@@ -196,11 +196,10 @@ mod tests {
             while runs.get() < 3 {
                 sleep(Duration::from_millis(1)).await;
             }
-            kept
-        });
-        let kept = kept.await;
+            kept.abort();
+        };
+        local.run_until(runs_again).await;
         assert!(health.heeds_changes() && health.down().is_empty());
         assert_eq!(health.restarts()[Task::Keeper as usize], ("keeper", 2));
-        kept.abort();
     }
 }
