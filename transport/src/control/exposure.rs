@@ -19,7 +19,7 @@ pub(super) async fn run(
 ) {
     while let Ok(Exposed { id, key }) = reports.recv_async().await {
         let works = keys.read().record(&key).is_some_and(|record| record.life.revoked.is_none());
-        // Several lanes report the same key, and the operator may have changed his mind.
+        // Several lanes report the same key, and the setting may have changed since.
         if !works || !policy.read().revoke_exposed {
             continue;
         }
