@@ -115,6 +115,11 @@ impl KeyBook {
         self.keys.contains_key(digest.as_bytes())
     }
 
+    /// The key with this digest, whether it works or has ended.
+    pub fn record(&self, digest: &KeyDigest) -> Option<&Arc<KeyRecord>> {
+        self.keys.get(digest.as_bytes())
+    }
+
     /// Whether some restricted key lists this origin: what a preflight may be told.
     pub fn lists_origin(&self, origin: &[u8]) -> bool {
         Origin::parse(origin).is_ok_and(|origin| self.listed.allows(&origin))
@@ -175,8 +180,8 @@ pub enum Denial {
     OriginMalformed,
     /// A proper origin that the key does not list.
     OriginNotListed,
-    /// A secret key in a browser, where the operator refuses that.
-    SecretKeyInBrowser,
+    /// This secret key, which works, in a browser, where the operator refuses that.
+    SecretKeyInBrowser(KeyDigest),
 }
 
 /// Proof that a request passed the border. Only [`admit`] makes one.
@@ -219,7 +224,9 @@ pub fn admit(
 ) -> Result<Admitted, Denial> {
     let key = book.find(shown.authorization, now)?.clone();
     match key.class {
-        KeyClass::Secret if shown.from_browser && refuse_secret_in_browser => Err(Denial::SecretKeyInBrowser),
+        KeyClass::Secret if shown.from_browser && refuse_secret_in_browser => {
+            Err(Denial::SecretKeyInBrowser(key.digest.clone()))
+        }
         KeyClass::Secret => Ok(Admitted { key, origin: None, exposed: shown.from_browser }),
         KeyClass::Restricted => {
             let origin = listed_origin(&key, shown.origin)?;

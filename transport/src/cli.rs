@@ -31,6 +31,7 @@ mod status;
 mod store;
 
 use print::complain;
+use process::Stop;
 
 /// Confirms that a person controls an e-mail inbox: issues a one-time code, mails it, checks it.
 #[derive(Parser)]
@@ -141,6 +142,7 @@ impl From<StartFault> for Failure {
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
+    process::hold_stops();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(fault) => {
@@ -151,6 +153,9 @@ pub fn run() -> ExitCode {
     };
     crate::tls::install_provider();
     process::harden();
+    if !matches!(cli.command, Command::Dev(_) | Command::Serve(_)) {
+        process::release_stops();
+    }
     let result = match cli.command {
         Command::Dev(dev) => actor::run(dev::run(dev)),
         Command::Demo => actor::run(demo::run()),
@@ -178,8 +183,8 @@ pub fn run() -> ExitCode {
 }
 
 /// Serves until somebody asks for the end, or a part has failed (see [`process`]).
-async fn until_stopped(server: Server) -> Result<(), Failure> {
-    if process::wait_for_end(&server).await {
+async fn until_stopped(server: Server, mut stop: Stop) -> Result<(), Failure> {
+    if stop.or_failure(&server).await {
         process::end_within(limits::DRAIN_DEADLINE);
         server.stop().await;
         return Ok(());

@@ -13,17 +13,20 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+mod admin_token;
 mod bounds;
 pub mod check;
 mod families;
 mod fault;
 mod layers;
+mod log_filter;
 mod mask;
 mod values;
 
 use families::FamilyConfig;
 pub use fault::ConfigFault;
 pub use layers::{Digests, Layers, changed};
+pub(crate) use log_filter::LogFilter;
 use values::{Limits, Relays, Size, Span, Text};
 
 use crate::delivery::ProviderConfig;
@@ -174,7 +177,8 @@ section!(/// `proxy.*`
         trusted: Vec<String> });
 section!(/// `keys.*`
     Keys { /// Whether a secret key in a browser is refused.
-        refuse_secret_in_browser: bool });
+        refuse_secret_in_browser: bool, /// Whether one is revoked.
+        revoke_exposed: bool });
 section!(/// `alerts.*`
     Alerts { /// The operator's addresses.
         to: Vec<String> });
@@ -250,14 +254,17 @@ impl Config {
         self.recipients.relays == Relays::Refuse
     }
 
-    /// What the settings say of the admin token, as a digest.
+    /// What the settings say of the admin token, as a digest. A weak token is a fault.
     pub fn admin_token(&self) -> Result<Option<[u8; 32]>, ConfigFault> {
-        let digest = |token: &str| Some(Sha256::digest(token.trim().as_bytes()).into());
+        let digest = |key: &str, token: &str| match token.trim() {
+            token if admin_token::is_strong(token) => Ok(Some(Sha256::digest(token.as_bytes()).into())),
+            _ => Err(ConfigFault(format!("{key}: {}", admin_token::ADVICE))),
+        };
         match (self.admin.token.get(), self.admin.token_file.get()) {
             (None, None) => Ok(None),
-            (Some(token), None) => Ok(digest(token)),
+            (Some(token), None) => digest("admin.token", token),
             (None, Some(file)) => match std::fs::read_to_string(file).map(Zeroizing::new) {
-                Ok(token) if !token.trim().is_empty() => Ok(digest(&token)),
+                Ok(token) if !token.trim().is_empty() => digest("admin.token_file", &token),
                 Ok(_) => Err(ConfigFault("admin.token_file: the file is empty".into())),
                 Err(fault) => Err(ConfigFault(format!("admin.token_file: can't be read: {}", fault.kind()))),
             },

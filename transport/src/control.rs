@@ -7,47 +7,60 @@
 //!                      ││└─ nudge ─▶ keeper ──┘──▶ Published<KeyBook> ──▶ lanes
 //!                      │└── catalog ─▶ a thread that reads it ─▶ Published<Policy> ──▶ lanes
 //!                      └─── bans ─▶ the owning shard ──▶ all lanes
-//!   lanes ── unknown key ────────────▲ keeper
+//!   lanes ─┬ unknown key ────────────▲ keeper
+//!          └ exposed key ─▶ exposure ─▶ registry, keeper
 //! ```
 //!
-//! If it hangs, or the store does, lanes go on with the last book they were given.
+//! If it hangs, or the store does, lanes go on with the last book they were given. If one of its tasks panics, that
+//! one begins anew (`supervise.rs`).
+//!
+//! Its end has an order: tasks first, then the store's connections, then the runtime. The library spawns when one of
+//! its connections is dropped, and panics where it can't.
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use authepy_engine::actor::Operator;
 use authepy_engine::perimeter::KeyBook;
-use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::task::{LocalSet, spawn_local};
-use tokio::time::Instant;
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::{Instant, timeout};
 
 use crate::clock;
 use crate::desk::Shared;
-use crate::limits::{CONTROL_START, NUDGES_WAITING, STORE_START};
+use crate::exposure::Exposed;
+use crate::limits::{CONTROL_END, CONTROL_START, NUDGES_WAITING, STORE_START};
 use crate::lookup::Miss;
 use crate::observe::Counters;
+use crate::policy::Policy;
 use crate::published::Published;
 use crate::tls::Certificate;
 
 mod admin;
 mod api;
 mod certificate;
+mod changes;
 pub(crate) mod conversion;
 mod expiry;
+mod exposure;
 mod keeper;
 mod keys;
 pub mod registry;
 pub mod reload;
 pub mod store;
+mod supervise;
 mod watch;
 
+use changes::Changes;
 pub use keeper::StoreHealth;
 use keeper::{Keeper, Nudge};
 use registry::Registry;
 use reload::Reload;
 use store::{News, Store, StoreFault, StoreUrl};
+pub use supervise::ControlHealth;
+use supervise::{Task, keep};
 
 /// What the control plane starts from.
 pub struct Control {
@@ -61,6 +74,8 @@ pub struct Control {
     pub keys: Published<KeyBook>,
     /// Lanes' questions about unknown keys.
     pub(crate) misses: flume::Receiver<Miss>,
+    /// Lanes' reports of exposed keys.
+    pub(crate) exposed: flume::Receiver<Exposed>,
     /// The way to the shards' bans.
     pub operator: Operator,
     /// What lanes share, to tell of it.
@@ -82,11 +97,12 @@ pub enum ControlFault {
     Machine(&'static str, io::ErrorKind),
 }
 
-/// The running thread. Dropped, it ends.
+/// The running thread. Dropped, it ends by itself; [`ControlThread::stop`] waits for that.
 pub struct ControlThread {
     /// Where the admin API listens.
     pub admin: SocketAddr,
     running: oneshot::Sender<()>,
+    gone: oneshot::Receiver<()>,
 }
 
 impl ControlThread {
@@ -94,36 +110,70 @@ impl ControlThread {
     pub(crate) fn is_running(&self) -> bool {
         !self.running.is_closed()
     }
+
+    /// Has the thread end. The future is over once it has let go of its store, or after [`CONTROL_END`].
+    pub(crate) fn stop(self) -> impl Future<Output = ()> {
+        drop(self.running);
+        async move { drop(timeout(CONTROL_END, self.gone).await) }
+    }
+}
+
+/// What runs on the thread.
+struct Plane {
+    admin: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+    store: Store,
+}
+
+impl Plane {
+    async fn end(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        for task in self.tasks {
+            // Aborted, and what it held is dropped.
+            let _aborted = task.await;
+        }
+        self.store.close().await;
+    }
 }
 
 impl Control {
     /// Starts the thread; returns once the first book is published and the admin API listens.
     pub async fn start(self) -> Result<ControlThread, ControlFault> {
         let (started, start) = oneshot::channel();
-        let (running, ended) = oneshot::channel::<()>();
+        let (running, stopped) = oneshot::channel::<()>();
+        let (end, gone) = oneshot::channel();
         let machine = |fault: io::Error| ControlFault::Machine("the control thread", fault.kind());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-            LocalSet::new().block_on(&runtime, async move {
-                let result = self.open().await;
-                let failed = result.is_err();
-                let _starter_gone = started.send(result);
-                if !failed {
-                    // Ends when the handle is dropped.
-                    let _dropped = ended.await;
+            let tasks = LocalSet::new();
+            tasks.block_on(&runtime, async move {
+                match self.open().await {
+                    // Whoever started it may have gone.
+                    Err(fault) => drop(started.send(Err(fault))),
+                    Ok(plane) => {
+                        let _starter_gone = started.send(Ok(plane.admin));
+                        // Ends when the handle is dropped.
+                        let _dropped = stopped.await;
+                        plane.end().await;
+                    }
                 }
             });
+            // Connections of the admin listener, and what a start that failed has left, end within the runtime.
+            let within = runtime.enter();
+            drop(tasks);
+            drop(within);
             // A query that hangs must not keep the process.
             runtime.shutdown_background();
+            let _nobody_waits = end.send(());
         });
         thread.map_err(machine)?;
-        let result = tokio::time::timeout(CONTROL_START, start).await;
+        let result = timeout(CONTROL_START, start).await;
         let late = || ControlFault::Machine("the control plane", io::ErrorKind::TimedOut);
         let admin = result.map_err(|_| late())?.map_err(|_| late())??;
-        Ok(ControlThread { admin, running })
+        Ok(ControlThread { admin, running, gone })
     }
 
-    async fn open(self) -> Result<SocketAddr, ControlFault> {
+    async fn open(self) -> Result<Plane, ControlFault> {
         let until = Instant::now() + STORE_START;
         let store = patiently(until, async || Store::open(&self.store).await).await?;
         let registry = Registry::new(store.clone(), clock::now);
@@ -132,33 +182,72 @@ impl Control {
             store.clone(),
             registry.clone(),
             clock::now,
-            self.keys,
+            self.keys.clone(),
             token.clone(),
             self.health.clone(),
         );
         patiently(until, async || keeper.refresh().await).await?;
         let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
-        // Without these, revoked keys would go on working: should one end, the process does.
-        let readiness = self.shared.readiness.clone();
-        let spawn_vital = |task: LocalBoxFuture<'static, ()>| spawn_local(readiness.vital().run(task));
-        spawn_vital(Box::pin(keeper.run(self.misses, nudged)));
-        spawn_vital(Box::pin(listen_for_news(News::of(self.store), nudges.clone())));
-        if let Some((reload, certificate)) = self.reload {
-            spawn_vital(Box::pin(reload.run(certificate, self.shared.policy.clone())));
-        }
+        let changes = Changes { registry: registry.clone(), nudges: nudges.clone() };
         let counters: Arc<[Arc<Counters>]> = self.counters.into();
-        spawn_vital(Box::pin(watch::run(self.shared.clone(), counters.clone(), clock::now)));
+        let (shared, health) = (self.shared.clone(), self.shared.control.clone());
         let api = api::Api {
             registry,
-            nudges,
+            changes: changes.clone(),
             operator: self.operator,
             loading: Arc::new(Semaphore::new(1)),
             tokens: api::Tokens { configured: self.token, stored: token },
-            figures: api::Figures { shared: self.shared, counters, health: self.health, store: store.kind() },
+            wrong_tokens: api::WrongTokens::default(),
+            figures: api::Figures {
+                shared: self.shared,
+                counters: counters.clone(),
+                health: self.health,
+                store: store.kind(),
+            },
         };
         let machine = |fault: io::Error| ControlFault::Machine("admin.listen", fault.kind());
-        admin::start(self.listen, api).await.map_err(machine)
+        let door = admin::Door::open(self.listen, api).await.map_err(machine)?;
+        let admin = door.address().map_err(machine)?;
+
+        let policy = shared.policy.clone();
+        let (misses, url, told) = (self.misses, self.store, watch::Told::default());
+        let (reports, keys) = (self.exposed, self.keys);
+        let mut tasks = vec![
+            keep(&health, Task::Keeper, move || keeper.clone().run(misses.clone(), nudged.clone())),
+            keep(&health, Task::News, move || listen_for_news(News::of(url.clone()), nudges.clone())),
+            keep(&health, Task::Watch, move || {
+                watch::run(told.clone(), shared.clone(), counters.clone(), clock::now)
+            }),
+            keep(&health, Task::Admin, move || admin::accept(door.clone())),
+        ];
+        let of_exposure = policy.clone();
+        tasks.push(keep(&health, Task::Exposure, move || {
+            exposure::run(reports.clone(), of_exposure.clone(), keys.clone(), changes.clone())
+        }));
+        if let Some((reload, certificate)) = self.reload {
+            tasks.extend(keep_files(&health, Rc::new(reload), certificate, policy));
+        }
+        Ok(Plane { admin, tasks, store })
     }
+}
+
+/// The tasks that read files again.
+fn keep_files(
+    health: &Arc<ControlHealth>,
+    reload: Rc<Reload>,
+    certificate: Certificate,
+    policy: Published<Policy>,
+) -> [JoinHandle<()>; 2] {
+    let of_certificate = reload.clone();
+    let watch = move || {
+        let (reload, certificate) = (of_certificate.clone(), certificate.clone());
+        async move { reload.watch_certificate(certificate).await }
+    };
+    let obey = move || {
+        let (reload, policy) = (reload.clone(), policy.clone());
+        async move { reload.obey(&policy).await }
+    };
+    [keep(health, Task::Certificate, watch), keep(health, Task::Reload, obey)]
 }
 
 /// Asks a store that says nothing again, until then.

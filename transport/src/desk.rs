@@ -17,11 +17,12 @@ use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::{Command, Expired};
 use authepy_engine::route::{Digest128, Route, StartKeys};
 
+use crate::control::ControlHealth;
 use crate::delivery::MailQueue;
 use crate::drain::Drain;
 use crate::events::{End, Events, What};
+use crate::exposure::{Exposed, Exposures};
 use crate::http3::wiped::Wiped;
-use crate::limits;
 use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
 use crate::policy::Policy;
@@ -56,6 +57,17 @@ pub struct Shared {
     pub drain: Drain,
     /// Whether every shard answers.
     pub readiness: Readiness,
+    /// Where lanes report exposed keys.
+    pub(crate) exposed: flume::Sender<Exposed>,
+    /// Which parts of the control plane run.
+    pub(crate) control: Arc<ControlHealth>,
+}
+
+impl Shared {
+    /// Whether new work should be sent here: every shard answers, changes of keys act, and no end is near.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.readiness.is_ready() && self.control.heeds_changes() && !self.drain.has_begun()
+    }
 }
 
 /// One lane's desk. Lives on its thread.
@@ -74,8 +86,8 @@ struct Inner {
     /// The `Date` field and the second it was made for.
     date: RefCell<String>,
     date_second: Cell<u64>,
-    /// When this lane last told of an exposed key.
-    exposure_told: Cell<Option<Moment>>,
+    /// Exposed keys that this lane has told of.
+    exposures: Exposures,
     /// Where field sections are decoded, one request at a time; wiped after each.
     scratch: RefCell<Wiped>,
 }
@@ -92,7 +104,7 @@ impl Desk {
             shedding: Rc::default(),
             date: RefCell::default(),
             date_second: Cell::new(0),
-            exposure_told: Cell::new(None),
+            exposures: Exposures::default(),
             scratch: RefCell::default(),
         }))
     }
@@ -197,14 +209,19 @@ impl Desk {
         &self.0.shedding
     }
 
-    /// A secret key came from what looks like a browser: counted each time, told once in a while, since
-    /// whoever found the key decides how often.
+    /// A secret key came from what looks like a browser: counted each time, told once in a while, since whoever
+    /// found the key decides how often. Lanes can't change keys: that one is to be revoked is the control plane's
+    /// to decide and do.
     pub(crate) fn key_exposed(&self, key: &KeyRecord) {
         self.0.counters.key_exposed();
-        let now = self.now();
-        if self.0.exposure_told.get().is_none_or(|told| now.at.since(told) >= limits::EXPOSURE_TOLD_EVERY) {
-            self.0.exposure_told.set(Some(now.at));
-            self.0.shared.events.tell(now.unix_ms, || What::KeyExposed {
+        let (now, shared) = (self.now(), &self.0.shared);
+        if shared.policy.read().revoke_exposed && self.0.exposures.is_to_be_reported(&key.id, now.at) {
+            let report = Exposed { id: key.id.clone(), key: key.digest.clone() };
+            // Without room it is reported by one of its next requests.
+            let _full = shared.exposed.try_send(report);
+        }
+        if self.0.exposures.is_to_be_told(&key.id, now.at) {
+            shared.events.tell(now.unix_ms, || What::KeyExposed {
                 key: key.id.clone(),
                 project: key.project_name.clone(),
             });
@@ -225,11 +242,8 @@ impl Desk {
         }
     }
 
-    /// Tells the operator's endpoint, if there is one, of what this lane's shard decides by itself.
+    /// Tells the log, and the operator's endpoint if there is one, of what this lane's shard decides by itself.
     pub(crate) fn watch_shard(&self) {
-        if !self.0.shared.events.are_on() {
-            return;
-        }
         let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
         self.0.lane.on_ban(move |prefix| {
             let (now, keys) = (lane.now(), lane.keys());
@@ -237,8 +251,13 @@ impl Desk {
                 let seconds = ban.until.since(now.at).as_secs();
                 let peer = keys.prefix_digest(&prefix);
                 shared.events.tell(now.unix_ms, || What::Banned { peer, seconds });
+                // Not at a level that is on: attackers decide how many there are.
+                tracing::debug!(event = "peer.banned", %peer, seconds, "banned");
             }
         });
+        if !self.0.shared.events.are_on() {
+            return;
+        }
         let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
         self.0.lane.on_expired(move |ended| {
             let (now, book) = (lane.now(), shared.keys.read());
@@ -262,6 +281,6 @@ impl Desk {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.shared.readiness.is_ready() && !self.0.shared.drain.has_begun()
+        self.0.shared.is_ready()
     }
 }

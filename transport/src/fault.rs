@@ -1,30 +1,43 @@
 //! Faults on request, for tests of what follows. Not part of an optimised build.
 //!
-//! `AUTHEPY_FAULT=KIND:LANE` in the environment at the start; SIGUSR1 lets it happen. So neither a caller nor
+//! `AUTHEPY_FAULT=KIND:WHERE` in the environment at the start; SIGUSR1 lets it happen. So neither a caller nor
 //! the network can: it takes whoever started the process. Kinds:
 //!
-//! | kind | what panics |
-//! |---|---|
-//! | `shard` | the lane's shard, in the middle of a turn |
-//! | `vital` | a task that the lane does not work without |
-//! | `task` | a task like that of one connection |
+//! | kind | where | what panics |
+//! |---|---|---|
+//! | `shard` | a lane's number | the lane's shard, in the middle of a turn |
+//! | `vital` | a lane's number | a task that the lane does not work without |
+//! | `task` | a lane's number | a task like that of one connection |
+//! | `control` | a task's name (`control/supervise.rs`), or `all` | that task of the control plane, or all of them |
 #![allow(clippy::panic, reason = "it is what was asked for")]
 
 use authepy_engine::actor::Lane;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What every injected panic says: an address, as a parser's panic would quote.
+const SAID: &str = "what a caller sent: eve@example.com";
+
+fn wanted() -> Option<(String, String)> {
+    let wanted = std::env::var("AUTHEPY_FAULT").ok()?;
+    let (kind, place) = wanted.split_once(':')?;
+    Some((kind.to_owned(), place.to_owned()))
+}
+
+fn on_request() -> Option<Signal> {
+    signal(SignalKind::user_defined1()).ok()
+}
 
 /// Waits for the signal, if the environment has a fault for this lane.
 pub(crate) fn obey(lane: &Lane) {
-    let wanted = std::env::var("AUTHEPY_FAULT").unwrap_or_default();
-    let Some((kind, number)) = wanted.split_once(':') else { return };
+    let Some((kind, number)) = wanted() else { return };
     if number.parse() != Ok(lane.index()) {
         return;
     }
-    let (kind, lane) = (kind.to_owned(), lane.clone());
-    let Ok(mut asked) = signal(SignalKind::user_defined1()) else { return };
+    let lane = lane.clone();
+    let Some(mut asked) = on_request() else { return };
     tokio::task::spawn_local(async move {
         while asked.recv().await.is_some() {
-            let panics = async { panic!("what a caller sent: eve@example.com") };
+            let panics = async { panic!("{SAID}") };
             match &*kind {
                 "shard" => lane.panic_in_shard(),
                 "vital" => drop(tokio::task::spawn_local(lane.vital().run(panics))),
@@ -33,4 +46,18 @@ pub(crate) fn obey(lane: &Lane) {
             }
         }
     });
+}
+
+/// Panics at the signal in the middle of the control task of this name, if the environment says so; else waits for
+/// ever.
+pub(crate) async fn control(name: &str) {
+    let is_meant = |(kind, place): &(String, String)| kind == "control" && (place == name || place == "all");
+    // Without a fault to bring about, the signal keeps its default.
+    match wanted().filter(is_meant).and_then(|_| on_request()) {
+        None => std::future::pending().await,
+        Some(mut asked) => {
+            asked.recv().await;
+            panic!("{SAID}");
+        }
+    }
 }

@@ -43,6 +43,7 @@ mod clock;
 pub mod config;
 mod drain;
 mod entropy;
+mod exposure;
 #[cfg(debug_assertions)]
 mod fault;
 mod hex;

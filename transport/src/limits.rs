@@ -80,6 +80,21 @@ pub const DRAIN_HANDSHAKE: Duration = Duration::from_secs(1);
 /// Longest an answer of a stopping server waits for its phone to say that it came.
 pub const DRAIN_ACKNOWLEDGED: Duration = Duration::from_secs(1);
 
+/// How long a start that is told to stop may go on with what it has begun: it takes some 100 ms, and a disk that is
+/// slow to take a new store a second or two. One that takes longer waits for a store that does not answer.
+pub const START_GIVEN_UP: Duration = Duration::from_secs(3);
+/// Longest a stop waits for the control plane to let go of its store, while lanes end ([`DRAIN_WIPE`]).
+pub const CONTROL_END: Duration = Duration::from_millis(400);
+/// Of it, what the connections to the store have to say goodbye: a round trip or two. One that hangs is dropped.
+pub const STORE_GOODBYE: Duration = Duration::from_millis(250);
+
+/// Pause before a control task that panicked begins anew; it doubles with each panic after that.
+pub const CONTROL_RESTART: Duration = Duration::from_millis(100);
+/// The longest such pause: the five seconds within which a change must act.
+pub const CONTROL_RESTART_MAX: Duration = Duration::from_secs(5);
+/// How long a control task has to run before its next panic counts as the first again.
+pub const CONTROL_STEADY: Duration = Duration::from_secs(60);
+
 /// Longest a process with a failed part goes on, from the panic to the exit.
 pub const FAILED_DEADLINE: Duration = Duration::from_secs(1);
 /// Of it, what the parts that work have to themselves, while whoever asks for readiness turns away.
@@ -123,6 +138,21 @@ pub const PORT_TRIES: usize = 16;
 /// Admin connections at once: a person, a scraper, a script.
 pub const ADMIN_CONNECTIONS: usize = 64;
 
+/// What a peer's first wrong admin token costs it, before it hears so; each one more costs twice as much. An operator
+/// who mistypes notices nothing.
+pub const WRONG_TOKEN_WAIT: Duration = Duration::from_millis(100);
+/// The longest such wait.
+pub const WRONG_TOKEN_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long after its last wrong token a peer begins anew.
+pub const WRONG_TOKEN_FORGOTTEN: Duration = Duration::from_secs(600);
+/// Peers whose wrong tokens are counted: 1,024 of some 40 B. Of more, the quietest is forgotten.
+pub const WRONG_TOKEN_PEERS: usize = 1_024;
+/// Requests with a wrong token that wait at once: a quarter of [`ADMIN_CONNECTIONS`], so that the right token always
+/// finds a place. Of more, each is answered 429 at once and its connection closed.
+pub const WRONG_TOKENS_WAITING: usize = 16;
+/// How often the log tells of wrong tokens: often enough for a person, too rare to fill a disk.
+pub const WRONG_TOKEN_TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// Connections to the store: one asks, one writes, two for a second operator and a slow moment.
 pub const STORE_CONNECTIONS: u32 = 4;
 /// Longest the control plane waits for a connection to the store; a whole operation gets half a second
@@ -150,8 +180,15 @@ pub const NUDGES_WAITING: usize = 64;
 /// Revocations held while the store is down: 1,024 ids of 26 B.
 pub const PENDING_REVOCATIONS: usize = 1_024;
 
-/// How often a lane tells the log of exposed keys: often enough for a person, too rare to fill a disk.
+/// How often a lane tells of an exposed key: often enough for a person, too rare to fill a disk.
 pub const EXPOSURE_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// How often a lane reports one that is to be revoked. It is once, unless the store did not take it.
+pub const EXPOSURE_REPORTED_EVERY: Duration = Duration::from_secs(1);
+/// Exposed keys that a lane remembers: 64 of some 80 B. Of more within a minute only the counter tells, but they are
+/// revoked all the same.
+pub const EXPOSURES_REMEMBERED: usize = 64;
+/// Reports of all lanes that wait for the control plane: 256 of some 80 B.
+pub const EXPOSURES_WAITING: usize = 256;
 
 /// Keys in the store, ended ones included: a book of 100,000 is about 40 MB, and is built twice while
 /// it is replaced.

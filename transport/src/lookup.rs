@@ -105,6 +105,7 @@ fn said(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
 /// Keys that did not exist a moment ago: a direct-mapped table, a later one takes the place of an
 /// earlier one. A key is drawn by the store before it is used, so one that is unknown does not become
 /// known later; the span covers stores that were restored.
+#[derive(Clone)]
 pub(crate) struct UnknownKeys {
     places: Box<[Option<UnknownKey>]>,
 }

@@ -83,6 +83,11 @@ impl RouteLabel {
         (Self::Preflight, "preflight"),
         (Self::Unknown, "unknown"),
     ];
+
+    /// As metrics and log lines spell it.
+    pub(crate) const fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// How a request ended, by whose turn it is.

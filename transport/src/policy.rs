@@ -22,7 +22,7 @@ const LIVE: [&str; 9] = [
     "catalog.",
     "recipients.relays",
     "proxy.trusted",
-    "keys.refuse_secret_in_browser",
+    "keys.",
     "templates.dir",
     "alerts.to",
 ];
@@ -39,6 +39,8 @@ pub struct Policy {
     pub refuse_relays: bool,
     /// Whether a secret key in a browser is refused.
     pub refuse_secret_in_browser: bool,
+    /// Whether one is revoked.
+    pub revoke_exposed: bool,
     /// Where alerts go that have no other addresses.
     pub alert_to: Arc<[Box<str>]>,
     /// How mails look.
@@ -66,6 +68,7 @@ impl Policy {
             catalog: Arc::new(loaded.with_own_of(&self.catalog)),
             refuse_relays: self.refuse_relays,
             refuse_secret_in_browser: self.refuse_secret_in_browser,
+            revoke_exposed: self.revoke_exposed,
             alert_to: self.alert_to.clone(),
             templates: self.templates.clone(),
         }
@@ -78,6 +81,7 @@ impl Policy {
             catalog: Arc::new(catalog),
             refuse_relays: config.refuses_relays(),
             refuse_secret_in_browser: config.keys.refuse_secret_in_browser,
+            revoke_exposed: config.keys.revoke_exposed,
             alert_to: config.alerts.to.iter().map(|to| to.as_str().into()).collect(),
             templates: Arc::new(Templates::configured(config, old)?),
         })

@@ -149,6 +149,11 @@ impl Reply {
         }
     }
 
+    /// The request id of the answer.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.as_str()
+    }
+
     /// Calls `write` for each field, in lower case.
     pub fn fields(&self, date: &[u8], mut write: impl FnMut(&str, &[u8])) {
         write("date", date);

@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
 
 use crate::desk::Desk;
@@ -80,6 +81,7 @@ pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, F
             }
             reply.identify(id);
             desk.counters().count(label, mode, &reply);
+            tell(desk, (&tab, exchange.peer()), label, &reply);
             Ok(reply)
         }
         Err(fault) => {
@@ -120,6 +122,18 @@ fn unread(desk: &Desk, mode: Mode, mut reply: Reply) -> Reply {
     reply.identify(desk.request_id());
     desk.counters().count(RouteLabel::Unknown, mode, &reply);
     reply
+}
+
+/// A line for each answer, for who looks for a fault. It names whose request it was, or whose connection, by the hash
+/// that events use too.
+fn tell(desk: &Desk, (tab, network): (&Tab, IpAddr), label: RouteLabel, reply: &Reply) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let of_network = || desk.start_keys().peer_digest(&Peer::from(network));
+        let peer = tab.asker(desk).unwrap_or_else(of_network);
+        let problem = reply.problem.map(Problem::code);
+        let (request, route, status) = (reply.request_id(), label.name(), reply.status);
+        tracing::debug!(request, %peer, route, status, problem, "answered");
+    }
 }
 
 /// Key → origin → route. Also tells whose counters the request belongs in.

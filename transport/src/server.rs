@@ -14,12 +14,13 @@ use crate::accept::{Bounds, Caps};
 use crate::config::{Config, ConfigFault};
 use crate::control::reload::Reload;
 use crate::control::store::{StoreFault, StoreUrl};
-use crate::control::{Control, ControlFault, ControlThread};
+use crate::control::{Control, ControlFault, ControlHealth, ControlThread};
 use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
 use crate::desk::Shared;
 use crate::drain::Drain;
 use crate::entropy::OsEntropy;
 use crate::events::Events;
+use crate::exposure::Exposed;
 use crate::lane::{self, Doors};
 use crate::limits;
 use crate::lookup::Miss;
@@ -102,12 +103,15 @@ pub struct Server {
     control: ControlThread,
     delivery: DeliveryThread,
     readiness: Readiness,
+    health: Arc<ControlHealth>,
 }
 
 impl Server {
     /// Binds, builds and starts everything. Returns once every lane listens.
     pub async fn start(plan: Plan) -> Result<Self, StartFault> {
         let config = &plan.config;
+        // A weak one ends the start before anything is opened.
+        let admin_token = plan.admin_token.or(config.admin_token()?);
         let lanes = config.lanes();
         let (udp, tcp) = bind(&config.listen, lanes)?;
         let h3 = addresses(&udp, |socket| socket.local_addr())?;
@@ -133,16 +137,19 @@ impl Server {
         let (mail, delivery) = delivery.start().map_err(delivery_fault)?;
 
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
-        let shared = shared(config, keeper, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
+        let (exposed, reports) = flume::bounded(limits::EXPOSURES_WAITING);
+        let reporting = Reporting { keeper, exposed };
+        let shared = shared(config, reporting, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
         let reset = Arc::new(plan.identity.reset_key(&host_name()));
         let certificate = Certificate::new(plan.identity)?;
         let control = Control {
             store: plan.store,
             listen: config.admin.listen,
-            token: plan.admin_token.or(config.admin_token()?),
+            token: admin_token,
             keys: shared.keys.clone(),
             misses,
+            exposed: reports,
             operator,
             shared: shared.clone(),
             counters: counters.clone(),
@@ -177,14 +184,18 @@ impl Server {
             let result = starts.recv_async().await.unwrap_or(Err(io::ErrorKind::BrokenPipe.into()));
             result.map_err(|fault| StartFault::Machine("a lane's endpoint", fault.kind()))?;
         }
-        let admin = control.admin;
-        Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes: threads, control, delivery, readiness })
+        let (admin, health) = (control.admin, shared.control.clone());
+        let lanes = threads;
+        Ok(Self { h3, tcp: tcp_addresses, admin, drain, lanes, control, delivery, readiness, health })
     }
 
-    /// Whether every shard still answers, and every thread that stands behind them. Once false, only a restart
-    /// helps, and nobody is told that this process is ready.
+    /// Whether every shard still answers, and mails still leave. Once false, only a restart helps, and nobody is
+    /// told that this process is ready. The control plane is not asked for: without it live codes go on.
     pub fn is_healthy(&self) -> bool {
-        if !(self.control.is_running() && self.delivery.is_running()) {
+        if !self.control.is_running() {
+            self.health.note_end();
+        }
+        if !self.delivery.is_running() {
             self.readiness.fail();
         }
         self.readiness.is_ready()
@@ -213,14 +224,21 @@ impl Server {
         if open > 0 || unsent > 0 {
             tracing::warn!(connections = open, mails = unsent, "not all was done in time for the end");
         }
+        let control = self.control.stop();
         self.lanes.into_iter().for_each(LaneThread::stop);
-        drop(self.control);
+        control.await;
     }
+}
+
+/// The lanes' ways to the control plane.
+struct Reporting {
+    keeper: flume::Sender<Miss>,
+    exposed: flume::Sender<Exposed>,
 }
 
 fn shared(
     config: &Config,
-    keeper: flume::Sender<Miss>,
+    Reporting { keeper, exposed }: Reporting,
     realm: Realm,
     (mail, events): (MailQueue, Events),
     drain: Drain,
@@ -238,6 +256,8 @@ fn shared(
         ceiling_bytes: config.memory.ceiling.0 as u64,
         drain,
         readiness,
+        exposed,
+        control: Arc::default(),
     })
 }
 

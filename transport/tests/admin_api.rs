@@ -1,9 +1,12 @@
 //! The admin API from outside: who gets in, and what its changes do to a serving process at once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 mod common;
 
-use common::operator::{admin, admin_with, authepy, new_key, told};
+use std::time::{Duration, Instant};
+
+use common::operator::{admin, admin_bytes, admin_with, authepy, new_key, told};
 use common::phone::Phone;
 use common::serve::Site;
 use common::{DevServer, NO_LIMITS};
@@ -78,6 +81,74 @@ fn only_the_admin_token_opens_it() {
     }
     let local = [("Host", "localhost:9443"), ("Authorization", &*right)];
     assert_eq!(admin_with(&server, "GET", path, &local, None).0, 200);
+}
+
+/// How long an answer to this token takes, and its status.
+fn timed(server: &DevServer, token: &str) -> (u16, Duration) {
+    let began = Instant::now();
+    let authorization = format!("Bearer {token}");
+    let (status, _) =
+        admin_with(server, "GET", "/admin/v1/status", &[("Authorization", &authorization)], None);
+    (status, began.elapsed())
+}
+
+/// Each wrong token waits twice as long as the one before, and the right one not at all, from the same peer.
+#[test]
+fn wrong_tokens_wait_longer_and_longer_and_the_right_one_never() {
+    let server = DevServer::start(&[]);
+    let right = server.text("admin_token");
+    for (nth, least) in [100, 200, 400, 800, 1_600].into_iter().enumerate() {
+        let (status, took) = timed(&server, &format!("wrong{nth}"));
+        assert_eq!(status, 401);
+        assert!(took >= Duration::from_millis(least), "the {nth}th: {took:?}");
+        // As long as a slow machine needs, less than any wait of now.
+        let (status, took) = timed(&server, right);
+        assert!(status == 200 && took < Duration::from_millis(least.max(1_000)), "{status} after {took:?}");
+    }
+    // Neither is no token a guess, nor an API key.
+    for token in ["", server.text("secret_key")] {
+        let (status, took) = timed(&server, token);
+        assert!(matches!(status, 401 | 403) && took < Duration::from_secs(2), "{status} after {took:?}");
+    }
+}
+
+/// Two hundred guesses at once: a bounded number waits, the others hear so at once and are gone, and whoever has the
+/// right token comes through from the same address.
+#[test]
+fn a_flood_of_wrong_tokens_keeps_the_right_one_waiting_for_nothing() {
+    let server = DevServer::start(&[]);
+    let flood = |n: usize| {
+        let token = format!("Bearer wrong{n}");
+        admin_bytes(&server, "GET", "/admin/v1/status", &[("Authorization", &token)], None)
+    };
+    let refused = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for n in 0..200 {
+            let (flood, refused) = (&flood, &refused);
+            scope.spawn(move || {
+                let answer = flood(n);
+                assert_eq!(answer.header("connection"), "close", "{answer:?}");
+                match answer.status {
+                    401 => {}
+                    429 => {
+                        assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0, "{answer:?}");
+                        refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                    other => panic!("{other}"),
+                }
+            });
+        }
+        // Sixteen wait now, for up to half a minute.
+        std::thread::sleep(Duration::from_secs(1));
+        for _ in 0..20 {
+            let (status, took) = timed(&server, server.text("admin_token"));
+            assert!(status == 200 && took < Duration::from_secs(2), "{status} after {took:?}");
+        }
+        assert_eq!(server.readiness(), Some(200));
+    });
+    assert!(refused.into_inner() >= 200 - 2 * 16, "few may wait");
+    server.log_says("a request had a wrong admin token", 1);
+    assert_eq!(server.log().matches("a request had a wrong admin token").count(), 1, "once a minute");
 }
 
 #[test]

@@ -6,6 +6,9 @@ mod operator;
 use operator::{Folder, Pair, authepy, text};
 use serde_json::{Value, json};
 
+/// An admin token that is strong enough, and marked so that it is found where it should not be.
+const STRONG: &str = "s3cret-0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
 /// A folder whose `authepy.toml` a start would take, and that text.
 fn good() -> (Folder, String) {
     let folder = Folder::with_store();
@@ -92,6 +95,45 @@ fn check_says_ok_or_which_setting_is_wrong() {
     );
 }
 
+/// However it is set, and by `serve` as by `check`.
+#[test]
+fn a_weak_admin_token_is_refused_with_what_to_do() {
+    let (folder, config) = good();
+    let advice = "too weak: at least 32 hexadecimal or 22 base64url characters (A-Z a-z 0-9 - _), 8 of them \
+                  different; `openssl rand -hex 32` makes one, and `authepy admin-token create` one that stands in \
+                  the store";
+    let refused = |variables: &[(&str, &str)], more: &[&str], key: &str| {
+        for command in [&["config", "check"][..], &["serve"]] {
+            let output = authepy(&folder, variables, &[command, more].concat());
+            assert_eq!(
+                (output.status.code(), text(&output.stdout)),
+                (Some(78), String::new()),
+                "{command:?}"
+            );
+            // A start warns of other things before.
+            let told = text(&output.stderr);
+            assert_eq!(told.lines().last(), Some(&*format!("{key}: {advice}")), "{command:?}");
+        }
+    };
+    let weak = ["a", "s3cret", "0123456789abcdef0123456789abcde", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
+    for weak in weak {
+        refused(&[("AUTHEPY_ADMIN__TOKEN", weak)], &[], "admin.token");
+        refused(&[], &["--set", &format!("admin.token={weak}")], "admin.token");
+        folder.write("token", &format!("{weak}\n"));
+        folder.write("authepy.toml", &format!("{config}admin.token_file = \"{}\"\n", folder.path("token")));
+        refused(&[], &[], "admin.token_file");
+        folder.write("authepy.toml", &config);
+    }
+    for strong in ["0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrst-_", STRONG] {
+        let output = authepy(&folder, &[("AUTHEPY_ADMIN__TOKEN", strong)], &["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{strong}: {output:?}");
+        folder.write("token", &format!("  {strong}\n"));
+        let file = format!("admin.token_file={}", folder.path("token"));
+        let output = authepy(&folder, &[], &["config", "check", "--set", &file]);
+        assert_eq!(output.status.code(), Some(0), "{strong}: {output:?}");
+    }
+}
+
 #[test]
 fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     let folder = Folder::empty();
@@ -162,7 +204,7 @@ fn a_secret_that_others_can_read_is_told_of_by_check_and_at_the_start() {
     let (folder, config) = good();
     let key = std::fs::read_to_string(folder.path("key.pem")).unwrap();
     folder.write_with_mode("key.pem", &key, 0o644);
-    folder.write_with_mode("token", "s3cret-token\n", 0o604);
+    folder.write_with_mode("token", &format!("{STRONG}\n"), 0o604);
     folder.write_with_mode("authepy.toml", &format!("{config}admin.token_file = \"token\"\n"), 0o644);
     let open = "holds a secret and is open to every user of this machine; chmod o= it";
     let token = format!("admin.token_file: {open}");
@@ -175,9 +217,10 @@ fn a_secret_that_others_can_read_is_told_of_by_check_and_at_the_start() {
     assert_eq!(text(&output.stderr), expected.map(|line| format!("warning: {line}")).join("\n"));
 
     // Secrets in the file itself, and in the process list; a key that misses its second underscore.
-    folder.write_with_mode("authepy.toml", &format!("{config}admin.token = \"s3cret\"\n"), 0o644);
+    folder.write_with_mode("authepy.toml", &format!("{config}admin.token = \"{STRONG}\"\n"), 0o644);
     folder.write_with_mode("key.pem", &key, 0o640);
-    let arguments = ["config", "check", "--json", "--set", "admin.token=s3cret", "--set", "codes.length=6"];
+    let token = format!("admin.token={STRONG}");
+    let arguments = ["config", "check", "--json", "--set", &token, "--set", "codes.length=6"];
     let output = authepy(&folder, &[("AUTHEPY_LISTEN", "s3cret")], &arguments);
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let expected = [

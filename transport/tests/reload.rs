@@ -86,15 +86,18 @@ fn a_changed_config_acts_on_sighup_and_a_broken_one_changes_nothing() {
     assert!(server.is_running());
 }
 
+/// An admin token, strong enough for a start.
+const BEFORE: &str = "before-0f1e2d3c4b5a69788796a5b4";
+
 #[test]
 fn what_needs_a_restart_is_named_and_does_not_act() {
-    let (folder, server, mut phone) = started("admin.token = \"before\"");
-    let before = folder.config("admin.token = \"before\"");
+    let (folder, server, mut phone) = started(&format!("admin.token = \"{BEFORE}\""));
+    let before = folder.config(&format!("admin.token = \"{BEFORE}\""));
     let after = before
         .replace("listen = [\"127.0.0.1:0\"]", "listen = [\"127.0.0.1:1\"]")
         .replace("engine.shards = 2", "engine.shards = 3")
         .replace("codes@acme.example", "other@acme.example")
-        .replace("\"before\"", "\"after-s3cret\"")
+        .replace(BEFORE, "after-s3cret-0f1e2d3c4b5a6978")
         + "memory.ceiling = \"64MiB\"\n";
     folder.write("authepy.toml", &after);
     server.reload(TAKEN, 1);

@@ -83,6 +83,8 @@ async fn the_log_and_the_folder_hold_no_secret() {
     let id = phone.post("/v1/verifications", &body).await.body["id"].as_str().unwrap().to_owned();
     let code = server.code_for("canary.local.part@example.com");
     assert_eq!(phone.check(&id, &code).await.body["valid"], true);
+    // A line for each answer at this level.
+    server.log_says("\"answered\"", 2);
     let log = server.log();
     let kept: Vec<u8> = ["authepy.db", "authepy.db-wal"]
         .iter()
@@ -90,7 +92,6 @@ async fn the_log_and_the_folder_hold_no_secret() {
         .collect();
     let kept = String::from_utf8_lossy(&kept);
     assert!(kept.contains("mybrand.com"), "the store is there");
-    assert!(log.len() > 1_000, "the log was on");
     for secret in
         [&id[4..], "canary.local.part", server.text("secret_key"), server.text("restricted_key"), &code]
     {

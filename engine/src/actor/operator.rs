@@ -14,7 +14,7 @@ use super::{Doors, Lane};
 use crate::perimeter::ban::BanEntry;
 use crate::perimeter::peer::Prefix;
 use crate::request::{Ban, Command, Outcome, Refusal};
-use crate::route::StartKeys;
+use crate::route::{PeerDigest, StartKeys};
 
 /// One question of the operator's to one shard.
 pub(super) enum Visit {
@@ -63,6 +63,11 @@ impl Operator {
             all.extend(self.visit(shard, Visit::Bans).await?);
         }
         Ok(all)
+    }
+
+    /// What a network is called where nobody may read its address.
+    pub fn name(&self, prefix: &Prefix) -> PeerDigest {
+        self.keys.prefix_digest(prefix)
     }
 
     fn owner(&self, prefix: &Prefix) -> usize {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::print::{complain, say};
+use super::process::Stop;
 use super::{Dev, Failure, log, memory, until_stopped};
 use crate::config::{Config, Layers};
 use crate::control::registry::{NewKey, NewKeyRequest, Registry, RegistryFault, draw_token, token_digest};
@@ -44,18 +45,26 @@ pub(super) struct DevServer {
 }
 
 pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
+    let mut stop = Stop::catch()?;
     let json = dev.json;
-    let dev_server = start(dev, (!json).then_some(complain as Show)).await?;
+    let start = start(dev, (!json).then_some(complain as Show));
+    let Some(dev_server) = stop.unless_asked(start).await? else { return Ok(()) };
     // Not for the demo, which is over in a second and whose reader has just met us.
     memory::lock();
+    if !stop.is_asked() {
+        tell_ready(&dev_server.ready, json)?;
+    }
+    until_stopped(dev_server.server, stop).await
+}
+
+fn tell_ready(ready: &Ready, json: bool) -> Result<(), Failure> {
     if json {
-        let line = serde_json::to_string(&dev_server.ready)
-            .map_err(|_| Failure::Internal("the ready line".into()))?;
+        let line = serde_json::to_string(ready).map_err(|_| Failure::Internal("the ready line".into()))?;
         say(&line);
     } else {
-        introduce(&dev_server.ready);
+        introduce(ready);
     }
-    until_stopped(dev_server.server).await
+    Ok(())
 }
 
 /// Starts a development server. `show_mail`: on the terminal, too.

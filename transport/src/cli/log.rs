@@ -1,4 +1,5 @@
-//! The log: lines to standard error, written by a thread of its own.
+//! The log: lines to standard error, written by a thread of its own. Whose lines: `config/log_filter.rs`. What
+//! libraries tell by the `log` crate has no way here, as nothing takes it up.
 //!
 //! Whoever reads standard error may stop reading, or go. Then lines are lost, and counted; nobody waits for
 //! him: a lane that did would serve nobody.
@@ -13,10 +14,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::Config;
+use crate::config::{Config, LogFilter, check};
 
 /// Lines that wait for the reader: 1 MiB of the usual ones, some seconds of a start at level `trace`.
 const LINES_WAITING: usize = 4_096;
@@ -43,21 +47,34 @@ pub(super) fn start(config: &Config) {
     let log = LOG.get_or_init(|| Lines { waiting: sender, lost: AtomicU64::new(0) });
     // Without a thread nothing is written, as with nobody to read it.
     let _thread = std::thread::Builder::new().name("log".into()).spawn(move || write(&lines, log));
-    let filter =
-        EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(of_whom(&config.log.level)));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(of_whom("info")));
+    let (filter, warning) = filter(&config.log.level);
     let json = config.log.format.get().map_or(!io::stderr().is_terminal(), |format| format == "json");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(!json).with_writer(log);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(!json).with_writer(log);
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
     // An error means that there is a log already.
-    let _installed = if json { builder.json().try_init() } else { builder.try_init() };
+    let _installed = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
 }
 
-/// Libraries warn of each packet that breaks a rule: whoever sends them would fill the disk. They are heard when
-/// somebody looks for a fault.
-fn of_whom(level: &str) -> String {
-    match level {
-        "error" | "warn" | "info" => format!("error,authepy_transport={level},authepy_engine={level}"),
-        level => level.to_owned(),
+/// `RUST_LOG` where it is a filter that says something of us, else the config's; and what to tell of it.
+fn filter(level: &str) -> (Targets, Option<String>) {
+    const VARIABLE: &str = "RUST_LOG";
+    let of_config = || LogFilter::parse(level).map(|filter| filter.targets).unwrap_or_default();
+    let Some(text) = std::env::var(VARIABLE).ok().filter(|text| !text.trim().is_empty()) else {
+        return (of_config(), None);
+    };
+    match LogFilter::parse(&text) {
+        Some(filter) => {
+            let warning = check::unheard(VARIABLE, &filter);
+            (filter.targets, warning)
+        }
+        // Not quoted: it may be anything.
+        None => (
+            of_config(),
+            Some(format!("{VARIABLE} says nothing of this program's log; log.level is in force")),
+        ),
     }
 }
 

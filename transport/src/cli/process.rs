@@ -8,7 +8,8 @@
 //! |---|---|
 //! | the task of one connection or request | it ends without an answer; it held nothing that others use |
 //! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
-//! | what a lane, or the store's keeper, does not work without ([`Vital`]); the thread of delivery or control | **failed** |
+//! | what a lane does not work without ([`Vital`]); the thread of delivery | **failed** |
+//! | a task of the control plane | it begins anew; lanes go on with the last snapshot (`control/supervise.rs`) |
 //! | the hand-over of one mail | it may have been sent, and is not sent again |
 //! | the store's library, over what the store says | the store is down as long as it says that |
 //!
@@ -26,12 +27,13 @@ use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::log;
 use super::print::complain;
-use crate::limits;
-use crate::server::Server;
+
+mod signals;
+
+pub(super) use signals::{Stop, hold_stops, on_hangup, release_stops};
 
 /// A core file, or another process of the same user, would hold every live code's other half.
 pub(super) fn harden() {
@@ -62,33 +64,4 @@ pub(super) fn end_within(time: Duration) {
     });
     // Without a thread to be had, the end has no bound but those of its parts.
     drop(ender);
-}
-
-/// Has `act` called for each SIGHUP; from here on none ends the process.
-pub(super) fn on_hangup(act: impl Fn() + 'static) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::task::spawn_local(async move {
-        while hangup.recv().await.is_some() {
-            act();
-        }
-    });
-    Ok(())
-}
-
-/// Waits for SIGTERM or SIGINT (true), or for a failed part (false).
-pub(super) async fn wait_for_end(server: &Server) -> bool {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return false;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return true,
-            _ = interrupt.recv() => return true,
-            () = tokio::time::sleep(limits::HEALTH_EVERY) => if !server.is_healthy() {
-                return false;
-            },
-        }
-    }
 }

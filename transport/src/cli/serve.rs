@@ -4,41 +4,50 @@ use std::sync::Arc;
 
 use authepy_engine::recipient::Realm;
 use serde_json::json;
-use tokio::sync::Notify;
 
 use super::print::{complain, say};
-use super::{Failure, Serve, log, memory, process, until_stopped};
+use super::process::{Stop, on_hangup};
+use super::{Failure, Serve, log, memory, until_stopped};
 use crate::config::{Config, ConfigFault};
-use crate::control::reload::Reload;
+use crate::control::reload::{Hangup, Reload};
 use crate::control::store::StoreUrl;
 use crate::server::{Plan, Server};
 use crate::tls;
 
 pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
+    // Before anything is opened, and long before anybody is told that this server is ready.
+    let mut stop = Stop::catch()?;
+    let json = serve.json;
+    let Some(server) = stop.unless_asked(start(serve)).await? else { return Ok(()) };
+    if !stop.is_asked() {
+        tell_ready(&server, json);
+    }
+    until_stopped(server, stop).await
+}
+
+fn tell_ready(server: &Server, json: bool) {
+    let Server { h3, tcp, admin, .. } = server;
+    if json {
+        say(&json!({"h3": h3[0], "tcp": tcp[0], "admin": format!("http://{admin}")}).to_string());
+    } else {
+        complain(&format!("serving HTTP/3 on udp://{}, HTTP/2 and HTTP/1.1 on tcp://{}", h3[0], tcp[0]));
+    }
+}
+
+async fn start(serve: Serve) -> Result<Server, Failure> {
     let layers = serve.source.layers()?;
     let started = layers.digests();
     let config = Config::from_layers(layers)?;
     log::start(&config);
     memory::lock();
     serve.source.warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
-    let asked = Arc::new(Notify::new());
+    let asked = Arc::<Hangup>::default();
     let hangup = asked.clone();
-    process::on_hangup(move || hangup.notify_one())
-        .map_err(|_| Failure::Internal("SIGHUP can't be caught".into()))?;
+    on_hangup(move || hangup.ask()).map_err(|_| Failure::Internal("SIGHUP can't be caught".into()))?;
     let certificate = config.tls_files()?;
     let layers = Box::new(move || serve.source.layers());
     let reload = Reload { certificate, started, layers, asked };
-    let server = Server::start(Plan { reload: Some(reload), ..plan(config)? }).await?;
-    if serve.json {
-        say(&json!({"h3": server.h3[0], "tcp": server.tcp[0], "admin": format!("http://{}", server.admin)})
-            .to_string());
-    } else {
-        complain(&format!(
-            "serving HTTP/3 on udp://{}, HTTP/2 and HTTP/1.1 on tcp://{}",
-            server.h3[0], server.tcp[0]
-        ));
-    }
-    until_stopped(server).await
+    Ok(Server::start(Plan { reload: Some(reload), ..plan(config)? }).await?)
 }
 
 fn plan(config: Config) -> Result<Plan, ConfigFault> {

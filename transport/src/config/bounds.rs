@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use authepy_engine::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX, CODE_LIFETIME_MIN};
-use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigFault};
+use super::{Config, ConfigFault, LogFilter};
 
 /// One byte of a connection id names the lane.
 const SHARDS_MAX: u16 = 256;
@@ -21,7 +20,10 @@ pub(super) fn hold(config: &Config) -> Result<(), ConfigFault> {
     require(config.state.url == "memory:", "state.url: only memory: is built so far")?;
     require(config.bans.first.0 <= config.bans.max.0, "bans.first: at most bans.max")?;
     let log = &config.log;
-    require(EnvFilter::try_new(&log.level).is_ok(), "log.level: a level such as info, or a filter")?;
+    require(
+        LogFilter::parse(&log.level).is_some(),
+        "log.level: a level such as info, or a filter of this program's targets",
+    )?;
     require(
         log.format.get().is_none_or(|format| matches!(format, "json" | "text")),
         "log.format: json or text",

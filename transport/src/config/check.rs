@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigFault};
+use super::{Config, ConfigFault, LogFilter};
 use crate::control::store::StoreUrl;
 use crate::events::Events;
 use crate::receipt::ReceiptKeys;
@@ -37,7 +37,8 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
     config.admin_token().map(drop)
 }
 
-/// A line for each file with a secret that every user of this machine may open.
+/// A line for each file with a secret that every user of this machine may open, and for log lines that are asked for
+/// in vain.
 pub fn warnings(config: &Config) -> Vec<String> {
     let text = |text: &super::Text| text.get().map(PathBuf::from);
     let own = [
@@ -52,7 +53,15 @@ pub fn warnings(config: &Config) -> Vec<String> {
             .map(|(name, path)| (format!("delivery[{at}].{name}"), path.clone()))
     });
     let files = own.into_iter().chain(delivery).filter_map(|(key, path)| Some((key, path?)));
-    files.filter_map(|(key, path)| open_to_others(&key, &path)).collect()
+    let mut warnings: Vec<String> = files.filter_map(|(key, path)| open_to_others(&key, &path)).collect();
+    warnings.extend(LogFilter::parse(&config.log.level).and_then(|filter| unheard("log.level", &filter)));
+    warnings
+}
+
+/// The warning about a filter that names others than us, if it does.
+pub(crate) fn unheard(key: &str, filter: &LogFilter) -> Option<String> {
+    let names = filter.left_out.join(", ");
+    (!names.is_empty()).then(|| format!("{key}: libraries write nothing to this log: {names}"))
 }
 
 /// The warning about one file, if there is something to warn of.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,36 +18,50 @@ use tokio::time::{sleep, timeout};
 use super::api::Api;
 use crate::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, ADMIN_DEADLINE, ADMIN_IDLE};
 
-/// Starts the listener on this runtime; returns where it listens.
-pub(super) async fn start(address: SocketAddr, api: Api) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    spawn_local(accept(listener, Rc::new(api)));
-    Ok(bound)
+/// The open listener, with what its connections share. Cloning gives the same one: whoever accepts may begin anew.
+#[derive(Clone)]
+pub(super) struct Door {
+    listener: Rc<TcpListener>,
+    api: Rc<Api>,
+    places: Arc<Semaphore>,
 }
 
-async fn accept(listener: TcpListener, api: Rc<Api>) {
-    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+impl Door {
+    /// Listens; from here on connections wait to be accepted.
+    pub(super) async fn open(address: SocketAddr, api: Api) -> io::Result<Self> {
+        let listener = Rc::new(TcpListener::bind(address).await?);
+        let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+        Ok(Self { listener, api: Rc::new(api), places })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Accepts connections until the runtime ends.
+pub(super) async fn accept(door: Door) {
     // The semaphore is never closed.
-    while let Ok(place) = places.clone().acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
+    while let Ok(place) = door.places.clone().acquire_owned().await {
+        let Ok((stream, from)) = door.listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let api = api.clone();
+        let api = door.api.clone();
         // Keys are made and shown here.
         spawn_local(LeavingNothing(Box::pin(async move {
-            converse(stream, api).await;
+            converse(stream, from.ip(), api).await;
             drop(place);
         })));
     }
 }
 
 /// One connection, for as long as it is used: one that says nothing makes room for the next.
-async fn converse(stream: TcpStream, api: Rc<Api>) {
+async fn converse(stream: TcpStream, network: IpAddr, api: Rc<Api>) {
     let service = service_fn(|request| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(api.answer(request).await) }
+        async move { Ok::<_, Infallible>(api.answer(request, network).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

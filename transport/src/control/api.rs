@@ -3,25 +3,29 @@
 //!
 //! ```text
 //!   Host is this host? ─▶ probe, metrics or console ─▶ answer
-//!            └─▶ token ─▶ route ─▶ body ─┬─▶ registry ─▶ nudge the keeper ─▶ answer
+//!            └─▶ token ─ wrong ─▶ wait ─▶ answer
+//!                  └───▶ route ─▶ body ─┬─▶ registry ─▶ nudge the keeper ─▶ answer
 //!                                        ├─▶ bans ─▶ the owning shard ─────▶ answer
 //!                                        └─▶ catalog ─▶ published policy ──▶ answer
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authepy_engine::actor::Operator;
+use authepy_engine::perimeter::peer::Peer;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::keeper::Nudge;
-use super::registry::{Registry, RegistryFault, token_digest};
+use super::changes::Changes;
+use super::registry::{Registry, token_digest};
+use crate::clock;
 use crate::limits::ADMIN_BODY_BYTES;
 use crate::published::Published;
 
@@ -31,9 +35,11 @@ mod catalog;
 mod console;
 mod figures;
 mod routes;
+mod wrong_tokens;
 
-use answer::{Fault, json, plain};
+use answer::{Fault, plain};
 pub(super) use figures::Figures;
+pub(super) use wrong_tokens::WrongTokens;
 
 /// The digests of the admin tokens that open this API.
 pub(super) struct Tokens {
@@ -54,8 +60,9 @@ impl Tokens {
 /// Everything an answer is made from. Lives on the control thread.
 pub(super) struct Api {
     pub(super) registry: Registry,
-    pub(super) nudges: flume::Sender<Nudge>,
+    pub(super) changes: Changes,
     pub(super) tokens: Tokens,
+    pub(super) wrong_tokens: WrongTokens,
     pub(super) figures: Figures,
     pub(super) operator: Operator,
     /// One catalog is read at a time: it may have 64 MiB.
@@ -63,8 +70,8 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers one request of whoever is at `network`.
+    pub(super) async fn answer(&self, request: Request<Incoming>, network: IpAddr) -> Response<Full<Bytes>> {
         if !is_this_host(&request) {
             return Fault::ForeignHost.answer();
         }
@@ -73,6 +80,7 @@ impl Api {
         }
         let answered = match self.admitted(&request) {
             Ok(()) => timeout(routes::patience(&request), routes::answer(self, request)).await,
+            Err(Fault::WrongToken) => return self.punish(network).await.answer(),
             Err(fault) => return fault.answer(),
         };
         answered.unwrap_or(Err(Fault::TooSlow)).unwrap_or_else(Fault::answer)
@@ -81,7 +89,7 @@ impl Api {
     /// What needs no token.
     fn open_to_all(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
         let page = match request.uri().path() {
-            "/healthz" => json(200, &figures::Probe { status: "ok" }),
+            "/healthz" => Figures::health(),
             "/readyz" => self.figures.readiness(),
             "/metrics" => plain(figures::OPENMETRICS, self.figures.metrics()),
             path => return console::answer(request.method(), path),
@@ -97,35 +105,16 @@ impl Api {
         if KeyText::parse(token).is_ok() {
             return Err(Fault::ApiKey);
         }
-        if self.tokens.open(token) { Ok(()) } else { Err(Fault::NoToken) }
+        if self.tokens.open(token) { Ok(()) } else { Err(Fault::WrongToken) }
     }
 
-    /// Waits until the lanes have what was just changed. A store that fails now is noticed by the keeper.
-    async fn publish(&self) {
-        let (done, published) = oneshot::channel();
-        if self.nudges.send_async(Nudge::Changed(done)).await.is_ok() {
-            let _keeper_gone = published.await;
+    /// Has whoever sent a wrong token wait, and the operator hear of it.
+    async fn punish(&self, network: IpAddr) -> Fault {
+        let (peer, now) = (Peer::from(network).unit(), clock::now().at);
+        if self.wrong_tokens.is_to_be_told(now) {
+            tracing::warn!(peer = %self.operator.name(&peer), "a request had a wrong admin token");
         }
-    }
-
-    /// Revokes a key, also while the store is down. True if it is written.
-    async fn revoke(&self, id: &str) -> Result<bool, Fault> {
-        match self.registry.revoke_key(id).await {
-            Ok(()) => {
-                self.publish().await;
-                Ok(true)
-            }
-            Err(RegistryFault::Store(doing)) => {
-                let (done, revoked) = oneshot::channel();
-                let nudge = Nudge::Revoke(id.to_owned(), done);
-                let asked = self.nudges.send_async(nudge).await.is_ok();
-                match asked && revoked.await.unwrap_or(false) {
-                    true => Ok(false),
-                    false => Err(RegistryFault::Store(doing).into()),
-                }
-            }
-            Err(fault) => Err(fault.into()),
-        }
+        self.wrong_tokens.punish(peer, now).await
     }
 }
 

@@ -12,7 +12,9 @@
 //! - A revocation that the store could not take acts on the book at once and is written when the store is
 //!   back; until then it stands in memory only, which its answer says.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -68,7 +70,8 @@ pub(super) enum Nudge {
     Revoke(String, oneshot::Sender<bool>),
 }
 
-/// The state of keeping. Owned by its task on the control thread.
+/// The state of keeping. Owned by its task on the control thread; a clone begins anew where its original was.
+#[derive(Clone)]
 pub(super) struct Keeper {
     store: Store,
     registry: Registry,
@@ -79,8 +82,8 @@ pub(super) struct Keeper {
     health: Arc<StoreHealth>,
     revision: i64,
     asked_at: Moment,
-    /// Keys revoked while the store was down, by id.
-    unwritten: BTreeSet<String>,
+    /// Keys revoked while the store was down, by id. Shared by all clones: a revocation outlives a panic.
+    unwritten: Rc<RefCell<BTreeSet<String>>>,
     /// Keys that did not exist a moment ago: several lanes may ask about the same one.
     unknown: UnknownKeys,
 }
@@ -103,7 +106,7 @@ impl Keeper {
             health,
             revision: 0,
             asked_at: Moment::default(),
-            unwritten: BTreeSet::new(),
+            unwritten: Rc::default(),
             unknown: UnknownKeys::default(),
         }
     }
@@ -210,22 +213,22 @@ impl Keeper {
     }
 
     fn revoke_here(&mut self, id: String) -> bool {
-        if self.unwritten.len() >= PENDING_REVOCATIONS {
+        if self.unwritten.borrow().len() >= PENDING_REVOCATIONS {
             return false;
         }
         let Some(book) = self.keys.read().revoking(&id, (self.clock)()) else { return false };
         self.keys.replace(book);
-        self.unwritten.insert(id)
+        self.unwritten.borrow_mut().insert(id)
     }
 
     async fn write_revocations(&mut self) -> Result<(), StoreFault> {
-        while let Some(id) = self.unwritten.first().cloned() {
+        loop {
+            let Some(id) = self.unwritten.borrow().first().cloned() else { return Ok(()) };
             match self.registry.revoke_key(&id).await {
                 Err(RegistryFault::Store(doing)) => return Err(StoreFault::Down(doing)),
                 // Done, or the key is gone: either way there is nothing left to write.
-                _ => drop(self.unwritten.remove(&id)),
+                _ => drop(self.unwritten.borrow_mut().remove(&id)),
             }
         }
-        Ok(())
     }
 }

@@ -7,6 +7,8 @@
 //!           └────────▶ the config, through the same layers ──┬─ valid ─▶ one Policy, published whole
 //!                                                            └─ not   ─▶ warn, keep everything
 //! ```
+//!
+//! Two tasks, one for the certificate and one for the config: a fault in one leaves the other at work.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,21 +35,44 @@ pub struct Reload {
     pub started: Digests,
     /// The settings as they are now.
     pub layers: ReadLayers,
-    /// Notified to have everything read again.
-    pub asked: Arc<Notify>,
+    /// Asked to have everything read again.
+    pub asked: Arc<Hangup>,
+}
+
+/// The operator's word that files have changed, for each task that reads some. A word that comes while a task is
+/// busy, or begins anew, is heard afterwards.
+#[derive(Default)]
+pub struct Hangup {
+    certificate: Notify,
+    config: Notify,
+}
+
+impl Hangup {
+    /// Has everything read again.
+    pub fn ask(&self) {
+        self.certificate.notify_one();
+        self.config.notify_one();
+    }
 }
 
 impl Reload {
-    /// Watches and obeys, until the process ends. Blocks its thread while it reads, so not for a lane's.
-    pub(crate) async fn run(self, certificate: Certificate, policy: Published<Policy>) {
+    /// Watches the certificate's files and its end, until the process ends. Blocks its thread while it reads, so not
+    /// for a lane's; so does [`Reload::obey`].
+    pub(crate) async fn watch_certificate(&self, certificate: Certificate) {
         let mut files = CertificateFiles::new(self.certificate.clone(), certificate);
         loop {
-            let asked = timeout(limits::CERTIFICATE_LOOK_EVERY, self.asked.notified()).await.is_ok();
+            let asked = self.asked.certificate.notified();
+            let asked = timeout(limits::CERTIFICATE_LOOK_EVERY, asked).await.is_ok();
             let _logged = files.look(asked);
             files.warn_of_end(clock::now());
-            if asked {
-                self.reconfigure(&policy);
-            }
+        }
+    }
+
+    /// Reads the config again at each word, until the process ends.
+    pub(crate) async fn obey(&self, policy: &Published<Policy>) {
+        loop {
+            self.asked.config.notified().await;
+            self.reconfigure(policy);
         }
     }
 

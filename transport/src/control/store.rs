@@ -22,7 +22,7 @@ use sqlx::{AnyPool, ConnectOptions, Executor, SqlSafeStr, Transaction};
 use zeroize::Zeroizing;
 
 use crate::config::ConfigFault;
-use crate::limits::{STORE_CONNECTIONS, STORE_PATIENCE};
+use crate::limits::{STORE_CONNECTIONS, STORE_GOODBYE, STORE_PATIENCE};
 
 mod change;
 mod news;
@@ -154,6 +154,11 @@ impl Store {
         let store = Self { pool, kind, queries: Arc::default() };
         within(store.migrate()).await?;
         Ok(store)
+    }
+
+    /// Says goodbye to the database and closes every connection; one that hangs is dropped after [`STORE_GOODBYE`].
+    pub async fn close(&self) {
+        let _in_time = tokio::time::timeout(STORE_GOODBYE, self.pool.close()).await;
     }
 
     /// Which database it is.

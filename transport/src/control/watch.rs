@@ -7,7 +7,9 @@
 //!
 //! It reads counters and decides nothing else: if it hangs, requests, mails and bans go on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,13 +98,15 @@ impl Alarm {
 
 /// What was seen and told before.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     last: Option<Readings>,
     /// Bans at earlier looks, oldest first, as far back as a storm.
     bans: VecDeque<(Moment, u64)>,
     told: HashMap<Alarm, Moment>,
     /// What is still to be told: a mail may find no place now.
     pending: BTreeSet<Alarm>,
+    /// API keys that were told of.
+    conversions: conversion::Told,
 }
 
 impl Watch {
@@ -132,19 +136,23 @@ impl Watch {
     }
 }
 
+/// What was told outlives a panic: an operator hears of an alarm once an hour, whatever happens to the task.
+pub(super) type Told = Rc<RefCell<Watch>>;
+
 /// Watches until the runtime ends.
-pub(super) async fn run(shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
-    let (mut watch, mut entropy) = (Watch::default(), OsEntropy::default());
-    let mut conversions = conversion::Told::default();
+pub(super) async fn run(told: Told, shared: Shared, lanes: Arc<[Arc<Counters>]>, clock: Clock) {
+    let mut entropy = OsEntropy::default();
     loop {
         let seen = Readings::of(&lanes, &shared.mail);
-        for alarm in watch.look(clock().at, seen, shared.ceiling_bytes) {
+        let alarms = told.borrow_mut().look(clock().at, seen, shared.ceiling_bytes);
+        for alarm in alarms {
             if tell(&shared, clock().at, alarm, &mut entropy) {
-                watch.note_told(alarm, clock().at);
+                told.borrow_mut().note_told(alarm, clock().at);
             }
         }
         let low = conversion::low(&lanes, &shared.keys.read());
-        for low in conversions.news(low, clock().at) {
+        let news = told.borrow_mut().conversions.news(low, clock().at);
+        for low in news {
             tell_conversion(&shared, clock(), &low, &mut entropy);
         }
         sleep(WATCH_EVERY).await;

@@ -25,6 +25,8 @@ pub struct Beside {
     pub mail_bytes: u64,
     /// What the control plane knows of the store.
     pub store: StoreFigures,
+    /// How often each task of the control plane has begun anew.
+    pub control_restarts: Vec<(&'static str, u64)>,
 }
 
 /// The store's health in numbers.
@@ -57,6 +59,9 @@ pub fn render(lanes: &[Arc<Counters>], beside: &Beside) -> String {
     let mut family = out.family("authepy_events", Kind::Counter, "Events by what became of them.");
     beside.events.iter().for_each(|(outcome, count)| family.sample([("outcome", outcome)], *count));
     store(&mut out, &beside.store);
+    let help = "How often a task of the control plane has failed and begun anew.";
+    let mut family = out.family("authepy_control_restarts", Kind::Counter, help);
+    beside.control_restarts.iter().for_each(|(task, count)| family.sample([("task", task)], *count));
     out.end()
 }
 

@@ -73,7 +73,7 @@ impl From<Denial> for Problem {
             | Denial::OriginRepeated
             | Denial::OriginMalformed
             | Denial::OriginNotListed => Self::OriginNotAllowed,
-            Denial::SecretKeyInBrowser => Self::SecretKeyInBrowser,
+            Denial::SecretKeyInBrowser(_) => Self::SecretKeyInBrowser,
         }
     }
 }

@@ -61,17 +61,28 @@ pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitte
     if admitted.as_ref().map_or_else(is_of_secret_key, |admitted| admitted.key().class == KeyClass::Secret) {
         tab.release();
     }
+    raise_alarm(desk, &admitted);
     let admitted = admitted
         .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
-    if admitted.is_exposed() && admitted.key().mode == Mode::Live {
-        desk.key_exposed(admitted.key());
-    }
     Ok(admitted)
+}
+
+/// A secret live key that works and comes from a browser is an alarm, whether it is let in or not. A key that does
+/// not work is none: whoever does not hold one can raise no alarm about it.
+fn raise_alarm(desk: &Desk, judged: &Result<Admitted, Denial>) {
+    let key = match judged {
+        Ok(admitted) if admitted.is_exposed() => &admitted.key().digest,
+        Err(Denial::SecretKeyInBrowser(key)) => key,
+        Ok(_) | Err(_) => return,
+    };
+    if let Some(key) = desk.keys().record(key).filter(|key| key.mode == Mode::Live) {
+        desk.key_exposed(key);
+    }
 }
 
 /// Whether whoever was denied has shown a valid secret key.
 fn is_of_secret_key(denial: &Denial) -> bool {
-    matches!(denial, Denial::SecretKeyInBrowser)
+    matches!(denial, Denial::SecretKeyInBrowser(_))
 }
 
 fn judge(desk: &Desk, credentials: &Credentials<'_>) -> Result<Admitted, Denial> {

@@ -1,6 +1,6 @@
 //! A client that is not ours, over each wire: the `h3` crate on quinn, hyper on tokio-rustls.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::DevServer;
-use super::tcp::TcpLine;
+use super::tcp::{Ports, TcpLine};
 
 pub type Requests = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
@@ -117,7 +117,11 @@ pub async fn connect(server: &DevServer) -> (quinn::Endpoint, quinn::Connection)
 }
 
 /// A QUIC connection from any loopback address.
-pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> (quinn::Endpoint, quinn::Connection) {
+pub async fn connect_from(
+    server: &DevServer,
+    source: impl Into<IpAddr>,
+) -> (quinn::Endpoint, quinn::Connection) {
+    let source: IpAddr = source.into();
     let mut endpoint = quinn::Endpoint::client(SocketAddr::from((source, 0))).unwrap();
     endpoint.set_default_client_config(client_config(server));
     let connection = endpoint.connect(server.h3(), "localhost").unwrap().await.unwrap();
@@ -125,7 +129,7 @@ pub async fn connect_from(server: &DevServer, source: Ipv4Addr) -> (quinn::Endpo
 }
 
 impl QuicLine {
-    async fn connect(server: &DevServer, source: Ipv4Addr) -> Self {
+    async fn connect(server: &DevServer, source: impl Into<IpAddr>) -> Self {
         let (endpoint, connection) = connect_from(server, source).await;
         Self::on(endpoint, connection).await
     }
@@ -172,13 +176,28 @@ impl Phone {
     }
 
     /// Connects from any loopback address, with the secret live key.
-    pub async fn over_from(wire: Wire, server: &DevServer, source: Ipv4Addr) -> Self {
-        let line = match wire {
-            Wire::H3 => Line::Quic(QuicLine::connect(server, source).await),
-            Wire::H2 => Line::Tcp(TcpLine::http2(server, source).await),
-            Wire::H1 => Line::Tcp(TcpLine::http1(server, source).await),
+    pub async fn over_from(wire: Wire, server: &DevServer, source: impl Into<IpAddr>) -> Self {
+        Self::over_from_ports(wire, server, source.into()).await.0
+    }
+
+    /// Connects over this wire from any loopback address; tells from which ports.
+    pub async fn over_from_ports(wire: Wire, server: &DevServer, source: IpAddr) -> (Self, Ports) {
+        let (line, ports) = match wire {
+            Wire::H3 => {
+                let line = QuicLine::connect(server, source).await;
+                let port = line.endpoint.local_addr().unwrap().port();
+                (Line::Quic(line), Ports::new(vec![port].into()))
+            }
+            Wire::H2 => {
+                let (line, ports) = TcpLine::http2_from(server, source).await;
+                (Line::Tcp(line), ports)
+            }
+            Wire::H1 => {
+                let (line, ports) = TcpLine::http1_from(server, source).await;
+                (Line::Tcp(line), ports)
+            }
         };
-        Self::on(line, server)
+        (Self::on(line, server), ports)
     }
 
     /// Connects over HTTP/3 from any loopback address, with the secret live key.

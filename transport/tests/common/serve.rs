@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::DevServer;
 
 /// The admin token of every such server.
-pub const TOKEN: &str = "ath_admin_of_the_tests";
+pub const TOKEN: &str = "ath_admin_0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// A folder with a certificate and a config file.
 pub struct Site {
@@ -51,6 +51,13 @@ impl Site {
     /// Serves from it; the folder lives as long as the server.
     pub fn serve(self) -> Served {
         let server = DevServer::run(&["serve", "--json", "--config", &self.path("authepy.toml")]);
+        self.served_by(server)
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_with(self, variables: &[(&str, &str)]) -> Served {
+        let arguments = ["serve", "--json", "--config", &self.path("authepy.toml")];
+        let server = DevServer::run_with(variables, &arguments);
         self.served_by(server)
     }
 

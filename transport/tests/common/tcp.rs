@@ -1,6 +1,6 @@
 //! TLS over TCP to a server: raw for attacks, with hyper's client on it for behaviour.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,28 +27,34 @@ pub async fn connect(server: &DevServer, protocols: &[&str]) -> Tls {
 
 /// The same from any loopback address; the server may refuse it.
 pub async fn try_connect(server: &DevServer, protocols: &[&str], source: Ipv4Addr) -> std::io::Result<Tls> {
-    let dial = Dial { address: server.tcp(), tls: Arc::new(tls_config(server, protocols)), source };
+    let tls = Arc::new(tls_config(server, protocols));
+    let dial = Dial { address: server.tcp(), tls, source: source.into(), ports: Ports::default() };
     dial.connect().await
 }
+
+/// The ports at this end of one connection after another.
+pub type Ports = Arc<std::sync::Mutex<Vec<u16>>>;
 
 /// How to reach a server again.
 #[derive(Clone)]
 struct Dial {
     address: SocketAddr,
     tls: Arc<rustls::ClientConfig>,
-    source: Ipv4Addr,
+    source: IpAddr,
+    ports: Ports,
 }
 
 impl Dial {
-    fn new(server: &DevServer, protocol: &str, source: Ipv4Addr) -> Self {
+    fn new(server: &DevServer, protocol: &str, source: IpAddr) -> Self {
         let tls = Arc::new(tls_config(server, &[protocol]));
-        Self { address: server.tcp(), tls, source }
+        Self { address: server.tcp(), tls, source, ports: Ports::default() }
     }
 
     async fn connect(&self) -> std::io::Result<Tls> {
-        let socket = TcpSocket::new_v4()?;
+        let socket = if self.source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.bind(SocketAddr::from((self.source, 0)))?;
         let stream = socket.connect(self.address).await?;
+        self.ports.lock().unwrap().push(stream.local_addr()?.port());
         stream.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(self.tls.clone()).connect(name, stream).await
@@ -75,17 +81,19 @@ pub struct Http1Line {
 }
 
 impl TcpLine {
-    pub async fn http1(server: &DevServer, source: Ipv4Addr) -> Self {
+    pub async fn http1_from(server: &DevServer, source: IpAddr) -> (Self, Ports) {
         let dial = Dial::new(server, "http/1.1", source);
+        let ports = dial.ports.clone();
         let sender = Mutex::new(dial.http1().await);
-        Self::Http1(Arc::new(Http1Line { dial, sender }))
+        (Self::Http1(Arc::new(Http1Line { dial, sender })), ports)
     }
 
-    pub async fn http2(server: &DevServer, source: Ipv4Addr) -> Self {
-        let stream = TokioIo::new(Dial::new(server, "h2", source).connect().await.unwrap());
+    pub async fn http2_from(server: &DevServer, source: IpAddr) -> (Self, Ports) {
+        let dial = Dial::new(server, "h2", source);
+        let stream = TokioIo::new(dial.connect().await.unwrap());
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
-        Self::Http2(sender)
+        (Self::Http2(sender), dial.ports)
     }
 
     pub async fn send(&self, request: Request<Bytes>) -> (StatusCode, HeaderMap, Vec<u8>) {

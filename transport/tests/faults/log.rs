@@ -1,6 +1,8 @@
 //! Nobody reads what the server says: its log fills the pipe, or the pipe is gone.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
@@ -8,7 +10,7 @@ use tempfile::TempDir;
 use super::common::DevServer;
 use super::common::canary::Canary;
 
-/// A pipe with a name; what is written stays in it until it is full.
+/// A pipe with a name, full from the start: what is written to it is not taken.
 struct Pipe {
     path: PathBuf,
     /// Open for reading, though nobody does.
@@ -22,7 +24,9 @@ impl Pipe {
         let path = folder.path().join("log");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         // For both, as opening one end alone waits for the other.
-        let end = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let end =
+            OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        while (&end).write(&[b'x'; 4_096]).is_ok() {}
         Self { path, end, _folder: folder }
     }
 
@@ -43,7 +47,6 @@ async fn a_log_that_nobody_reads_holds_up_nobody() {
     let mut server = pipe.server();
     let canary = Canary::with_mail(&server, "unread").await;
     canary.beside(tokio::time::sleep(std::time::Duration::from_secs(1))).await;
-    // The pipe is full long since: 64 KiB are some two sign-ups at this level.
     server.signal("-TERM");
     assert_eq!(server.exit_code(), Some(0));
 }

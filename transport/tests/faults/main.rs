@@ -13,6 +13,7 @@
 mod common;
 
 mod clocks;
+mod control;
 mod drain;
 mod expired;
 mod killed;
@@ -22,4 +23,5 @@ mod phone;
 mod ports;
 mod relays;
 mod scarce;
+mod stops;
 mod stores;

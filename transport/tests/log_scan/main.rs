@@ -1,29 +1,36 @@
-//! What the log, the metrics and refusals say of secrets at every log level: nothing, in no encoding (A33).
-//! Over all three protocols, with requests that put keys and addresses where they don't belong, and with a relay
-//! that repeats the address it refuses.
+//! What the log, the metrics and refusals say of secrets and of peers' addresses at every log level: nothing, in no
+//! encoding (A33). Over all three protocols, with requests that put keys and addresses where they don't belong, with a
+//! relay that repeats the address it refuses, and whatever `RUST_LOG` asks for.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 #[path = "../common/mod.rs"]
 mod common;
 mod encodings;
+mod peers;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use common::operator::new_key;
 use common::phone::{Heard, Phone, Wire};
 use common::script::Script;
 use common::serve::Site;
+use common::tcp::Ports;
 use common::{DevServer, NO_LIMITS};
-use encodings::{found, spellings};
-use serde_json::json;
+use encodings::{found, found_number, spellings, spellings_of_address};
+use serde_json::{Value, json};
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 /// Sign-ups over each protocol and at each level; eleven refusals follow each.
 const FLOWS: usize = 5;
+/// Who may write to the log.
+const HEARD: [&str; 2] = ["authepy_transport", "authepy_engine"];
 
 /// What must not be found, and where it was looked for.
 #[derive(Default)]
 struct Scan {
     secrets: Vec<String>,
+    peers: Vec<(IpAddr, Ports)>,
     texts: Vec<(String, Vec<u8>)>,
 }
 
@@ -38,14 +45,38 @@ impl Scan {
         self.texts.push((what.to_owned(), [heard.bytes, fields].concat()));
     }
 
+    /// The log so far; every line of it is one of ours.
+    fn log(&mut self, server: &DevServer) {
+        let log = server.log();
+        for line in log.lines() {
+            let line: Value =
+                serde_json::from_str(line).unwrap_or_else(|_| panic!("not a line of ours: {line}"));
+            let target = line["target"].as_str().unwrap();
+            assert!(HEARD.iter().any(|own| target.starts_with(own)), "{line}");
+        }
+        self.texts.push(("the log".into(), log.into_bytes()));
+    }
+
     fn finds_nothing(&self, level: &str) {
+        let found_in = |spelling: &[u8]| {
+            self.texts.iter().find_map(|(place, text)| Some((place, found(text, spelling)?)))
+        };
         for secret in &self.secrets {
             for (name, spelling) in spellings(secret) {
-                for (place, text) in &self.texts {
-                    if let Some(around) = found(text, &spelling) {
-                        panic!("log level {level}: a secret as {name} in {place}: {around}");
-                    }
+                if let Some((place, around)) = found_in(&spelling) {
+                    panic!("log level {level}: a secret as {name} in {place}: {around}");
                 }
+            }
+        }
+        for (address, ports) in &self.peers {
+            for (name, spelling) in spellings_of_address(*address) {
+                if let Some((place, around)) = found_in(&spelling) {
+                    panic!("log level {level}: a peer as {name} in {place}: {around}");
+                }
+            }
+            let (_, log) = self.texts.iter().find(|(place, _)| place == "the log").unwrap();
+            for port in ports.lock().unwrap().iter() {
+                assert_eq!(found_number(log, *port), None, "log level {level}: a peer's port {port}");
             }
         }
     }
@@ -60,16 +91,18 @@ async fn neither_log_nor_metrics_nor_refusals_hold_a_secret() {
         for key in ["secret_key", "restricted_key", "secret_test_key", "admin_token"] {
             scan.secrets.push(server.text(key).to_owned());
         }
-        for wire in Wire::ALL {
-            let phone = Phone::over(wire, &server).await;
+        for (nth, wire) in Wire::ALL.into_iter().enumerate() {
+            let source = Ipv4Addr::new(127, 83, 41, 211 + nth as u8).into();
+            let (phone, ports) = Phone::over_from_ports(wire, &server, source).await;
             for flow in 0..FLOWS {
                 play(&server, &phone, &format!("canary{wire:?}{flow}qz7w"), &mut scan).await;
             }
+            scan.peers.push((source, ports));
         }
         scan.texts.push(("the metrics".into(), server.admin("/metrics").1.into_bytes()));
-        let log = server.log();
-        assert!(level != "trace" || log.len() > 10_000, "the log was on: {} bytes", log.len());
-        scan.texts.push(("the log".into(), log.into_bytes()));
+        let is_talkative = matches!(level, "debug" | "trace");
+        assert!(!is_talkative || server.log().len() > 10_000, "the log was on: {} bytes", server.log().len());
+        scan.log(&server);
         scan.finds_nothing(level);
     }
 }
@@ -121,7 +154,7 @@ async fn a_relay_that_repeats_addresses_gets_none_into_the_log() {
     );
     let server = Site::new(&store, &provider).serve();
     let phone = Phone::over(Wire::H3, &server).await.with_key(&key);
-    let mut scan = Scan { secrets: vec![key], texts: Vec::new() };
+    let mut scan = Scan { secrets: vec![key], ..Scan::default() };
     for flow in 0..5 {
         let name = format!("canaryrelay{flow}qz7w");
         phone.issue(&format!("{name}@gmail.com")).await;
@@ -130,7 +163,7 @@ async fn a_relay_that_repeats_addresses_gets_none_into_the_log() {
     }
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     scan.texts.push(("the metrics".into(), server.admin("/metrics").1.into_bytes()));
-    scan.texts.push(("the log".into(), server.log().into_bytes()));
+    scan.log(&server);
     assert!(scan.texts[1].1.len() > 1_000, "the log was on");
     scan.finds_nothing("trace");
 }

@@ -60,6 +60,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("receipts.key_file", r#""""#),
     ("templates.dir", r#""""#),
     ("keys.refuse_secret_in_browser", "false"),
+    ("keys.revoke_exposed", "false"),
 ];
 
 /// Keys the contract does not name: how lanes use the machine is no promise, and for the providers' table
@@ -117,6 +118,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("recipients.families", r#"[{domains = ["corp.example"], ignored = "."}]"#),
     ("proxy.trusted", r#"["10.0.0.0/8", "::1"]"#),
     ("keys.refuse_secret_in_browser", "true"),
+    ("keys.revoke_exposed", "true"),
     ("alerts.to", r#"["ops@acme.example"]"#),
     ("events.url", r#""https://hooks.acme.example/authepy""#),
     ("events.secret", r#""0123456789abcdef0123456789abcdef""#),
@@ -309,7 +311,8 @@ fn a_fault_names_its_key_and_quotes_no_value() {
         ("connections.idle=0s", "connections.idle: longer than nothing"),
         ("connections.idle=999999999years", "connections.idle: too long"),
         ("connections.deadline=0s", "connections.deadline: longer than nothing"),
-        ("log.level=lou=d=er", "log.level: a level such as info, or a filter"),
+        ("log.level=lou=d=er", "log.level: a level such as info, or a filter of this program's targets"),
+        ("log.level=quinn=trace", "log.level: a level such as info, or a filter of this program's targets"),
         ("log.format=xml", "log.format: json or text"),
         ("limits.peer.issue=5", "limits.peer.issue: a limit: \"off\", \"5/10m\" or a list of those"),
         ("limits.key.issue=often", "limits.key.issue: a limit: \"off\", \"5/10m\" or a list of those"),

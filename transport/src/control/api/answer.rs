@@ -1,11 +1,13 @@
 //! The admin API's answers, and the one table of what its refusals look like.
 
+use std::time::Duration;
+
+use authepy_engine::clock::whole_seconds_up;
+use authepy_engine::recipient::disposable::CatalogFault;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
-
-use authepy_engine::recipient::disposable::CatalogFault;
 
 use crate::control::registry::RegistryFault;
 
@@ -14,8 +16,12 @@ use crate::control::registry::RegistryFault;
 pub(super) enum Fault {
     /// `Host` names somebody else.
     ForeignHost,
-    /// No admin token, or not the right one.
+    /// No admin token.
     NoToken,
+    /// Not the right one.
+    WrongToken,
+    /// Not the right one, and too many such requests wait already. How long this one should.
+    TooManyWrongTokens(Duration),
     /// An API key where an admin token belongs.
     ApiKey,
     /// No such route.
@@ -69,7 +75,8 @@ impl Fault {
     fn row(&self) -> (u16, &'static str, &'static str) {
         match self {
             Self::ForeignHost => (400, "malformed-http", "Malformed HTTP"),
-            Self::NoToken => (401, "invalid-token", "Invalid admin token"),
+            Self::NoToken | Self::WrongToken => (401, "invalid-token", "Invalid admin token"),
+            Self::TooManyWrongTokens(_) => (429, "rate-limited", "Too many wrong admin tokens"),
             Self::ApiKey => (403, "key-class-forbidden", "Key class forbidden"),
             Self::Route => (404, "not-found", "Not found"),
             Self::Method(_) => (405, "method-not-allowed", "Method not allowed"),
@@ -95,7 +102,10 @@ impl Fault {
     fn detail(&self) -> String {
         match self {
             Self::ForeignHost => "the Host field does not name this host".into(),
-            Self::NoToken => "send the admin token as Authorization: Bearer TOKEN".into(),
+            Self::NoToken | Self::WrongToken => "send the admin token as Authorization: Bearer TOKEN".into(),
+            Self::TooManyWrongTokens(_) => {
+                "too many requests with a wrong admin token; the right one never waits".into()
+            }
             Self::ApiKey => "an API key has no say here; send the admin token".into(),
             Self::Route => "there is no such route".into(),
             Self::Method(_) => "see the Allow field".into(),
@@ -115,16 +125,25 @@ impl Fault {
         let ((status, code, title), detail) = (self.row(), self.detail());
         let problem = Problem { kind: format!("/problems/{code}"), title, status, detail: &detail, code };
         let mut answer = body(status, "application/problem+json", to_json(&problem));
-        let field = match self {
-            Self::NoToken => Some(("www-authenticate", "Bearer")),
-            Self::Method(allow) => Some(("allow", allow)),
-            Self::Registry(RegistryFault::Store(_)) | Self::BansFull | Self::LaneSilent | Self::NotRead => {
-                Some(("retry-after", "1"))
+        let fields = answer.headers_mut();
+        if let Self::WrongToken | Self::TooManyWrongTokens(_) = self {
+            // The next guess comes by a connection of its own.
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        match self {
+            Self::NoToken | Self::WrongToken => {
+                fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            _ => None,
-        };
-        if let Some((name, value)) = field {
-            answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            Self::TooManyWrongTokens(wait) => {
+                fields.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds_up(wait)));
+            }
+            Self::Method(allow) => {
+                fields.insert(header::ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::Registry(RegistryFault::Store(_)) | Self::BansFull | Self::LaneSilent | Self::NotRead => {
+                fields.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
         }
         answer
     }

@@ -45,6 +45,8 @@ struct PeerBody {
 #[derive(Serialize)]
 struct BanView {
     peer: String,
+    /// What log and events call it.
+    hash: String,
     until: String,
     seconds_left: u64,
     /// Which ban in a row it is.
@@ -83,7 +85,7 @@ async fn list(api: &Api) -> Answered {
     let mut all = heard(api.operator.bans()).await?;
     all.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.until), entry.prefix));
     let (now, total) = (clock::now(), all.len());
-    let bans = all.iter().take(BANS_LISTED).map(|entry| BanView::of(entry, &now)).collect();
+    let bans = all.iter().take(BANS_LISTED).map(|entry| BanView::of(api, entry, &now)).collect();
     Ok(json(200, &Banned { bans, total }))
 }
 
@@ -96,8 +98,9 @@ async fn add(api: &Api, asked: BanBody) -> Answered {
     let Some(entry) = heard(api.operator.ban(Ban { prefix, span })).await? else {
         return Err(Fault::Value("peer", NEVER_BANNED.into()));
     };
-    tracing::info!(seconds = left(&entry, &clock::now()).as_secs(), "the operator banned a peer");
-    Ok(json(201, &BanView::of(&entry, &clock::now())))
+    let seconds = left(&entry, &clock::now()).as_secs();
+    tracing::info!(peer = %api.operator.name(&prefix), seconds, "the operator banned a peer");
+    Ok(json(201, &BanView::of(api, &entry, &clock::now())))
 }
 
 async fn remove(api: &Api, peer: &str) -> Answered {
@@ -105,7 +108,7 @@ async fn remove(api: &Api, peer: &str) -> Answered {
     if !heard(api.operator.unban(prefix)).await? {
         return Err(Fault::NotBanned);
     }
-    tracing::info!("the operator lifted a ban");
+    tracing::info!(peer = %api.operator.name(&prefix), "the operator lifted a ban");
     Ok(empty())
 }
 
@@ -129,9 +132,11 @@ fn left(entry: &BanEntry, now: &Now) -> Duration {
 }
 
 impl BanView {
-    fn of(entry: &BanEntry, now: &Now) -> Self {
+    fn of(api: &Api, entry: &BanEntry, now: &Now) -> Self {
         let peer = entry.prefix.to_string();
+        let hash = api.operator.name(&entry.prefix).to_string();
         Self {
+            hash,
             // One IPv4 address needs no width.
             peer: peer.strip_suffix("/32").map(str::to_owned).unwrap_or(peer),
             until: date(i64::try_from(now.unix_ms_at(entry.until) / 1_000).unwrap_or(i64::MAX)),

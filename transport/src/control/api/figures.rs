@@ -30,12 +30,16 @@ pub(in crate::control) struct Figures {
 #[derive(Serialize)]
 pub(super) struct Probe {
     pub(super) status: &'static str,
+    /// Tasks of the control plane that failed and are about to begin anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) restarting: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
 struct Status {
     version: &'static str,
     ready: bool,
+    control: ControlStatus,
     draining: bool,
     uptime_seconds: u64,
     lanes: usize,
@@ -51,6 +55,15 @@ struct Status {
     low_conversion: Vec<ConversionStatus>,
     store: StoreStatus,
     catalog: CatalogStatus,
+}
+
+/// The control plane's tasks.
+#[derive(Serialize)]
+struct ControlStatus {
+    /// Those that failed and are about to begin anew.
+    restarting: Vec<&'static str>,
+    /// How often tasks have begun anew since the start.
+    restarts: u64,
 }
 
 /// Ephemeral state, waiting mail included, against `memory.ceiling`. Not resident memory.
@@ -93,14 +106,16 @@ struct CatalogStatus {
 }
 
 impl Figures {
-    fn is_ready(&self) -> bool {
-        self.shared.readiness.is_ready() && !self.shared.drain.has_begun()
+    /// What needs no more than this process: it runs.
+    pub(super) fn health() -> Response<Full<Bytes>> {
+        json(200, &Probe { status: "ok", restarting: Vec::new() })
     }
 
     pub(super) fn readiness(&self) -> Response<Full<Bytes>> {
-        match self.is_ready() {
-            true => json(200, &Probe { status: "ready" }),
-            false => json(503, &Probe { status: "not ready" }),
+        let restarting = self.shared.control.down();
+        match self.shared.is_ready() {
+            true => json(200, &Probe { status: "ready", restarting }),
+            false => json(503, &Probe { status: "not ready", restarting }),
         }
     }
 
@@ -113,6 +128,7 @@ impl Figures {
             events: self.shared.events.counters().outcomes(),
             mail_bytes: mail.bytes(),
             store: self.health.figures(),
+            control_restarts: self.shared.control.restarts().to_vec(),
         };
         observe::render(&self.counters, &beside)
     }
@@ -128,7 +144,8 @@ impl Figures {
             200,
             &Status {
                 version: env!("CARGO_PKG_VERSION"),
-                ready: self.is_ready(),
+                ready: self.shared.is_ready(),
+                control: self.control(),
                 draining: self.shared.drain.has_begun(),
                 uptime_seconds: clock::now().at.as_millis() / 1_000,
                 lanes: self.counters.len(),
@@ -155,6 +172,12 @@ impl Figures {
             answered: low.answered,
         };
         conversion::low(&self.counters, &self.shared.keys.read()).into_iter().map(told).collect()
+    }
+
+    fn control(&self) -> ControlStatus {
+        let control = &self.shared.control;
+        let restarts = control.restarts().iter().map(|(_, count)| count).sum();
+        ControlStatus { restarting: control.down(), restarts }
     }
 
     fn memory(&self) -> MemoryStatus {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Fault, empty, json};
 use super::{Api, bans, body, catalog};
+use crate::control::changes::Revoked;
 use crate::control::keys::class_named;
 use crate::control::registry::{NewKeyRequest, RegistryFault};
 use crate::limits::{ADMIN_DEADLINE, CATALOG_DEADLINE};
@@ -87,13 +88,13 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
         (["keys", id, "origins"], &Method::POST) => {
             let RuleBody { rule } = body(request).await?;
             let origins = api.registry.add_origin(id, &rule).await?;
-            api.publish().await;
+            api.changes.publish().await;
             Ok(json(200, &origins))
         }
         (["keys", id, "origins"], &Method::DELETE) => {
             let RuleBody { rule } = body(request).await?;
             let origins = api.registry.remove_origin(id, &rule).await?;
-            api.publish().await;
+            api.changes.publish().await;
             Ok(json(200, &origins))
         }
         (["keys", _, "origins"], _) => Err(Fault::Method("GET, POST, DELETE")),
@@ -139,20 +140,20 @@ async fn create_key(api: &Api, asked: KeyBody) -> Answered {
             expires: asked.expires.as_deref().map(|text| span("expires", text)).transpose()?,
         })
         .await?;
-    api.publish().await;
+    api.changes.publish().await;
     Ok(json(201, &made))
 }
 
 async fn rotate(api: &Api, id: &str, asked: RotateBody) -> Answered {
     let made = api.registry.rotate_key(id, span("grace", &asked.grace)?).await?;
-    api.publish().await;
+    api.changes.publish().await;
     Ok(json(201, &made))
 }
 
 async fn revoke(api: &Api, id: &str) -> Answered {
-    match api.revoke(id).await? {
-        true => Ok(empty()),
-        false => Ok(json(
+    match api.changes.revoke(id).await? {
+        Revoked::Written => Ok(empty()),
+        Revoked::InMemory => Ok(json(
             202,
             &Unwritten {
                 status: "revoked-in-memory",

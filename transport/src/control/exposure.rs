@@ -1,0 +1,36 @@
+//! Revokes keys that lanes report as exposed, where the operator wants that (`keys.revoke_exposed`).
+//!
+//! Only a request that carries the whole key, with a right checksum and while it works, makes a report: so nobody
+//! can have a key revoked without holding it. Who holds it could do worse with it.
+
+use authepy_engine::perimeter::KeyBook;
+
+use super::changes::{Changes, Revoked};
+use crate::exposure::Exposed;
+use crate::policy::Policy;
+use crate::published::Published;
+
+/// Obeys reports until the runtime ends.
+pub(super) async fn run(
+    reports: flume::Receiver<Exposed>,
+    policy: Published<Policy>,
+    keys: Published<KeyBook>,
+    changes: Changes,
+) {
+    while let Ok(Exposed { id, key }) = reports.recv_async().await {
+        let works = keys.read().record(&key).is_some_and(|record| record.life.revoked.is_none());
+        // Several lanes report the same key, and the setting may have changed since.
+        if !works || !policy.read().revoke_exposed {
+            continue;
+        }
+        match changes.revoke(&id).await {
+            Ok(revoked) => tracing::warn!(
+                event = "key.revoked",
+                key = &*id,
+                in_store = revoked == Revoked::Written,
+                "an exposed key was revoked"
+            ),
+            Err(fault) => tracing::error!(key = &*id, %fault, "an exposed key could not be revoked"),
+        }
+    }
+}
