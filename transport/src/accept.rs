@@ -30,6 +30,7 @@ use quinn::{Endpoint, Incoming};
 use crate::config::Connections;
 use crate::connection;
 use crate::desk::Desk;
+use crate::socket::IdMark;
 
 mod caps;
 mod retries;
@@ -139,10 +140,11 @@ pub(crate) fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
     (!desk.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
 }
 
-/// Decides about every connection that knocks at one endpoint, until the process ends.
-pub(crate) async fn accept(endpoint: Endpoint, desk: Desk, admission: Admission) {
+/// Decides about every connection that knocks at one endpoint, until the process ends. `ours` is on the ids that this
+/// process made: one that begins with such an id has chosen its lane by it, or comes late for a connection that is gone.
+pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, desk: Desk, admission: Admission) {
     while let Some(incoming) = endpoint.accept().await {
-        if desk.drain().has_begun() {
+        if desk.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
             incoming.refuse();
             continue;
         }

@@ -27,7 +27,7 @@ use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
-use crate::socket;
+use crate::socket::{self, IdMark, Steering};
 use crate::tls::{self, Certificate, Identity};
 use crate::{clock, tcp_socket};
 
@@ -109,7 +109,8 @@ impl Server {
     pub async fn start(plan: Plan) -> Result<Self, StartFault> {
         let config = &plan.config;
         let lanes = config.lanes();
-        let (udp, tcp) = bind(&config.listen, lanes)?;
+        let steering = Steering::draw(lanes);
+        let (udp, tcp) = bind(&config.listen, &steering)?;
         let h3 = addresses(&udp, |socket| socket.local_addr())?;
         let tcp_addresses = addresses(&tcp, |listener| listener.local_addr())?;
         let drain = Drain::default();
@@ -135,7 +136,7 @@ impl Server {
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
         let shared = shared(config, keeper, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
-        let reset = Arc::new(plan.identity.reset_key(&host_name()));
+        let reset = Arc::new(plan.identity.reset_secret(&host_name()));
         let certificate = Certificate::new(plan.identity)?;
         let control = Control {
             store: plan.store,
@@ -155,13 +156,15 @@ impl Server {
             (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
+        let mark = IdMark::default();
         let caps = Caps::new(&config.connections);
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
         let threads = seats.into_iter().zip(doors).zip(&counters).enumerate().map(
             |(index, ((seat, (udp, tcp)), counters))| {
                 let core = cores.as_ref().and_then(|cores| cores.get(index).copied());
                 let (quic, tls, caps) = (quic.clone(), tls.clone(), caps.clone());
-                let doors = Doors { udp, tcp, quic, reset: reset.clone(), tls, caps, lanes, core };
+                let (steering, mark) = (steering.clone(), mark.clone());
+                let doors = Doors { udp, tcp, quic, reset: reset.clone(), tls, caps, steering, mark, core };
                 lane::start(
                     seat,
                     doors,
@@ -253,12 +256,12 @@ type Sockets = (Vec<Vec<UdpSocket>>, Vec<Vec<TcpListener>>);
 
 /// One socket per address and lane, UDP and TCP on the same port numbers. With several addresses on
 /// port 0, all of them get the port the first one found.
-fn bind(listen: &[SocketAddr], lanes: usize) -> Result<Sockets, StartFault> {
+fn bind(listen: &[SocketAddr], steering: &Steering) -> Result<Sockets, StartFault> {
     let picks_port = listen.iter().any(|address| address.port() == 0);
     let tries = if picks_port { limits::PORT_TRIES } else { 1 };
     let mut last = io::ErrorKind::AddrNotAvailable;
     for _ in 0..tries {
-        match try_bind(listen, lanes) {
+        match try_bind(listen, steering) {
             Ok(sockets) => return Ok(sockets),
             Err(fault) => last = fault.kind(),
         }
@@ -266,17 +269,17 @@ fn bind(listen: &[SocketAddr], lanes: usize) -> Result<Sockets, StartFault> {
     Err(StartFault::Machine("listen", last))
 }
 
-fn try_bind(listen: &[SocketAddr], lanes: usize) -> io::Result<Sockets> {
+fn try_bind(listen: &[SocketAddr], steering: &Steering) -> io::Result<Sockets> {
     let (mut udp, mut tcp, mut picked) = (Vec::new(), Vec::new(), 0);
     for address in listen {
         let mut address = *address;
         if address.port() == 0 {
             address.set_port(picked);
         }
-        let sockets = socket::bind_lanes(address, lanes)?;
+        let sockets = socket::bind_lanes(address, steering)?;
         let bound = sockets[0].local_addr()?;
         picked = bound.port();
-        tcp.push(tcp_socket::bind_lanes(bound, lanes)?);
+        tcp.push(tcp_socket::bind_lanes(bound, steering.lanes())?);
         udp.push(sockets);
     }
     Ok((udp, tcp))

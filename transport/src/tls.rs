@@ -17,7 +17,7 @@ use crate::config::{ConfigFault, Connections};
 use crate::limits;
 
 mod certificate;
-pub use certificate::{Certificate, Identity, identity_from_files};
+pub use certificate::{Certificate, Identity, ResetSecret, identity_from_files};
 
 /// Makes aws-lc-rs the process's one TLS provider. Must run before any TLS is configured.
 pub fn install_provider() {
