@@ -1,12 +1,15 @@
 //! What becomes of a new connection.
 //!
 //! ```text
-//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated ─▶ retry, or ignore
+//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or places are few ─▶ retry, or ignore
 //!                                          ├─ no place ─▶ refuse
 //!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places, window used up,
 //!   SYN ─ banned, no place? closed ──────────▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
 //!                                                                    └─▶ serving
 //! ```
+//!
+//! Where places are few, in all or for one peer, a newcomer whose address is proved displaces a connection on which
+//! no request was accepted yet ([`unserved`]).
 //!
 //! All before the handshake is decided before any key is derived. What counts *for a peer* counts only once
 //! the handshake has proved its address ([`Admission::welcome`]): its place in `connections.per_peer`, and
@@ -26,19 +29,25 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome};
 use quinn::{Endpoint, Incoming};
+use tokio::task::yield_now;
 
 use crate::config::Connections;
 use crate::connection;
 use crate::desk::Desk;
+use crate::observe::Protocol;
 use crate::socket::IdMark;
+use crate::told::Told;
 
 mod caps;
 mod retries;
 mod roll;
+mod unserved;
 pub(crate) use caps::{Caps, Place};
 use retries::Retries;
 use roll::Roll;
 pub(crate) use roll::{Listed, ShowOut};
+use unserved::{Candidates, Unserved};
+pub(crate) use unserved::{Listing, WayOut};
 
 /// One lane's word on connections, by QUIC and TCP on all of its addresses. Lives on its thread.
 #[derive(Clone)]
@@ -50,7 +59,18 @@ struct Inner {
     caps: Arc<Caps>,
     retries: RefCell<Retries>,
     roll: Roll,
+    unserved: Unserved,
+    /// Connections that were ended to make room.
+    displaced: RefCell<Told>,
     bounds: Bounds,
+}
+
+/// A connection that has a place, from its first packet on.
+pub(crate) struct Newcomer {
+    pub(crate) place: Place,
+    pub(crate) listing: Listing,
+    /// How it hears that it has to end.
+    pub(crate) way_out: Rc<WayOut>,
 }
 
 /// What every connection is held to.
@@ -72,7 +92,9 @@ impl Admission {
         let roll = Roll::default();
         let of_banned = roll.clone();
         lane.on_ban(move |network| of_banned.show_out(network));
-        Self(Rc::new(Inner { lane, caps, retries: RefCell::new(Retries::new()), roll, bounds }))
+        let (unserved, displaced) = Default::default();
+        let retries = RefCell::new(Retries::new());
+        Self(Rc::new(Inner { lane, caps, retries, roll, unserved, displaced, bounds }))
     }
 
     /// Stream resets one connection may cause.
@@ -91,11 +113,46 @@ impl Admission {
     }
 
     /// A place for a TCP connection, whose address its own handshake has proved. `None`: close it.
-    pub(crate) fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Place> {
+    pub(crate) async fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Newcomer> {
         if self.0.lane.is_banned(address) {
             return None;
         }
-        self.0.caps.enter(counted(desk, address))
+        let peer = counted(desk, address);
+        self.make_room(peer, Protocol::Tcp).await;
+        let place = self.0.caps.enter(peer, Protocol::Tcp)?;
+        Some(self.listed(place, peer, Protocol::Tcp))
+    }
+
+    fn listed(&self, place: Place, peer: Option<Peer>, protocol: Protocol) -> Newcomer {
+        let way_out = Rc::<WayOut>::default();
+        let listing = self.0.unserved.enter(self.0.lane.now().at, protocol, peer, way_out.clone());
+        Newcomer { place, listing, way_out }
+    }
+
+    /// Where places are few for this newcomer, ends a connection on which no request was accepted, and waits for
+    /// a turn of the lane, in which its task gives its place back.
+    async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
+        let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
+        let own = peer.and_then(|peer| caps.crowded_network(peer));
+        let candidates = if caps.is_tcp_crowded() { Candidates::Tcp } else { Candidates::Both };
+        let is_told = own.is_some_and(|network| unserved.make_room_within(network))
+            || (caps.is_crowded(protocol) && unserved.make_room(peer, candidates));
+        if !is_told {
+            return;
+        }
+        if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
+            let why = "places are few: connections without an accepted request make room for newcomers";
+            tracing::warn!(times, "{why}");
+        }
+        yield_now().await;
+    }
+
+    /// Ends connections on which no request was accepted for `connections.idle`, for as long as the lane runs.
+    pub(crate) async fn expire(self) {
+        loop {
+            let next = self.0.unserved.expire(self.0.lane.now().at, self.0.bounds.idle);
+            tokio::time::sleep(next).await;
+        }
     }
 
     /// The handshake of `address` is over: from now on it counts for its peer, and a ban of the peer calls
@@ -148,14 +205,18 @@ pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, desk: Desk, admissi
             incoming.refuse();
             continue;
         }
-        decide(incoming, &desk, &admission);
+        decide(incoming, &desk, &admission).await;
     }
 }
 
-fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
+async fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
     let (source, Inner { lane, caps, retries, .. }) = (incoming.remote_address(), &*admission.0);
     let is_validated = incoming.remote_address_validated();
-    if !is_validated && caps.is_busy() {
+    let peer = counted(desk, source.ip().to_canonical());
+    // Where somebody has to make room, a newcomer shows first where he is: Initials are easily forged.
+    let is_crowded =
+        || caps.is_crowded(Protocol::Quic) || peer.is_some_and(|peer| caps.crowded_network(peer).is_some());
+    if !is_validated && (caps.is_busy() || is_crowded()) {
         if retries.borrow_mut().take(source, lane.now().at) {
             // An error would mean that the address is validated.
             let _sent = incoming.retry();
@@ -164,11 +225,16 @@ fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
         }
         return;
     }
-    let peer = counted(desk, source.ip().to_canonical());
-    let place = if is_validated { caps.enter(peer) } else { caps.enter_unvalidated(peer) };
+    let place = if is_validated {
+        admission.make_room(peer, Protocol::Quic).await;
+        caps.enter(peer, Protocol::Quic)
+    } else {
+        caps.enter_unvalidated(peer)
+    };
     match place {
         Some(place) => {
-            let drive = connection::drive(incoming, desk.clone(), admission.clone(), place);
+            let newcomer = admission.listed(place, peer, Protocol::Quic);
+            let drive = connection::drive(incoming, desk.clone(), admission.clone(), newcomer);
             tokio::task::spawn_local(drive);
         }
         None => incoming.refuse(),

@@ -85,6 +85,7 @@ fn open(lane: &Lane, mut doors: Doors, desk: &Desk, admission: &Admission) -> io
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
+    spawn_vital(lane, admission.clone().expire());
     let (shedding, turnstile) = (desk.shedding().clone(), desk.turnstile().clone());
     let ears = Ears { lane: lane.clone(), kernel, shedding, turnstile };
     for socket in std::mem::take(&mut doors.udp) {

@@ -40,6 +40,7 @@ mod roots;
 pub mod cli;
 mod clock;
 pub mod config;
+mod descriptors;
 mod drain;
 mod entropy;
 #[cfg(debug_assertions)]
@@ -52,6 +53,7 @@ mod policy;
 mod published;
 pub mod server;
 pub mod tls;
+mod told;
 pub mod wiping;
 
 #[cfg(test)]

@@ -47,8 +47,18 @@ pub const PENDING_HANDSHAKE_BYTES: u64 = 4 << 10;
 pub const PENDING_HANDSHAKE_BYTES_TOTAL: u64 = 8 << 20;
 /// Cells in each of the two rows that count connections per peer, for the whole process: 4 B each, 512 KiB
 /// in all. With 500 peers that have used up their share (100,000 connections of 200 each), a stranger meets
-/// two full cells once in 17,000 times.
+/// two full cells once in 17,000 times; if they are /64s of IPv6, whose /56s and /48s are counted too, once in 10,000.
 pub const PEER_CELLS: usize = 1 << 16;
+/// Places are few when all but one part in so many of a cap is taken: from then on connections without an accepted
+/// request make room for newcomers. The eighth that is left is for lanes that have none to end, and for the moment
+/// until one that was told to end has gone.
+pub const CROWDED_PART: usize = 8;
+/// Connections without an accepted request that a peer may have on one lane (a /56 four times, a /48 sixteen times as
+/// many) before newcomers of that peer displace its own and nobody else's: a browser opens up to six, over all lanes.
+pub const UNSERVED_FEW: usize = 4;
+/// Least time between two looks for connections that had no accepted request for `connections.idle`. They may live
+/// that much longer.
+pub const UNSERVED_LOOK: Duration = Duration::from_millis(100);
 /// Retries sent to one address and port in a second. A phone needs one; a backend that opens a hundred
 /// connections at once from one socket asks again within a second or two. Bounds the ping-pong with clients
 /// that answer a Retry with a close.
@@ -101,8 +111,8 @@ pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
 pub const TCP_LINGER_BYTES: usize = 16 << 20;
 /// How long a lane out of descriptors waits before it accepts again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often a lane tells of it.
-pub const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// How often a lane tells of it, and of connections that made room for others.
+pub const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Freed blocks that a lane keeps for its next requests, in bytes for each of 64 sizes up to 1,032 bytes: a wave of a
 /// hundred answers. 4 MiB a lane, were every size used; see `wiping/shelf.rs`.
 pub const KEPT_FINE_BYTES: usize = 64 << 10;
@@ -116,6 +126,22 @@ pub const DRAIN_POLL: Duration = Duration::from_millis(20);
 pub const PORT_TRIES: usize = 16;
 /// Admin connections at once: a person, a scraper, a script.
 pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// Descriptors that a lane opens for itself: its runtime's epoll, waker and signal socket, and one to spare. Beside them
+/// a second one of each UDP socket.
+pub const DESCRIPTORS_OF_A_LANE: usize = 4;
+/// Descriptors of one connection to SQLite: the file, its log, the log's index, and a journal while it is vacuumed or
+/// migrated. PostgreSQL takes one.
+pub const DESCRIPTORS_OF_A_STORE_CONNECTION: usize = 4;
+/// Descriptors for events: one post at a time and the connection before it, which waits.
+pub const DESCRIPTORS_FOR_EVENTS: usize = 2;
+/// Descriptors for names that are being resolved: the system's resolver opens two for each, and eight at once is a
+/// bad minute of DNS.
+pub const DESCRIPTORS_FOR_LOOKUPS: usize = 16;
+/// Descriptors for files that are open for a moment: mail for the outbox, certificates, settings, templates, a catalog.
+pub const DESCRIPTORS_FOR_FILES: usize = 16;
+/// Where descriptors are too few for the whole reserve, TCP connections get one part in so many of what is free.
+pub const TCP_LEAST_PART: usize = 4;
 
 /// Connections to the store: one asks, one writes, two for a second operator and a slow moment.
 pub const STORE_CONNECTIONS: u32 = 4;

@@ -29,7 +29,7 @@ use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::socket::{self, IdMark, Steering};
 use crate::tls::{self, Certificate, Identity};
-use crate::{clock, tcp_socket};
+use crate::{clock, descriptors, tcp_socket};
 
 /// Why a start failed, by whose turn it is.
 #[derive(Debug)]
@@ -108,7 +108,9 @@ impl Server {
     /// Binds, builds and starts everything. Returns once every lane listens.
     pub async fn start(plan: Plan) -> Result<Self, StartFault> {
         let config = &plan.config;
-        let lanes = config.lanes();
+        // Where it can't be raised, what there is has to do.
+        let _unchanged = descriptors::raise();
+        let (lanes, providers) = (config.lanes(), plan.delivery.len());
         let steering = Steering::draw(lanes);
         let (udp, tcp) = bind(&config.listen, &steering)?;
         let h3 = addresses(&udp, |socket| socket.local_addr())?;
@@ -157,7 +159,7 @@ impl Server {
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
         let mark = IdMark::default();
-        let caps = Caps::new(&config.connections);
+        let caps = Caps::new(&config.connections, descriptors::tcp_connections(config, providers));
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
         let threads = seats.into_iter().zip(doors).zip(&counters).enumerate().map(
             |(index, ((seat, (udp, tcp)), counters))| {

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use common::operator::admin;
 use common::peers::{
-    EXCESSIVE_LOAD, IDS, PATIENCE, Prober, Welcomed, is_answered, knock, knock_too_often, shown_out,
+    EXCESSIVE_LOAD, IDS, PATIENCE, Prober, Welcomed, is_answered, knock, knock_and_ask, knock_too_often,
+    shown_out,
 };
 use common::tcp::try_connect;
 use common::{DevServer, NO_LIMITS};
@@ -187,7 +188,7 @@ async fn a_peers_share_of_connections_holds_over_all_lanes() {
     let server = server(&["engine.shards=4", "connections.per_peer=5"]);
     let mut open = Vec::new();
     for _ in 0..40 {
-        open.extend(knock(&server, ADA).await.ok());
+        open.extend(knock_and_ask(&server, ADA).await.ok());
     }
     assert_eq!(open.len(), 5);
     assert!(open.iter().all(|welcomed| welcomed.connection.close_reason().is_none()));
@@ -198,7 +199,7 @@ async fn a_peers_share_of_connections_holds_over_all_lanes() {
     }
     knock(&server, BOB).await.expect("his own share");
     open.clear();
-    let comes_back = async { while knock(&server, ADA).await.is_err() {} };
+    let comes_back = async { while knock_and_ask(&server, ADA).await.is_err() {} };
     timeout(PATIENCE, comes_back).await.expect("a closed connection gives its place back");
 }
 
@@ -207,7 +208,7 @@ async fn connections_in_all_hold_over_all_lanes() {
     let server = server(&["engine.shards=4", "connections.max=6"]);
     let mut open = Vec::new();
     for n in 0..30 {
-        open.extend(knock(&server, Ipv4Addr::new(127, 0, 4, n + 1)).await.ok());
+        open.extend(knock_and_ask(&server, Ipv4Addr::new(127, 0, 4, n + 1)).await.ok());
     }
     assert_eq!(open.len(), 6);
 }

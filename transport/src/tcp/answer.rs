@@ -69,7 +69,7 @@ impl Door {
         let (mut under_way, deadline) = self.watch.begin();
         let _open = self.desk.drain().guard();
         let serial = request.version() != Version::HTTP_2;
-        let (reply, doubtful) = match TcpExchange::new(request, self.peer, deadline) {
+        let (reply, doubtful) = match TcpExchange::new(request, &self, deadline) {
             Ok(mut exchange) => (serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?, false),
             Err(Fault::Answer(refused)) => (refuse(&self.desk, self.peer, refused.into()).await, true),
             Err(Fault::Stream(_) | Fault::Connection(_)) => {

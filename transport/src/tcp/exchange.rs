@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use authepy_engine::perimeter::KeyRecord;
 use http::{Request, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::Door;
 use crate::http3::error::{Code, Fault, Refused};
 use crate::http3::head::{Head, HeadBuilder, Wire};
 use crate::http3::limits::{FIELD_OVERHEAD_BYTES, MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
@@ -14,18 +16,18 @@ use crate::http3::wiped::Wiped;
 use crate::serve::Exchange;
 
 /// One request: its head by our rules, its body still on the wire.
-pub(super) struct TcpExchange {
+pub(super) struct TcpExchange<'a> {
     head: Head,
     incoming: Option<Incoming>,
     body: Wiped,
-    peer: IpAddr,
+    door: &'a Door,
     deadline: Instant,
 }
 
-impl TcpExchange {
+impl<'a> TcpExchange<'a> {
     /// Holds hyper's head to the rules of [`HeadBuilder`].
     /// The whole request has to be there at `deadline`.
-    pub(super) fn new(request: Request<Incoming>, peer: IpAddr, deadline: Instant) -> Result<Self, Fault> {
+    pub(super) fn new(request: Request<Incoming>, door: &'a Door, deadline: Instant) -> Result<Self, Fault> {
         let (parts, incoming) = request.into_parts();
         let wire = if parts.version == Version::HTTP_2 { Wire::Multiplexed } else { Wire::Serial };
         let mut builder = HeadBuilder::new(wire);
@@ -44,17 +46,21 @@ impl TcpExchange {
             }
             builder.field(name.as_str().as_bytes(), value.as_bytes())?;
         }
-        Ok(Self { head: builder.finish()?, incoming: Some(incoming), body: Wiped::new(), peer, deadline })
+        Ok(Self { head: builder.finish()?, incoming: Some(incoming), body: Wiped::new(), door, deadline })
     }
 }
 
-impl Exchange for TcpExchange {
+impl Exchange for TcpExchange<'_> {
     fn head(&self) -> Option<&Head> {
         Some(&self.head)
     }
 
     fn peer(&self) -> IpAddr {
-        self.peer
+        self.door.peer
+    }
+
+    fn admitted(&self, _: &KeyRecord) {
+        self.door.listing.served();
     }
 
     async fn body(&mut self) -> Result<&[u8], Fault> {

@@ -1,13 +1,13 @@
 //! Many peers on one machine: any `127.x.y.z` can be a source address.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use quinn::{ConnectionError, VarInt};
 use tokio::time::timeout;
 
-use super::DevServer;
 use super::phone::client_config;
+use super::{DevServer, raw};
 
 /// Longer than anything here takes on a busy machine, shorter than any timeout of the server's.
 pub const PATIENCE: Duration = Duration::from_secs(8);
@@ -24,12 +24,33 @@ pub struct Welcomed {
 }
 
 /// Shakes hands from this address and waits to be welcomed.
-pub async fn knock(server: &DevServer, source: Ipv4Addr) -> Result<Welcomed, ConnectionError> {
-    let mut endpoint = quinn::Endpoint::client(SocketAddr::from((source, 0))).unwrap();
+pub async fn knock(server: &DevServer, source: impl Into<IpAddr>) -> Result<Welcomed, ConnectionError> {
+    let mut endpoint = quinn::Endpoint::client(SocketAddr::from((source.into(), 0))).unwrap();
     endpoint.set_default_client_config(client_config(server));
     let connection = endpoint.connect(server.h3(), "localhost").unwrap().await?;
     let control = connection.accept_uni().await?;
     Ok(Welcomed { endpoint, connection, _control: control })
+}
+
+/// The same, and has a request accepted on it: from then on the connection is in use, and nobody displaces it.
+pub async fn knock_and_ask(
+    server: &DevServer,
+    source: impl Into<IpAddr>,
+) -> Result<Welcomed, ConnectionError> {
+    let welcomed = knock(server, source).await?;
+    let bearer = format!("Bearer {}", server.text("secret_key"));
+    let mut fields = raw::HEAD.to_vec();
+    fields[3] = (":path", "/v1/verifications/vrf_0000000000000000000000");
+    fields.push(("authorization", &bearer));
+    let (mut send, mut recv) = welcomed.connection.open_bi().await?;
+    // Should the connection end meanwhile, its end is what is told.
+    let _broken = send.write_all(&raw::headers(&raw::section(&fields))).await;
+    let _broken = send.finish();
+    match recv.read_to_end(1 << 16).await {
+        Ok(answer) => assert!(!answer.is_empty()),
+        Err(_) => return Err(welcomed.connection.closed().await),
+    }
+    Ok(welcomed)
 }
 
 /// Shakes hands until this address is refused for having done so too often; with `bans.strikes` of one, that

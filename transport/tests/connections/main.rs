@@ -10,5 +10,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod descriptors;
 mod lanes;
+mod networks;
 mod resets;
+mod unserved;

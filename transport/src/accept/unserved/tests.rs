@@ -1,0 +1,117 @@
+use std::net::IpAddr;
+
+use futures_util::FutureExt;
+
+use super::*;
+
+const SPAN: Duration = Duration::from_secs(30);
+
+/// A connection, and what it has heard.
+struct One {
+    listing: Listing,
+    way_out: Rc<WayOut>,
+}
+
+impl One {
+    fn hears_at_once(&self) -> bool {
+        self.way_out.at_once.notified().now_or_never().is_some()
+    }
+
+    fn hears_politely(&self) -> bool {
+        self.way_out.politely.notified().now_or_never().is_some()
+    }
+}
+
+fn peer(address: &str) -> Option<Peer> {
+    Some(Peer::from(address.parse::<IpAddr>().unwrap()))
+}
+
+fn enter(unserved: &Unserved, second: u64, protocol: Protocol, address: &str) -> One {
+    let way_out = Rc::<WayOut>::default();
+    let now = Moment::from_millis(second * 1_000);
+    let listing = unserved.enter(now, protocol, peer(address), way_out.clone());
+    One { listing, way_out }
+}
+
+fn is_empty(unserved: &Unserved) -> bool {
+    let lists = unserved.0.borrow();
+    [&lists.quic, &lists.tcp].into_iter().all(|list| list.all.is_empty() && list.by_network.is_empty())
+}
+
+#[test]
+fn whoever_had_no_accepted_request_ends_after_the_span_and_not_before() {
+    let unserved = Unserved::default();
+    let silent = enter(&unserved, 0, Protocol::Quic, "192.0.2.1");
+    let served = enter(&unserved, 0, Protocol::Tcp, "192.0.2.1");
+    let later = enter(&unserved, 10, Protocol::Tcp, "2001:db8::1");
+    served.listing.served();
+    let look = |second: u64| unserved.expire(Moment::from_millis(second * 1_000), SPAN);
+    assert_eq!(look(29), Duration::from_secs(1));
+    assert!(!silent.hears_politely());
+    assert_eq!(look(30), Duration::from_secs(10));
+    assert!(silent.hears_politely() && !later.hears_politely());
+    assert_eq!(look(41), SPAN);
+    assert!(later.hears_politely() && !served.hears_politely());
+    assert!(!silent.hears_at_once() && is_empty(&unserved));
+}
+
+#[test]
+fn the_oldest_makes_room_whichever_way_it_came() {
+    let unserved = Unserved::default();
+    let protocols = [Protocol::Quic, Protocol::Tcp, Protocol::Tcp, Protocol::Quic];
+    let all: Vec<One> = (0..)
+        .zip(protocols)
+        .map(|(n, protocol)| enter(&unserved, n, protocol, &format!("192.0.2.{n}")))
+        .collect();
+    let newcomer = peer("192.0.2.99");
+    let told = || all.iter().position(One::hears_at_once);
+    assert!(unserved.make_room(newcomer, Candidates::Both));
+    assert_eq!(told(), Some(0));
+    assert!(unserved.make_room(newcomer, Candidates::Tcp));
+    assert_eq!(told(), Some(1));
+    all[2].listing.served();
+    assert!(!unserved.make_room(newcomer, Candidates::Tcp), "no descriptor comes back from QUIC");
+    assert!(unserved.make_room(newcomer, Candidates::Both));
+    assert_eq!(told(), Some(3));
+    assert!(!unserved.make_room(newcomer, Candidates::Both) && is_empty(&unserved));
+}
+
+#[test]
+fn a_flood_displaces_itself_and_not_the_stranger_before_it() {
+    let unserved = Unserved::default();
+    let honest = enter(&unserved, 0, Protocol::Tcp, "192.0.2.1");
+    let flood: Vec<One> =
+        (0..UNSERVED_FEW).map(|_| enter(&unserved, 1, Protocol::Tcp, "198.51.100.7")).collect();
+    assert!(unserved.make_room(peer("198.51.100.7"), Candidates::Tcp));
+    assert!(flood[0].hears_at_once() && !honest.hears_at_once());
+    // With one less than a few it may displace the oldest of all once more, and then again only itself.
+    assert!(unserved.make_room(peer("198.51.100.7"), Candidates::Tcp));
+    assert!(honest.hears_at_once());
+}
+
+#[test]
+fn wider_networks_have_more_and_displace_their_own_too() {
+    let unserved = Unserved::default();
+    let honest = enter(&unserved, 0, Protocol::Quic, "2001:db8:1::1");
+    let of_line: Vec<One> = (0..4 * UNSERVED_FEW)
+        .map(|n| enter(&unserved, 1, Protocol::Quic, &format!("2001:db8:0:{n:x}::1")))
+        .collect();
+    assert!(unserved.make_room(peer("2001:db8:0:ff::1"), Candidates::Both));
+    assert!(of_line[0].hears_at_once() && !honest.hears_at_once());
+    assert!(unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap()));
+    assert!(of_line[3].hears_at_once() && !of_line[3].hears_politely());
+    assert!(!unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap()));
+    drop((honest, of_line));
+    assert!(is_empty(&unserved));
+}
+
+#[test]
+fn an_address_that_stands_for_many_displaces_the_oldest_of_all() {
+    let unserved = Unserved::default();
+    let way_out = Rc::<WayOut>::default();
+    let proxy = unserved.enter(Moment::default(), Protocol::Tcp, None, way_out.clone());
+    let other = enter(&unserved, 1, Protocol::Tcp, "192.0.2.1");
+    assert!(unserved.make_room(None, Candidates::Tcp));
+    assert!(way_out.at_once.notified().now_or_never().is_some() && !other.hears_at_once());
+    drop(proxy);
+}
