@@ -103,6 +103,9 @@ pub const H2_PENDING_RESETS: usize = 64;
 /// backend makes us do so whenever a request was refused by its head while its body was on the way: a revoked
 /// key's next thousand requests.
 pub const H2_OWN_RESETS: usize = 1_024;
+/// Bytes of a body that are read and thrown away behind an answer that did not need it, over TCP: what a client may send
+/// on one stream before it hears from us. Nothing of it is held but what one read brings.
+pub const DISCARDED_BODY_BYTES: usize = STREAM_WINDOW_BYTES as usize;
 /// How long a TCP connection with nothing under way may take to say goodbye: two round trips of a bad
 /// link.
 pub const TCP_FAREWELL: Duration = Duration::from_secs(2);

@@ -38,6 +38,7 @@ mod exchange;
 mod frames;
 mod lines;
 mod stream;
+mod upload;
 mod watch;
 
 use answer::Aborted;

@@ -12,7 +12,7 @@ pub(super) fn answer(desk: &Desk, page: Page, head: &Head) -> Reply {
         Page::Readiness if desk.is_ready() => Reply::ok(br#"{"status":"ready"}"#.to_vec()),
         Page::Readiness => Reply::not_ready(),
         Page::Preflight => preflight(desk, head),
-        Page::WrongMethod => Problem::MethodNotAllowed("GET, OPTIONS").into(),
+        Page::WrongMethod => Problem::MethodNotAllowed("GET, HEAD, OPTIONS").into(),
     }
 }
 

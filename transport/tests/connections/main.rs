@@ -11,6 +11,8 @@
 mod common;
 
 mod descriptors;
+mod early_answers;
+mod head;
 mod lanes;
 mod networks;
 mod resets;
