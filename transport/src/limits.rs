@@ -245,6 +245,9 @@ pub const ABOUT_TURNS: u32 = 1_024;
 /// window; the request itself is held to the 8 KiB of any body.
 pub const BATCH_ITEMS: usize = 100;
 
+/// How long TLS tickets are sealed with one key; they are opened for as long again. As rustls does it by itself: a
+/// stolen key tells of half a day of resumed sessions at most.
+pub const TICKET_KEY_LIFE: Duration = Duration::from_secs(6 * 3_600);
 /// How often the certificate's files are looked at: two `stat` calls on the control plane's thread. Half
 /// of it passes on average before a renewed certificate is shown, whose predecessor has weeks to live.
 pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -28,7 +28,7 @@ use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKey;
 use crate::socket::{self, IdMark, Steering};
-use crate::tls::{self, Certificate, Identity};
+use crate::tls::{self, Certificate, Identity, Tickets};
 use crate::{clock, descriptors, tcp_socket};
 
 /// Why a start failed, by whose turn it is.
@@ -154,8 +154,9 @@ impl Server {
         };
         let control = control.start().await?;
 
-        let (quic, tls) =
-            (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
+        let (quic_tickets, tcp_tickets) = (tickets()?, tickets()?);
+        let quic = tls::quic_config(&certificate, &quic_tickets, &config.connections)?;
+        let tls = tls::tcp_config(&certificate, &tcp_tickets)?;
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
         let mark = IdMark::default();
@@ -244,6 +245,13 @@ fn shared(
         drain,
         readiness,
     })
+}
+
+/// Keys for TLS tickets, which are replaced as long as the process runs.
+fn tickets() -> Result<Tickets, StartFault> {
+    let tickets = Tickets::draw().ok_or(StartFault::Machine("TLS tickets", io::ErrorKind::Unsupported))?;
+    tokio::spawn(tickets.clone().keep_rotating());
+    Ok(tickets)
 }
 
 /// A misconfigured provider is the operator's; a thread that can't be had is the machine's.
