@@ -133,10 +133,15 @@ impl Admission {
     /// a turn of the lane, in which its task gives its place back.
     async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
         let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
-        let own = peer.and_then(|peer| caps.crowded_network(peer));
-        let candidates = if caps.is_tcp_crowded() { Candidates::Tcp } else { Candidates::Both };
-        let is_told = own.is_some_and(|network| unserved.make_room_within(network))
-            || (caps.is_crowded(protocol) && unserved.make_room(peer, candidates));
+        // Where descriptors are few, only a TCP connection gives one back.
+        let candidates = match protocol {
+            Protocol::Tcp if caps.is_tcp_crowded() => Candidates::Tcp,
+            _ => Candidates::Both,
+        };
+        let is_told = match peer.and_then(|peer| caps.crowded_network(peer)) {
+            Some(network) => unserved.make_room_within(network, candidates),
+            None => caps.is_crowded(protocol) && unserved.make_room(candidates),
+        };
         if !is_told {
             return;
         }

@@ -53,9 +53,6 @@ pub const PEER_CELLS: usize = 1 << 16;
 /// request make room for newcomers. The eighth that is left is for lanes that have none to end, and for the moment
 /// until one that was told to end has gone.
 pub const CROWDED_PART: usize = 8;
-/// Connections without an accepted request that a peer may have on one lane (a /56 four times, a /48 sixteen times as
-/// many) before newcomers of that peer displace its own and nobody else's: a browser opens up to six, over all lanes.
-pub const UNSERVED_FEW: usize = 4;
 /// Least time between two looks for connections that had no accepted request for `connections.idle`. They may live
 /// that much longer.
 pub const UNSERVED_LOOK: Duration = Duration::from_millis(100);

@@ -3,31 +3,33 @@
 //! ```text
 //!   enter ──▶ unserved ─┬─ a request came past key and origin ──▶ served: no longer listed
 //!                       ├─ `connections.idle` after it entered ──▶ told to end politely
-//!                       └─ places are few, a newcomer comes ──▶ told to end at once, the oldest first
+//!                       └─ places are few, a newcomer comes ──▶ one of them is told to end at once
 //! ```
 //!
 //! Packets alone keep no connection here: a PING, a SETTINGS frame, half a head, requests that are refused. A request
 //! counts as accepted once its key and its origin are. What becomes of it later does not matter: a wrong code is one.
 //! The open pages (`/healthz`, the key set) need neither and don't count.
 //!
-//! Whom a newcomer displaces is decided by his own peer first. If his peer has more than a few of these on the lane
-//! ([`UNSERVED_FEW`]), it displaces its own oldest; so a flood from a few addresses displaces itself, and the
-//! handshakes of others have the time they need. Otherwise the oldest of all goes.
+//! The network with the most of these on the lane makes room first, and of its connections the oldest: a flood from a
+//! few addresses displaces itself, and the handshakes of others have the time they need. Of networks with equally many,
+//! the one with the oldest connection is first. A /56 may have four times and a /48 sixteen times as many as a /64.
+//! Connections of trusted proxies, which carry everybody, go last.
 //!
 //! Both lists are in the order in which connections came, and all have the same time, so the first is always the
-//! next one to go. Costs some 200 bytes for each connection listed (three times that with IPv6, which has three
-//! networks), and nothing for a packet.
+//! next one to end. Costs some 300 bytes for each connection listed (more with IPv6, which has three networks), and
+//! nothing for a packet.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::perimeter::peer::{Level, Peer, Prefix};
 use tokio::sync::Notify;
 
-use crate::limits::{UNSERVED_FEW, UNSERVED_LOOK};
+use crate::limits::UNSERVED_LOOK;
 use crate::observe::Protocol;
 
 /// How a connection hears that it has to end. Its task waits for both.
@@ -55,7 +57,12 @@ struct Lists {
 struct List {
     all: BTreeMap<u64, Entry>,
     by_network: HashMap<Prefix, BTreeSet<u64>>,
+    /// The networks in `by_network`; the last is the next to make room.
+    ranks: BTreeSet<Rank>,
 }
+
+/// How many connections a network has, in sixteenths of what its width allows; and how old the oldest is.
+type Rank = (usize, Reverse<u64>, Prefix);
 
 struct Entry {
     since: Moment,
@@ -96,15 +103,15 @@ impl Unserved {
     }
 
     /// Tells the oldest in this network to end. False if there is none.
-    pub(super) fn make_room_within(&self, network: Prefix) -> bool {
-        self.0.borrow_mut().end_oldest(Candidates::Both, Some(network))
+    pub(super) fn make_room_within(&self, network: Prefix, candidates: Candidates) -> bool {
+        self.0
+            .borrow_mut()
+            .end_first(candidates, |list| list.oldest_in(network).map(|number| (0, Reverse(number))))
     }
 
-    /// Tells the oldest of all to end, or of `peer` where it has more than a few. False if there is none.
-    pub(super) fn make_room(&self, peer: Option<Peer>, candidates: Candidates) -> bool {
-        let mut lists = self.0.borrow_mut();
-        let own = peer.and_then(|peer| peer.prefixes().find(|&network| lists.has_many(candidates, network)));
-        lists.end_oldest(candidates, own)
+    /// Tells the one to end that makes room first. False if there is none.
+    pub(super) fn make_room(&self, candidates: Candidates) -> bool {
+        self.0.borrow_mut().end_first(candidates, List::first)
     }
 
     /// Tells those to end that came before this span. Returns when to look again.
@@ -136,21 +143,17 @@ impl Lists {
         }
     }
 
-    fn has_many(&self, candidates: Candidates, network: Prefix) -> bool {
-        let count = |list: &List| list.by_network.get(&network).map_or(0, BTreeSet::len);
-        let quic = if candidates == Candidates::Both { count(&self.quic) } else { 0 };
-        quic + count(&self.tcp) >= UNSERVED_FEW * network.level().factor() as usize
-    }
-
-    fn end_oldest(&mut self, candidates: Candidates, network: Option<Prefix>) -> bool {
-        let quic = if candidates == Candidates::Both { self.quic.oldest(network) } else { None };
-        let tcp = self.tcp.oldest(network);
-        // The one with the lesser number came first.
-        let (protocol, number) = match (quic, tcp) {
-            (Some(quic), Some(tcp)) if quic < tcp => (Protocol::Quic, quic),
-            (_, Some(tcp)) => (Protocol::Tcp, tcp),
-            (Some(quic), None) => (Protocol::Quic, quic),
-            (None, None) => return false,
+    /// Of both lists' candidates the one that ranks higher.
+    fn end_first(
+        &mut self,
+        candidates: Candidates,
+        first: impl Fn(&List) -> Option<(usize, Reverse<u64>)>,
+    ) -> bool {
+        let quic = if candidates == Candidates::Both { first(&self.quic) } else { None };
+        let (protocol, number) = match (quic, first(&self.tcp)) {
+            (Some(quic), tcp) if tcp.is_none_or(|tcp| quic > tcp) => (Protocol::Quic, quic.1.0),
+            (_, Some(tcp)) => (Protocol::Tcp, tcp.1.0),
+            (_, None) => return false,
         };
         let entry = self.of(protocol).remove(number);
         entry.inspect(|entry| entry.way_out.at_once.notify_one()).is_some()
@@ -160,7 +163,7 @@ impl Lists {
 impl List {
     fn insert(&mut self, number: u64, entry: Entry) {
         for network in entry.peer.iter().flat_map(|peer| peer.prefixes()) {
-            self.by_network.entry(network).or_default().insert(number);
+            self.change(network, |numbers| numbers.insert(number));
         }
         self.all.insert(number, entry);
     }
@@ -168,22 +171,39 @@ impl List {
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.all.remove(&number)?;
         for network in entry.peer.iter().flat_map(|peer| peer.prefixes()) {
-            if let Some(numbers) = self.by_network.get_mut(&network) {
-                numbers.remove(&number);
-                if numbers.is_empty() {
-                    self.by_network.remove(&network);
-                }
-            }
+            self.change(network, |numbers| numbers.remove(&number));
         }
         Some(entry)
     }
 
-    fn oldest(&self, network: Option<Prefix>) -> Option<u64> {
-        match network {
-            None => self.all.first_key_value().map(|(number, _)| *number),
-            Some(network) => self.by_network.get(&network)?.first().copied(),
+    fn change(&mut self, network: Prefix, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
+        let numbers = self.by_network.entry(network).or_default();
+        if let Some(rank) = rank(network, numbers) {
+            self.ranks.remove(&rank);
         }
+        change(numbers);
+        match rank(network, numbers) {
+            Some(rank) => self.ranks.insert(rank),
+            None => self.by_network.remove(&network).is_some(),
+        };
     }
+
+    /// Which makes room first: the oldest of the network with the most, else the oldest that has no network.
+    fn first(&self) -> Option<(usize, Reverse<u64>)> {
+        let ranked = self.ranks.last().map(|(load, oldest, _)| (*load, *oldest));
+        ranked.or_else(|| self.all.first_key_value().map(|(number, _)| (0, Reverse(*number))))
+    }
+
+    fn oldest_in(&self, network: Prefix) -> Option<u64> {
+        self.by_network.get(&network)?.first().copied()
+    }
+}
+
+/// `None` for a network that has none.
+fn rank(network: Prefix, numbers: &BTreeSet<u64>) -> Option<Rank> {
+    let oldest = *numbers.first()?;
+    let widest = Level::V6Net48.factor() as usize;
+    Some((numbers.len() * widest / network.level().factor() as usize, Reverse(oldest), network))
 }
 
 impl Listing {

@@ -122,7 +122,12 @@ impl Prober {
 pub fn is_answered(server: &DevServer, source: Ipv4Addr, id: u8) -> bool {
     let (asking, later) = (Prober::new(server, source), Prober::new(server, Ipv4Addr::new(127, 99, 99, 99)));
     asking.ask(id);
-    later.ask(id);
-    assert!(later.hears(), "the lane of id {id} answers nobody");
+    // A lane that much has been sent to may have had no room for the question.
+    later.socket.set_read_timeout(Some(PATIENCE / 16)).unwrap();
+    let answered = (0..16).any(|_| {
+        later.ask(id);
+        later.hears()
+    });
+    assert!(answered, "the lane of id {id} answers nobody");
     asking.has_heard()
 }

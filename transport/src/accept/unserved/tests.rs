@@ -35,7 +35,9 @@ fn enter(unserved: &Unserved, second: u64, protocol: Protocol, address: &str) ->
 
 fn is_empty(unserved: &Unserved) -> bool {
     let lists = unserved.0.borrow();
-    [&lists.quic, &lists.tcp].into_iter().all(|list| list.all.is_empty() && list.by_network.is_empty())
+    [&lists.quic, &lists.tcp]
+        .into_iter()
+        .all(|list| list.all.is_empty() && list.by_network.is_empty() && list.ranks.is_empty())
 }
 
 #[test]
@@ -56,62 +58,75 @@ fn whoever_had_no_accepted_request_ends_after_the_span_and_not_before() {
 }
 
 #[test]
-fn the_oldest_makes_room_whichever_way_it_came() {
+fn of_equals_the_oldest_makes_room_whichever_way_it_came() {
     let unserved = Unserved::default();
     let protocols = [Protocol::Quic, Protocol::Tcp, Protocol::Tcp, Protocol::Quic];
     let all: Vec<One> = (0..)
         .zip(protocols)
         .map(|(n, protocol)| enter(&unserved, n, protocol, &format!("192.0.2.{n}")))
         .collect();
-    let newcomer = peer("192.0.2.99");
     let told = || all.iter().position(One::hears_at_once);
-    assert!(unserved.make_room(newcomer, Candidates::Both));
+    assert!(unserved.make_room(Candidates::Both));
     assert_eq!(told(), Some(0));
-    assert!(unserved.make_room(newcomer, Candidates::Tcp));
+    assert!(unserved.make_room(Candidates::Tcp));
     assert_eq!(told(), Some(1));
     all[2].listing.served();
-    assert!(!unserved.make_room(newcomer, Candidates::Tcp), "no descriptor comes back from QUIC");
-    assert!(unserved.make_room(newcomer, Candidates::Both));
+    assert!(!unserved.make_room(Candidates::Tcp), "no descriptor comes back from QUIC");
+    assert!(unserved.make_room(Candidates::Both));
     assert_eq!(told(), Some(3));
-    assert!(!unserved.make_room(newcomer, Candidates::Both) && is_empty(&unserved));
+    assert!(!unserved.make_room(Candidates::Both) && is_empty(&unserved));
 }
 
 #[test]
-fn a_flood_displaces_itself_and_not_the_stranger_before_it() {
+fn a_flood_displaces_itself_and_not_the_strangers_before_and_after_it() {
     let unserved = Unserved::default();
-    let honest = enter(&unserved, 0, Protocol::Tcp, "192.0.2.1");
-    let flood: Vec<One> =
-        (0..UNSERVED_FEW).map(|_| enter(&unserved, 1, Protocol::Tcp, "198.51.100.7")).collect();
-    assert!(unserved.make_room(peer("198.51.100.7"), Candidates::Tcp));
-    assert!(flood[0].hears_at_once() && !honest.hears_at_once());
-    // With one less than a few it may displace the oldest of all once more, and then again only itself.
-    assert!(unserved.make_room(peer("198.51.100.7"), Candidates::Tcp));
-    assert!(honest.hears_at_once());
-}
-
-#[test]
-fn wider_networks_have_more_and_displace_their_own_too() {
-    let unserved = Unserved::default();
-    let honest = enter(&unserved, 0, Protocol::Quic, "2001:db8:1::1");
-    let of_line: Vec<One> = (0..4 * UNSERVED_FEW)
-        .map(|n| enter(&unserved, 1, Protocol::Quic, &format!("2001:db8:0:{n:x}::1")))
+    let before = enter(&unserved, 0, Protocol::Tcp, "192.0.2.1");
+    let flood: Vec<One> = (0..6)
+        .map(|n| enter(&unserved, 1, Protocol::Tcp, if n % 2 == 0 { "198.51.100.7" } else { "198.51.100.8" }))
         .collect();
-    assert!(unserved.make_room(peer("2001:db8:0:ff::1"), Candidates::Both));
-    assert!(of_line[0].hears_at_once() && !honest.hears_at_once());
-    assert!(unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap()));
+    let after = enter(&unserved, 2, Protocol::Quic, "192.0.2.2");
+    for told in 0..4 {
+        assert!(unserved.make_room(Candidates::Both));
+        assert_eq!(flood.iter().position(One::hears_at_once), Some(told), "in turns, each its oldest");
+    }
+    assert!(!before.hears_at_once() && !after.hears_at_once());
+    // With one each, nobody is a flood.
+    assert!(unserved.make_room(Candidates::Both));
+    assert!(before.hears_at_once());
+}
+
+#[test]
+fn a_flood_from_one_site_of_ipv6_is_one_flood() {
+    let unserved = Unserved::default();
+    let neighbours: Vec<One> = (0..2).map(|_| enter(&unserved, 0, Protocol::Quic, "2001:db8:1::1")).collect();
+    // One for each /64: what tells is the /56, and for those spread over /56s the /48.
+    let of_line: Vec<One> =
+        (0..12).map(|n| enter(&unserved, 1, Protocol::Quic, &format!("2001:db8:0:{n:x}::1"))).collect();
+    assert!(unserved.make_room(Candidates::Both));
+    assert!(of_line[0].hears_at_once());
+    let of_site: Vec<One> =
+        (0..64).map(|n| enter(&unserved, 1, Protocol::Quic, &format!("2001:db8:2:{n:x}00::1"))).collect();
+    assert!(unserved.make_room(Candidates::Both));
+    assert!(of_site[0].hears_at_once());
+    assert!(unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap(), Candidates::Both));
+    assert!(!unserved.make_room_within("2001:db8:0:4::/64".parse().unwrap(), Candidates::Tcp));
     assert!(of_line[3].hears_at_once() && !of_line[3].hears_politely());
-    assert!(!unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap()));
-    drop((honest, of_line));
+    assert!(!unserved.make_room_within("2001:db8:0:3::/64".parse().unwrap(), Candidates::Both));
+    assert!(neighbours.iter().all(|one| !one.hears_at_once()));
+    drop((neighbours, of_line, of_site));
     assert!(is_empty(&unserved));
 }
 
 #[test]
-fn an_address_that_stands_for_many_displaces_the_oldest_of_all() {
+fn an_address_that_stands_for_many_goes_last() {
     let unserved = Unserved::default();
     let way_out = Rc::<WayOut>::default();
     let proxy = unserved.enter(Moment::default(), Protocol::Tcp, None, way_out.clone());
     let other = enter(&unserved, 1, Protocol::Tcp, "192.0.2.1");
-    assert!(unserved.make_room(None, Candidates::Tcp));
-    assert!(way_out.at_once.notified().now_or_never().is_some() && !other.hears_at_once());
+    assert!(unserved.make_room(Candidates::Tcp));
+    assert!(other.hears_at_once());
+    assert!(unserved.make_room(Candidates::Tcp));
+    assert!(way_out.at_once.notified().now_or_never().is_some());
+    assert!(!unserved.make_room(Candidates::Tcp));
     drop(proxy);
 }
