@@ -42,6 +42,7 @@ mod caps;
 mod retries;
 mod roll;
 mod unserved;
+use caps::crowded_from;
 pub(crate) use caps::{Caps, Place};
 use retries::Retries;
 use roll::Roll;
@@ -55,6 +56,8 @@ pub(crate) struct Admission(Rc<Inner>);
 
 struct Inner {
     lane: Lane,
+    /// How many there are.
+    lanes: usize,
     /// What is open in the whole process.
     caps: Arc<Caps>,
     retries: RefCell<Retries>,
@@ -88,13 +91,13 @@ impl From<&Connections> for Bounds {
 }
 
 impl Admission {
-    pub(crate) fn new(lane: Lane, caps: Arc<Caps>, bounds: Bounds) -> Self {
+    pub(crate) fn new(lane: Lane, lanes: usize, caps: Arc<Caps>, bounds: Bounds) -> Self {
         let roll = Roll::default();
         let of_banned = roll.clone();
         lane.on_ban(move |network| of_banned.show_out(network));
         let (unserved, displaced) = Default::default();
         let retries = RefCell::new(Retries::new());
-        Self(Rc::new(Inner { lane, caps, retries, roll, unserved, displaced, bounds }))
+        Self(Rc::new(Inner { lane, lanes, caps, retries, roll, unserved, displaced, bounds }))
     }
 
     /// Stream resets one connection may cause.
@@ -129,20 +132,24 @@ impl Admission {
         Newcomer { place, listing, way_out }
     }
 
-    /// Where places are few for this newcomer, ends a connection on which no request was accepted, and waits for
-    /// a turn of the lane, in which its task gives its place back.
+    /// Where places are few for this newcomer, ends connections on which no request was accepted, and waits for a turn of
+    /// the lane, in which their tasks give their places back.
     async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
         let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
+        let (tcp, tcp_max) = caps.tcp();
         // Where descriptors are few, only a TCP connection gives one back.
         let candidates = match protocol {
-            Protocol::Tcp if caps.is_tcp_crowded() => Candidates::Tcp,
+            Protocol::Tcp if tcp >= crowded_from(tcp_max) => Candidates::Tcp,
             _ => Candidates::Both,
         };
-        let is_told = match peer.and_then(|peer| caps.crowded_network(peer)) {
-            Some(network) => unserved.make_room_within(network, candidates),
-            None => caps.is_crowded(protocol) && unserved.make_room(candidates),
+        let told = match peer.and_then(|peer| caps.crowded_network(peer)) {
+            Some(network) => usize::from(unserved.make_room_within(network, candidates)),
+            None => {
+                let wanted = self.room_to_make(candidates);
+                (0..wanted).filter(|_| unserved.make_room(peer, candidates)).count()
+            }
         };
-        if !is_told {
+        if told == 0 {
             return;
         }
         if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
@@ -150,6 +157,20 @@ impl Admission {
             tracing::warn!(times, "{why}");
         }
         yield_now().await;
+    }
+
+    /// How many connections of this lane should make room for a newcomer.
+    fn room_to_make(&self, candidates: Candidates) -> usize {
+        let Inner { caps, unserved, lanes, .. } = &*self.0;
+        let (staying, leaving) = unserved.staying_and_leaving(candidates);
+        let (open, cap) = if candidates == Candidates::Tcp { caps.tcp() } else { caps.all() };
+        let (open, share) = (open.saturating_sub(leaving), (crowded_from(cap) / lanes).max(1));
+        match () {
+            () if open < crowded_from(cap) => 0,
+            () if staying > share => 2,
+            () if staying == share || open >= cap => 1,
+            () => 0,
+        }
     }
 
     /// Ends connections on which no request was accepted for `connections.idle`, for as long as the lane runs.

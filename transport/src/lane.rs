@@ -62,7 +62,7 @@ pub fn start(
         }
         let policy = shared.policy.clone();
         let desk = Desk::new(lane.clone(), shared, counters);
-        let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
+        let admission = Admission::new(lane.clone(), doors.steering.lanes(), doors.caps.clone(), bounds);
         desk.watch_shard();
         let gate = desk.clone();
         spawn_vital(&lane, async move { gate.turnstile().run().await });

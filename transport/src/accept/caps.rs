@@ -74,13 +74,18 @@ impl Caps {
 
     /// Whether places are getting few for a newcomer over this protocol.
     pub(super) fn is_crowded(&self, protocol: Protocol) -> bool {
-        self.open.load(Ordering::SeqCst) >= crowded_from(self.max)
-            || (protocol == Protocol::Tcp && self.is_tcp_crowded())
+        let crowded = |(open, cap)| open >= crowded_from(cap);
+        crowded(self.all()) || (protocol == Protocol::Tcp && crowded(self.tcp()))
     }
 
-    /// Whether descriptors are what is getting few: only TCP connections give any back.
-    pub(super) fn is_tcp_crowded(&self) -> bool {
-        self.tcp.load(Ordering::SeqCst) >= crowded_from(self.tcp_max)
+    /// How many connections are open, and how many may be.
+    pub(super) fn all(&self) -> (usize, usize) {
+        (self.open.load(Ordering::SeqCst), self.max)
+    }
+
+    /// The same of TCP connections, which descriptors bound.
+    pub(super) fn tcp(&self) -> (usize, usize) {
+        (self.tcp.load(Ordering::SeqCst), self.tcp_max)
     }
 
     /// The narrowest network of this peer that has nearly used up its share.
@@ -150,7 +155,7 @@ impl Caps {
 const _: () = assert!(PEER_CELLS == 1 << 16);
 
 /// From how many on places are few: all but an eighth, and a small cap when it is reached.
-const fn crowded_from(cap: usize) -> usize {
+pub(super) const fn crowded_from(cap: usize) -> usize {
     cap - cap / CROWDED_PART
 }
 
@@ -332,7 +337,8 @@ mod tests {
         let caps = Caps::with(100, 8, 100, 10);
         let tcp: Vec<_> = (0..20).filter_map(|_| caps.enter(peer(1), Tcp)).collect();
         assert_eq!(tcp.len(), 8);
-        assert!(caps.is_crowded(Tcp) && caps.is_tcp_crowded() && !caps.is_crowded(Quic));
+        assert!(caps.is_crowded(Tcp) && !caps.is_crowded(Quic));
+        assert_eq!(caps.tcp(), (8, 8));
         let quic: Vec<_> = (0..200).filter_map(|_| caps.enter(peer(2), Quic)).collect();
         assert_eq!(quic.len(), 92, "up to connections.max, both together");
         assert!(caps.is_crowded(Quic));

@@ -10,7 +10,10 @@
 //! counts as accepted once its key and its origin are. What becomes of it later does not matter: a wrong code is one.
 //! The open pages (`/healthz`, the key set) need neither and don't count.
 //!
-//! The network with the most of these on the lane makes room first, and of its connections the oldest: a flood from a
+//! Each lane ends its own: one for a newcomer when the lane has its share of all connections, two when it has more, so
+//! that others have room, and none when it has less and there are places left.
+//!
+//! The network with the most of these on the lane, the newcomer counted, makes room first, and of its connections the oldest: a flood from a
 //! few addresses displaces itself, and the handshakes of others have the time they need. Of networks with equally many,
 //! the one with the oldest connection is first. A /56 may have four times and a /48 sixteen times as many as a /64.
 //! Connections of trusted proxies, which carry everybody, go last.
@@ -39,6 +42,8 @@ pub(crate) struct WayOut {
     pub(crate) at_once: Notify,
     /// With the requests that are under way.
     pub(crate) politely: Notify,
+    /// Whether it was told to end at once, to make room.
+    is_leaving: Cell<bool>,
 }
 
 /// One lane's. Lives on its thread.
@@ -59,6 +64,9 @@ struct List {
     by_network: HashMap<Prefix, BTreeSet<u64>>,
     /// The networks in `by_network`; the last is the next to make room.
     ranks: BTreeSet<Rank>,
+    /// Connections of the lane, those in use included and those without that were told to make room: soon to be gone.
+    open: usize,
+    leaving: usize,
 }
 
 /// How many connections a network has, in sixteenths of what its width allows; and how old the oldest is.
@@ -76,6 +84,7 @@ pub(crate) struct Listing {
     protocol: Protocol,
     number: u64,
     is_served: Cell<bool>,
+    way_out: Rc<WayOut>,
 }
 
 /// Which connections may make room.
@@ -98,20 +107,33 @@ impl Unserved {
         let mut lists = self.0.borrow_mut();
         lists.last += 1;
         let number = lists.last;
-        lists.of(protocol).insert(number, Entry { since: now, peer, way_out });
-        Listing { unserved: self.clone(), protocol, number, is_served: Cell::new(false) }
+        let list = lists.of(protocol);
+        list.open += 1;
+        list.insert(number, Entry { since: now, peer, way_out: way_out.clone() });
+        Listing { unserved: self.clone(), protocol, number, is_served: Cell::new(false), way_out }
     }
 
     /// Tells the oldest in this network to end. False if there is none.
     pub(super) fn make_room_within(&self, network: Prefix, candidates: Candidates) -> bool {
-        self.0
-            .borrow_mut()
-            .end_first(candidates, |list| list.oldest_in(network).map(|number| (0, Reverse(number))))
+        self.0.borrow_mut().end_first(candidates, |list| list.first_in(network))
     }
 
-    /// Tells the one to end that makes room first. False if there is none.
-    pub(super) fn make_room(&self, candidates: Candidates) -> bool {
-        self.0.borrow_mut().end_first(candidates, List::first)
+    /// Tells the one to end that makes room first for a newcomer of this peer. False if there is none.
+    pub(super) fn make_room(&self, peer: Option<Peer>, candidates: Candidates) -> bool {
+        let mut lists = self.0.borrow_mut();
+        match peer.and_then(|peer| lists.own_flood(peer, candidates)) {
+            Some(network) => lists.end_first(candidates, |list| list.first_in(network)),
+            None => lists.end_first(candidates, List::first),
+        }
+    }
+
+    /// How many connections the lane has and keeps, and how many of it were told to make room and are still there.
+    pub(super) fn staying_and_leaving(&self, candidates: Candidates) -> (usize, usize) {
+        let lists = self.0.borrow();
+        let quic =
+            if candidates == Candidates::Both { (lists.quic.open, lists.quic.leaving) } else { (0, 0) };
+        let (open, leaving) = (quic.0 + lists.tcp.open, quic.1 + lists.tcp.leaving);
+        (open.saturating_sub(leaving), leaving)
     }
 
     /// Tells those to end that came before this span. Returns when to look again.
@@ -155,8 +177,24 @@ impl Lists {
             (_, Some(tcp)) => (Protocol::Tcp, tcp.1.0),
             (_, None) => return false,
         };
-        let entry = self.of(protocol).remove(number);
-        entry.inspect(|entry| entry.way_out.at_once.notify_one()).is_some()
+        let list = self.of(protocol);
+        let Some(entry) = list.remove(number) else { return false };
+        list.leaving += 1;
+        entry.way_out.is_leaving.set(true);
+        entry.way_out.at_once.notify_one();
+        true
+    }
+
+    /// The network of a newcomer that would have the most with it, if it has any yet.
+    fn own_flood(&self, peer: Peer, candidates: Candidates) -> Option<Prefix> {
+        let lists = [&self.tcp, &self.quic];
+        let lists = &lists[..if candidates == Candidates::Both { 2 } else { 1 }];
+        let most = lists.iter().filter_map(|list| list.first()).map(|(load, _)| load).max()?;
+        peer.prefixes().find(|&network| {
+            let has = |list: &&List| list.by_network.get(&network).map_or(0, BTreeSet::len);
+            let has: usize = lists.iter().map(has).sum();
+            has > 0 && load(network, has + 1) > most
+        })
     }
 }
 
@@ -194,16 +232,19 @@ impl List {
         ranked.or_else(|| self.all.first_key_value().map(|(number, _)| (0, Reverse(*number))))
     }
 
-    fn oldest_in(&self, network: Prefix) -> Option<u64> {
-        self.by_network.get(&network)?.first().copied()
+    fn first_in(&self, network: Prefix) -> Option<(usize, Reverse<u64>)> {
+        Some((0, Reverse(*self.by_network.get(&network)?.first()?)))
     }
 }
 
 /// `None` for a network that has none.
 fn rank(network: Prefix, numbers: &BTreeSet<u64>) -> Option<Rank> {
-    let oldest = *numbers.first()?;
+    Some((load(network, numbers.len()), Reverse(*numbers.first()?), network))
+}
+
+fn load(network: Prefix, connections: usize) -> usize {
     let widest = Level::V6Net48.factor() as usize;
-    Some((numbers.len() * widest / network.level().factor() as usize, Reverse(oldest), network))
+    connections * widest / network.level().factor() as usize
 }
 
 impl Listing {
@@ -218,6 +259,10 @@ impl Listing {
 impl Drop for Listing {
     fn drop(&mut self) {
         self.served();
+        let mut lists = self.unserved.0.borrow_mut();
+        let list = lists.of(self.protocol);
+        list.open -= 1;
+        list.leaving -= usize::from(self.way_out.is_leaving.get());
     }
 }
 
