@@ -13,6 +13,9 @@
 //! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
 //! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
 //!
+//! No lock is held around state. flume's channels have a mutex inside, which is held for one push or pop of a whole
+//! batch: two lanes meet on it only while both touch the same channel, some dozens of nanoseconds a turn.
+//!
 //! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`), and the
 //! operator's word on bans comes by one of its own (`actor/operator.rs`).
 //!

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! It decides and never waits: time ([`clock`]) and randomness ([`entropy`]) are arguments, there is no
-//! I/O, no lock, and nothing that a request carries can make it panic. Every bound stands in [`limits`].
+//! I/O, no lock around state, and nothing that a request carries can make it panic. Every bound stands in [`limits`].
 //! State belongs to shards, each owned by one thread; [`actor`] is the skin by which threads ask each
-//! other, and the only file that knows of actors.
+//! other, and the only file that knows of actors. Its channels have a mutex inside.
 //!
 //! Invariants, each played against a slow model in `tests/model.rs`: a right code succeeds once; a try is
 //! counted before it is compared; nothing works after expiry, cancel or the last try; tries are never
@@ -19,6 +19,9 @@
 //! Words: a *verification* is one issued code with its resends; an *inbox* is a canonical recipient; an
 //! *owner* is a project in live or test mode; *purge* wipes now, *sweep* frees the dead; a *lane* is a
 //! thread with one shard.
+
+// What lanes share is immutable, atomic, or a queue. Tests may lock what they like.
+#![cfg_attr(not(test), deny(clippy::disallowed_types))]
 
 pub mod request;
 

@@ -11,8 +11,8 @@ use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
 use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Owner, Policy, ProjectId, RefundKey,
-    Refusal,
+    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Owner, Policy, ProjectId,
+    RefundKey, Refusal,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};

@@ -1,12 +1,15 @@
 //! What becomes of a new connection.
 //!
 //! ```text
-//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated ─▶ retry, or ignore
+//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or places are few ─▶ retry, or ignore
 //!                                          ├─ no place ─▶ refuse
 //!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places, window used up,
 //!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
 //!                                                                    └─▶ serving
 //! ```
+//!
+//! Where places are few, in all or for one peer, a newcomer whose address is proved displaces a connection on which
+//! no request was accepted yet ([`unserved`]).
 //!
 //! All before the handshake is decided before any key is derived. What counts *for a peer* counts only once
 //! the handshake has proved its address ([`Admission::welcome`]): its place in `connections.per_peer`, and
@@ -28,18 +31,26 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome};
 use quinn::{Endpoint, Incoming};
+use tokio::task::yield_now;
 
 use crate::config::Connections;
 use crate::connection;
 use crate::desk::Desk;
+use crate::observe::Protocol;
+use crate::socket::IdMark;
+use crate::told::Told;
 
 mod caps;
 mod retries;
 mod roll;
+mod unserved;
+use caps::crowded_from;
 pub(crate) use caps::{Caps, Place};
 use retries::Retries;
 use roll::Roll;
 pub(crate) use roll::{Listed, ShowOut};
+use unserved::{Candidates, Unserved};
+pub(crate) use unserved::{Listing, WayOut};
 
 /// One lane's word on connections, by QUIC and TCP on all of its addresses. Lives on its thread.
 #[derive(Clone)]
@@ -47,11 +58,24 @@ pub(crate) struct Admission(Rc<Inner>);
 
 struct Inner {
     lane: Lane,
+    /// How many there are.
+    lanes: usize,
     /// What is open in the whole process.
     caps: Arc<Caps>,
     retries: RefCell<Retries>,
     roll: Roll,
+    unserved: Unserved,
+    /// Connections that were ended to make room.
+    displaced: RefCell<Told>,
     bounds: Bounds,
+}
+
+/// A connection that has a place, from its first packet on.
+pub(crate) struct Newcomer {
+    pub(crate) place: Place,
+    pub(crate) listing: Listing,
+    /// How it hears that it has to end.
+    pub(crate) way_out: Rc<WayOut>,
 }
 
 /// What every connection is held to.
@@ -69,11 +93,13 @@ impl From<&Connections> for Bounds {
 }
 
 impl Admission {
-    pub(crate) fn new(lane: Lane, caps: Arc<Caps>, bounds: Bounds) -> Self {
+    pub(crate) fn new(lane: Lane, lanes: usize, caps: Arc<Caps>, bounds: Bounds) -> Self {
         let roll = Roll::default();
         let of_banned = roll.clone();
         lane.on_ban(move |network| of_banned.show_out(network));
-        Self(Rc::new(Inner { lane, caps, retries: RefCell::new(Retries::new()), roll, bounds }))
+        let (unserved, displaced) = Default::default();
+        let retries = RefCell::new(Retries::new());
+        Self(Rc::new(Inner { lane, lanes, caps, retries, roll, unserved, displaced, bounds }))
     }
 
     /// Stream resets one connection may cause.
@@ -92,11 +118,69 @@ impl Admission {
     }
 
     /// A place for a TCP connection, whose address its own handshake has proved. `None`: close it.
-    pub(crate) fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Place> {
+    pub(crate) async fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Newcomer> {
         if self.0.lane.is_banned(address) {
             return None;
         }
-        self.0.caps.enter(counted(desk, address))
+        let peer = counted(desk, address);
+        self.make_room(peer, Protocol::Tcp).await;
+        let place = self.0.caps.enter(peer, Protocol::Tcp)?;
+        Some(self.listed(place, peer, Protocol::Tcp))
+    }
+
+    fn listed(&self, place: Place, peer: Option<Peer>, protocol: Protocol) -> Newcomer {
+        let way_out = Rc::<WayOut>::default();
+        let listing = self.0.unserved.enter(self.0.lane.now().at, protocol, peer, way_out.clone());
+        Newcomer { place, listing, way_out }
+    }
+
+    /// Where places are few for this newcomer, ends connections on which no request was accepted, and waits for a turn of
+    /// the lane, in which their tasks give their places back.
+    async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
+        let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
+        let (tcp, tcp_max) = caps.tcp();
+        // Where descriptors are few, only a TCP connection gives one back.
+        let candidates = match protocol {
+            Protocol::Tcp if tcp >= crowded_from(tcp_max) => Candidates::Tcp,
+            _ => Candidates::Both,
+        };
+        let told = match peer.and_then(|peer| caps.crowded_network(peer)) {
+            Some(network) => usize::from(unserved.make_room_within(network, candidates)),
+            None => {
+                let wanted = self.room_to_make(candidates);
+                (0..wanted).filter(|_| unserved.make_room(peer, candidates)).count()
+            }
+        };
+        if told == 0 {
+            return;
+        }
+        if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
+            let why = "places are few: connections without an accepted request make room for newcomers";
+            tracing::warn!(times, "{why}");
+        }
+        yield_now().await;
+    }
+
+    /// How many connections of this lane should make room for a newcomer.
+    fn room_to_make(&self, candidates: Candidates) -> usize {
+        let Inner { caps, unserved, lanes, .. } = &*self.0;
+        let (staying, leaving) = unserved.staying_and_leaving(candidates);
+        let (open, cap) = if candidates == Candidates::Tcp { caps.tcp() } else { caps.all() };
+        let (open, share) = (open.saturating_sub(leaving), (crowded_from(cap) / lanes).max(1));
+        match () {
+            () if open < crowded_from(cap) => 0,
+            () if staying > share => 2,
+            () if staying == share || open >= cap => 1,
+            () => 0,
+        }
+    }
+
+    /// Ends connections on which no request was accepted for `connections.idle`, for as long as the lane runs.
+    pub(crate) async fn expire(self) {
+        loop {
+            let next = self.0.unserved.expire(self.0.lane.now().at, self.0.bounds.idle);
+            tokio::time::sleep(next).await;
+        }
     }
 
     /// The handshake of `address` is over: from now on it counts for its peer, and a ban of the peer calls
@@ -150,21 +234,26 @@ pub(crate) fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
     (!desk.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
 }
 
-/// Decides about every connection that knocks at one endpoint, until the process ends.
-pub(crate) async fn accept(endpoint: Endpoint, desk: Desk, admission: Admission) {
+/// Decides about every connection that knocks at one endpoint, until the process ends. `ours` is on the ids that this
+/// process made: one that begins with such an id has chosen its lane by it, or comes late for a connection that is gone.
+pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, desk: Desk, admission: Admission) {
     while let Some(incoming) = endpoint.accept().await {
-        if desk.drain().has_begun() {
+        if desk.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
             incoming.refuse();
             continue;
         }
-        decide(incoming, &desk, &admission);
+        decide(incoming, &desk, &admission).await;
     }
 }
 
-fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
+async fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
     let (source, Inner { lane, caps, retries, .. }) = (incoming.remote_address(), &*admission.0);
     let is_validated = incoming.remote_address_validated();
-    if !is_validated && caps.is_busy() {
+    let peer = counted(desk, source.ip().to_canonical());
+    // Where somebody has to make room, a newcomer shows first where he is: Initials are easily forged.
+    let is_crowded =
+        || caps.is_crowded(Protocol::Quic) || peer.is_some_and(|peer| caps.crowded_network(peer).is_some());
+    if !is_validated && (caps.is_busy() || is_crowded()) {
         if retries.borrow_mut().take(source, lane.now().at) {
             // An error would mean that the address is validated.
             let _sent = incoming.retry();
@@ -173,16 +262,21 @@ fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
         }
         return;
     }
-    let peer = counted(desk, source.ip().to_canonical());
-    let place = if is_validated { caps.enter(peer) } else { caps.enter_unvalidated(peer) };
+    let place = if is_validated {
+        admission.make_room(peer, Protocol::Quic).await;
+        caps.enter(peer, Protocol::Quic)
+    } else {
+        caps.enter_unvalidated(peer)
+    };
     match place {
         Some(place) => {
+            let newcomer = admission.listed(place, peer, Protocol::Quic);
             let (desk, admission) = (desk.clone(), admission.clone());
             tokio::task::spawn_local(async move {
                 if is_validated && !admission.begin(&desk, source.ip().to_canonical()).await {
                     return incoming.refuse();
                 }
-                connection::drive(incoming, desk, admission, place).await;
+                connection::drive(incoming, desk, admission, newcomer).await;
             });
         }
         None => incoming.refuse(),

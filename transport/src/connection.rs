@@ -3,8 +3,9 @@
 //! ```text
 //!   handshake ──▶ serving ──▶ draining (GOAWAY sent, later streams refused) ──▶ closed
 //!       │            │                                                            ▲
-//!       │            └── fault of the connection · reset budget used up · ban ────┤
-//!       └── not welcome ──────────────────────────────────────────────────────────┘
+//!       │            ├── no request accepted in time ──▶ draining                 │
+//!       │            └── fault of the connection · reset budget used up ───────────┤
+//!       └── not welcome            ban · room needed ─────────────────────────────┘
 //! ```
 //!
 //! A connection is one task, and each of its streams another if it has to wait, all on the lane's thread; what
@@ -23,7 +24,7 @@ use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::accept::{Admission, Place, ShowOut, counted};
+use crate::accept::{Admission, Listing, Newcomer, ShowOut, WayOut, counted};
 use crate::desk::Desk;
 use crate::http3::control;
 use crate::http3::error::{Code, Fault};
@@ -54,10 +55,13 @@ pub(crate) struct Session {
     key: Cell<(KeyClass, Mode)>,
     /// Under which address the lane knows it, once it was answered; see [`crate::shedding`].
     known: RefCell<Option<Known>>,
+    listing: Listing,
+    way_out: Rc<WayOut>,
 }
 
 /// Sees one connection through, from its first packet to its last.
-pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, mut place: Place) {
+pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, newcomer: Newcomer) {
+    let Newcomer { mut place, listing, way_out } = newcomer;
     // Until the handshake is over, nothing is heard from any other address, so this is the one it proves. The
     // connection may have moved by the time we are told, perhaps to an address it only claims.
     let peer = incoming.remote_address().ip().to_canonical();
@@ -67,6 +71,7 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
     let shaken = tokio::select! {
         shaken = timeout(limits::HANDSHAKE_DEADLINE, connecting) => shaken,
         () = desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+        () = way_out.at_once.notified() => return,
     };
     let Ok(Ok(connection)) = shaken else { return };
     let closing = connection.clone();
@@ -86,6 +91,8 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
         finished: Notify::new(),
         key: Cell::new((KeyClass::Restricted, Mode::Live)),
         known: RefCell::default(),
+        listing,
+        way_out,
     });
     session.clone().serve().await;
     session.desk.counters().disconnected();
@@ -124,7 +131,8 @@ impl Session {
                     let Ok(recv) = accepted else { return };
                     tokio::task::spawn_local(self.clone().unidirectional(recv));
                 }
-                () = self.desk.drain().begun() => {
+                () = self.way_out.at_once.notified() => return self.close(Code::ExcessiveLoad),
+                () = self.end_politely() => {
                     // They were seen, so the GOAWAY will not name them.
                     anteroom.empty().into_iter().for_each(|stream| self.begin(stream));
                     break;
@@ -133,6 +141,14 @@ impl Session {
         }
         drop(anteroom);
         self.drain(control, next_request).await;
+    }
+
+    /// Waits until the connection should end with the requests that are under way.
+    async fn end_politely(&self) {
+        tokio::select! {
+            () = self.desk.drain().begun() => {}
+            () = self.way_out.politely.notified() => {}
+        }
     }
 
     /// Whoever begins one wipes the stack when he has begun all he can.
@@ -222,8 +238,9 @@ impl Session {
         }
     }
 
-    /// Learns whose key the connection carries; see [`crate::turnstile`].
+    /// A request was accepted. Learns whose key the connection carries; see [`crate::turnstile`].
     pub(crate) fn admitted(&self, key: &KeyRecord) {
+        self.listing.served();
         self.key.set((key.class, key.mode));
     }
 

@@ -15,6 +15,8 @@
 //! A mail that nobody took is tried again for a few seconds; while every provider is left alone by its breaker,
 //! what was promised waits and nothing more is promised.
 
+#![allow(clippy::disallowed_types, reason = "made here for the courier, on the delivery thread alone")]
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

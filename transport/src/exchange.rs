@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::connection::{Session, number};
 use crate::http3::error::{Code, Fault};
-use crate::http3::head::Head;
+use crate::http3::head::{Head, Method};
 use crate::http3::message::{Request, RequestReader};
 use crate::limits;
 use crate::patience::by;
@@ -48,6 +48,17 @@ impl<'a> Http3Exchange<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the answer has a body: one to HEAD has none (RFC 9110, 9.3.2). Of a head too large to be read at all
+    /// nobody knows its method.
+    pub(crate) fn wants_body(&self) -> bool {
+        let method = match &self.reading {
+            Reading::Partial(reader) => reader.method(),
+            Reading::Whole(request) => Some(request.head.method()),
+            Reading::Broken => None,
+        };
+        method != Some(Method::Head)
     }
 
     /// Tells the peer that the rest of its request is not wanted, if there is a rest.

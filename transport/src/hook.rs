@@ -9,6 +9,8 @@
 //!
 //! Whoever posts has to know on which side of that line an error lies: a mail must not be posted twice.
 
+#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;

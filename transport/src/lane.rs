@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::actor::{Lane, LaneThread, Seat};
-use aws_lc_rs::hmac;
 use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime};
 use rustls::ServerConfig as TlsConfig;
 use tokio::sync::Notify;
@@ -18,7 +17,8 @@ use crate::limits;
 use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
-use crate::socket::{DeafSocket, Ears, KernelDrop, LaneConnectionIds};
+use crate::socket::{DeafSocket, Ears, IdMark, KernelDrop, LaneConnectionIds, Steering};
+use crate::tls::ResetSecret;
 use crate::{tcp, wiping};
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -33,14 +33,16 @@ pub struct Doors {
     pub tcp: Vec<TcpListener>,
     /// HTTP/3.
     pub quic: quinn::ServerConfig,
-    /// Signs stateless resets: the same on all lanes.
-    pub reset: Arc<hmac::Key>,
+    /// Signs stateless resets: the same on all lanes, another key for each address.
+    pub reset: Arc<ResetSecret>,
     /// HTTP/2 and HTTP/1.1.
     pub tls: Arc<TlsConfig>,
     /// How many connections the process has.
     pub(crate) caps: Arc<Caps>,
-    /// How many lanes share the port.
-    pub lanes: usize,
+    /// Which lane a connection id leads to.
+    pub(crate) steering: Steering,
+    /// What is on ids of ours.
+    pub(crate) mark: IdMark,
     /// The core to stay on.
     pub core: Option<usize>,
 }
@@ -61,7 +63,7 @@ pub fn start(
         }
         let policy = shared.policy.clone();
         let desk = Desk::new(lane.clone(), shared, counters);
-        let admission = Admission::new(lane.clone(), doors.caps.clone(), bounds);
+        let admission = Admission::new(lane.clone(), doors.steering.lanes(), doors.caps.clone(), bounds);
         desk.watch_shard();
         let gate = desk.clone();
         spawn_vital(&lane, async move { gate.turnstile().run().await });
@@ -79,17 +81,17 @@ fn spawn_vital(lane: &Lane, task: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(lane.vital().run(task));
 }
 
-fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+fn open(lane: &Lane, mut doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
     // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
+    spawn_vital(lane, admission.clone().expire());
     let (shedding, turnstile) = (desk.shedding().clone(), desk.turnstile().clone());
     let ears = Ears { lane: lane.clone(), kernel, shedding, turnstile };
-    for socket in doors.udp {
-        let quic = (doors.quic.clone(), doors.reset.clone());
-        let endpoint = endpoint(&ears, doors.lanes, quic, socket)?;
-        spawn_vital(lane, accept(endpoint, desk.clone(), admission.clone()));
+    for socket in std::mem::take(&mut doors.udp) {
+        let endpoint = endpoint(&ears, &doors, socket)?;
+        spawn_vital(lane, accept(endpoint, doors.mark.clone(), desk.clone(), admission.clone()));
     }
     for listener in doors.tcp {
         let port = listener.local_addr()?.port();
@@ -100,18 +102,14 @@ fn open(lane: &Lane, doors: Doors, desk: &Desk, admission: &Admission) -> io::Re
     Ok(())
 }
 
-fn endpoint(
-    ears: &Ears,
-    lanes: usize,
-    (quic, reset): (quinn::ServerConfig, Arc<hmac::Key>),
-    socket: UdpSocket,
-) -> io::Result<Endpoint> {
+fn endpoint(ears: &Ears, doors: &Doors, socket: UdpSocket) -> io::Result<Endpoint> {
     let (runtime, index) = (Arc::new(TokioRuntime), ears.lane.index());
-    let mut config = EndpointConfig::new(reset);
-    config.cid_generator(move || Box::new(LaneConnectionIds::new(index, lanes)));
+    let mut config = EndpointConfig::new(Arc::new(doors.reset.key_at(socket.local_addr()?)));
+    let (steering, mark) = (doors.steering.clone(), doors.mark.clone());
+    config.cid_generator(move || Box::new(LaneConnectionIds::new(index, steering.clone(), mark.clone())));
     config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
     let socket = DeafSocket::new(ears, runtime.wrap_udp_socket(socket)?);
-    Endpoint::new_with_abstract_socket(config, Some(quic), socket, runtime)
+    Endpoint::new_with_abstract_socket(config, Some(doors.quic.clone()), socket, runtime)
 }
 
 /// Tells the size of the shard, and tells the shard what the operator has changed.

@@ -8,8 +8,15 @@
 //!   store ◀─▶ control ── Published: keys, policy, certificate ──▶ lanes
 //! ```
 //!
-//! Lanes share nothing but what is immutable and counters; delivery and control plane run on threads of
+//! Lanes share nothing but what is immutable, counters, and queues; delivery and control plane run on threads of
 //! their own. Hang either, and checks go on.
+//!
+//! No lock is held around state, and a lint says so (`disallowed-types` in `.clippy.toml`). There are locks in
+//! libraries: flume's queues (between lanes, to the keeper, of events) have a mutex that is held for one push or pop;
+//! those of quinn and tokio are a lane's own, so that nobody waits for them; those of the delivery thread are its own,
+//! and stand where they are allowed by name.
+
+#![cfg_attr(not(test), deny(clippy::disallowed_types))]
 
 mod accept;
 mod connection;
@@ -41,6 +48,7 @@ mod roots;
 pub mod cli;
 mod clock;
 pub mod config;
+mod descriptors;
 mod drain;
 mod entropy;
 mod exposure;
@@ -54,6 +62,7 @@ mod policy;
 mod published;
 pub mod server;
 pub mod tls;
+mod told;
 pub mod wiping;
 
 #[cfg(test)]

@@ -47,8 +47,15 @@ pub const PENDING_HANDSHAKE_BYTES: u64 = 4 << 10;
 pub const PENDING_HANDSHAKE_BYTES_TOTAL: u64 = 8 << 20;
 /// Cells in each of the two rows that count connections per peer, for the whole process: 4 B each, 512 KiB
 /// in all. With 500 peers that have used up their share (100,000 connections of 200 each), a stranger meets
-/// two full cells once in 17,000 times.
+/// two full cells once in 17,000 times; if they are /64s of IPv6, whose /56s and /48s are counted too, once in 10,000.
 pub const PEER_CELLS: usize = 1 << 16;
+/// Places are few when all but one part in so many of a cap is taken: from then on connections without an accepted
+/// request make room for newcomers. The eighth that is left is for lanes that have none to end, and for the moment
+/// until one that was told to end has gone.
+pub const CROWDED_PART: usize = 8;
+/// Least time between two looks for connections that had no accepted request for `connections.idle`. They may live
+/// that much longer.
+pub const UNSERVED_LOOK: Duration = Duration::from_millis(100);
 /// Retries sent to one address and port in a second. A phone needs one; a backend that opens a hundred
 /// connections at once from one socket asks again within a second or two. Bounds the ping-pong with clients
 /// that answer a Retry with a close.
@@ -114,6 +121,9 @@ pub const H2_PENDING_RESETS: usize = 64;
 /// backend makes us do so whenever a request was refused by its head while its body was on the way: a revoked
 /// key's next thousand requests.
 pub const H2_OWN_RESETS: usize = 1_024;
+/// Bytes of a body that are read and thrown away behind an answer that did not need it, over TCP: what a client may send
+/// on one stream before it hears from us. Nothing of it is held but what one read brings.
+pub const DISCARDED_BODY_BYTES: usize = STREAM_WINDOW_BYTES as usize;
 /// How long a TCP connection with nothing under way may take to say goodbye: two round trips of a bad
 /// link.
 pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
@@ -122,8 +132,8 @@ pub const TCP_FAREWELL: Duration = Duration::from_secs(2);
 pub const TCP_LINGER_BYTES: usize = 16 << 20;
 /// How long a lane out of descriptors waits before it accepts again.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often a lane tells of it.
-pub const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// How often a lane tells of it, and of connections that made room for others.
+pub const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Freed blocks that a lane keeps for its next requests, in bytes for each of 64 sizes up to 1,032 bytes: a wave of a
 /// hundred answers. 4 MiB a lane, were every size used; see `wiping/shelf.rs`.
 pub const KEPT_FINE_BYTES: usize = 64 << 10;
@@ -152,6 +162,22 @@ pub const WRONG_TOKEN_PEERS: usize = 1_024;
 pub const WRONG_TOKENS_WAITING: usize = 16;
 /// How often the log tells of wrong tokens: often enough for a person, too rare to fill a disk.
 pub const WRONG_TOKEN_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// Descriptors that a lane opens for itself: its runtime's epoll, waker and signal socket, and one to spare. Beside them
+/// a second one of each UDP socket.
+pub const DESCRIPTORS_OF_A_LANE: usize = 4;
+/// Descriptors of one connection to SQLite: the file, its log, the log's index, and a journal while it is vacuumed or
+/// migrated. PostgreSQL takes one.
+pub const DESCRIPTORS_OF_A_STORE_CONNECTION: usize = 4;
+/// Descriptors for events: one post at a time and the connection before it, which waits.
+pub const DESCRIPTORS_FOR_EVENTS: usize = 2;
+/// Descriptors for names that are being resolved: the system's resolver opens two for each, and eight at once is a
+/// bad minute of DNS.
+pub const DESCRIPTORS_FOR_LOOKUPS: usize = 16;
+/// Descriptors for files that are open for a moment: mail for the outbox, certificates, settings, templates, a catalog.
+pub const DESCRIPTORS_FOR_FILES: usize = 16;
+/// Where descriptors are too few for the whole reserve, TCP connections get one part in so many of what is free.
+pub const TCP_LEAST_PART: usize = 4;
 
 /// Connections to the store: one asks, one writes, two for a second operator and a slow moment.
 pub const STORE_CONNECTIONS: u32 = 4;
@@ -259,6 +285,9 @@ pub const ABOUT_TURNS: u32 = 1_024;
 /// window; the request itself is held to the 8 KiB of any body.
 pub const BATCH_ITEMS: usize = 100;
 
+/// How long TLS tickets are sealed with one key; they are opened for as long again. As rustls does it by itself: a
+/// stolen key tells of half a day of resumed sessions at most.
+pub const TICKET_KEY_LIFE: Duration = Duration::from_secs(6 * 3_600);
 /// How often the certificate's files are looked at: two `stat` calls on the control plane's thread. Half
 /// of it passes on average before a renewed certificate is shown, whose predecessor has weeks to live.
 pub const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(2);

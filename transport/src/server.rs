@@ -28,9 +28,9 @@ use crate::observe::Counters;
 use crate::policy::Policy;
 use crate::published::Published;
 use crate::receipt::ReceiptKeys;
-use crate::socket;
-use crate::tls::{self, Certificate, Identity};
-use crate::{clock, tcp_socket};
+use crate::socket::{self, IdMark, Steering};
+use crate::tls::{self, Certificate, Identity, Tickets};
+use crate::{clock, descriptors, tcp_socket};
 
 /// Why a start failed, by whose turn it is.
 #[derive(Debug)]
@@ -112,8 +112,11 @@ impl Server {
         let config = &plan.config;
         // A weak one ends the start before anything is opened.
         let admin_token = plan.admin_token.or(config.admin_token()?);
-        let lanes = config.lanes();
-        let (udp, tcp) = bind(&config.listen, lanes)?;
+        // Where it can't be raised, what there is has to do.
+        let _unchanged = descriptors::raise();
+        let (lanes, providers) = (config.lanes(), plan.delivery.len());
+        let steering = Steering::draw(lanes);
+        let (udp, tcp) = bind(&config.listen, &steering)?;
         let h3 = addresses(&udp, |socket| socket.local_addr())?;
         let tcp_addresses = addresses(&tcp, |listener| listener.local_addr())?;
         let drain = Drain::default();
@@ -141,7 +144,7 @@ impl Server {
         let reporting = Reporting { keeper, exposed };
         let shared = shared(config, reporting, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
-        let reset = Arc::new(plan.identity.reset_key(&host_name()));
+        let reset = Arc::new(plan.identity.reset_secret(&host_name()));
         let certificate = Certificate::new(plan.identity)?;
         let control = Control {
             store: plan.store,
@@ -158,17 +161,20 @@ impl Server {
         };
         let control = control.start().await?;
 
-        let (quic, tls) =
-            (tls::quic_config(&certificate, &config.connections)?, tls::tcp_config(&certificate)?);
+        let (quic_tickets, tcp_tickets) = (tickets()?, tickets()?);
+        let quic = tls::quic_config(&certificate, &quic_tickets, &config.connections)?;
+        let tls = tls::tcp_config(&certificate, &tcp_tickets)?;
         let cores = cores_to_pin(config, lanes);
         let (started, starts) = flume::bounded(lanes);
-        let caps = Caps::new(&config.connections);
+        let mark = IdMark::default();
+        let caps = Caps::new(&config.connections, descriptors::tcp_connections(config, providers));
         let doors = by_lane(udp, lanes).into_iter().zip(by_lane(tcp, lanes));
         let threads = seats.into_iter().zip(doors).zip(&counters).enumerate().map(
             |(index, ((seat, (udp, tcp)), counters))| {
                 let core = cores.as_ref().and_then(|cores| cores.get(index).copied());
                 let (quic, tls, caps) = (quic.clone(), tls.clone(), caps.clone());
-                let doors = Doors { udp, tcp, quic, reset: reset.clone(), tls, caps, lanes, core };
+                let (steering, mark) = (steering.clone(), mark.clone());
+                let doors = Doors { udp, tcp, quic, reset: reset.clone(), tls, caps, steering, mark, core };
                 lane::start(
                     seat,
                     doors,
@@ -261,6 +267,13 @@ fn shared(
     })
 }
 
+/// Keys for TLS tickets, which are replaced as long as the process runs.
+fn tickets() -> Result<Tickets, StartFault> {
+    let tickets = Tickets::draw().ok_or(StartFault::Machine("TLS tickets", io::ErrorKind::Unsupported))?;
+    tokio::spawn(tickets.clone().keep_rotating());
+    Ok(tickets)
+}
+
 /// A misconfigured provider is the operator's; a thread that can't be had is the machine's.
 fn delivery_fault(fault: io::Error) -> StartFault {
     match fault.kind() {
@@ -273,12 +286,12 @@ type Sockets = (Vec<Vec<UdpSocket>>, Vec<Vec<TcpListener>>);
 
 /// One socket per address and lane, UDP and TCP on the same port numbers. With several addresses on
 /// port 0, all of them get the port the first one found.
-fn bind(listen: &[SocketAddr], lanes: usize) -> Result<Sockets, StartFault> {
+fn bind(listen: &[SocketAddr], steering: &Steering) -> Result<Sockets, StartFault> {
     let picks_port = listen.iter().any(|address| address.port() == 0);
     let tries = if picks_port { limits::PORT_TRIES } else { 1 };
     let mut last = io::ErrorKind::AddrNotAvailable;
     for _ in 0..tries {
-        match try_bind(listen, lanes) {
+        match try_bind(listen, steering) {
             Ok(sockets) => return Ok(sockets),
             Err(fault) => last = fault.kind(),
         }
@@ -286,17 +299,17 @@ fn bind(listen: &[SocketAddr], lanes: usize) -> Result<Sockets, StartFault> {
     Err(StartFault::Machine("listen", last))
 }
 
-fn try_bind(listen: &[SocketAddr], lanes: usize) -> io::Result<Sockets> {
+fn try_bind(listen: &[SocketAddr], steering: &Steering) -> io::Result<Sockets> {
     let (mut udp, mut tcp, mut picked) = (Vec::new(), Vec::new(), 0);
     for address in listen {
         let mut address = *address;
         if address.port() == 0 {
             address.set_port(picked);
         }
-        let sockets = socket::bind_lanes(address, lanes)?;
+        let sockets = socket::bind_lanes(address, steering)?;
         let bound = sockets[0].local_addr()?;
         picked = bound.port();
-        tcp.push(tcp_socket::bind_lanes(bound, lanes)?);
+        tcp.push(tcp_socket::bind_lanes(bound, steering.lanes())?);
         udp.push(sockets);
     }
     Ok((udp, tcp))

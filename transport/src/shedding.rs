@@ -23,6 +23,9 @@
 //! is always heard, whoever asks for ten times as much for a tenth of the time, and on average all have the same:
 //! a flood from a few addresses silences these, a wave of thousands silences some of them.
 //!
+//! A phone is an address and a port here, not a peer: many phones share an address, and how many connections a peer may
+//! have, with its /56 and /48, is bounded before ([`crate::accept`]).
+//!
 //! Only who is known as a stranger can be shed: connections that were answered once and have shown no secret key.
 //! Backends, whoever shares their address, trusted proxies and newcomers are always heard. And if those are what
 //! a lane is busy with, it does not silence the others for them.

@@ -54,7 +54,10 @@ impl Target {
             "/readyz" => Page::Readiness,
             _ => return Self::Key(Call::of(head)),
         };
-        Self::Public(if head.method() == Method::Get { page } else { Page::WrongMethod })
+        Self::Public(match head.method() {
+            Method::Get | Method::Head => page,
+            _ => Page::WrongMethod,
+        })
     }
 
     /// What metrics call it.

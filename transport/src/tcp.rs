@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   accept ─▶ TLS, ALPN ─▶ serving ─┬─ idle, drain ─▶ GOAWAY or `connection: close` ─▶ closed
-//!      │          │                 ├─ flood, stall, ban ─▶ closed
+//!      │          │                 ├─ flood, stall, ban, room needed ─▶ closed
 //!      │          │                 └─ ambiguous message ─▶ 400 ─▶ closed
-//!      │          └ deadline, not welcome ─▶ closed
+//!      │          └ deadline, not welcome, room needed ─▶ closed
 //!      └ banned, no place, too many begun ─▶ closed
 //! ```
 //!
@@ -17,28 +17,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authepy_engine::clock::Moment;
 use authepy_engine::stack::LeavingNothing;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::accept::{Admission, Place};
+use crate::accept::{Admission, Listing, Newcomer, Place, WayOut};
 use crate::desk::Desk;
 use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
 use crate::observe::Protocol;
+use crate::told::Told;
 
 mod answer;
 mod exchange;
 mod frames;
 mod lines;
 mod stream;
+mod upload;
 mod watch;
 
 use answer::Aborted;
@@ -69,7 +69,7 @@ pub(crate) async fn accept(
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let alt_svc: Rc<str> = format!("h3=\":{port}\"; ma=86400").into();
-    let mut refusals = Refusals::default();
+    let mut refusals = Told::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -79,35 +79,21 @@ pub(crate) async fn accept(
             Ok((stream, from)) => {
                 let peer = from.ip().to_canonical();
                 // Banned, or no place: closed before TLS costs anything.
-                let Some(place) = admission.enter(&desk, peer) else { continue };
+                let Some(newcomer) = admission.enter(&desk, peer).await else { continue };
+                let Newcomer { place, listing, way_out } = newcomer;
                 let watch = Watch::new(admission.idle(), admission.deadline());
                 let (desk, admission, alt_svc) = (desk.clone(), admission.clone(), alt_svc.clone());
-                let door = Rc::new(Door { desk, admission, peer, alt_svc, watch });
+                let door = Rc::new(Door { desk, admission, peer, alt_svc, watch, listing, way_out });
                 tokio::task::spawn_local(door.drive(stream, acceptor.clone(), place));
             }
             // Out of descriptors, most likely: give the others a moment to close.
             Err(fault) => {
-                refusals.tell(desk.now().at, &fault);
+                if let Some(times) = refusals.tell(desk.now().at) {
+                    let (why, code) = (fault.kind(), fault.raw_os_error());
+                    tracing::warn!(%why, code, times, "no TCP connection can be accepted");
+                }
                 tokio::time::sleep(limits::ACCEPT_PAUSE).await;
             }
-        }
-    }
-}
-
-/// Connections that the system did not give us, and when that was last told: once in a while, since whoever
-/// opens them decides how often.
-#[derive(Default)]
-struct Refusals {
-    count: u64,
-    told: Option<Moment>,
-}
-
-impl Refusals {
-    fn tell(&mut self, now: Moment, fault: &std::io::Error) {
-        self.count += 1;
-        if self.told.is_none_or(|told| now.since(told) >= limits::ACCEPT_TOLD_EVERY) {
-            self.told = Some(now);
-            tracing::warn!(why = %fault.kind(), code = fault.raw_os_error(), times = self.count, "no TCP connection can be accepted");
         }
     }
 }
@@ -119,6 +105,8 @@ struct Door {
     peer: IpAddr,
     alt_svc: Rc<str>,
     watch: Rc<Watch>,
+    listing: Listing,
+    way_out: Rc<WayOut>,
 }
 
 /// How hyper's part of a connection ended.
@@ -144,18 +132,18 @@ impl Door {
         let shaken = tokio::select! {
             shaken = timeout(patience, handshake) => shaken,
             () = self.desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+            () = self.way_out.at_once.notified() => return,
         };
         let Ok(Ok(stream)) = shaken else { return };
-        let banned = Rc::new(Notify::new());
-        let show_out = banned.clone();
-        let show_out = Rc::new(move || show_out.notify_one());
+        let way_out = self.way_out.clone();
+        let show_out = Rc::new(move || way_out.at_once.notify_one());
         let welcome = self.admission.welcome(&self.desk, &mut place, self.peer, show_out).await;
         let Some(_listed) = welcome else { return };
         self.desk.counters().connected(Protocol::Tcp);
         tokio::select! {
             () = self.clone().serve(stream) => {}
             // Dropped where it stands; requests that were read run to their end.
-            () = banned.notified() => {}
+            () = self.way_out.at_once.notified() => {}
         }
         self.desk.counters().disconnected();
     }
@@ -189,6 +177,7 @@ impl Door {
             overdue = self.watch.overdue() => if overdue == Overdue::Stalled {
                 return End::Stalled;
             },
+            () = self.way_out.politely.notified() => {}
             () = self.desk.drain().begun() => {}
         }
         connection.as_mut().graceful_shutdown();

@@ -12,12 +12,15 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::server::NoServerSessionStorage;
 
 use crate::config::{ConfigFault, Connections};
 use crate::limits;
 
 mod certificate;
-pub use certificate::{Certificate, Identity, identity_from_files};
+mod tickets;
+pub use certificate::{Certificate, Identity, ResetSecret, identity_from_files};
+pub use tickets::Tickets;
 
 /// Makes aws-lc-rs the process's one TLS provider. Must run before any TLS is configured.
 pub fn install_provider() {
@@ -50,6 +53,7 @@ pub fn development_identity() -> Result<(Identity, String), rcgen::Error> {
 /// rustls for one protocol list. TLS 1.3 only where QUIC asks for it.
 fn rustls_config(
     certificate: &Certificate,
+    tickets: &Tickets,
     quic: bool,
     protocols: &[&[u8]],
 ) -> Result<rustls::ServerConfig, ConfigFault> {
@@ -64,22 +68,27 @@ fn rustls_config(
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
     config.send_tls13_tickets = 1;
-    // Stateless tickets: the default keeps sessions in a shared, locked cache.
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(|_| fault())?;
+    // Sessions are in tickets alone: rustls' defaults are a cache and a ticketer behind locks that lanes would share.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = Arc::new(tickets.clone());
     Ok(config)
 }
 
 /// TLS for the TCP door: HTTP/2 before HTTP/1.1.
-pub fn tcp_config(certificate: &Certificate) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
-    rustls_config(certificate, false, &[b"h2", b"http/1.1"]).map(Arc::new)
+pub fn tcp_config(
+    certificate: &Certificate,
+    tickets: &Tickets,
+) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
+    rustls_config(certificate, tickets, false, &[b"h2", b"http/1.1"]).map(Arc::new)
 }
 
 /// QUIC for the lanes: HTTP/3, every buffer finite.
 pub fn quic_config(
     certificate: &Certificate,
+    tickets: &Tickets,
     connections: &Connections,
 ) -> Result<quinn::ServerConfig, ConfigFault> {
-    let tls = rustls_config(certificate, true, &[b"h3"])?;
+    let tls = rustls_config(certificate, tickets, true, &[b"h3"])?;
     if tls.max_early_data_size != 0 {
         return Err(ConfigFault("early data is on; a replay would send a second mail".into()));
     }

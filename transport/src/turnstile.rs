@@ -45,7 +45,7 @@
 //! through with their heads and then all be finished in one burst. A request that finds its line full
 //! before its body has come is refused without waiting for it.
 //!
-//! No lock. A line's memory grows to the most that ever waited. Who finds some of the share left only counts; who takes the
+//! It lives on one thread, without a lock. A line's memory grows to the most that ever waited. Who finds some of the share left only counts; who takes the
 //! last of it wakes the task that begins turns, which sleeps whenever there is nothing to hand out.
 
 use std::cell::{Cell, RefCell};

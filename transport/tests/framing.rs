@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::peers::{PATIENCE, is_answered, knock, knock_too_often, shown_out};
+use common::peers::{IDS, PATIENCE, is_answered, knock, knock_too_often, shown_out};
 use common::phone::{Phone, client_config};
 use common::{DevServer, NO_LIMITS};
 use serde_json::json;
@@ -70,7 +70,7 @@ async fn forged_initials_neither_strike_nor_shut_out_their_victim() {
         let knocking = timeout(PATIENCE, knock(&server, VICTIM)).await;
         open.push(knocking.expect("an answer").expect("the victim's own three handshakes"));
     }
-    assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+    assert!(IDS.clone().all(|id| is_answered(&server, VICTIM, id)));
     let heard = ports.iter().map(|port| {
         port.set_nonblocking(true).unwrap();
         std::iter::from_fn(|| port.recv(&mut [0; 2_048]).ok()).count()
@@ -87,7 +87,7 @@ async fn a_source_gets_few_retries_and_its_neighbours_theirs() {
     // As many at once as a lane's socket has room for; one that answers a later question has read what came before.
     for some in initials.chunks(200) {
         some.iter().for_each(|initial| assert!(port.send_to(initial, h3).is_ok()));
-        assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+        assert!(IDS.clone().all(|id| is_answered(&server, VICTIM, id)));
     }
     port.set_nonblocking(true).unwrap();
     let retries = std::iter::from_fn(|| port.recv(&mut [0; 2_048]).ok()).count();
@@ -182,7 +182,7 @@ async fn packets_of_others_sent_from_an_address_charge_it_nothing() {
     for _ in 0..3 {
         timeout(PATIENCE, knock(&server, VICTIM)).await.unwrap().expect("the victim is served");
     }
-    assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+    assert!(IDS.clone().all(|id| is_answered(&server, VICTIM, id)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,7 +226,7 @@ async fn denials_are_charged_to_who_shook_hands_wherever_their_packets_seem_to_c
     // In parts that a lane's socket has room for.
     for _ in 0..10 {
         copies.iter().cycle().take(100).for_each(|copy| assert!(victim.send_to(copy, h3).is_ok()));
-        assert!((0..2).all(|lane| is_answered(&server, VICTIM, lane)));
+        assert!(IDS.clone().all(|id| is_answered(&server, VICTIM, id)));
     }
     // His whole window is left to him.
     let honest = Phone::connect_from(&server, VICTIM).await;

@@ -9,8 +9,8 @@ use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Approved, Charge, Check, Command, First, Issue, Issued, Outcome, ProjectId, Quota, Refusal, Slot,
-    Source, Standing,
+    Activity, Approved, Charge, Check, Command, First, Issue, Issued, Outcome, ProjectId, Quota, Refusal,
+    Slot, Source, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};

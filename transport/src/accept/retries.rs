@@ -3,7 +3,9 @@
 //! A client that closes while it waits answers a Retry with a close, which looks like another Initial: two
 //! of our answers later it is a ping-pong as fast as the line. So every source, an address *and* a port, has
 //! a few Retries a second; further Initials are ignored, and an honest client sends its own again. The port
-//! is part of it because anybody can send Initials in another's name: he would have to hit the port too.
+//! is part of it because anybody can send Initials in another's name: he would have to hit the port too. For the same
+//! reason wider networks of IPv6 are not counted here, as they are wherever an address is proved: a forger would use up
+//! the Retries of a whole site.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use authepy_engine::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX
 
 use super::{Config, ConfigFault, LogFilter};
 
-/// One byte of a connection id names the lane.
+/// Most lanes: an id that leads to one of so many is drawn 256 times on average, some microseconds.
 const SHARDS_MAX: u16 = 256;
 /// Least memory ceiling in bytes: below it a shard of a large machine would hold a handful of codes.
 const CEILING_MIN: usize = 16 << 20;
@@ -16,7 +16,7 @@ pub(super) fn hold(config: &Config) -> Result<(), ConfigFault> {
     network(config)?;
     codes(config)?;
     require(config.memory.ceiling.0 >= CEILING_MIN, "memory.ceiling: at least 16MiB")?;
-    require(config.engine.shards <= SHARDS_MAX, "engine.shards: at most 256, one byte of a connection id")?;
+    require(config.engine.shards <= SHARDS_MAX, "engine.shards: at most 256")?;
     require(config.state.url == "memory:", "state.url: only memory: is built so far")?;
     require(config.bans.first.0 <= config.bans.max.0, "bans.first: at most bans.max")?;
     let log = &config.log;

@@ -34,7 +34,8 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
     match served {
         Ok(reply) => {
             exchange.stop(Code::NoError);
-            write(session, &reply, send).await
+            let body = if exchange.wants_body() { &*reply.body } else { &[] };
+            write(session, &reply, body, send).await
         }
         Err(Fault::Connection(code)) => {
             session.close(code);
@@ -53,11 +54,12 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
 pub(super) async fn turn_away(session: &Session, mut recv: RecvStream, send: SendStream) -> bool {
     // An error means that all of it has come.
     let _whole = recv.stop(number(Code::NoError));
-    write(session, &overloaded(&session.desk, session.key.get().1), send).await
+    let reply = overloaded(&session.desk, session.key.get().1);
+    write(session, &reply, &reply.body, send).await
 }
 
-async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
-    let answer = Bytes::from(encode(session, reply));
+async fn write(session: &Session, reply: &Reply, body: &[u8], mut send: SendStream) -> bool {
+    let answer = Bytes::from(encode(session, reply, body));
     match by(|| Instant::now() + session.admission.deadline(), send.write_chunk(answer)).await {
         // An error means that the peer does not want it any more.
         Ok(written) => {
@@ -77,10 +79,10 @@ async fn write(session: &Session, reply: &Reply, mut send: SendStream) -> bool {
     }
 }
 
-fn encode(session: &Session, reply: &Reply) -> Vec<u8> {
+fn encode(session: &Session, reply: &Reply, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_ANSWER_BYTES);
     session.desk.with_date(|date| {
-        response::encode(reply.status, |write| reply.fields(date.as_bytes(), write), &reply.body, &mut out);
+        response::encode(reply.status, |write| reply.fields(date.as_bytes(), write), body, &mut out);
     });
     out
 }

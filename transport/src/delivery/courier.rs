@@ -7,6 +7,8 @@
 //!     └── its place is kept until then ◀──────────────────────────────────────────────────────────┘
 //! ```
 
+#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

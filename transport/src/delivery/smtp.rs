@@ -12,6 +12,8 @@
 //! "maybe sent": never sent again. (A mail is smaller than a socket's buffer, so a relay that dies while it
 //! reads the body mostly has the dot on its way already, and counts as "maybe sent" too.)
 
+#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

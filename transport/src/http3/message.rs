@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::error::{Code, Fault, Refused};
 use super::frame::{Event, FrameReader};
-use super::head::{Head, HeadBuilder, HeadFault, Wire, check_field};
+use super::head::{Head, HeadBuilder, HeadFault, Method, Wire, check_field};
 use super::limits::MAX_BODY_BYTES;
 use super::qpack;
 use super::wiped::Wiped;
@@ -52,6 +52,8 @@ pub struct RequestReader {
     body: Wiped,
     /// The lengths of all DATA frames so far, whether or not their bytes have come.
     declared_bytes: u64,
+    /// The method, also of a head that was refused for something else.
+    method: Option<Method>,
     fault: Option<Fault>,
 }
 
@@ -73,6 +75,11 @@ impl RequestReader {
     /// The head, as soon as it is complete; also after a fault that came later than it.
     pub fn head(&self) -> Option<&Head> {
         self.head.as_ref()
+    }
+
+    /// The method, also of a head that was refused, if it was read so far.
+    pub fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// The peer has finished the stream.
@@ -97,7 +104,7 @@ impl RequestReader {
         while let Some(event) = self.frames.next(&mut input)? {
             match event {
                 Event::Headers(section) => {
-                    let head = self.head.insert(read_head(section.as_slice(), scratch)?);
+                    let head = self.head.insert(read_head(section.as_slice(), scratch, &mut self.method)?);
                     if head.content_length().is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
                         return Err(Fault::Answer(Refused::BodyTooLarge));
                     }
@@ -124,15 +131,17 @@ impl RequestReader {
     }
 }
 
-fn read_head(section: &[u8], scratch: &mut Wiped) -> Result<Head, Fault> {
+fn read_head(section: &[u8], scratch: &mut Wiped, method: &mut Option<Method>) -> Result<Head, Fault> {
     let mut builder = HeadBuilder::new(Wire::Multiplexed);
-    qpack::decode(section, scratch, |name, value| {
+    let read = qpack::decode(section, scratch, |name, value| {
         let taken = match name.first() {
             Some(b':') => builder.pseudo(name, value),
             _ => builder.field(name, value),
         };
         Ok(taken?)
-    })?;
+    });
+    *method = builder.method();
+    read?;
     Ok(builder.finish()?)
 }
 

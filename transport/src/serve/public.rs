@@ -25,7 +25,7 @@ pub(super) async fn answer(desk: &Desk, page: Page, head: &Head, tab: &Tab) -> R
         Page::Readiness if desk.is_ready() => Reply::ok(br#"{"status":"ready"}"#.to_vec()),
         Page::Readiness => Reply::not_ready(),
         Page::Preflight => preflight(listed),
-        Page::WrongMethod => Problem::MethodNotAllowed("GET, OPTIONS").into(),
+        Page::WrongMethod => Problem::MethodNotAllowed("GET, HEAD, OPTIONS").into(),
     }
 }
 

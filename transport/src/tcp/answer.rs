@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::Door;
-use super::exchange::TcpExchange;
+use super::exchange::{TcpExchange, read_head};
+use super::upload::Upload;
 use super::watch::UnderWay;
 use crate::http3::error::Fault;
 use crate::reply::{Problem, Reply};
@@ -69,11 +70,24 @@ impl Door {
         let (mut under_way, deadline) = self.watch.begin();
         let _open = self.desk.drain().guard();
         let serial = request.version() != Version::HTTP_2;
-        let (reply, doubtful) = match TcpExchange::new(request, self.peer, deadline) {
-            Ok(mut exchange) => (serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?, false),
-            Err(Fault::Answer(refused)) => (refuse(&self.desk, self.peer, refused.into()).await, true),
-            Err(Fault::Stream(_) | Fault::Connection(_)) => {
-                (refuse(&self.desk, self.peer, Problem::MalformedHttp).await, true)
+        let wants_body = request.method() != Method::HEAD;
+        let (parts, incoming) = request.into_parts();
+        let upload = Upload::new(&parts, incoming, deadline);
+        let (reply, doubtful) = match read_head(&parts) {
+            Ok(head) => {
+                let mut exchange = TcpExchange::new(head, upload, &self);
+                let reply = serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?;
+                exchange.discard_rest();
+                (reply, false)
+            }
+            Err(fault) => {
+                let problem = match fault {
+                    Fault::Answer(refused) => refused.into(),
+                    Fault::Stream(_) | Fault::Connection(_) => Problem::MalformedHttp,
+                };
+                let reply = refuse(&self.desk, self.peer, problem).await;
+                upload.discard();
+                (reply, true)
             }
         };
         let mut fields = self.fields(&reply);
@@ -82,7 +96,9 @@ impl Door {
             fields.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
         under_way.answered();
-        let body = Answer { body: Full::new(reply.body.into()), _under_way: under_way };
+        // HEAD gets the fields alone, with the length that the body has (RFC 9110, 9.3.2).
+        let body = if wants_body { Full::new(reply.body.into()) } else { Full::default() };
+        let body = Answer { body, _under_way: under_way };
         let mut response = Response::new(body);
         *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or_default();
         *response.headers_mut() = fields;

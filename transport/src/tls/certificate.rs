@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,15 +39,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The key of stateless resets (RFC 9000, 10.3): the same at the next start, so that phones of a server that
-    /// was restarted hear at once that their connections are gone, and don't wait for their idle timeout.
+    /// What the keys of stateless resets (RFC 9000, 10.3) are made from: the same at the next start, so that phones of a
+    /// server that was restarted hear at once that their connections are gone, and don't wait for their idle timeout.
     ///
     /// It follows from the private key and the host's name. Where several hosts share a certificate and an address,
     /// the name keeps one from ending the connections of another with a packet that went astray (21.11).
-    pub fn reset_key(&self, host: &str) -> hmac::Key {
+    pub fn reset_secret(&self, host: &str) -> ResetSecret {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.key.secret_der());
-        let derived = hmac::sign(&secret, format!("authepy stateless reset\0{host}").as_bytes());
-        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+        ResetSecret(derived(&secret, &format!("authepy stateless reset\0{host}")))
     }
 
     /// The same, ready to sign, if chain and key can be used and belong together.
@@ -61,6 +61,26 @@ impl Identity {
         CertifiedKey::from_der(self.chain, self.key, &provider)
             .map_err(|_| ConfigFault("tls.cert and tls.key: they don't belong together".into()))
     }
+}
+
+/// See [`Identity::reset_secret`].
+pub struct ResetSecret(hmac::Key);
+
+impl ResetSecret {
+    /// The key of the endpoints that listen on this address.
+    ///
+    /// An endpoint knows its own connections, so it answers with a reset only for ids that are not live there. Were the
+    /// key the same for all addresses, a datagram with a live id, sent to another address of ours, would be answered
+    /// with the token that ends the connection (21.11). An endpoint on `[::]` serves all addresses of its machine, and
+    /// finds the connection whichever of them a datagram comes to; of several lanes on one address only the one that an
+    /// id leads to answers for it.
+    pub fn key_at(&self, listens: SocketAddr) -> hmac::Key {
+        derived(&self.0, &listens.to_string())
+    }
+}
+
+fn derived(secret: &hmac::Key, label: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(secret, label.as_bytes()).as_ref())
 }
 
 /// Reads a chain and a key from PEM files.
@@ -171,11 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_key_is_that_of_a_certificate_on_a_host() {
-        let token = |identity: &Identity, host| hmac::sign(&identity.reset_key(host), b"a connection id");
+    fn a_reset_key_is_that_of_a_certificate_on_an_address_of_a_host() {
+        let token = |identity: &Identity, host, listens: &str| {
+            let key = identity.reset_secret(host).key_at(listens.parse().unwrap());
+            hmac::sign(&key, b"a connection id").as_ref().to_vec()
+        };
         let (one, other) = (development_identity().unwrap().0, development_identity().unwrap().0);
-        assert_eq!(token(&one, "a").as_ref(), token(&one, "a").as_ref(), "the same after a restart");
-        assert_ne!(token(&one, "a").as_ref(), token(&one, "b").as_ref(), "another host behind one address");
-        assert_ne!(token(&one, "a").as_ref(), token(&other, "a").as_ref(), "another certificate");
+        let first = token(&one, "a", "127.0.0.1:443");
+        assert_eq!(first, token(&one, "a", "127.0.0.1:443"), "the same after a restart");
+        assert_ne!(first, token(&one, "b", "127.0.0.1:443"), "another host behind one address");
+        assert_ne!(first, token(&other, "a", "127.0.0.1:443"), "another certificate");
+        for listens in ["127.0.0.2:443", "127.0.0.1:444", "[::1]:443", "[::]:443", "0.0.0.0:443"] {
+            assert_ne!(first, token(&one, "a", listens), "another address: {listens}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! TLS over TCP to a server: raw for attacks, with hyper's client on it for behaviour.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -2,9 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::PATIENCE;
-use super::common::phone::{Phone, client_config, connect_from};
-use super::common::tcp::{Tls, connect, try_connect};
+use super::common::peers::knock_and_ask;
+use super::common::phone::{Phone, client_config};
+use super::common::tcp::{Tls, try_connect};
 use super::common::{DevServer, NO_LIMITS};
 
 const ADA: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -12,6 +15,20 @@ const BOB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 async fn over_tcp(server: &DevServer, source: Ipv4Addr) -> std::io::Result<Tls> {
     try_connect(server, &["http/1.1"], source).await
+}
+
+/// A TCP connection on which a request was accepted: nobody displaces it.
+async fn used_over_tcp(server: &DevServer, source: Ipv4Addr) -> std::io::Result<Tls> {
+    let mut line = over_tcp(server, source).await?;
+    let key = server.text("secret_key");
+    let request = format!(
+        "GET /v1/verifications/vrf_0000000000000000000000 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
+    line.write_all(request.as_bytes()).await?;
+    let mut answer = [0; 4_096];
+    let length = line.read(&mut answer).await?;
+    assert!(answer[..length].starts_with(b"HTTP/1.1 404"), "past key and origin");
+    Ok(line)
 }
 
 /// Whether a QUIC connection from `127.0.0.1` is taken.
@@ -25,17 +42,11 @@ async fn over_quic(server: &DevServer) -> bool {
 async fn a_peers_share_counts_both_protocols_and_comes_back() {
     let settings = ["engine.shards=1", "connections.per_peer=3"];
     let server = DevServer::start(&[&NO_LIMITS[..], &settings].concat());
-    let (_endpoint, _quic) = connect_from(&server, ADA).await;
-    let first = over_tcp(&server, ADA).await.unwrap();
-    let _second = over_tcp(&server, ADA).await.unwrap();
-    // A client's handshake is over a moment before the server's.
+    let _quic = knock_and_ask(&server, ADA).await.unwrap();
+    let first = used_over_tcp(&server, ADA).await.unwrap();
+    let _second = used_over_tcp(&server, ADA).await.unwrap();
     let accepted = || server.metric("authepy_connections_accepted_total{protocol=\"tcp\"}");
-    let counted = async {
-        while accepted() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, counted).await.unwrap();
+    assert_eq!(accepted(), 2);
     assert!(over_tcp(&server, ADA).await.is_err(), "three are this peer's share");
     assert!(!over_quic(&server).await, "whichever way it comes");
     assert_eq!(accepted(), 2, "refused before TLS");
@@ -49,7 +60,8 @@ async fn a_peers_share_counts_both_protocols_and_comes_back() {
 async fn connections_in_all_count_both_protocols() {
     let server = DevServer::start(&[&NO_LIMITS[..], &["engine.shards=1", "connections.max=2"]].concat());
     let phone = Phone::connect(&server).await;
-    let _tcp = connect(&server, &["h2"]).await;
+    assert_eq!(phone.check("vrf_0000000000000000000000", "000000").await.status, 404);
+    let _tcp = used_over_tcp(&server, ADA).await.unwrap();
     assert!(over_tcp(&server, BOB).await.is_err());
     assert!(!over_quic(&server).await);
     assert_eq!(phone.get("/healthz").await.status, 200, "those inside are served");

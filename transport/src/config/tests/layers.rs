@@ -297,7 +297,7 @@ fn a_fault_names_its_key_and_quotes_no_value() {
         ("codes.lifetime=5", "codes.lifetime: a duration like 30s or 10m"),
         ("memory.ceiling=15MiB", "memory.ceiling: at least 16MiB"),
         ("memory.ceiling=much", "memory.ceiling: a size like 512MiB"),
-        ("engine.shards=257", "engine.shards: at most 256, one byte of a connection id"),
+        ("engine.shards=257", "engine.shards: at most 256"),
         ("engine.pin=s3cret", "engine.pin: expected a boolean"),
         ("listen=[]", "listen: at least one address"),
         ("listen=s3cret", "listen: expected a list"),

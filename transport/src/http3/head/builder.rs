@@ -107,6 +107,11 @@ impl HeadBuilder {
         }
     }
 
+    /// The method, once it was read.
+    pub fn method(&self) -> Option<Method> {
+        self.method
+    }
+
     /// All fields were read: do they make a request?
     pub fn finish(mut self) -> Result<Head, HeadFault> {
         let method = self.method.ok_or(HeadFault::Malformed)?;

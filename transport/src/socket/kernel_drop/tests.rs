@@ -10,7 +10,7 @@ use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped};
 
 use super::*;
-use crate::socket::bind_lanes;
+use crate::socket::{Steering, bind_lanes};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const ADA: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
@@ -26,6 +26,11 @@ fn clock() -> Now {
     Now { at: now.at.after(PASSED.get()), ..now }
 }
 
+thread_local! {
+    /// Which lane an id leads to, for the lane that runs on this thread.
+    static STEERING: RefCell<Option<Steering>> = const { RefCell::new(None) };
+}
+
 /// Runs `story` on every one of some lanes; each gets its number, its lane and its sockets.
 fn on_lanes<F: Future<Output = ()> + 'static>(
     listen: &[&str],
@@ -33,8 +38,9 @@ fn on_lanes<F: Future<Output = ()> + 'static>(
     story: impl FnOnce(usize, Rc<KernelDrop>) -> F + Clone + Send + 'static,
 ) {
     let mut of_lane: Vec<Vec<UdpSocket>> = (0..lanes).map(|_| Vec::new()).collect();
+    let steering = Steering::draw(lanes);
     for address in listen {
-        let sockets = bind_lanes(address.parse().unwrap(), lanes).unwrap();
+        let sockets = bind_lanes(address.parse().unwrap(), &steering).unwrap();
         of_lane.iter_mut().zip(sockets).for_each(|(list, socket)| {
             socket.set_nonblocking(false).unwrap();
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -52,7 +58,9 @@ fn on_lanes<F: Future<Output = ()> + 'static>(
             .enumerate()
             .map(|(index, (seat, sockets))| {
                 let (story, done) = (story.clone(), done.clone());
+                let steering = steering.clone();
                 seat.start(async move |lane: Lane| {
+                    STEERING.set(Some(steering));
                     story(index, KernelDrop::new(&lane, sockets)).await;
                     done.send(()).unwrap();
                 })
@@ -91,10 +99,14 @@ impl KernelDrop {
     }
 
     /// Sends one datagram, steered to this lane, to a socket of it; returns what it says.
-    fn send(&self, from: IpAddr, socket: usize) -> [u8; 8] {
+    fn send(&self, from: IpAddr, socket: usize) -> [u8; 9] {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mut words = (NEXT.fetch_add(1, Ordering::Relaxed) << 16).to_be_bytes();
-        (words[0], words[6]) = (0x80, self.lane.index() as u8);
+        let leads_here = |id: &[u8; 8]| {
+            STEERING.with_borrow(|steering| steering.as_ref().unwrap().lane(id)) == Some(self.lane.index())
+        };
+        let mut ids = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let mut words = [0x40; 9];
+        words[1..].copy_from_slice(&ids.find(leads_here).unwrap());
         let mut address = self.sockets[socket].local_addr().unwrap();
         if address.ip().is_unspecified() {
             let home_v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -108,7 +120,7 @@ impl KernelDrop {
     fn arrives(&self, from: IpAddr, socket: usize) {
         let words = self.send(from, socket);
         let mut datagram = [0; 16];
-        while self.sockets[socket].recv(&mut datagram).expect("it comes") != 8 || datagram[..8] != words {}
+        while self.sockets[socket].recv(&mut datagram).expect("it comes") != 9 || datagram[..9] != words {}
     }
 
     /// Whether it is not there when what was sent later is.
@@ -117,7 +129,7 @@ impl KernelDrop {
         let mut datagram = [0; 16];
         loop {
             self.sockets[socket].recv(&mut datagram).expect("nobody is heard");
-            match &datagram[..8] {
+            match &datagram[..9] {
                 seen if *seen == words => return false,
                 seen if *seen == later => return true,
                 _ => {}

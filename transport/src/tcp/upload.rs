@@ -1,0 +1,90 @@
+//! The body of a request over TCP: read, or read and dropped.
+//!
+//! ```text
+//!   head ─┬─ let in ──▶ read ──▶ whole ──▶ answer
+//!         └─ refused ─▶ answer ──▶ discard, if it is small: to its end, within its deadline
+//! ```
+//!
+//! hyper ends a stream of HTTP/2 whose body nobody reads with RST_STREAM behind the answer. That is allowed (RFC 9113,
+//! 8.1), but several clients, curl among them, then forget the answer that they have and report a broken stream. So
+//! what a client may have sent before it could hear of the answer is taken from it and thrown away.
+
+use authepy_engine::stack::LeavingNothing;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::request::Parts;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout_at};
+
+use crate::http3::error::{Code, Fault, Refused};
+use crate::http3::limits::MAX_BODY_BYTES;
+use crate::http3::wiped::Wiped;
+use crate::limits::DISCARDED_BODY_BYTES;
+
+/// A body on its way.
+pub(super) struct Upload {
+    incoming: Option<Incoming>,
+    body: Wiped,
+    /// When all of it has to be there.
+    deadline: Instant,
+    /// Whether it is worth throwing away.
+    is_discardable: bool,
+}
+
+impl Upload {
+    pub(super) fn new(parts: &Parts, incoming: Incoming, deadline: Instant) -> Self {
+        let announced =
+            parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let is_small = announced.unwrap_or(0) <= DISCARDED_BODY_BYTES as u64;
+        // A client that waits for leave to send has sent nothing, and must not be given it.
+        let is_discardable = is_small && !parts.headers.contains_key(EXPECT) && !incoming.is_end_stream();
+        Self { incoming: Some(incoming), body: Wiped::new(), deadline, is_discardable }
+    }
+
+    /// Reads to its end. Callable again; it is the same body.
+    pub(super) async fn read(&mut self) -> Result<&[u8], Fault> {
+        while let Some(incoming) = &mut self.incoming {
+            match next(incoming, self.deadline).await {
+                Some(Ok(Some(data))) => {
+                    if self.body.len() + data.len() > MAX_BODY_BYTES {
+                        return Err(Fault::Answer(Refused::BodyTooLarge));
+                    }
+                    self.body.append(&data);
+                }
+                Some(Ok(None)) => {}
+                None => self.incoming = None,
+                Some(Err(Broken)) => return Err(Fault::Stream(Code::RequestIncomplete)),
+            }
+        }
+        Ok(self.body.as_slice())
+    }
+
+    /// Lets the client send the rest of a small body, and keeps nothing of it. Costs no more than reading one would
+    /// have: as much time and memory, and one of the connection's streams.
+    pub(super) fn discard(self) {
+        if !self.is_discardable {
+            return;
+        }
+        let Some(mut incoming) = self.incoming else { return };
+        let mut left = DISCARDED_BODY_BYTES;
+        tokio::task::spawn_local(LeavingNothing(Box::pin(async move {
+            while let Some(Ok(data)) = next(&mut incoming, self.deadline).await {
+                let Some(rest) = left.checked_sub(data.map_or(0, |data| data.len())) else { return };
+                left = rest;
+            }
+        })));
+    }
+}
+
+/// The body broke off, or did not come in time.
+struct Broken;
+
+/// What comes next: data, a frame without any, or the end.
+async fn next(incoming: &mut Incoming, deadline: Instant) -> Option<Result<Option<Bytes>, Broken>> {
+    match timeout_at(deadline, incoming.frame()).await {
+        Ok(Some(Ok(frame))) => Some(Ok(frame.into_data().ok())),
+        Ok(None) => None,
+        Ok(Some(Err(_))) | Err(_) => Some(Err(Broken)),
+    }
+}
