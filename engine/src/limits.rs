@@ -100,8 +100,8 @@ pub const SPENT_RECEIPT_BYTES: usize = 64;
 pub const BATCH_ASKS: usize = 256;
 /// Batches waiting in a shard's inbox: 64 × 256 asks of about 256 B are 4 MiB, some 20 ms of work.
 pub const INBOX_BATCHES: usize = 64;
-/// Hand-overs a shard has not heard of yet: two for each send in progress, 200 B each. The delivery waits for
-/// room.
+/// Hand-overs a shard has not heard of yet: more than there are sends in progress, 200 B each. The delivery
+/// waits for room.
 pub const INBOX_WORDS: usize = 64;
 /// Asks a lane may have under way to other lanes; also the bound of its answer channel, which
 /// therefore can never be full (a batch of answers belongs to a batch of asks).

@@ -9,7 +9,8 @@
 //! - A mail is handed over at most once. Another provider is tried only when the one before surely did not
 //!   take it; "maybe sent" counts as accepted and is never sent again.
 //! - A job dies with its code: nothing is handed over after `expires`, not even the rest of a body.
-//! - Everything is bounded: places in the queue, sends in progress, the time of each.
+//! - Everything is bounded: places in the queue, sends in progress, the time of each. Of places and sends one
+//!   project has at most as many as are still free.
 //! - No address, code, id or foreign error text is logged or counted.
 //!
 //! A mail that nobody took is tried again for a few seconds; while every provider is left alone by its breaker,
@@ -29,8 +30,12 @@ use tokio::sync::oneshot;
 mod courier;
 mod job;
 mod later;
+mod lines;
 mod message;
+mod pace;
+mod places;
 mod queue;
+mod slow;
 
 mod breaker;
 mod fate;
@@ -53,8 +58,9 @@ use crate::events::{Events, Poster};
 
 /// Mails that may wait, or be under way: under 1 KiB each, 4 MiB in all; ten seconds of a relay that takes 400 a second.
 pub const QUEUE_PLACES: usize = 4096;
-/// Hand-overs at the same time: one connection each, and relays frown on more.
-pub const SENDS_IN_PROGRESS: usize = 32;
+/// Hand-overs at the same time: one connection each, of which Postfix gives a client 50. One project has half of them
+/// at most (`lines.rs`).
+pub const SENDS_IN_PROGRESS: usize = 48;
 /// Longest one provider may take for one mail. A relay of one's own answers within a second, the
 /// patient ones pause a new client for up to ten; and after 30 s the recipient may ask again.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(20);

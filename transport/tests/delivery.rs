@@ -172,23 +172,22 @@ async fn smtp_sink_takes_sixty() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_a_drain_reports_what_is_left() {
     let relay = Relay::start("silent");
-    let story = Story::new(&[relay.config("")]).one_at_a_time().with_places(3);
+    let story = Story::new(&[relay.config("")]).one_at_a_time().with_places(8);
     let (queue, thread) = story.start();
-    let submitted = std::iter::from_fn(|| queue.reserve(now().at).ok())
+    let submitted = std::iter::from_fn(|| queue.reserve(now().at, story::ACME).ok())
         .take(10)
         .map(|permit| permit.submit(story.job("a@x.org", 1)))
         .count();
-    assert!((3..=10).contains(&submitted));
+    assert_eq!(submitted, 4, "one project has half of the places");
     relay.until("connected");
-    while let Ok(permit) = queue.reserve(now().at) {
-        permit.submit(story.job("a@x.org", 1));
-    }
-    assert_eq!(queue.queued(), 2, "the one under way keeps its place");
-    assert_eq!(thread.drain(Duration::from_millis(100)).await, 3);
-    story::settled(&queue, 3).await;
-    assert_eq!(queue.counters().accepted(), 3);
-    assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 3)));
-    assert!(queue.reserve(now().at).is_err(), "a stopped delivery promises nothing");
+    assert!(queue.reserve(now().at, story::ACME).is_err(), "the one under way keeps its place");
+    assert_eq!(queue.queued(), 3);
+    queue.reserve(now().at, story::SHOP).unwrap().submit(story.job("b@x.org", 1));
+    assert_eq!(thread.drain(Duration::from_millis(100)).await, 5);
+    story::settled(&queue, 5).await;
+    assert_eq!(queue.counters().accepted(), 5);
+    assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 5)));
+    assert!(queue.reserve(now().at, story::SHOP).is_err(), "a stopped delivery promises nothing");
 }
 
 #[tokio::test]
@@ -218,7 +217,7 @@ async fn the_outbox_is_a_maildir_that_tells_nothing_by_its_names() {
 #[tokio::test]
 async fn without_a_provider_nothing_is_promised() {
     let (queue, _thread) = Story::new(&[]).start();
-    assert!(queue.reserve(now().at).is_err());
+    assert!(queue.reserve(now().at, story::ACME).is_err());
 }
 
 #[tokio::test]
@@ -284,10 +283,10 @@ async fn a_connection_that_died_while_idle_costs_a_webhook_nothing() {
     let hook = Hook::start("200-and-close,200");
     let story = Story::new(&[hook.config("http", "")]);
     let (queue, thread) = story.start();
-    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 1));
     let first = hook.0.until("closed");
     story::settled(&queue, 1).await;
-    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 2));
+    queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 2));
     assert_eq!(thread.drain(common::PATIENCE).await, 0);
     assert_eq!(queue.counters().outcomes(), outcome("sent").map(|(name, n)| (name, n * 2)));
     assert_eq!((first.len(), hook.posts()), (3, 1), "connected, post, closed; then the other post");
@@ -299,7 +298,7 @@ async fn a_relay_that_comes_back_gets_what_was_promised() {
     let hook = Hook::start("503,503,200");
     let story = Story::new(&[hook.config("http", "")]).trying_again(PAUSES);
     let (queue, thread) = story.start();
-    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 1));
     let posts: Vec<_> = (0..3).map(|_| hook.0.next("post")).collect();
     assert!(posts.iter().all(|post| post["body"]["id"] == posts[0]["body"]["id"]), "the same mail each time");
     assert_eq!(thread.drain(common::PATIENCE).await, 0);
@@ -307,7 +306,7 @@ async fn a_relay_that_comes_back_gets_what_was_promised() {
     let hook = Hook::start("503");
     let story = Story::new(&[hook.config("http", "")]).trying_again(PAUSES);
     let (queue, _thread) = story.start();
-    queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", 1));
+    queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 1));
     story::settled(&queue, 1).await;
     assert_eq!((queue.counters().outcomes(), hook.posts()), (outcome("failed"), 3), "no more than was said");
 }
@@ -318,19 +317,19 @@ async fn a_provider_that_fails_is_left_alone_and_nothing_is_promised_meanwhile()
     let story = Story::new(&[hook.config("http", "")]).one_at_a_time();
     let (queue, thread) = story.start();
     for send in 1..=5 {
-        queue.reserve(now().at).unwrap().submit(story.job("ada@example.org", send));
+        queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", send));
         story::settled(&queue, u64::from(send)).await;
     }
-    let wait = queue.reserve(now().at).unwrap_err();
+    let wait = queue.reserve(now().at, story::ACME).unwrap_err();
     assert!(wait <= Duration::from_secs(2) && !wait.is_zero(), "{wait:?}");
     assert_eq!((hook.posts(), queue.counters().failovers()), (5, 1));
     // Waiting as long as told is enough, and the probe closes the breaker.
-    let permit = queue.reserve(now().at.after(wait)).unwrap();
+    let permit = queue.reserve(now().at.after(wait), story::ACME).unwrap();
     tokio::time::sleep(wait).await;
     permit.submit(story.job("ada@example.org", 6));
     story::settled(&queue, 6).await;
     assert_eq!(queue.counters().outcomes()[..2], [("sent", 1), ("failed", 5)]);
-    assert!(queue.reserve(now().at).is_ok());
+    assert!(queue.reserve(now().at, story::ACME).is_ok());
     assert_eq!(thread.drain(common::PATIENCE).await, 0);
 }
 
@@ -349,7 +348,7 @@ async fn a_dead_address_is_not_tried_again_at_once() {
     let story = Story::new(&[relay.config("")]).one_at_a_time();
     let (queue, thread) = story.start();
     for (nth, to) in ["ada@example.org", "ada@example.org", "eve@example.org"].into_iter().enumerate() {
-        queue.reserve(now().at).unwrap().submit(story.job(to, 1));
+        queue.reserve(now().at, story::ACME).unwrap().submit(story.job(to, 1));
         story::settled(&queue, nth as u64 + 1).await;
     }
     assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 3)));

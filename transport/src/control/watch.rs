@@ -32,6 +32,8 @@ const ALARM_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 /// Bans that begin within [`STORM_SPAN`] and make a storm: a shared address or two make fewer.
 const STORM_BANS: u64 = 50;
 const STORM_SPAN: Duration = Duration::from_secs(60);
+/// Bytes an alarm counts for in the mail queue: one place.
+const ALARM_BYTES: usize = 1_024;
 /// Percent of `memory.ceiling` from which on it is near: new issues will be refused soon.
 const CEILING_NEAR_PERCENT: u64 = 80;
 
@@ -204,7 +206,7 @@ fn mail(
 ) -> bool {
     let mut told = false;
     for address in to {
-        let Ok(permit) = shared.mail.reserve(now) else { continue };
+        let Ok(permit) = shared.mail.reserve_alert(now, None, ALARM_BYTES) else { continue };
         let mut token = [0; 16];
         entropy.fill(&mut token);
         permit.submit(MailJob {

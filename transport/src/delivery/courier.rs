@@ -1,10 +1,10 @@
 //! Takes mails from the queue to the providers, and word of them back.
 //!
 //! ```text
-//!   queue ──▶ one pass over the providers ──┬─ taken, or maybe ──▶ settle: counters, shard, events
-//!     ▲                                     ├─ refused for good ──▶ settle
-//!     │                                     └─ trouble ──▶ waiting ── a pause, or the breaker's ──┐
-//!     └── its place is kept until then ◀──────────────────────────────────────────────────────────┘
+//!   queue ─▶ lines ─▶ one pass over the providers ──┬─ taken, or maybe ──▶ settle: counters, shard, events
+//!              ▲                                    ├─ refused for good ──▶ settle
+//!              │                                    └─ trouble ──▶ waiting ── a pause, or the breaker's ─┐
+//!              └── its place is kept until then ◀────────────────────────────────────────────────────────┘
 //! ```
 
 #![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
@@ -25,9 +25,11 @@ use tokio::task::JoinSet;
 use super::breaker::{Breaker, Change};
 use super::fate::{Fate, HandOverFault, verdict};
 use super::later::{Later, Waiting};
+use super::lines::{Lines, Turn};
 use super::message::Mail;
 use super::provider::Provider;
 use super::queue::{MailQueue, Queued};
+use super::slow::Flights;
 use super::undeliverable::Undeliverable;
 use super::{Awaited, Content, DeliveryLimits, Drain};
 use crate::events::{Events, MailOutcome, What};
@@ -55,14 +57,34 @@ pub(super) struct Courier {
 pub(super) struct Memory {
     /// One for each outlet.
     pub(super) breakers: Vec<Breaker>,
+    /// One for each outlet.
+    pub(super) flights: Vec<Flights>,
     pub(super) undeliverable: Undeliverable,
 }
 
 impl Memory {
     pub(super) fn new(outlets: usize) -> Self {
         let breakers = (0..outlets).map(|_| Breaker::default()).collect();
-        Self { breakers, undeliverable: Undeliverable::default() }
+        let flights = (0..outlets).map(|_| Flights::default()).collect();
+        Self { breakers, flights, undeliverable: Undeliverable::default() }
     }
+
+    /// Whether a mail had better go past this outlet: it is slow, and one behind it is neither slow nor
+    /// left alone.
+    fn goes_past(&self, at: usize, most: usize, now: Moment) -> bool {
+        let is_good = |at: usize| {
+            !self.flights[at].are_slow(most, now) && self.breakers[at].blocked_until(now).is_none()
+        };
+        self.flights[at].are_slow(most, now) && (at + 1..self.flights.len()).any(is_good)
+    }
+}
+
+/// What the courier's loop has taken out of the queue. Bounded by the queue's places, which the mails keep.
+#[derive(Default)]
+struct Mails {
+    lines: Lines,
+    /// Those that nobody took so far.
+    waiting: Waiting,
 }
 
 /// How one pass over the providers ended.
@@ -78,23 +100,39 @@ enum Pass {
 /// Why an outlet did not take a mail.
 enum Obstacle {
     Fault(HandOverFault),
-    /// Its breaker is open until then.
+    /// Its breaker is open until then, or it is slow and worth another look then.
     LeftAlone(Moment),
+}
+
+/// How soon a provider that was passed as a slow one is looked at again.
+const SLOW_LOOK: Duration = Duration::from_secs(1);
+
+/// A send at one provider, until it is dropped.
+struct Flight<'a> {
+    courier: &'a Courier,
+    at: usize,
+    began: Moment,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.courier.memory().flights[self.at].end(self.began);
+    }
 }
 
 impl Courier {
     pub(super) async fn run(self: Arc<Self>, mut stopped: oneshot::Receiver<Drain>) {
-        let (mut sends, mut waiting) = (JoinSet::new(), Waiting::default());
+        let (mut sends, mut mails) = (JoinSet::new(), Mails::default());
         let asked = tokio::select! {
             asked = &mut stopped => asked,
-            () = self.work(&mut sends, &mut waiting, false) => return,
+            () = self.work(&mut sends, &mut mails, false) => return,
         };
         self.queue.close();
         if let Ok(Drain { within, left }) = asked {
-            let work = self.work(&mut sends, &mut waiting, true);
+            let work = self.work(&mut sends, &mut mails, true);
             let deadline = tokio::time::Instant::now() + within;
             let finished = tokio::time::timeout_at(deadline, work).await.is_ok();
-            let unsent = if finished { 0 } else { self.queue.queued() + sends.len() + waiting.len() };
+            let unsent = if finished { 0 } else { self.queue.queued() + sends.len() + mails.waiting.len() };
             let _in_time = tokio::time::timeout_at(deadline, self.events.flushed()).await;
             let _nobody_waits = left.send(unsent);
         }
@@ -105,43 +143,55 @@ impl Courier {
     /// permit is left.
     async fn work(
         self: &Arc<Self>,
-        sends: &mut JoinSet<Option<Later>>,
-        waiting: &mut Waiting,
+        sends: &mut JoinSet<(Turn, Option<Later>)>,
+        mails: &mut Mails,
         to_the_end: bool,
     ) {
         let most = self.limits.sends_in_progress.max(1);
         loop {
-            while sends.len() < most
-                && let Some(mail) = self.next(waiting, to_the_end)
-            {
-                sends.spawn(LeavingNothing(Box::pin(self.clone().deliver(mail, to_the_end))));
+            self.line_up(mails, to_the_end);
+            while let Some((mail, turn)) = mails.lines.next(most - sends.len()) {
+                sends.spawn(LeavingNothing(Box::pin(self.clone().deliver(mail, turn, to_the_end))));
             }
+            self.queue.note_lined(mails.lines.len(), mails.lines.projects());
             let at_the_end = |queue: &MailQueue| to_the_end && queue.is_settled();
             let idle = sends.is_empty();
             if idle && at_the_end(&self.queue) {
                 return;
             }
-            let (has_room, due) = (sends.len() < most, waiting.next_due());
+            let (has_room, due) = (sends.len() < most, mails.waiting.next_due());
             let pause = due.map(|due| due.since((self.clock)().at)).unwrap_or_default();
             tokio::select! {
                 Some(ended) = sends.join_next() => {
-                    if let Ok(Some(later)) = ended {
-                        waiting.push(later);
+                    if let Ok((turn, later)) = ended {
+                        mails.lines.ended(turn);
+                        mails.waiting.extend(later);
                     }
                 }
                 () = tokio::time::sleep(pause), if has_room && due.is_some() => {}
-                () = self.queue.until(|queue| queue.queued() > 0 || idle && at_the_end(queue)), if has_room => {}
+                () = self.queue.until(|queue| queue.has_news() || idle && at_the_end(queue)), if has_room => {}
             }
         }
     }
 
-    fn next(&self, waiting: &mut Waiting, to_the_end: bool) -> Option<Queued> {
-        let waited = if to_the_end { waiting.pop() } else { waiting.pop_due((self.clock)().at) };
-        waited.or_else(|| self.queue.pop())
+    /// Whatever has come, and what is to be tried again now, into the lines of their projects.
+    fn line_up(&self, mails: &mut Mails, to_the_end: bool) {
+        let Mails { lines, waiting } = mails;
+        let now = (self.clock)().at;
+        while let Some(mail) = if to_the_end { waiting.pop() } else { waiting.pop_due(now) } {
+            lines.push_first(mail);
+        }
+        while let Some(mail) = self.queue.pop() {
+            lines.push(mail);
+        }
     }
 
     /// One pass of one mail. Gives it back if there is to be another.
-    async fn deliver(self: Arc<Self>, mut mail: Queued, last: bool) -> Option<Later> {
+    async fn deliver(self: Arc<Self>, mail: Queued, turn: Turn, last: bool) -> (Turn, Option<Later>) {
+        (turn, self.deliver_once(mail, last).await)
+    }
+
+    async fn deliver_once(&self, mut mail: Queued, last: bool) -> Option<Later> {
         let passed = AssertUnwindSafe(self.pass(&mail)).catch_unwind().await;
         let ended = match passed {
             Ok(Pass::Ended(ended)) => ended,
@@ -184,22 +234,29 @@ impl Courier {
     async fn try_outlet(&self, at: usize, mail: &Mail<'_>, budget: Duration) -> Result<Fate, Obstacle> {
         let outlet = &self.outlets[at];
         let address = Undeliverable::digest(&self.keys, at, mail.address());
+        let now = (self.clock)().at;
         {
-            let (mut memory, now) = (self.memory(), (self.clock)().at);
+            let mut memory = self.memory();
             if memory.undeliverable.stands(&address, now) {
                 return Err(Obstacle::Fault(HandOverFault::NoSuchRecipient));
+            }
+            if memory.goes_past(at, self.limits.sends_in_progress, now) {
+                return Err(Obstacle::LeftAlone(now.after(SLOW_LOOK)));
             }
             let breaker = &mut memory.breakers[at];
             if !breaker.admit(now) {
                 return Err(Obstacle::LeftAlone(breaker.blocked_until(now).unwrap_or(now)));
             }
+            memory.flights[at].begin(now);
         }
+        let flight = Flight { courier: self, at, began: now };
         let unix_ms = (self.clock)().unix_ms;
         let ended = match &outlet.provider {
             Provider::Smtp(smtp) => smtp.hand_over(mail, budget, self.clock).await,
             Provider::Webhook(webhook) => webhook.hand_over(mail, unix_ms, budget).await,
             Provider::Outbox(outbox) => outbox.hand_over(mail, unix_ms).map(|()| Fate::Sent),
         };
+        drop(flight);
         self.note(at, ended);
         if ended == Err(HandOverFault::NoSuchRecipient) {
             self.memory().undeliverable.note(address, (self.clock)().at);
@@ -251,7 +308,7 @@ impl Courier {
                 outcome,
             });
         }
-        mail.settle(outcome);
+        mail.settle(outcome, (self.clock)().at);
         if let Some(Awaited { id, route, send }) = awaited {
             let hand_over = HandOver { id, send, accepted: ended.is_ok() };
             self.teller.tell(route, Command::HandOver(hand_over)).await;

@@ -18,8 +18,8 @@ pub(super) struct Later {
 pub(super) struct Waiting(BinaryHeap<Later>);
 
 impl Waiting {
-    pub(super) fn push(&mut self, later: Later) {
-        self.0.push(later);
+    pub(super) fn extend(&mut self, later: Option<Later>) {
+        self.0.extend(later);
     }
 
     /// A mail whose time has come.

@@ -7,6 +7,9 @@
 //!
 //! A place is reserved before a code exists, so a promise made can be kept: [`Permit::submit`] can't
 //! fail. Lanes never wait, never lock, and wake the delivery thread only while it sleeps.
+//!
+//! No project can fill it: each holds at most as many places as are still free ([`Places`]), resends
+//! included. Some are kept for alerts, which have to be told just when everything else is full.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -17,15 +20,20 @@ use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
+use authepy_engine::request::ProjectId;
 
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
 
 use super::job::MailJob;
+use super::pace::Pace;
+use super::places::{Holder, Places};
 use crate::events::MailOutcome;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
 pub(super) const MAIL_BYTES: u64 = 1_024;
+/// One place in so many is kept for alerts: 256 of 4,096, a dozen alerts to ten addresses each.
+const ALERT_PART: usize = 16;
 
 /// What became of mails since the start. Those accepted are those of all outcomes and those still held.
 #[derive(Debug, Default)]
@@ -79,18 +87,38 @@ impl MailCounters {
 #[derive(Clone)]
 pub struct MailQueue(Arc<Shared>);
 
-/// A mail in the ring, and the places it takes.
+/// A mail in the ring, and its place.
 struct Waiting {
     /// Boxed: moving it through the ring leaves only pointers behind, the job itself is wiped.
     job: Box<MailJob>,
+    held: Held,
+}
+
+/// Which places: a number of them is a number of KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Mails,
+    Alerts,
+}
+
+/// Places taken in somebody's name.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    kind: Kind,
+    holder: Holder,
     places: usize,
 }
 
 struct Shared {
     ring: ArrayQueue<Waiting>,
-    /// Neither reserved nor held. Places in the ring = this + permits + queued jobs + taken ones, so a
-    /// permit's push always finds room.
-    free: AtomicUsize,
+    /// Room in the ring = free places of both kinds + permits + queued jobs + taken ones, so a permit's
+    /// push always finds room.
+    mails: Places,
+    alerts: Places,
+    /// Mails that the delivery has taken out of the ring and that wait for a send, and their projects.
+    lined: AtomicUsize,
+    lined_projects: AtomicUsize,
+    pace: Pace,
     open: AtomicBool,
     /// Until when nothing is promised, as no provider works: milliseconds of [`Moment`].
     suspended_until: AtomicU64,
@@ -98,12 +126,26 @@ struct Shared {
     counters: MailCounters,
 }
 
+impl Shared {
+    fn places(&self, kind: Kind) -> &Places {
+        match kind {
+            Kind::Mails => &self.mails,
+            Kind::Alerts => &self.alerts,
+        }
+    }
+}
+
 impl MailQueue {
     pub(super) fn new(places: usize) -> Self {
         let places = places.max(1);
+        let alerts = places / ALERT_PART;
         Self(Arc::new(Shared {
             ring: ArrayQueue::new(places),
-            free: AtomicUsize::new(places),
+            mails: Places::new(places - alerts),
+            alerts: Places::new(alerts),
+            lined: AtomicUsize::new(0),
+            lined_projects: AtomicUsize::new(0),
+            pace: Pace::default(),
             open: AtomicBool::new(true),
             suspended_until: AtomicU64::new(0),
             delivery: AtomicWaker::new(),
@@ -111,37 +153,60 @@ impl MailQueue {
         }))
     }
 
-    /// Takes a place for one mail. If there is none, no provider works, or the delivery stopped, the caller
-    /// must refuse before it promises anything; told is when another try is worth it.
-    pub fn reserve(&self, now: Moment) -> Result<Permit, Duration> {
-        self.reserve_bytes(now, MAIL_BYTES as usize)
+    /// Takes a place for one mail of a project. If it has its share, no provider works, or the delivery
+    /// stopped, the caller must refuse before it promises anything; told is when another try is worth it.
+    pub fn reserve(&self, now: Moment, project: ProjectId) -> Result<Permit, Duration> {
+        self.ready(now)?;
+        let held = Held { kind: Kind::Mails, holder: Holder::Project(project), places: 1 };
+        self.take(held, now).ok_or_else(|| self.wait(now))
     }
 
-    /// As [`MailQueue::reserve`], for a mail that takes so much memory: each place stands for 1 KiB.
-    pub fn reserve_bytes(&self, now: Moment, bytes: usize) -> Result<Permit, Duration> {
+    /// As [`MailQueue::reserve`], for an alert of a project (or of the service) that takes so much memory:
+    /// each place stands for 1 KiB. Alerts have places of their own, and those of mails besides.
+    pub fn reserve_alert(
+        &self,
+        now: Moment,
+        project: Option<ProjectId>,
+        bytes: usize,
+    ) -> Result<Permit, Duration> {
+        self.ready(now)?;
         let places = bytes.div_ceil(MAIL_BYTES as usize).max(1);
+        let holder = project.map_or(Holder::Service, Holder::Project);
+        let of = |kind| self.take(Held { kind, holder, places }, now);
+        of(Kind::Alerts).or_else(|| of(Kind::Mails)).ok_or_else(|| self.wait(now))
+    }
+
+    /// Whether anything may be promised.
+    fn ready(&self, now: Moment) -> Result<(), Duration> {
         if !self.0.open.load(Ordering::Relaxed) {
             return Err(DELIVERY_RETRY_AFTER);
         }
         let suspended_until = Moment::from_millis(self.0.suspended_until.load(Ordering::Relaxed));
-        if suspended_until > now {
-            return Err(suspended_until.since(now));
+        if suspended_until > now { Err(suspended_until.since(now)) } else { Ok(()) }
+    }
+
+    fn take(&self, held: Held, now: Moment) -> Option<Permit> {
+        if self.is_settled() {
+            // From here on it matters how long the next mail takes.
+            self.0.pace.begin(now);
         }
-        let fewer = |free: usize| free.checked_sub(places);
-        let taken = self.0.free.fetch_update(Ordering::Acquire, Ordering::Relaxed, fewer);
-        taken.map_err(|_| DELIVERY_RETRY_AFTER)?;
-        Ok(Permit { place: Place { queue: self.clone(), places } })
+        let taken = self.0.places(held.kind).take(held.holder, held.places);
+        taken.then(|| Permit { place: Place { queue: self.clone(), held } })
+    }
+
+    fn wait(&self, now: Moment) -> Duration {
+        self.0.pace.wait(now, self.0.lined_projects.load(Ordering::Relaxed))
     }
 
     /// Mails waiting for their turn.
     pub fn queued(&self) -> usize {
-        self.0.ring.len()
+        self.0.ring.len() + self.0.lined.load(Ordering::Relaxed)
     }
 
     /// What all places that are taken count for, in bytes.
     pub fn bytes(&self) -> u64 {
-        let held = self.0.ring.capacity().saturating_sub(self.0.free.load(Ordering::Relaxed));
-        (held as u64).saturating_mul(MAIL_BYTES)
+        let taken = self.0.mails.taken() + self.0.alerts.taken();
+        (taken as u64).saturating_mul(MAIL_BYTES)
     }
 
     /// What became of the mails.
@@ -151,8 +216,19 @@ impl MailQueue {
 
     /// The oldest job. It keeps its place until its fate is known.
     pub(super) fn pop(&self) -> Option<Queued> {
-        let Waiting { job, places } = self.0.ring.pop()?;
-        Some(Queued { job, passes: 0, place: Place { queue: self.clone(), places }, is_settled: false })
+        let Waiting { job, held } = self.0.ring.pop()?;
+        Some(Queued { job, passes: 0, place: Place { queue: self.clone(), held }, is_settled: false })
+    }
+
+    /// Whether a mail waits in the ring.
+    pub(super) fn has_news(&self) -> bool {
+        !self.0.ring.is_empty()
+    }
+
+    /// The delivery says how many mails, of how many projects, it has taken out of the ring and not begun.
+    pub(super) fn note_lined(&self, mails: usize, projects: usize) {
+        self.0.lined.store(mails, Ordering::Relaxed);
+        self.0.lined_projects.store(projects, Ordering::Relaxed);
     }
 
     /// Promises nothing until then; `None` for from now on.
@@ -167,7 +243,7 @@ impl MailQueue {
 
     /// Whether no mail waits or is under way and no permit is out.
     pub(super) fn is_settled(&self) -> bool {
-        self.0.free.load(Ordering::Acquire) == self.0.ring.capacity()
+        self.0.mails.taken() == 0 && self.0.alerts.taken() == 0
     }
 
     /// Sleeps until `ready` says so; looks again whenever a permit is used or dropped.
@@ -191,13 +267,16 @@ impl fmt::Debug for MailQueue {
 #[derive(Debug)]
 struct Place {
     queue: MailQueue,
-    places: usize,
+    held: Held,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.queue.0.free.fetch_add(self.places, Ordering::Release);
-        self.queue.0.delivery.wake();
+        let Held { kind, holder, places } = self.held;
+        if places > 0 {
+            self.queue.0.places(kind).give_back(holder, places);
+            self.queue.0.delivery.wake();
+        }
     }
 }
 
@@ -213,9 +292,15 @@ pub(super) struct Queued {
 }
 
 impl Queued {
+    /// In whose name it waits.
+    pub(super) fn holder(&self) -> Holder {
+        self.place.held.holder
+    }
+
     /// Counts its fate; code and address are wiped, the place is free.
-    pub(super) fn settle(mut self, outcome: MailOutcome) {
+    pub(super) fn settle(mut self, outcome: MailOutcome, now: Moment) {
         self.is_settled = true;
+        self.place.queue.0.pace.left(now);
         self.place.queue.counters().count(outcome);
     }
 }
@@ -240,7 +325,7 @@ impl Permit {
     pub fn submit(self, job: MailJob) {
         let shared = &self.place.queue.0;
         shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting { job: Box::new(job), places: self.place.places };
+        let waiting = Waiting { job: Box::new(job), held: self.place.held };
         // The place is this permit's, so the ring has room. If that were ever wrong, the mail is counted as
         // failed and its code dies unconfirmed.
         if shared.ring.push(waiting).is_err() {
@@ -250,12 +335,12 @@ impl Permit {
         shared.delivery.wake();
         // The places are the waiting mail's from now on.
         let Self { mut place } = self;
-        place.places = 0;
+        place.held.places = 0;
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use authepy_engine::clock::Moment;
@@ -286,15 +371,28 @@ mod tests {
         }
     }
 
+    const ACME: ProjectId = ProjectId(1);
+    const SHOP: ProjectId = ProjectId(2);
+    const BANK: ProjectId = ProjectId(3);
+
+    /// So many mails of a project, out of a ring of their own.
+    pub(in crate::delivery) fn queued(project: u32, mails: usize) -> Vec<Queued> {
+        let queue = MailQueue::new(4 * mails);
+        for _ in 0..mails {
+            queue.reserve(NOW, ProjectId(project)).unwrap().submit(job(1));
+        }
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
     #[test]
     fn a_full_queue_promises_nothing() {
         let queue = MailQueue::new(2);
-        let (first, second) = (queue.reserve(NOW).unwrap(), queue.reserve(NOW).unwrap());
-        assert!(queue.reserve(NOW).is_err());
+        let (first, second) = (queue.reserve(NOW, ACME).unwrap(), queue.reserve(NOW, SHOP).unwrap());
+        assert!(queue.reserve(NOW, BANK).is_err());
         first.submit(job(1));
-        assert!(queue.reserve(NOW).is_err(), "a queued mail keeps its place");
+        assert!(queue.reserve(NOW, BANK).is_err(), "a queued mail keeps its place");
         drop(second);
-        let again = queue.reserve(NOW).unwrap();
+        let again = queue.reserve(NOW, BANK).unwrap();
         assert_eq!(queue.pop().unwrap().job.awaited().unwrap().send, 1);
         assert!(!queue.is_settled());
         drop(again);
@@ -302,10 +400,45 @@ mod tests {
     }
 
     #[test]
-    fn jobs_leave_in_order() {
+    fn a_projects_wave_leaves_room_for_the_others_and_for_alerts() {
+        let queue = MailQueue::new(512);
+        let all = |project| std::iter::from_fn(|| queue.reserve(NOW, project).ok()).collect::<Vec<_>>();
+        let (first, second) = (all(ACME), all(SHOP));
+        assert_eq!((first.len(), second.len()), (240, 120), "of 480, and 32 are for alerts");
+        let alert = |project, bytes| queue.reserve_alert(NOW, project, bytes);
+        let told: Vec<_> = std::iter::from_fn(|| alert(Some(ACME), 1_024).ok()).collect();
+        assert_eq!(
+            told.len(),
+            16,
+            "half of those for alerts, and none of the mails', where it has its share"
+        );
+        assert!(alert(None, 4_096).is_ok() && alert(Some(BANK), 8_192).is_ok());
+        let taken = (first.len() + second.len() + told.len()) as u64;
+        assert_eq!(queue.bytes(), taken * MAIL_BYTES);
+        drop((first, second, told));
+        assert!(queue.is_settled());
+    }
+
+    #[test]
+    fn whoever_finds_no_place_hears_when_one_will_be_free() {
         let queue = MailQueue::new(4);
+        let at = |seconds: u64| Moment::from_millis(1_000_000 + seconds * 1_000);
+        for _ in 0..2 {
+            queue.reserve(at(0), ACME).unwrap().submit(job(1));
+        }
+        assert_eq!(queue.reserve(at(0), ACME).unwrap_err(), Duration::from_secs(1));
+        assert_eq!(queue.reserve(at(7), ACME).unwrap_err(), Duration::from_secs(7), "nothing has left yet");
+        queue.pop().unwrap().settle(MailOutcome::Sent, at(7));
+        queue.reserve(at(7), ACME).unwrap().submit(job(1));
+        queue.note_lined(2, 2);
+        assert_eq!(queue.reserve(at(8), ACME).unwrap_err(), Duration::from_secs(14), "every second turn");
+    }
+
+    #[test]
+    fn jobs_leave_in_order() {
+        let queue = MailQueue::new(8);
         for send in 1..=4 {
-            queue.reserve(NOW).unwrap().submit(job(send));
+            queue.reserve(NOW, ACME).unwrap().submit(job(send));
         }
         assert_eq!(queue.queued(), 4);
         let sends: Vec<u8> =
@@ -317,7 +450,7 @@ mod tests {
     fn a_stopped_queue_gives_no_permits() {
         let queue = MailQueue::new(2);
         queue.close();
-        assert!(queue.reserve(NOW).is_err());
+        assert!(queue.reserve(NOW, ACME).is_err() && queue.reserve_alert(NOW, None, 1).is_err());
     }
 
     #[test]
@@ -325,7 +458,7 @@ mod tests {
         let queue = MailQueue::new(8);
         let produce = || {
             for turn in 0..20_000u32 {
-                if let Ok(permit) = queue.reserve(NOW)
+                if let Ok(permit) = queue.reserve(NOW, ProjectId(turn % 5))
                     && turn % 3 > 0
                 {
                     permit.submit(job(1));

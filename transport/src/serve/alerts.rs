@@ -8,6 +8,8 @@
 //! The addresses come from the store and the config, never from the request: a stolen key can wake the
 //! operators, and write to nobody else.
 
+use std::time::Duration;
+
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{ChargeKey, Command, KeyWindow, Outcome, Refusal};
@@ -23,8 +25,11 @@ use crate::wire::{self, AlertBody};
 const NOTICE_BYTES: usize = 1_024;
 
 /// Nobody to write to, or nobody who carries it.
-const UNDELIVERABLE: Problem =
-    Problem::Refused(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
+const UNDELIVERABLE: Problem = unavailable(DELIVERY_RETRY_AFTER);
+
+const fn unavailable(retry_after: Duration) -> Problem {
+    Problem::Refused(Refusal::DeliveryUnavailable { retry_after })
+}
 
 /// Mails an alert to each of the project's addresses.
 pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
@@ -41,9 +46,9 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
     charge(desk, request).await?;
     // All or none: half of the operators is not who was asked for.
     let now = desk.now();
-    let permits: Result<Vec<_>, _> =
-        to.iter().map(|_| desk.mail().reserve_bytes(now.at, NOTICE_BYTES + text.len())).collect();
-    for (to, permit) in to.iter().zip(permits.map_err(|_| UNDELIVERABLE)?) {
+    let place = |_| desk.mail().reserve_alert(now.at, Some(key.project), NOTICE_BYTES + text.len());
+    let permits: Result<Vec<_>, _> = to.iter().map(place).collect();
+    for (to, permit) in to.iter().zip(permits.map_err(unavailable)?) {
         permit.submit(MailJob {
             to: (&**to).into(),
             content: Content::Notice(Notice::new(

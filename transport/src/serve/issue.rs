@@ -8,7 +8,7 @@
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Command, First, Issue, Issued, KeyTag, Outcome, Refusal, Resend};
+use authepy_engine::request::{Command, First, Issue, Issued, KeyTag, Outcome, Owner, Refusal, Resend};
 use authepy_engine::route::{Fingerprint, Route};
 
 use super::asked::IssueAsked;
@@ -29,7 +29,7 @@ pub(super) struct Placed {
 impl Placed {
     /// Takes the places, before anything is promised.
     pub(super) async fn take(desk: &Desk, request: &Request<'_>, asked: IssueAsked) -> Result<Self, Problem> {
-        let permit = reserve_mail(desk, request.owner().mode)?;
+        let permit = reserve_mail(desk, request.owner())?;
         let inbox = asked.recipient.inbox(desk.start_keys(), request.owner().mode);
         let places = Places::take(desk, request, MailFor::Issue, inbox.domain()).await?;
         Ok(Self { asked, inbox, permit, places })
@@ -79,9 +79,9 @@ pub(super) async fn resend(
     recipient: &Recipient,
 ) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
-    let (mode, keys) = (request.owner().mode, desk.start_keys());
-    let permit = reserve_mail(desk, mode)?;
-    let domain = recipient.inbox(keys, mode).domain();
+    let keys = desk.start_keys();
+    let permit = reserve_mail(desk, request.owner())?;
+    let domain = recipient.inbox(keys, request.owner().mode).domain();
     let places = Places::take(desk, request, MailFor::Resend, domain).await?;
     let (route, address) = (slot.route, keys.exact_address(recipient.exact()));
     let key = KeyTag::from(&request.admitted.key().digest);
@@ -96,12 +96,12 @@ pub(super) async fn resend(
 }
 
 /// A place in the mail queue. Test keys send no mail.
-fn reserve_mail(desk: &Desk, mode: Mode) -> Result<Option<Permit>, Problem> {
-    match mode {
+fn reserve_mail(desk: &Desk, owner: Owner) -> Result<Option<Permit>, Problem> {
+    match owner.mode {
         Mode::Test => Ok(None),
         Mode::Live => desk
             .mail()
-            .reserve(desk.now().at)
+            .reserve(desk.now().at, owner.project)
             .map(Some)
             .map_err(|retry_after| Refusal::DeliveryUnavailable { retry_after }.into()),
     }

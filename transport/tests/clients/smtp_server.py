@@ -3,7 +3,7 @@
     smtp_server.py MODE [--cert FILE --key FILE]
 
 Polite modes run on aiosmtpd, an implementation that is not ours: ok, utf8, refuse-rcpt, defer-rcpt,
-refuse-data, starttls, implicit, login. Hostile ones are spoken by hand below: see HOSTILE.
+refuse-data, starttls, implicit, login, slow:SECONDS (before it answers to a mail). Hostile ones are spoken by hand below: see HOSTILE.
 Every mail is reported as {"mail": …} with what Python's `email` package finds in it.
 """
 import argparse
@@ -49,6 +49,8 @@ class Handler:
         if self.mode == "refuse-data":
             return "554 5.7.1 no"
         report(envelope.mail_from, envelope.rcpt_tos, envelope.mail_options, envelope.content)
+        if self.mode.startswith("slow:"):
+            await asyncio.sleep(float(self.mode.removeprefix("slow:")))
         return "250 OK"
 
 
@@ -179,7 +181,7 @@ async def main():
     if arguments.cert:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(arguments.cert, arguments.key)
-    if arguments.mode in POLITE:
+    if arguments.mode.split(":")[0] in POLITE:
         loop = asyncio.get_running_loop()
         implicit = context if arguments.mode == "implicit" else None
         server = await loop.create_server(polite(arguments.mode, context), "127.0.0.1", 0, ssl=implicit)
@@ -191,7 +193,7 @@ async def main():
     await server.serve_forever()
 
 
-POLITE = {"ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "starttls", "implicit", "login"}
+POLITE = {"ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "starttls", "implicit", "login", "slow"}
 HOSTILE = {
     "silent", "banner-flood", "not-smtp", "inject", "no-starttls", "trickle", "close-at-data", "close-mid-data",
     "stall-mid-data", "close-after-dot", "silent-after-dot", "garbage-after-dot", "defer-after-dot", "hang-up-idle",

@@ -29,6 +29,11 @@ pub(crate) fn now() -> Now {
     Now { at: Moment::from_millis(millis), unix_ms }
 }
 
+/// Whose mails these are.
+pub(crate) const ACME: ProjectId = ProjectId(1);
+/// Somebody else.
+pub(crate) const SHOP: ProjectId = ProjectId(2);
+
 type Outcomes = [(&'static str, u64); 4];
 
 /// The counters after one mail with this outcome.
@@ -237,7 +242,7 @@ impl Story {
     /// Sends one mail; returns what became of it.
     pub(crate) async fn send(&self, to: &str) -> &'static str {
         let (queue, thread) = self.start();
-        queue.reserve(now().at).unwrap().submit(self.job(to, 1));
+        queue.reserve(now().at, ACME).unwrap().submit(self.job(to, 1));
         assert_eq!(thread.drain(PATIENCE).await, 0);
         queue.counters().outcomes().into_iter().find(|(_, count)| *count == 1).unwrap().0
     }
@@ -246,7 +251,7 @@ impl Story {
     pub(crate) async fn send_many(&self, count: u8) -> Outcomes {
         let (queue, thread) = self.start();
         for send in 1..=count {
-            queue.reserve(now().at).unwrap().submit(self.job("ada@example.org", send));
+            queue.reserve(now().at, ACME).unwrap().submit(self.job("ada@example.org", send));
         }
         assert_eq!(thread.drain(PATIENCE).await, 0);
         queue.counters().outcomes()
@@ -307,7 +312,7 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
     });
     let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();
     let job = code_job("ada@example.org", code, expires, Awaited { id, route, send });
-    queue.reserve(now().at).unwrap().submit(job);
+    queue.reserve(now().at, ACME).unwrap().submit(job);
     assert_eq!(thread.drain(PATIENCE).await, 0);
     handed_over.send(()).unwrap();
     let right = verdict.recv_async().await.unwrap();

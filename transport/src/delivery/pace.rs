@@ -1,0 +1,94 @@
+//! How soon a mail that finds no place now will find one.
+//!
+//! Nobody knows; but mails leave at some pace, and a place is free when one has left. Told is the longest
+//! time that lately passed between two of them, or the time since the last one if that is longer already,
+//! times the projects whose mails wait, because those take turns. So a relay that moves brings callers back
+//! soon, and one that stands still keeps them away for as long again as it has stood still.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use authepy_engine::clock::Moment;
+use authepy_engine::limits::CODE_LIFETIME_MAX;
+
+/// How long the longest pause is remembered.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Least time that is told: the unit of `Retry-After`.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// See the module's doc. Lanes read it, the delivery writes it; milliseconds of [`Moment`].
+#[derive(Default)]
+pub(super) struct Pace {
+    /// When the last mail left, or the first one came after none was there.
+    last: AtomicU64,
+    longest: AtomicU64,
+    longest_at: AtomicU64,
+}
+
+impl Pace {
+    /// The first mail has come.
+    pub(super) fn begin(&self, now: Moment) {
+        self.last.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// A mail has left. Only the delivery thread calls this.
+    pub(super) fn left(&self, now: Moment) {
+        let pause = now.since(self.moment(&self.last));
+        self.last.store(now.as_millis(), Ordering::Relaxed);
+        let is_old = now.since(self.moment(&self.longest_at)) >= REMEMBERED;
+        if is_old || pause >= self.longest() {
+            self.longest.store(pause.as_millis() as u64, Ordering::Relaxed);
+            self.longest_at.store(now.as_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// How long to wait for a place, while mails of so many projects wait.
+    pub(super) fn wait(&self, now: Moment, projects: usize) -> Duration {
+        let pause = self.longest().max(now.since(self.moment(&self.last)));
+        let turns = u32::try_from(projects).unwrap_or(u32::MAX).max(1);
+        pause.saturating_mul(turns).clamp(LEAST, CODE_LIFETIME_MAX)
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest.load(Ordering::Relaxed))
+    }
+
+    fn moment(&self, cell: &AtomicU64) -> Moment {
+        Moment::from_millis(cell.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn a_relay_that_moves_brings_callers_back_soon() {
+        let pace = Pace::default();
+        pace.begin(at(1_000));
+        for second in 1_001..1_010 {
+            pace.left(at(second));
+        }
+        assert_eq!(pace.wait(at(1_009), 1), Duration::from_secs(1));
+        assert_eq!(pace.wait(at(1_009), 3), Duration::from_secs(3), "three projects take turns");
+        pace.left(at(1_016));
+        pace.left(at(1_016));
+        assert_eq!(pace.wait(at(1_016), 1), Duration::from_secs(7), "it pauses, it seems");
+        for second in 1_017..1_080 {
+            pace.left(at(second));
+        }
+        assert_eq!(pace.wait(at(1_080), 1), Duration::from_secs(1), "not any more");
+    }
+
+    #[test]
+    fn one_that_stands_still_keeps_them_away_for_longer_and_longer() {
+        let pace = Pace::default();
+        pace.begin(at(5_000)); // hours of silence before it are nobody's fault
+        let waits = [1, 10, 40, 2_000].map(|passed| pace.wait(at(5_000 + passed), 1).as_secs());
+        assert_eq!(waits, [1, 10, 40, 600]);
+    }
+}
