@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::common::canary::Canary;
-use super::common::operator::admin;
+use super::common::operator::{admin, new_key};
 use super::common::phone::Phone;
 use super::common::{DevServer, PATIENCE};
 
@@ -147,6 +147,44 @@ async fn a_repeated_request_whose_verification_has_ended_is_a_new_one() {
         verdicts.push(Phone::connect(server).await.check(id, code).await.body["valid"] == true);
     }
     assert!(verdicts.contains(&true), "a mail with a code that works: {verdicts:?}");
+}
+
+/// Contract, section 8: of a key's 200 mails in ten minutes fewer than one in ten was answered.
+#[tokio::test]
+async fn a_key_whose_mails_nobody_answers_is_told_of_and_one_that_is_used_is_not() {
+    let faked = Faked::start(true, &["connections.idle=600s"]);
+    let server = &faked.server;
+    let store = format!("sqlite://{}", server.text("outbox").replace("outbox", "authepy.db"));
+    let [pumped, used] = ["pumped", "used"].map(|name| {
+        let key = new_key(&store, name, &["--class", "secret"]);
+        [&key["id"], &key["key"]].map(|text| text.as_str().unwrap().to_owned())
+    });
+    for [_, key] in [&pumped, &used] {
+        let phone = Phone::connect_with(server, key).await;
+        for from in [0, 100] {
+            let person = |n: usize| json!({"recipient": format!("person{n}-{}@gmail.com", &key[13..16])});
+            let items: Vec<_> = (from..from + 100).map(person).collect();
+            let heard = phone.post("/v1/verifications:batch", &json!(items)).await;
+            let all = heard.body.as_array().unwrap();
+            assert!(all.iter().all(|item| item["status"] == 202), "{:?}", heard.body);
+            for (n, item) in all.iter().enumerate().take(if *key == used[1] { 15 } else { 5 }) {
+                let address = items[n]["recipient"].as_str().unwrap();
+                let id = item["verification"]["id"].as_str().unwrap();
+                assert_eq!(phone.check(id, &server.code_for(address)).await.body["valid"], true);
+            }
+        }
+    }
+    // People who got their mail within the last minute may still be typing.
+    faked.jump("+75s");
+    server.log_says("key.low_conversion", 1);
+    let (status, told) = admin(server, "GET", "/admin/v1/status", None);
+    let low = told["low_conversion"].as_array().unwrap();
+    assert_eq!((status, low.len()), (200, 1), "{told}");
+    assert_eq!(
+        (&low[0]["key"], &low[0]["mailed"], &low[0]["answered"]),
+        (&json!(pumped[0]), &json!(200), &json!(10))
+    );
+    assert!(server.log().contains(&pumped[0]) && !server.log().contains(&used[0]));
 }
 
 #[tokio::test]
