@@ -251,8 +251,10 @@ impl Rulebook {
 fn settings() -> Settings {
     let mut settings = as_shipped();
     let shorten = |limits: &mut Vec<Limit>| limits.iter_mut().for_each(|limit| limit.window = SPAN);
-    let Settings { recipient_issue, recipient_peer_issue, recipient_guess, peer, .. } = &mut settings;
-    [recipient_issue, recipient_peer_issue, recipient_guess].into_iter().for_each(shorten);
+    let Settings { recipient_issue, recipient_peer_issue, recipient_all_issue, .. } = &mut settings;
+    [recipient_issue, recipient_peer_issue, recipient_all_issue].into_iter().for_each(shorten);
+    let Settings { recipient_guess, peer, .. } = &mut settings;
+    shorten(recipient_guess);
     [&mut peer.issue, &mut peer.check, &mut peer.denied, &mut peer.handshake].into_iter().for_each(shorten);
     settings
 }
