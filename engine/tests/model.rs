@@ -25,12 +25,16 @@ use authepy_engine::shard::{Settings, Shard};
 
 #[path = "model/broken.rs"]
 mod broken;
+#[path = "model/domains.rs"]
+mod domains;
 #[path = "model/oracle.rs"]
 mod oracle;
 #[path = "model/peers.rs"]
 mod peers;
 #[path = "model/play.rs"]
 mod play;
+#[path = "model/shares.rs"]
+mod shares;
 #[path = "model/variants.rs"]
 mod variants;
 
@@ -103,7 +107,7 @@ fn a_broken_rule_is_caught() {
 }
 
 /// All that a shard can answer. `NotReady` is the actor's.
-const EVERY_OUTCOME: [&str; 28] = [
+const EVERY_OUTCOME: [&str; 30] = [
     "issued",
     "resent",
     "approved",
@@ -129,6 +133,8 @@ const EVERY_OUTCOME: [&str; 28] = [
     "peer limit",
     "peer banned",
     "key limit",
+    "project limit",
+    "domain limit",
     "banned",
     "unbanned",
     "was not banned",
