@@ -89,12 +89,15 @@ pub struct Authepy {
 }
 
 /// Every limit that would turn load into refusals, off; the rest as shipped.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 14] = [
     "engine.shards=1",
     "memory.ceiling=\"2GiB\"",
     "codes.lifetime=\"600s\"",
     "limits.recipient.issue=\"off\"",
     "limits.recipient_peer.issue=\"off\"",
+    "limits.recipient_all.issue=\"off\"",
+    "limits.domain.unverified=\"off\"",
+    "limits.domain_peer.unverified=\"off\"",
     "limits.recipient.guess=\"off\"",
     "limits.peer.issue=\"off\"",
     "limits.peer.check=\"off\"",

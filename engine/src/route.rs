@@ -12,6 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::entropy::Entropy;
 use crate::perimeter::api_key::{KeyDigest, Mode};
 use crate::perimeter::peer::{Peer, Prefix};
+use crate::request::ProjectId;
 
 /// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so that
 /// it still means the same after the number of shards changed.
@@ -111,6 +112,11 @@ impl std::fmt::Debug for PeerShare {
 }
 
 impl PeerShare {
+    fn of(hash: [u8; 32]) -> Self {
+        let [.., a, b, c, d] = hash;
+        Self(NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).unwrap_or(NonZeroU32::MIN))
+    }
+
     pub(crate) fn bits(self) -> u32 {
         self.0.get()
     }
@@ -224,8 +230,17 @@ impl StartKeys {
 
     /// Recognises a peer in the record of an inbox or a domain.
     pub fn peer_share(&self, peer: &Peer) -> PeerShare {
-        let [.., a, b, c, d] = self.peer_hash(&peer.line());
-        PeerShare(NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).unwrap_or(NonZeroU32::MIN))
+        PeerShare::of(self.peer_hash(&peer.line()))
+    }
+
+    /// Recognises a peer that a project's secret key names: another share than that of what the peer itself asks, and
+    /// than those of other projects.
+    pub fn claimed_share(&self, peer: &Peer, project: ProjectId) -> PeerShare {
+        let mut hash = Sha256::new();
+        hash.update(self.peer);
+        hash.update(peer.line().bytes());
+        hash.update(project.0.to_be_bytes());
+        PeerShare::of(hash.finalize().into())
     }
 
     /// Names a network where nobody may read its address.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 #[allow(dead_code, reason = "the model's own test uses more of it")]
 #[path = "model/broken.rs"]
 mod broken;
+#[path = "model/domains.rs"]
+mod domains;
 #[path = "model/oracle.rs"]
 mod oracle;
 #[path = "model/peers.rs"]
@@ -14,6 +16,8 @@ mod peers;
 #[allow(dead_code, reason = "the model's own test uses more of it")]
 #[path = "model/play.rs"]
 mod play;
+#[path = "model/shares.rs"]
+mod shares;
 #[path = "../fuzz/src/smoke.rs"]
 mod smoke;
 #[path = "../fuzz/src/targets/mod.rs"]

@@ -26,12 +26,16 @@ use authepy_engine::shard::{Settings, Shard};
 
 #[path = "model/broken.rs"]
 mod broken;
+#[path = "model/domains.rs"]
+mod domains;
 #[path = "model/oracle.rs"]
 mod oracle;
 #[path = "model/peers.rs"]
 mod peers;
 #[path = "model/play.rs"]
 mod play;
+#[path = "model/shares.rs"]
+mod shares;
 #[path = "model/variants.rs"]
 mod variants;
 
@@ -104,7 +108,7 @@ fn a_broken_rule_is_caught() {
 }
 
 /// All that a shard can answer. `NotReady` is the actor's.
-const EVERY_OUTCOME: [&str; 29] = [
+const EVERY_OUTCOME: [&str; 31] = [
     "issued",
     "resent",
     "approved",
@@ -130,6 +134,8 @@ const EVERY_OUTCOME: [&str; 29] = [
     "peer limit",
     "peer banned",
     "key limit",
+    "project limit",
+    "domain limit",
     "banned",
     "exempt",
     "unbanned",

@@ -110,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_few_connections_take_a_quarter_at_most() {
+    fn where_there_are_few_connections_take_a_fifth_at_most() {
         for limit in [40, 64, 100] {
             let Share { tcp, is_whole } = share(limit, 36, reserve(1));
-            assert!(!is_whole && tcp == ((limit as usize - 36) / 4).max(1), "{limit}: {tcp}");
+            assert!(!is_whole && tcp == ((limit as usize - 36) / TCP_LEAST_PART).max(1), "{limit}: {tcp}");
         }
         assert_eq!(share(10, 36, 100), Share { tcp: 1, is_whole: false }, "a start is never refused for it");
         assert_eq!(share(u64::MAX, 36, 100).tcp, usize::MAX - 136, "no limit at all");

@@ -177,7 +177,7 @@ pub const DESCRIPTORS_FOR_LOOKUPS: usize = 16;
 /// Descriptors for files that are open for a moment: mail for the outbox, certificates, settings, templates, a catalog.
 pub const DESCRIPTORS_FOR_FILES: usize = 16;
 /// Where descriptors are too few for the whole reserve, TCP connections get one part in so many of what is free.
-pub const TCP_LEAST_PART: usize = 4;
+pub const TCP_LEAST_PART: usize = 5;
 
 /// Connections to the store: one asks, one writes, two for a second operator and a slow moment.
 pub const STORE_CONNECTIONS: u32 = 4;

@@ -42,7 +42,7 @@ async fn good_items_are_issued_beside_bad_ones_in_their_order_and_mailed_once() 
         {"recipient": "not an address"},
         {"recipient": "eve@mailinator.com"},
         {"recipient": "bob@example.org", "code_length": 8, "lifetime": 60},
-        {"recipient": "bob@example.org", "lifetime": 5},
+        {"recipient": "bob@example.org", "lifetime": 0},
         {"purpose": "login"},
         {"recipient": "eve@example.com", "colour": "red"},
         17,

@@ -36,7 +36,8 @@ impl Town {
             key["key"].as_str().unwrap().to_owned()
         });
         let limits: Vec<String> = NO_LIMITS.iter().map(|limit| limit_line(limit)).collect();
-        let settings = format!("memory.ceiling = \"16MiB\"\n{}", limits.join("\n"));
+        let outbox = Site::outbox(&folder);
+        let settings = format!("memory.ceiling = \"16MiB\"\n{}\n{outbox}", limits.join("\n"));
         let server = Site::new(&store, &settings).serve();
         let phone = Phone::connect(&server).await;
         let (greedy, other) = (phone.with_key(&greedy), phone.with_key(&other));

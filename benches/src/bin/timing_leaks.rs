@@ -131,6 +131,7 @@ impl Bench {
         let keys = StartKeys::draw(&mut random);
         let rules = Settings {
             recipient_issue: Vec::new(),
+            recipient_all_issue: Vec::new(),
             recipient_guess: Vec::new(),
             attempts: u8::MAX,
             ..as_shipped()

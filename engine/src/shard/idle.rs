@@ -43,6 +43,8 @@ pub(super) struct IdleInboxes {
     places: usize,
     by_inbox: Index,
     len: usize,
+    /// The newest mail of those between front and back.
+    newest: Moment,
 }
 
 impl IdleInboxes {
@@ -65,10 +67,10 @@ impl IdleInboxes {
         self.by_inbox.touch(inbox.table_bits())
     }
 
-    /// Whether a mail is new enough to stand behind the newest one here.
+    /// Whether a mail is new enough to stand behind the newest one here: it waits for that one's end. So an inbox is
+    /// forgotten at most [`CODE_LIFETIME_MAX`] after its mail's end, and the next sweep.
     pub(super) fn has_room_for(&self, mail: &Mail) -> bool {
-        let newest = self.chunks.back().and_then(|chunk| chunk.last());
-        newest.is_none_or(|newest| mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= newest.mail.at())
+        self.places == 0 || mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= self.newest
     }
 
     pub(super) fn push(&mut self, inbox: Fingerprint, mail: Mail) {
@@ -82,6 +84,7 @@ impl IdleInboxes {
                 self.chunks.push_back(chunk);
             }
         }
+        self.newest = if self.places == 0 { mail.at() } else { self.newest.max(mail.at()) };
         self.places += 1;
         self.len += 1;
         self.by_inbox.insert(inbox.table_bits(), at);
@@ -211,5 +214,20 @@ mod tests {
         }
         while idle.forget_oldest() {}
         assert_eq!((idle.bytes(), idle.places, idle.chunks.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn none_waits_longer_for_those_before_it_than_a_code_can_live() {
+        let mut idle = IdleInboxes::default();
+        let keys = StartKeys::draw(&mut Seeded::new(4));
+        let inbox = |n: u64| keys.fingerprint(&n.to_string(), Mode::Live);
+        idle.push(inbox(0), mail(1_200_000));
+        assert!(!idle.has_room_for(&mail(599_999)) && idle.has_room_for(&mail(600_000)));
+        idle.push(inbox(1), mail(600_000));
+        assert!(!idle.has_room_for(&mail(599_999)), "the first one still stands before it");
+        while idle.forget_oldest() {}
+        assert!(idle.has_room_for(&mail(0)), "nobody does");
+        idle.push(inbox(2), mail(0));
+        assert!(idle.has_room_for(&mail(0)));
     }
 }

@@ -125,6 +125,7 @@ impl InboxRecord {
             Try::Right => {
                 let purpose = verification.purpose();
                 self.purge(at);
+                self.mails.prune(&rules.mails, now.at);
                 let answered = self.answered(check.slot.owner);
                 Ok(Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, expires, answered }))
             }

@@ -1,21 +1,24 @@
 //! Canaries: a shard with one rule broken, made by tampering with what goes in and what comes out.
 //! The comparison must notice each of them, or it proves nothing.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
+use authepy_engine::entropy::Entropy as _;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Approved, Charge, Check, Command, First, Issue, Issued, Outcome, ProjectId, Quota, Refusal,
-    Slot, Source, Standing,
+    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyTag, KeyWindow,
+    Outcome, Owner, Policy, ProjectId, Quota, Refusal, Resend, Reserve, Slot, Source, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::Seeded;
 
+use crate::oracle::wait_for_window;
 use crate::play::Subject;
 
 macro_rules! rules {
@@ -36,6 +39,8 @@ rules! {
     ResendAMillisecondEarly, OneSendMore, OneRecordMore, OneGuessMore, GuessesAreForgottenEarly,
     OneMailMoreForAPeer, OneRequestMoreForAPeer, ThePeersWindowIsAMillisecondShort, OneStrikeMore,
     StrikesAreForgottenEarly, BansDoNotDouble, BansGrowWithoutEnd, OneIssueMoreForAKey,
+    OneIssueMoreForAProject, ProjectsShareOneBudget, TheWindowOfAllProjectsIsIgnored, OneMailMoreForAllProjects,
+    OneOwnerMayFillATable, OneMailMoreForADomain, OneMailMoreForAPeersDomain,
     // By changing or withholding what goes in.
     WrongCodesCostNothing, ResendAddsATry, ACodeWorksTwice, ACodeDiesWithAFailedResend,
     AFailedMailsCodeWorks, OnlyTheLatestCodeWorks, AnOldCodeWorksForEver, APendingCodeDoesNotWork,
@@ -44,10 +49,13 @@ rules! {
     KeysLiveTooLong, AnswersOutliveTheirVerification, ReleasedKeysStay, TheFirstAnswerIsLost, AllPeersShareOneBudget,
     TestKeysCountAsLive, NeighboursAreStrangers, KeysAreNotRefunded, UnbanDoesNothing, BansAreUnbannedByNoise,
     RefusedRequestsCountTwice, ExemptNetworksAreBanned, TheGuiltlessAreStruck, ClaimsCountAgainstPeers,
-    ProjectsShareTheirClaims, ForeignPagesUseUpWindows, BansDoNotHoldForClaims,
+    ProjectsShareTheirClaims, ForeignPagesUseUpWindows, BansDoNotHoldForClaims, ALineHasTwoShares,
+    AShareGoesOverAllProjects, ReleasedClaimsKeepTheirPlace, ARefusedIssueLosesThePackedMail,
+    DomainsAreNotRefunded, AllWindowsOfKeysAreOne, ProjectsShareTheirTables, TestKeysUseLiveKeysShare,
     // By changing what comes out.
     RetryAfterIsAMillisecondShort, ALiveCodeMakesRoom, NothingIsSwept, TestCodesAreDrawn,
-    ReceiptsAreActiveTwice, TheBannedMayGoOn, QuotasFlatter,
+    ReceiptsAreActiveTwice, TheBannedMayGoOn, QuotasFlatter, CodesInHandAreNotForeseen, AnswersNameAnothersMail,
+    TheWaitForAShareIsShort, TheWaitForAShareIsLong, TheKeyOfAMailIsForgotten,
 }
 
 const A_MILLISECOND: Duration = Duration::from_millis(1);
@@ -65,25 +73,39 @@ struct Known {
 /// A shard that breaks `rule` and keeps all others.
 pub(crate) struct Broken {
     rule: Rule,
+    settings: Settings,
     keys: StartKeys,
     shard: Shard,
     known: Vec<Known>,
+    /// Every accepted mail, by inbox.
+    mails: Vec<(Fingerprint, Answered)>,
+    /// Inboxes that met a wrong code, and how often an issue of each was refused.
+    guessed_at: HashSet<Fingerprint>,
+    refused: HashMap<Fingerprint, u8>,
+    /// Second shares of lines, by the ones that were told.
+    shares: HashMap<PeerShare, PeerShare>,
+    /// Who claimed each idempotency key.
+    claims: HashMap<Digest128, Owner>,
+    asked: u32,
 }
 
 impl Subject for Broken {
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
-        let (digest, issue) = match &command {
-            Command::Issue(issue) => (None, Some(issue.clone())),
-            Command::Check(Check { slot, .. }) => (Some(slot.id.digest()), None),
-            Command::Resend(resend) => (Some(resend.slot.id.digest()), None),
-            _ => (None, None),
+        let (digest, issue, asked) = match &command {
+            Command::Issue(issue) => (None, Some(issue.clone()), Some((issue.key, issue.peer))),
+            Command::Check(Check { slot, .. }) => (Some(slot.id.digest()), None, None),
+            Command::Resend(resend) => (Some(resend.slot.id.digest()), None, Some((resend.key, resend.peer))),
+            _ => (None, None, None),
         };
+        let meant = digest.and_then(|digest| self.find(digest)).map(|known| known.issue.clone());
+        let meant = issue.clone().or(meant);
         let command = match self.tamper(now, command, entropy) {
             Ok(command) => command,
             Err(answer) => return answer,
         };
         let outcome = self.shard.handle(now, command, entropy);
         self.remember(digest, issue, &outcome);
+        let outcome = self.falsify_mail(now, meant, asked, outcome);
         self.falsify(now, outcome, entropy)
     }
 
@@ -124,9 +146,34 @@ impl Broken {
             Rule::BansGrowWithoutEnd => other.bans.max = Duration::MAX,
             Rule::ExemptNetworksAreBanned => other.bans.exempt = Default::default(),
             Rule::OneIssueMoreForAKey => more(&mut other.key_issue),
+            Rule::OneIssueMoreForAProject => more(&mut other.project_issue),
+            Rule::ProjectsShareOneBudget => other.recipient_all_issue.extend(&settings.recipient_issue),
+            Rule::TheWindowOfAllProjectsIsIgnored => other.recipient_all_issue.clear(),
+            Rule::OneMailMoreForAllProjects => more(&mut other.recipient_all_issue),
+            Rule::OneOwnerMayFillATable => {
+                other.capacity.verifications *= 2;
+                other.capacity.idempotency *= 2;
+                other.capacity.receipts *= 2;
+            }
+            Rule::OneMailMoreForADomain => more(&mut other.domain_unverified),
+            Rule::OneMailMoreForAPeersDomain => more(&mut other.domain_peer_unverified),
             _ => {}
         }
-        Self { rule, shard: Shard::new(keys.clone(), other), keys, known: Vec::new() }
+        let (known, mails, guessed_at, refused, shares, claims) = Default::default();
+        let shard = Shard::new(keys.clone(), other);
+        Self {
+            rule,
+            settings: settings.clone(),
+            shard,
+            keys,
+            known,
+            mails,
+            guessed_at,
+            refused,
+            shares,
+            claims,
+            asked: 0,
+        }
     }
 
     /// What goes in. `Err` holds an answer for which the shard is not even asked.
@@ -138,6 +185,7 @@ impl Broken {
                 return Err(Outcome::Cancelled { was_live: true });
             }
             Command::RefundKey(_) if rule == Rule::KeysAreNotRefunded => return Err(Outcome::Noted),
+            Command::RefundDomain(_) if rule == Rule::DomainsAreNotRefunded => return Err(Outcome::Noted),
             Command::Unban(_) if rule == Rule::UnbanDoesNothing => {
                 return Err(Outcome::Unbanned { was_banned: true });
             }
@@ -156,12 +204,57 @@ impl Broken {
                     None => Rule::ReleasedKeysStay,
                     Some(_) => Rule::TheFirstAnswerIsLost,
                 };
+                if settle.first.is_none() && rule == Rule::ReleasedClaimsKeepTheirPlace {
+                    self.keep_place(now, settle.key, entropy);
+                }
                 return if rule == withheld { Err(Outcome::Noted) } else { Ok(Command::Settle(settle)) };
             }
             _ => {}
         }
         let mut command = command;
+        self.asked += 1;
         match (rule, &mut command) {
+            (
+                Rule::ALineHasTwoShares,
+                Command::Issue(Issue { peer: Some(share), .. })
+                | Command::Resend(Resend { peer: Some(share), .. })
+                | Command::ChargeDomain(ChargeDomain { peer: Some(share), .. }),
+            ) if self.asked % 2 == 0 => {
+                let second = Peer::from(IpAddr::from([0, 0, 0, self.shares.len() as u8]));
+                let second = self.keys.peer_share(&second);
+                *share = *self.shares.entry(*share).or_insert(second);
+            }
+            (Rule::AShareGoesOverAllProjects, Command::Issue(issue)) => {
+                let settings = &self.settings.recipient_peer_issue;
+                let own = |(inbox, mail): &&(Fingerprint, Answered)| {
+                    *inbox == issue.inbox && mail.peer == issue.peer && issue.peer.is_some()
+                };
+                let own: Vec<u64> =
+                    self.mails.iter().filter(own).map(|(_, mail)| mail.at.as_millis()).collect();
+                if let Some(wait) = wait_for_window(settings, &own, now.at.as_millis()) {
+                    let retry_after = Duration::from_millis(wait);
+                    let refusal = Refusal::RateLimited { policy: Policy::Recipient, retry_after };
+                    return Err(Outcome::Refused(refusal));
+                }
+            }
+            (Rule::ARefusedIssueLosesThePackedMail, Command::Issue(issue)) => {
+                let mut name = *issue.inbox.as_bytes();
+                name[8] ^= self.refused.get(&issue.inbox).copied().unwrap_or(0);
+                issue.inbox = Fingerprint::from_bytes(name);
+            }
+            (Rule::AllWindowsOfKeysAreOne, Command::ChargeKey(charge)) => charge.window = KeyWindow::Issue,
+            (Rule::ProjectsShareTheirTables, Command::Reserve(Reserve { owner, .. }))
+            | (Rule::ProjectsShareTheirTables, Command::Spend(Spend { owner, .. })) => {
+                owner.project = ProjectId(0);
+            }
+            (Rule::TestKeysUseLiveKeysShare, Command::Reserve(Reserve { owner, .. }))
+            | (Rule::TestKeysUseLiveKeysShare, Command::Spend(Spend { owner, .. })) => {
+                owner.mode = Mode::Live
+            }
+            (_, Command::Reserve(reserve)) if rule == Rule::ReleasedClaimsKeepTheirPlace => {
+                self.claims.insert(reserve.key, reserve.owner);
+            }
+
             (Rule::ACodeLivesAMillisecondLonger, Command::Issue(issue)) => {
                 issue.lifetime = issue.lifetime.map(|life| life + A_MILLISECOND);
             }
@@ -257,6 +350,67 @@ impl Broken {
         Ok(check)
     }
 
+    /// Claims another key for whoever releases this one.
+    fn keep_place(&mut self, now: Now, key: Digest128, entropy: &mut Seeded) {
+        let Some(owner) = self.claims.remove(&key) else { return };
+        let mut other = Digest128::default();
+        while other == Digest128::default() {
+            let mut bytes = [0; 16];
+            entropy.fill(&mut bytes);
+            other = Digest128::from_bytes(bytes);
+        }
+        let reserve = Reserve { key: other, body: other, owner, lifetime: Duration::from_secs(300) };
+        self.shard.handle(now, Command::Reserve(reserve), entropy);
+    }
+
+    /// What an inbox says of its mails and guesses. `meant` is the issue that the command is, or is about.
+    fn falsify_mail(
+        &mut self,
+        now: Now,
+        meant: Option<Issue>,
+        asked: Option<(KeyTag, Option<PeerShare>)>,
+        mut outcome: Outcome,
+    ) -> Outcome {
+        let Some(Issue { inbox, code_length, .. }) = meant else { return outcome };
+        match &mut outcome {
+            Outcome::Issued(issued) | Outcome::Resent(issued) => {
+                let foreseen = issued.code.length() == 8 && code_length.is_none_or(|length| length < 8);
+                if self.rule == Rule::CodesInHandAreNotForeseen
+                    && foreseen
+                    && !self.guessed_at.contains(&inbox)
+                {
+                    issued.code = Code::read(&issued.code.as_str()[..6]).unwrap();
+                    issued.standing.code_length = 6;
+                }
+                let Some((key, peer)) = asked else { return outcome };
+                self.mails.push((inbox, Answered { at: now.at, key, peer, domain: inbox.domain() }));
+            }
+            Outcome::Incorrect { .. } | Outcome::Exhausted { .. } => {
+                self.guessed_at.insert(inbox);
+            }
+            Outcome::Refused(Refusal::RateLimited { policy: Policy::Recipient, .. }) => {
+                *self.refused.entry(inbox).or_default() += 1;
+            }
+            Outcome::Approved(Approved { answered: Some(answered), .. }) => {
+                let last = self.mails.iter().rfind(|(other, _)| *other == inbox);
+                match (self.rule, last) {
+                    (Rule::AnswersNameAnothersMail, Some((_, last))) => *answered = *last,
+                    (Rule::TheKeyOfAMailIsForgotten, _) => answered.key = KeyTag::default(),
+                    // So that it is noticed for its windows only.
+                    (Rule::ALineHasTwoShares | Rule::AllPeersShareOneBudget, _) => {
+                        let meant = |(other, mail): &&(Fingerprint, Answered)| {
+                            *other == inbox && (mail.at, mail.key) == (answered.at, answered.key)
+                        };
+                        answered.peer = self.mails.iter().rfind(meant).and_then(|(_, mail)| mail.peer);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
     fn remember(&mut self, asked: Option<Digest128>, issue: Option<Issue>, outcome: &Outcome) {
         match (outcome, issue, asked.and_then(|digest| self.find(digest))) {
             (Outcome::Issued(issued), Some(issue), _) => self.known.push(Known {
@@ -294,6 +448,12 @@ impl Broken {
                 Outcome::Refused(Refusal::RateLimited { retry_after, .. }),
             ) => {
                 *retry_after = shorter(*retry_after);
+            }
+            (Rule::TheWaitForAShareIsShort, Outcome::Refused(Refusal::Overloaded { retry_after })) => {
+                *retry_after = retry_after.mul_f64(0.9);
+            }
+            (Rule::TheWaitForAShareIsLong, Outcome::Refused(Refusal::Overloaded { retry_after })) => {
+                *retry_after += Duration::from_secs(11);
             }
             (Rule::ALiveCodeMakesRoom, Outcome::Refused(Refusal::Overloaded { .. })) => {
                 for known in &self.known {

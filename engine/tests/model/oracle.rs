@@ -3,13 +3,19 @@
 //! owner of the mailbox would.
 //!
 //! Where the contract is silent, these are the rules it holds the shard to:
-//! - A new verification is refused while either counter (live ones, inbox records) is at its bound.
+//! - A new verification, claim or spent receipt is refused where its owner holds more than is free; see `shares.rs`.
+//! - Of an inbox no project may hold more live verifications than are free, of 32.
 //! - What has ended is out of the counters as soon as a command reached its inbox, at the latest after
-//!   the first complete sweep of a later whole second.
+//!   the first complete sweep of a later whole second; an inbox of which one mail was remembered, up to ten
+//!   minutes later.
 //! - A code is as long as asked for, as the one before it, or as the guess ledger wants it, whichever is
 //!   most; a try is compared with live codes of as many digits, and is malformed if there is none.
-//! - A claimed idempotency key or a spent receipt gives its place back in a sweep, in the order of claiming.
+//! - A claimed idempotency key gives its place back at its end or when it is released; a spent receipt at the
+//!   first sweep, or spending of another one, after its end.
+//! - Where no window over all projects is as long as the others, an inbox gets twice as many mails as the largest count,
+//!   at least 64, in the longest window, and half of them on behalf of peers.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
@@ -17,15 +23,21 @@ use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{
-    Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend,
-    Reserve, Settle, Slot, Spend, Standing,
+    Answered, Approved, Check, Command, First, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy,
+    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings};
 
+use crate::domains::DomainOracle;
 use crate::peers::PeerOracle;
+use crate::shares::{Held, Share};
 
-const LIVE_PER_INBOX: usize = 16;
+const LIVE_PER_INBOX: usize = 32;
+/// Mails that an inbox may get at least, in the longest window, where no window over all projects covers it.
+const MAILS_AT_LEAST: u32 = 64;
+/// How long an inbox of one mail may be remembered past its end: until those are gone whose mails are newer.
+const LINGERING: u64 = 600_000;
 const A_SECOND: Duration = Duration::from_secs(1);
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -53,6 +65,8 @@ pub(crate) struct Opened {
 
 struct Delivered {
     inbox: Fingerprint,
+    owner: Owner,
+    key: KeyTag,
     by: Option<PeerShare>,
     at: u64,
 }
@@ -67,24 +81,24 @@ struct Guessed {
 struct Trace {
     inbox: Fingerprint,
     until: u64,
+    of_a_mail: bool,
     freed: bool,
 }
 
 struct Claim {
     key: Digest128,
     body: Digest128,
+    owner: Owner,
     salt: Digest128,
-    /// For how long it was claimed: until then it has a place.
-    claimed_until: u64,
-    /// For how long it is repeated.
+    /// For how long it is repeated, and has a place.
     expires: u64,
     first: Option<First>,
     released: bool,
-    place: bool,
 }
 
 struct SpentOnce {
     receipt: Digest128,
+    owner: Owner,
     expires: u64,
     place: bool,
 }
@@ -94,8 +108,9 @@ pub(crate) enum Expected {
     Exactly(Outcome),
     Issued(Issue, u8),
     /// Whether the last record that stands in the way has been swept already is not ours to know.
-    OverloadedOr(Box<Expected>),
-    Resent(usize, u8, Option<PeerShare>),
+    OverloadedOr(Share, Box<Expected>),
+    Overloaded(Share),
+    Resent(usize, u8, Resend),
     Reserved(Reserve),
 }
 
@@ -106,7 +121,10 @@ pub(crate) struct Oracle {
     delivered: Vec<Delivered>,
     guessed: Vec<Guessed>,
     traces: Vec<Trace>,
+    /// Lines of peers, by what the shard is told of them.
+    pub(crate) lines: HashMap<PeerShare, String>,
     pub(crate) peers: PeerOracle,
+    pub(crate) domains: DomainOracle,
     claims: Vec<Claim>,
     spent: Vec<SpentOnce>,
 }
@@ -114,8 +132,9 @@ pub(crate) struct Oracle {
 impl Oracle {
     pub(crate) fn new(keys: StartKeys, rules: Settings) -> Self {
         let (opened, delivered, guessed, traces, claims, spent) = Default::default();
-        let peers = PeerOracle::new(rules.clone());
-        Self { keys, rules, opened, delivered, guessed, traces, peers, claims, spent }
+        let (peers, domains) = (PeerOracle::new(rules.clone()), DomainOracle::new(rules.clone()));
+        let lines = HashMap::new();
+        Self { keys, rules, opened, delivered, guessed, traces, lines, peers, domains, claims, spent }
     }
 
     /// What must come out. Checks count their try here, whatever the shard will say.
@@ -141,7 +160,9 @@ impl Oracle {
             Command::HandOver(word) => Expected::Exactly(self.hand_over(word)),
             Command::Reserve(reserve) => self.reserve(at, reserve),
             Command::Settle(settle) => Expected::Exactly(self.settle(settle)),
-            Command::Spend(spend) => Expected::Exactly(self.spend(at, spend)),
+            Command::Spend(spend) => self.spend(at, spend),
+            Command::ChargeDomain(charge) => Expected::Exactly(self.domains.charge(at, charge, &self.lines)),
+            Command::RefundDomain(refund) => Expected::Exactly(self.domains.refund(refund, &self.lines)),
             about_peers => Expected::Exactly(self.peers.expect(at, about_peers)),
         }
     }
@@ -152,15 +173,19 @@ impl Oracle {
         match (expected, got) {
             (Expected::Exactly(expected), got) if same(&expected, got) => Ok(()),
             (Expected::Exactly(expected), got) => Err(format!("expected {expected:?}, got {got:?}")),
-            (Expected::OverloadedOr(_), got) if same(&overloaded(), got) => Ok(()),
-            (Expected::OverloadedOr(expected), got) => self.learn(now, *expected, got),
+            (
+                Expected::Overloaded(share) | Expected::OverloadedOr(share, _),
+                Outcome::Refused(Refusal::Overloaded { retry_after }),
+            ) => share.judge(at, millis(*retry_after)),
+            (Expected::OverloadedOr(_, expected), got) => self.learn(now, *expected, got),
+            (Expected::Overloaded(_), got) => Err(format!("expected no room, got {got:?}")),
             (Expected::Issued(issue, length), Outcome::Issued(issued)) => {
                 let known = self.opened.iter().any(|o| o.id == issued.id);
                 let (digest, route) = (issued.id.digest(), issued.id.route(&self.keys));
                 if known || route != issue.inbox.route() {
                     return Err("an id that is not new, or leads elsewhere".into());
                 }
-                let by = issue.peer;
+                let asked = (issue.key, issue.peer);
                 let life = issue.lifetime.unwrap_or(self.rules.lifetime);
                 self.opened.push(Opened {
                     id: issued.id.clone(),
@@ -172,27 +197,19 @@ impl Oracle {
                     ended: false,
                     freed: false,
                 });
-                self.mailed(self.opened.len() - 1, now, issued, length, by)
+                self.mailed(self.opened.len() - 1, now, issued, length, asked)
             }
-            (Expected::Resent(found, length, by), Outcome::Resent(issued)) => {
-                self.mailed(found, now, issued, length, by)
+            (Expected::Resent(found, length, resend), Outcome::Resent(issued)) => {
+                self.mailed(found, now, issued, length, (resend.key, resend.peer))
             }
             (Expected::Reserved(reserve), Outcome::Reserved { salt }) => {
                 if *salt == Digest128::default() || self.claims.iter().any(|claim| claim.salt == *salt) {
                     return Err("a salt that is not fresh".into());
                 }
-                let (key, body, salt) = (reserve.key, reserve.body, *salt);
-                let until = at + millis(reserve.lifetime);
-                self.claims.push(Claim {
-                    key,
-                    body,
-                    salt,
-                    claimed_until: until,
-                    expires: until,
-                    first: None,
-                    released: false,
-                    place: true,
-                });
+                let (key, body, owner, salt) = (reserve.key, reserve.body, reserve.owner, *salt);
+                let expires = at + millis(reserve.lifetime);
+                let claim = Claim { key, body, owner, salt, expires, first: None, released: false };
+                self.claims.push(claim);
                 Ok(())
             }
             (Expected::Issued(..), got) => Err(format!("expected an issued code, got {got:?}")),
@@ -205,23 +222,13 @@ impl Oracle {
     pub(crate) fn swept(&mut self, at: u64) {
         let earlier_second = |end: u64| end / 1_000 < at / 1_000;
         self.opened.iter_mut().filter(|o| earlier_second(o.expires)).for_each(|o| o.freed = true);
-        self.traces.iter_mut().filter(|t| earlier_second(t.until)).for_each(|t| t.freed = true);
+        let over = |t: &&mut Trace| earlier_second(t.until + if t.of_a_mail { LINGERING } else { 0 });
+        self.traces.iter_mut().filter(over).for_each(|t| t.freed = true);
     }
 
-    /// Any sweep, complete or not: keys and receipts are always done in full.
+    /// Any sweep, complete or not: receipts are always done in full.
     pub(crate) fn sweeping(&mut self, at: u64) {
-        for claim in self.claims.iter_mut().filter(|claim| claim.place) {
-            if claim.claimed_until > at {
-                break;
-            }
-            claim.place = false;
-        }
-        for spent in self.spent.iter_mut().filter(|spent| spent.place) {
-            if spent.expires > at {
-                break;
-            }
-            spent.place = false;
-        }
+        self.spent.iter_mut().filter(|spent| spent.expires <= at).for_each(|spent| spent.place = false);
     }
 
     /// Least and most that the shard's counters may say: live verifications, inbox records.
@@ -252,11 +259,13 @@ impl Oracle {
         };
         let mails = self.delivered.iter().rev().take(30);
         let windows = mails.flat_map(|d| {
-            [spans(&self.rules.recipient_issue, d.at), spans(&self.rules.recipient_peer_issue, d.at)].concat()
+            let rules = &self.rules;
+            let all = [&rules.recipient_issue, &rules.recipient_peer_issue, &rules.recipient_all_issue];
+            all.map(|limits| spans(limits, d.at)).concat()
         });
         let guesses = self.guessed.iter().rev().take(30);
         let windows = windows.chain(guesses.flat_map(|g| spans(&self.rules.recipient_guess, g.at)));
-        let windows = windows.chain(self.peers.boundaries());
+        let windows = windows.chain(self.peers.boundaries()).chain(self.domains.boundaries());
         let claims = self.claims.iter().rev().take(5).map(|claim| claim.expires);
         let mut all: Vec<u64> = codes.chain(windows).chain(claims).filter(|&end| end > at).collect();
         all.sort_unstable();
@@ -265,20 +274,26 @@ impl Oracle {
 
     fn issue(&mut self, at: u64, issue: &Issue) -> Expected {
         self.touch(issue.inbox, at);
-        let window = self.wait_for_mail(&issue.inbox, issue.peer, at);
+        let window = self.wait_for_mail(&issue.inbox, (issue.owner, issue.peer), at);
         let asked = issue.code_length.unwrap_or(self.rules.code_length);
-        let allowed = match window.max(self.wait_for_room(&issue.inbox, at)) {
+        let allowed = match window.max(self.wait_for_room(&issue.inbox, issue.owner, at)) {
             None => Expected::Issued(issue.clone(), asked.max(self.least_digits(&issue.inbox, at))),
             Some(wait) => Expected::Exactly(limited(Policy::Recipient, wait)),
         };
         let bound = self.rules.capacity.verifications;
-        let [live, inboxes] = self.population(at);
-        if live.0.max(inboxes.0) >= bound {
-            Expected::Exactly(overloaded())
-        } else if live.1.max(inboxes.1) < bound {
+        let held = |surely: bool| -> Vec<Held> {
+            // What has ended in an earlier second is gone before anybody is refused.
+            let lingers = |o: &&Opened| !o.ended && !o.freed && o.expires / 1_000 >= at / 1_000;
+            let holds = |o: &&Opened| if surely { o.is_live(at) } else { lingers(o) };
+            self.opened.iter().filter(holds).map(|o| (o.issue.owner, o.expires)).collect()
+        };
+        let (least, most) = (Share::of(held(true), issue.owner, bound), held(false));
+        if !least.fits_now() {
+            Expected::Overloaded(least)
+        } else if Share::of(most, issue.owner, bound).fits_now() {
             allowed
         } else {
-            Expected::OverloadedOr(Box::new(allowed))
+            Expected::OverloadedOr(least, Box::new(allowed))
         }
     }
 
@@ -296,7 +311,8 @@ impl Oracle {
         }
         // Waiting as long as told must be enough, so the longer wait is the one to tell.
         let cooling = self.resend_at(verification).saturating_sub(at);
-        let window = self.wait_for_mail(&verification.issue.inbox, resend.peer, at).unwrap_or(0);
+        let window =
+            self.wait_for_mail(&verification.issue.inbox, (resend.slot.owner, resend.peer), at).unwrap_or(0);
         if cooling.max(window) > 0 {
             let policy = if window > cooling { Policy::Recipient } else { Policy::Resend };
             return Expected::Exactly(limited(policy, cooling.max(window)));
@@ -305,7 +321,7 @@ impl Oracle {
             return refused(Refusal::DeliveryUnavailable { retry_after: FIVE_SECONDS });
         }
         let least = self.least_digits(&verification.issue.inbox, at);
-        Expected::Resent(found, verification.length().max(least), resend.peer)
+        Expected::Resent(found, verification.length().max(least), resend.clone())
     }
 
     fn check(&mut self, now: Now, check: &Check) -> Outcome {
@@ -336,8 +352,9 @@ impl Oracle {
         verification.tries += 1;
         if is_right {
             verification.ended = true;
-            let purpose = issue.purpose.clone();
-            return Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, expires, answered: None });
+            let (purpose, inbox, owner) = (issue.purpose.clone(), issue.inbox, issue.owner);
+            let answered = self.answered(&inbox, owner, now.at.as_millis());
+            return Outcome::Approved(Approved { purpose, unix_ms: now.unix_ms, expires, answered });
         }
         let (inbox, allowed_tries) = (issue.inbox, u32::from(self.rules.attempts));
         // Where no try is allowed at all, nothing is compared.
@@ -365,15 +382,16 @@ impl Oracle {
     fn reserve(&mut self, at: u64, reserve: &Reserve) -> Expected {
         let mut claims = self.claims.iter();
         let known = claims.rfind(|c| c.key == reserve.key && !c.released && c.expires > at);
+        let held = self.claims.iter().filter(|c| !c.released && c.expires > at);
+        let held = held.map(|c| (c.owner, c.expires)).collect();
+        let share = Share::of(held, reserve.owner, self.rules.capacity.idempotency);
         Expected::Exactly(match known {
             Some(claim) if claim.body != reserve.body => Outcome::Refused(Refusal::IdempotencyKeyReused),
             Some(Claim { first: Some(first), salt, .. }) => {
                 Outcome::Repeated { first: first.clone(), salt: *salt }
             }
             Some(_) => Outcome::Refused(Refusal::IdempotencyInProgress { retry_after: A_SECOND }),
-            None if self.claims.iter().filter(|c| c.place).count() >= self.rules.capacity.idempotency => {
-                overloaded()
-            }
+            None if !share.fits_now() => return Expected::Overloaded(share),
             None => return Expected::Reserved(reserve.clone()),
         })
     }
@@ -391,16 +409,19 @@ impl Oracle {
         Outcome::Noted
     }
 
-    fn spend(&mut self, at: u64, spend: &Spend) -> Outcome {
+    fn spend(&mut self, at: u64, spend: &Spend) -> Expected {
         if self.spent.iter().any(|s| s.receipt == spend.receipt && s.place) {
-            return Outcome::Spent { first: false };
+            return Expected::Exactly(Outcome::Spent { first: false });
         }
-        if self.spent.iter().filter(|s| s.place).count() >= self.rules.capacity.receipts {
-            return overloaded();
+        self.sweeping(at);
+        let held = self.spent.iter().filter(|s| s.place).map(|s| (s.owner, s.expires)).collect();
+        let share = Share::of(held, spend.owner, self.rules.capacity.receipts);
+        if !share.fits_now() {
+            return Expected::Overloaded(share);
         }
-        let expires = at + millis(spend.lifetime);
-        self.spent.push(SpentOnce { receipt: spend.receipt, expires, place: true });
-        Outcome::Spent { first: true }
+        let (receipt, owner, expires) = (spend.receipt, spend.owner, at + millis(spend.lifetime));
+        self.spent.push(SpentOnce { receipt, owner, expires, place: true });
+        Expected::Exactly(Outcome::Spent { first: true })
     }
 
     /// The live verification that `slot` names, if it is the asker's.
@@ -423,7 +444,9 @@ impl Oracle {
     fn touch(&mut self, inbox: Fingerprint, at: u64) {
         let codes = self.opened.iter_mut().filter(|o| o.issue.inbox == inbox && o.expires <= at);
         codes.for_each(|o| o.freed = true);
-        let traces = self.traces.iter_mut().filter(|t| t.inbox == inbox && t.until <= at);
+        // An inbox of one mail may be packed, and then nobody looks at its end.
+        let over = |t: &&mut Trace| t.inbox == inbox && t.until <= at && !t.of_a_mail;
+        let traces = self.traces.iter_mut().filter(over);
         traces.for_each(|t| t.freed = true);
     }
 
@@ -431,19 +454,14 @@ impl Oracle {
         self.guessed.extend((0..compared).map(|_| Guessed { inbox, at }));
         let counts = self.rules.recipient_guess.iter().any(|limit| limit.count > 0);
         if compared > 0 && counts {
-            self.remember(inbox, at, longest(&self.rules.recipient_guess));
-        }
-    }
-
-    fn remember(&mut self, inbox: Fingerprint, at: u64, span: u64) {
-        if span > 0 {
-            self.traces.push(Trace { inbox, until: at + span, freed: false });
+            let until = at + longest(&self.rules.recipient_guess);
+            self.traces.push(Trace { inbox, until, of_a_mail: false, freed: false });
         }
     }
 
     /// Six; eight once the budget of wrong codes is used up, ten once it is used up twice. Eight as well if
-    /// the tries that live codes still have could take it past the budget by a verification's tries, once as
-    /// many have gone wrong.
+    /// the new code's tries, with those that live short codes still have, could take it past the budget by a
+    /// verification's tries, whether or not one has gone wrong yet.
     fn least_digits(&self, inbox: &Fingerprint, at: u64) -> u8 {
         let wrong = |window| {
             let of = self.guessed.iter().filter(|g| g.inbox == *inbox && g.at + millis(window) > at);
@@ -461,10 +479,8 @@ impl Oracle {
             .sum();
         let limits = &self.rules.recipient_guess;
         let spent = |times: usize| limits.iter().any(|l| wrong(l.window) >= times * l.count as usize);
-        let foreseen = limits.iter().any(|limit| {
-            let wrong = wrong(limit.window);
-            wrong >= tries && wrong + open >= limit.count as usize + tries
-        });
+        let foreseen =
+            limits.iter().any(|limit| wrong(limit.window) + open + tries > limit.count as usize + tries);
         if spent(2) {
             10
         } else if spent(1) || foreseen {
@@ -480,7 +496,7 @@ impl Oracle {
         now: Now,
         issued: &Issued,
         length: u8,
-        by: Option<PeerShare>,
+        (key, by): (KeyTag, Option<PeerShare>),
     ) -> Result<(), String> {
         let at = now.at.as_millis();
         let verification = &mut self.opened[found];
@@ -494,11 +510,15 @@ impl Oracle {
         }
         let taken = test.then_some(true);
         verification.mails.push(Mail { at, code: issued.code.clone(), taken });
-        let inbox = verification.issue.inbox;
-        self.delivered.push(Delivered { inbox, by, at });
-        // A mail that no peer asked for is seen by the inbox's own windows only.
+        let (inbox, owner) = (verification.issue.inbox, verification.issue.owner);
+        self.delivered.push(Delivered { inbox, owner, key, by, at });
+        // A mail that no peer asked for is in nobody's share.
         let share = by.map_or(0, |_| longest(&self.rules.recipient_peer_issue));
-        self.remember(inbox, at, longest(&self.rules.recipient_issue).max(share));
+        let span =
+            longest(&self.rules.recipient_issue).max(longest(&self.rules.recipient_all_issue)).max(share);
+        if span > 0 {
+            self.traces.push(Trace { inbox, until: at + span, of_a_mail: true, freed: false });
+        }
         let number = self.opened[found].mails.len();
         let standing = self.standing(found, now);
         if issued.id != self.opened[found].id || usize::from(issued.send) != number {
@@ -528,20 +548,77 @@ impl Oracle {
         verification.mails.last().map_or(0, |mail| mail.at + millis(self.rules.resend_after))
     }
 
-    /// The inbox's own windows, and the share of the peer who asks, if one does.
-    fn wait_for_mail(&self, inbox: &Fingerprint, by: Option<PeerShare>, at: u64) -> Option<u64> {
+    /// The windows of the project, of the peer who asks, if one does, and of all projects.
+    fn wait_for_mail(
+        &self,
+        inbox: &Fingerprint,
+        (owner, by): (Owner, Option<PeerShare>),
+        at: u64,
+    ) -> Option<u64> {
+        let rules = &self.rules;
+        let line = |by: &Option<PeerShare>| by.map(|by| &self.lines[&by]);
         let here = || self.delivered.iter().filter(|d| d.inbox == *inbox);
-        let all: Vec<u64> = here().map(|d| d.at).collect();
-        let budget = wait_for_window(&self.rules.recipient_issue, &all, at);
-        let Some(by) = by else { return budget };
-        let own: Vec<u64> = here().filter(|d| d.by == Some(by)).map(|d| d.at).collect();
-        budget.max(wait_for_window(&self.rules.recipient_peer_issue, &own, at))
+        let own = || here().filter(|d| d.owner.project == owner.project);
+        let moments =
+            |mails: &mut dyn Iterator<Item = &Delivered>| -> Vec<u64> { mails.map(|d| d.at).collect() };
+        let budget = wait_for_window(&rules.recipient_issue, &moments(&mut own()), at);
+        let share = by.and_then(|_| {
+            let mails = moments(&mut own().filter(|d| line(&d.by) == line(&by)));
+            wait_for_window(&rules.recipient_peer_issue, &mails, at)
+        });
+        let all = wait_for_window(&rules.recipient_all_issue, &moments(&mut here()), at);
+        let full = self.full(by).and_then(|limit| {
+            let mails = moments(&mut here().filter(|d| self.sees(d.by)));
+            wait_for_window(&[limit], &mails, at)
+        });
+        budget.max(share).max(all).max(full)
     }
 
-    fn wait_for_room(&self, inbox: &Fingerprint, at: u64) -> Option<u64> {
+    /// Whether some window sees the mails of this peer, or of none.
+    fn sees(&self, by: Option<PeerShare>) -> bool {
+        let Settings { recipient_issue, recipient_peer_issue, recipient_all_issue, .. } = &self.rules;
+        let share = by.is_some() && !recipient_peer_issue.is_empty();
+        share || !recipient_issue.is_empty() || !recipient_all_issue.is_empty()
+    }
+
+    /// What bounds the mails of an inbox where no window over all projects does.
+    fn full(&self, by: Option<PeerShare>) -> Option<Limit> {
+        let Settings { recipient_issue, recipient_peer_issue, recipient_all_issue, .. } = &self.rules;
+        let own = [recipient_issue.clone(), recipient_peer_issue.clone()].concat();
+        let is_covered = recipient_all_issue.iter().any(|limit| millis(limit.window) >= longest(&own));
+        if is_covered || !self.sees(by) {
+            return None;
+        }
+        let all = [own, recipient_all_issue.clone()].concat();
+        let largest = all.iter().map(|limit| limit.count).max().unwrap_or(0);
+        let most = (2 * largest).max(MAILS_AT_LEAST);
+        let count = if by.is_some() { most / 2 } else { most };
+        Some(Limit { count, window: Duration::from_millis(longest(&all)) })
+    }
+
+    /// The last mail of the project that this inbox is remembered to have got.
+    fn answered(&self, inbox: &Fingerprint, owner: Owner, at: u64) -> Option<Answered> {
+        let rules = &self.rules;
+        let all = [&rules.recipient_issue, &rules.recipient_peer_issue, &rules.recipient_all_issue];
+        let span = all.map(|limits| longest(limits)).into_iter().max().unwrap_or(0);
+        let remembered = |d: &&Delivered| d.inbox == *inbox && d.at + span > at && self.sees(d.by);
+        let last = self.delivered.iter().filter(remembered).rfind(|d| d.owner == owner)?;
+        let at = Moment::from_millis(last.at);
+        Some(Answered { at, key: last.key, peer: last.by, domain: inbox.domain() })
+    }
+
+    /// One project may hold at most as many as are free.
+    fn wait_for_room(&self, inbox: &Fingerprint, owner: Owner, at: u64) -> Option<u64> {
         let here = self.opened.iter().filter(|o| o.issue.inbox == *inbox && o.is_live(at));
-        let ends: Vec<u64> = here.map(|o| o.expires).collect();
-        if ends.len() < LIVE_PER_INBOX { None } else { ends.into_iter().min().map(|end| end - at) }
+        let held: Vec<Held> = here.map(|o| (o.issue.owner, o.expires)).collect();
+        let mut ends: Vec<u64> = held.iter().map(|(_, end)| *end).collect();
+        ends.sort_unstable();
+        let share = Share::of(held, owner, LIVE_PER_INBOX);
+        if share.fits_now() {
+            None
+        } else {
+            ends.into_iter().find(|end| share.fits(*end)).map(|end| end - at)
+        }
     }
 }
 
@@ -593,10 +670,6 @@ fn longest(limits: &[Limit]) -> u64 {
 
 fn limited(policy: Policy, wait: u64) -> Outcome {
     Outcome::Refused(Refusal::RateLimited { policy, retry_after: Duration::from_millis(wait) })
-}
-
-fn overloaded() -> Outcome {
-    Outcome::Refused(Refusal::Overloaded { retry_after: A_SECOND })
 }
 
 pub(crate) fn millis(span: Duration) -> u64 {

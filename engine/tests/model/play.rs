@@ -9,11 +9,11 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Approved, Ban, Charge, ChargeKey, Charged, Check, Command, First, HandOver, Issue, KeyTag,
-    KeyWindow, Outcome, Owner, Policy, ProjectId, RefundKey, Refusal, Resend, Reserve, Settle, Slot, Source,
-    Spend,
+    Activity, Approved, Ban, Charge, ChargeDomain, ChargeKey, Charged, Check, Command, First, HandOver, Issue,
+    KeyTag, KeyWindow, Outcome, Owner, Policy, ProjectId, RefundDomain, RefundKey, Refusal, Resend, Reserve,
+    Settle, Slot, Source, Spend,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
+use authepy_engine::route::{Digest128, DomainTag, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, plain_issue};
 
@@ -108,6 +108,9 @@ impl<S: Subject> Play<S> {
             let again = repeatable(&command);
             let outcome = self.step(command)?;
             match (again, limited(&outcome)) {
+                (Some(again), None) if matches!(outcome, Outcome::Refused(Refusal::Overloaded { .. })) => {
+                    self.find_room(again, &outcome)?;
+                }
                 (Some(again), Some((policy, retry_after))) => self.come_back(again, policy, retry_after)?,
                 (again @ Some(Command::Charge(_) | Command::ChargeKey(_)), None) => {
                     self.insist(again.as_ref())?;
@@ -192,6 +195,19 @@ impl<S: Subject> Play<S> {
         }
     }
 
+    /// Whoever waits as long as told finds room.
+    fn find_room(&mut self, command: Command, outcome: &Outcome) -> Result<(), Told> {
+        let Outcome::Refused(Refusal::Overloaded { retry_after }) = outcome else { return Ok(()) };
+        if self.random.below(6) > 0 {
+            return Ok(());
+        }
+        self.at += retry_after.as_millis() as u64;
+        match self.step(command)? {
+            Outcome::Refused(Refusal::Overloaded { .. }) => Err(format!("{retry_after:?} were not enough")),
+            _ => Ok(()),
+        }
+    }
+
     fn pass_time(&mut self) {
         let below = |random: &mut Seeded, bound| random.below(bound);
         self.at += match self.random.below(1_000) {
@@ -214,7 +230,9 @@ impl<S: Subject> Play<S> {
     }
 
     fn draw(&mut self) -> Command {
-        match self.random.below(150) {
+        match self.random.below(158) {
+            150..156 => Command::ChargeDomain(self.charge_domain()),
+            156..158 => self.refund_domain(),
             100..138 => Command::Charge(self.charge()),
             138..143 => Command::ChargeKey(self.charge_key()),
             143..145 => self.refund(),
@@ -295,8 +313,10 @@ impl<S: Subject> Play<S> {
 
     /// The peer that asks for a mail; none for some secret keys.
     fn asker(&mut self) -> Option<PeerShare> {
-        let peer = Peer::from(self.someone());
-        (self.random.below(6) > 0).then(|| self.keys.peer_share(&peer))
+        let address = self.someone();
+        let share = self.keys.peer_share(&Peer::from(address));
+        self.oracle.lines.insert(share, line_of(address));
+        (self.random.below(6) > 0).then_some(share)
     }
 
     /// Mostly one of two neighbours; also other subnets and sites, and IPv4 in both spellings.
@@ -344,6 +364,22 @@ impl<S: Subject> Play<S> {
         let last = self.oracle.peers.last_charge(&charge).unwrap_or(self.at);
         let at = Moment::from_millis((last + self.random.below(3)).saturating_sub(1));
         Command::RefundKey(RefundKey { charge, at })
+    }
+
+    fn charge_domain(&mut self) -> ChargeDomain {
+        ChargeDomain { domain: self.domain(), peer: self.asker() }
+    }
+
+    fn refund_domain(&mut self) -> Command {
+        let charge = self.charge_domain();
+        let last = self.oracle.domains.last_charge(charge.domain).unwrap_or(self.at);
+        let at = Moment::from_millis((last + self.random.below(3)).saturating_sub(1));
+        Command::RefundDomain(RefundDomain { charge, at })
+    }
+
+    fn domain(&mut self) -> DomainTag {
+        let name = format!("{}.example", self.random.below(2));
+        self.keys.inbox("ada", Some(&name), Mode::Live).domain().unwrap()
     }
 
     fn prefix(&mut self) -> Prefix {
@@ -421,11 +457,13 @@ impl<S: Subject> Play<S> {
 
     fn owner(&mut self) -> Owner {
         let mode = if self.random.below(4) == 0 { Mode::Test } else { Mode::Live };
-        Owner { project: ProjectId(self.random.below(2) as u32), mode }
+        Owner { project: ProjectId(self.random.below(3) as u32), mode }
     }
 
     fn inbox(&self, number: u64, mode: Mode) -> Fingerprint {
-        self.keys.fingerprint(&format!("ada{number}@example.com"), mode)
+        // Every other one is at a known provider's.
+        let domain = (number % 2 == 0).then_some("example.com");
+        self.keys.inbox(&format!("ada{number}@example.com"), domain, mode)
     }
 
     /// One of three spellings of an inbox's address.
@@ -447,12 +485,23 @@ fn misspelt(id: &VerificationId, pick: usize) -> VerificationId {
     VerificationId::parse(&text).unwrap_or_else(|| id.clone())
 }
 
+/// The line of an address, as the contract reads it: an address of IPv4, a /56 of IPv6.
+fn line_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("{:x?}", &v6.octets()[..7]),
+    }
+}
+
 fn repeatable(command: &Command) -> Option<Command> {
     match command {
         Command::Issue(issue) => Some(Command::Issue(issue.clone())),
         Command::Resend(resend) => Some(Command::Resend(resend.clone())),
         Command::Charge(charge) => Some(Command::Charge(*charge)),
         Command::ChargeKey(key) => Some(Command::ChargeKey(*key)),
+        Command::ChargeDomain(domain) => Some(Command::ChargeDomain(*domain)),
+        Command::Reserve(reserve) => Some(Command::Reserve(reserve.clone())),
+        Command::Spend(spend) => Some(Command::Spend(spend.clone())),
         _ => None,
     }
 }
@@ -485,6 +534,8 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Charged(charged) => match charged.refusal {
             None => "charged",
             Some(Refusal::RateLimited { policy: Policy::Peer, .. }) => "peer limit",
+            Some(Refusal::RateLimited { policy: Policy::Project, .. }) => "project limit",
+            Some(Refusal::RateLimited { policy: Policy::Domain, .. }) => "domain limit",
             Some(Refusal::RateLimited { .. }) => "key limit",
             Some(Refusal::Banned { .. }) => "peer banned",
             Some(_) => "not counted",

@@ -81,7 +81,12 @@ impl Tab {
 
     /// Whose share of an inbox's or a domain's budget the request uses.
     pub(super) fn share(&self, desk: &Desk) -> Option<PeerShare> {
-        self.peer.get().map(|peer| desk.start_keys().peer_share(&peer))
+        let (peer, keys) = (self.peer.get()?, desk.start_keys());
+        // A project's word about a peer must not use up what is the peer's own at other projects.
+        Some(match self.source.get() {
+            Source::Proved => keys.peer_share(&peer),
+            Source::Claimed(owner) => keys.claimed_share(&peer, owner.project),
+        })
     }
 
     /// Who answers for the request, by a digest; `None` if nobody does.

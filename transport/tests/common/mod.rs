@@ -42,9 +42,12 @@ pub struct DevServer {
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Switches off every limit, for tests of something else.
-pub const NO_LIMITS: [&str; 8] = [
+pub const NO_LIMITS: [&str; 11] = [
     "limits.recipient.issue=off",
     "limits.recipient_peer.issue=off",
+    "limits.recipient_all.issue=off",
+    "limits.domain.unverified=off",
+    "limits.domain_peer.unverified=off",
     "limits.peer.issue=off",
     "limits.peer.check=off",
     "limits.peer.denied=off",

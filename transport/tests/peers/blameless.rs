@@ -52,9 +52,9 @@ async fn a_foreign_page_neither_bans_its_visitor_nor_uses_up_his_windows() {
         let issued = ask(&page.with("sec-fetch-site", "cross-site"), &recipient).await;
         assert_eq!(issued.status, 202, "{wire:?}: {:?}", issued.body);
         let id = issued.body["id"].as_str().unwrap();
-        let wrong = page.check(id, "1").await;
+        let wrong = page.check_of(&recipient, id, "1").await;
         assert!(wrong.header("ratelimit").contains("\"peer-denied\";r=29"), "{:?}", wrong.headers);
-        let right = page.check(id, &server.code_for(&recipient)).await;
+        let right = page.check_of(&recipient, id, &server.code_for(&recipient)).await;
         assert_eq!(right.body["valid"], true, "{wire:?}: {:?}", right.body);
     }
     assert_eq!(server.metric("authepy_bans_active"), 0);

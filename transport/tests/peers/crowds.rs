@@ -55,6 +55,8 @@ async fn with_limits_for_such_an_address_all_of_them_sign_in() {
         "engine.shards=2",
         r#"limits.peer.issue=["300/1m"]"#,
         r#"limits.peer.check=["600/1m"]"#,
+        // They all have addresses at one domain, and ask before the first of them types his code.
+        r#"limits.domain_peer.unverified=["300/10m"]"#,
     ]);
     let (page, heard) = all_ask(&server).await;
     for (person, heard) in heard.iter().enumerate() {
