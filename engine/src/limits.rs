@@ -72,8 +72,10 @@ pub const CONFIGURED_BLOCKS: usize = 1_024;
 /// `tests/memory.rs` counts it: 252 B where the tables have just grown. Long purposes, nonces, metadata
 /// and further mails come on top and are accounted byte by byte.
 pub const INBOX_RECORD_BYTES: usize = 256;
-/// An inbox that only remembers its windows, and more than one mail or a wrong code; 54 B if it is one mail.
-pub const INBOX_IDLE_BYTES: usize = 120;
+/// An inbox that only remembers its windows, and a wrong code beside its mail.
+pub const INBOX_IDLE_BYTES: usize = 144;
+/// An inbox that only remembers one mail: 32 B, and its entry in the index.
+pub const INBOX_PACKED_BYTES: usize = 32 + INDEX_BYTES;
 /// What a resend may add to a record: a mail in its log, and the log's growth by two.
 pub const RESEND_BYTES: usize = 64;
 /// An inbox's entry in its index, or a verification's in that of ids: 8 B at the worst load of 3/8.

@@ -15,7 +15,7 @@ use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
     let mut entropy = Seeded::new(7);
     let keys = StartKeys::draw(&mut entropy);
-    let settings = Settings { recipient_issue: Vec::new(), ..as_shipped() };
+    let settings = Settings { recipient_issue: Vec::new(), recipient_all_issue: Vec::new(), ..as_shipped() };
     let mut shard = Shard::new(keys.clone(), settings);
     let at = |seconds: u64| Moment::from_millis(1_000 * seconds);
     let now = Now { at: at(1), unix_ms: 1_795_000_000_000 };

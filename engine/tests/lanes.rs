@@ -451,6 +451,7 @@ fn in_lanes_with(count: usize, mut entropy: impl FnMut(u64) -> LaneEntropy, stor
         lifetime: Duration::from_secs(600),
         resend_after: Duration::ZERO,
         recipient_issue: Vec::new(),
+        recipient_all_issue: Vec::new(),
         recipient_guess: Vec::new(),
         bans: BanRules { strikes: vec![Limit { count: 4, window: PATIENCE }], ..as_shipped().bans },
         ..as_shipped()

@@ -320,9 +320,11 @@ fn the_longer_of_two_waits_is_told() {
         }
     }
     assert_eq!(story.resend(&mail), "recipient limit, 440s");
-    // Sixteen live verifications outlast a short window.
-    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(16, 10)]));
-    for _ in 0..16 {
+    // Seventeen live verifications, as many as one project may have in an inbox, outlast a short window.
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.recipient_all_issue) = (limits(&[(17, 10)]), Vec::new());
+    });
+    for _ in 0..17 {
         story.issue(ADA);
     }
     assert_eq!(story.try_issue(ADA), "recipient limit, 300s");
@@ -439,16 +441,92 @@ fn windows_survive_the_purge() {
 }
 
 #[test]
-fn resends_and_all_keys_count_in_one_window() {
+fn resends_and_all_keys_of_a_project_count_in_one_window() {
     let mut story = Story::new();
     let mail = story.issue_delivered(ADA);
     story.seconds = 30.0;
     story.resent_delivered(&mail);
-    for _ in 0..3 {
-        let request = story.request(ADA, OTHER_PROJECT);
+    for key in 2..5 {
+        let request = Issue { key: KeyTag(key), ..story.request(ADA, ACME) };
         story.issued(request);
     }
     assert_eq!(story.try_issue(ADA), "recipient limit, 570s");
+}
+
+#[test]
+fn a_project_uses_up_its_own_mails_and_hears_nothing_of_anothers() {
+    let mut story = Story::new();
+    let ask = |story: &mut Story, project: u32| {
+        let owner = Owner { project: ProjectId(project), mode: Mode::Live };
+        let request = story.request(ADA, owner);
+        say(&story.ask(Command::Issue(request)))
+    };
+    for project in 1..=2 {
+        (0..5).for_each(|_| assert_eq!(ask(&mut story, project), "issued"));
+        assert_eq!(ask(&mut story, project), "recipient limit, 600s");
+    }
+    // What the inbox's owner has to bear of all of them: fifteen in ten minutes.
+    (0..5).for_each(|_| assert_eq!(ask(&mut story, 3), "issued"));
+    assert_eq!(ask(&mut story, 4), "recipient limit, 600s");
+    // And thirty a day, of which each project may send ten.
+    story.seconds = 600.0;
+    (1..=3).for_each(|project| (0..5).for_each(|_| assert_eq!(ask(&mut story, project), "issued")));
+    story.seconds = 1_200.0;
+    for project in [1, 4] {
+        assert_eq!(ask(&mut story, project), "recipient limit, 85200s");
+    }
+}
+
+#[test]
+fn a_peers_share_is_one_projects_and_that_of_its_line() {
+    let mut story = Story::new();
+    let ask = |story: &mut Story, owner, address: &str| {
+        let peer = Some(story.keys.peer_share(&Peer::from(address.parse::<IpAddr>().unwrap())));
+        let request = Issue { peer, ..story.request(ADA, owner) };
+        say(&story.ask(Command::Issue(request)))
+    };
+    // One line, three subnets of its /56.
+    for subnet in ["2001:db8:0:100::1", "2001:db8:0:101::1", "2001:db8:0:1ff::1"] {
+        assert_eq!(ask(&mut story, ACME, subnet), "issued");
+    }
+    assert_eq!(ask(&mut story, ACME, "2001:db8:0:180::1"), "recipient limit, 600s");
+    assert_eq!(ask(&mut story, OTHER_PROJECT, "2001:db8:0:180::1"), "issued", "another project's own");
+    assert_eq!(ask(&mut story, ACME, "2001:db8:0:200::1"), "issued", "the line beside it");
+}
+
+#[test]
+fn a_right_code_tells_which_mail_it_answers() {
+    let mut story = Story::new();
+    let inbox = story.keys.inbox(ADA, Some("example.com"), Mode::Live);
+    let peer = Some(story.keys.peer_share(&Peer::from(IpAddr::from([203, 0, 113, 7]))));
+    let request = |story: &mut Story, owner, key, peer| Issue {
+        inbox,
+        key: KeyTag(key),
+        peer,
+        ..story.request(ADA, owner)
+    };
+    let first = request(&mut story, ACME, 1, peer);
+    let first = story.issued(first);
+    story.hand_over(&first, true);
+    story.seconds = 40.0;
+    let resend = Resend { key: KeyTag(2), peer: None, ..first.resend() };
+    assert_eq!(say(&story.ask(Command::Resend(resend))), "resent");
+    // Another project's mail is newer, and no business of this one.
+    story.seconds = 50.0;
+    let others = request(&mut story, OTHER_PROJECT, 3, peer);
+    story.issued(others);
+    let check = |story: &Story, mail: &Mailed| Check {
+        slot: mail.slot.clone(),
+        code: Code::read(&mail.code).unwrap(),
+        address: Some(story.keys.exact_address(ADA)),
+        nonce: None,
+    };
+    let right = check(&story, &first);
+    let Outcome::Approved(approved) = story.ask(Command::Check(right)) else { panic!("not approved") };
+    let answered = approved.answered.unwrap();
+    assert_eq!((answered.at, answered.key), (Moment::from_millis(40_000), KeyTag(2)));
+    assert_eq!((answered.peer, answered.domain), (None, inbox.domain()));
+    assert!(answered.domain.is_some());
 }
 
 #[test]
@@ -468,7 +546,9 @@ fn a_count_of_zero_denies_all_and_off_denies_nothing() {
     let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(0, 60)]));
     assert_eq!(story.try_issue(ADA), "recipient limit, 86400s");
     assert_eq!(story.shard.inboxes(), 0, "nothing to remember");
-    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.recipient_all_issue) = Default::default();
+    });
     for _ in 0..1_000 {
         let mail = story.issue(ADA);
         assert_eq!(story.cancel(&mail.slot), "cancelled");
@@ -496,28 +576,36 @@ fn limits_at_the_edge_of_numbers_saturate() {
 }
 
 #[test]
-fn a_full_shard_refuses_new_work_and_keeps_live_codes() {
-    let mut story = Story::with(|settings| settings.capacity.verifications = 3);
+fn a_share_that_is_used_up_refuses_new_work_and_keeps_live_codes() {
+    let mut story = Story::with(|settings| settings.capacity.verifications = 5);
     let mails: Vec<_> = (0..3).map(|n| story.issue_delivered(&format!("{n}@example.com"))).collect();
     for n in 0..100 {
-        assert_eq!(story.try_issue(&format!("late{n}@example.com")), "overloaded, 1s");
-        assert_eq!(story.try_issue("0@example.com"), "overloaded, 1s");
+        assert_eq!(story.try_issue(&format!("late{n}@example.com")), "overloaded, 310s");
+        assert_eq!(story.try_issue("0@example.com"), "overloaded, 310s");
     }
+    let other = story.request("0@example.com", OTHER_PROJECT);
+    story.issued(other);
     story.seconds = 30.0;
     assert_eq!(story.resend(&mails[1]), "resent", "no new record");
     for mail in &mails {
         assert_eq!(story.check(&mail.slot, &mail.code), "approved");
     }
-    // The windows still take their place, until they have run out.
-    assert_eq!(story.try_issue("late@example.com"), "overloaded, 1s");
-    story.seconds = 90_000.0;
-    story.sweep();
-    assert_eq!(story.try_issue("late@example.com"), "issued");
+    assert_eq!(story.try_issue("late@example.com"), "issued", "their places are free at once");
+    assert_eq!(story.try_issue("later@example.com"), "issued");
+    assert_eq!(story.try_issue("latest@example.com"), "issued");
+    // Nobody sweeps: who waits as long as told finds the place all the same.
+    assert_eq!(story.try_issue("too.late@example.com"), "overloaded, 310s");
+    story.seconds = 310.0;
+    assert_eq!(story.try_issue("too.late@example.com"), "overloaded, 30s");
+    story.seconds = 340.0;
+    assert_eq!(story.try_issue("too.late@example.com"), "issued");
 }
 
 #[test]
 fn a_sweep_forgets_what_has_ended_and_nothing_else() {
-    let mut story = Story::with(|settings| settings.recipient_issue = limits(&[(5, 600)]));
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.recipient_all_issue) = (limits(&[(5, 600)]), Vec::new());
+    });
     for n in 0..2_000 {
         story.seconds = f64::from(n) / 10.0;
         story.issue(&format!("{n}@example.com"));
@@ -526,6 +614,13 @@ fn a_sweep_forgets_what_has_ended_and_nothing_else() {
     story.seconds = 401.0;
     story.sweep();
     assert_eq!((story.shard.live(), story.shard.inboxes()), (990, 2_000));
+    story.seconds = 501.0;
+    story.sweep();
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 2_000));
+    // The windows run out, oldest first.
+    story.seconds = 701.0;
+    story.sweep();
+    assert_eq!(story.shard.inboxes(), 989, "1,011 mails are ten minutes old");
     story.seconds = 1_000.0;
     story.sweep();
     assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 0));
@@ -533,7 +628,9 @@ fn a_sweep_forgets_what_has_ended_and_nothing_else() {
 
 #[test]
 fn past_the_guess_budget_new_codes_grow_and_nobody_is_locked_out() {
-    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.recipient_all_issue) = Default::default();
+    });
     let mut lengths = Vec::new();
     for _ in 0..10 {
         let mail = story.issue_delivered(ADA);
@@ -558,19 +655,39 @@ fn past_the_guess_budget_new_codes_grow_and_nobody_is_locked_out() {
 
 #[test]
 fn a_code_grows_early_where_codes_in_hand_could_overrun_the_budget_of_guesses() {
-    let mut story = Story::with(|settings| settings.recipient_issue = Vec::new());
-    for _ in 0..8 {
-        assert_eq!(story.issue_delivered(ADA).code.len(), 6, "nobody guesses");
-    }
-    let guessed = story.issue_delivered(BOB);
-    (0..4).for_each(|_| drop(story.check(&guessed.slot, wrong(&guessed))));
-    // Four wrong, and one open: each of the next codes opens five more.
-    let held: Vec<_> = (0..4).map(|_| story.issue_delivered(BOB)).collect();
+    let mut story = Story::with(|settings| {
+        (settings.recipient_issue, settings.recipient_all_issue) = Default::default();
+    });
+    // Five tries each: with the fifth, 25 comparisons are open, and nobody has guessed yet.
+    let held: Vec<_> = (0..5).map(|_| story.issue_delivered(ADA)).collect();
     assert!(held.iter().all(|mail| mail.code.len() == 6));
-    assert_eq!(story.check(&guessed.slot, wrong(&guessed)), "exhausted");
-    assert_eq!(story.issue_delivered(BOB).code.len(), 8, "5 wrong and 20 open are 25");
-    assert_eq!(story.check(&held[0].slot, &held[0].code), "approved", "nobody is locked out");
-    assert_eq!(story.issue_delivered(BOB).code.len(), 6, "15 are open");
+    assert_eq!(story.issue_delivered(ADA).code.len(), 8);
+    let other = story.request(ADA, OTHER_PROJECT);
+    assert_eq!(story.issued(other).code.len(), 8, "whoever asks");
+    // A wrong one moves from the open to the wrong, and changes nothing.
+    story.check(&held[0].slot, wrong(&held[0]));
+    assert_eq!(story.issue_delivered(ADA).code.len(), 8);
+    assert_eq!(story.check(&held[1].slot, &held[1].code), "approved", "nobody is locked out");
+    assert_eq!(story.issue_delivered(ADA).code.len(), 6, "19 are open, and one was wrong");
+    assert_eq!(story.issue_delivered(ADA).code.len(), 8);
+    // A code that was asked to be long is nothing that six digits have to fear.
+    for _ in 0..9 {
+        let long = Issue { code_length: Some(8), ..story.request(BOB, ACME) };
+        story.issued(long);
+    }
+    assert_eq!(story.issue_delivered(BOB).code.len(), 6);
+}
+
+#[test]
+fn five_mails_of_one_project_have_six_digits_and_anothers_sixth_has_eight() {
+    let mut story = Story::new();
+    let held: Vec<_> = (0..5).map(|_| story.issue_delivered(ADA)).collect();
+    assert!(held.iter().all(|mail| mail.code.len() == 6));
+    let other = story.request(ADA, OTHER_PROJECT);
+    assert_eq!(story.issued(other).code.len(), 8);
+    story.seconds = 300.0;
+    let other = story.request(ADA, OTHER_PROJECT);
+    assert_eq!(story.issued(other).code.len(), 6, "the codes have expired, and nothing was wrong");
 }
 
 #[test]
@@ -609,16 +726,19 @@ fn a_resend_may_draw_a_longer_code_and_each_is_compared_with_its_like() {
 #[test]
 fn a_wrong_code_counts_once_for_each_code_it_was_compared_with() {
     let mut story = Story::with(|settings| {
-        (settings.recipient_guess, settings.resend_after) = (limits(&[(6, 600)]), Duration::ZERO);
+        (settings.recipient_guess, settings.resend_after) = (limits(&[(15, 600)]), Duration::ZERO);
     });
     let first = story.issue_delivered(ADA);
     story.resent_delivered(&first);
-    story.resent(&first);
-    // Three live codes, the last one on its way.
-    story.check(&first.slot, wrong(&first));
-    assert_eq!(story.issue(ADA).code.len(), 6);
-    story.check(&first.slot, wrong(&first));
-    assert_eq!(story.issue(ADA).code.len(), 8);
+    assert_eq!(story.resent(&first).code.len(), 6, "10 are open");
+    // Three live codes, the last one on its way: 15 are open, then 12 and 3 wrong, and so on.
+    assert_eq!(story.issue(ADA).code.len(), 6, "15 and the new code's 5 are 20, as many as may be");
+    for _ in 0..3 {
+        story.check(&first.slot, wrong(&first));
+    }
+    assert_eq!(story.cancel(&first.slot), "cancelled");
+    assert_eq!(story.issue(ADA).code.len(), 6, "9 are wrong and 5 open");
+    assert_eq!(story.try_issue(ADA), "recipient limit, 600s");
 }
 
 #[test]
@@ -667,7 +787,7 @@ fn a_resend_counts_in_the_share_of_whoever_asks_for_it() {
 #[test]
 fn where_the_inbox_has_no_window_a_full_log_holds_strangers_up_and_forgets_no_share() {
     let mut story = Story::with(|settings| {
-        settings.recipient_issue = Vec::new();
+        (settings.recipient_issue, settings.recipient_all_issue) = Default::default();
         settings.recipient_peer_issue = limits(&[(1, 3_600)]);
     });
     let ask = |story: &mut Story, n: u32| {
@@ -679,7 +799,7 @@ fn where_the_inbox_has_no_window_a_full_log_holds_strangers_up_and_forgets_no_sh
         };
         story.cancel(&mail.slot)
     };
-    for n in 0..MAILS_REMEMBERED {
+    for n in 0..MAILS_REMEMBERED / 2 {
         assert_eq!(ask(&mut story, n), "cancelled");
     }
     assert_eq!(ask(&mut story, 0), "recipient limit, 3600s");
@@ -776,25 +896,83 @@ fn a_released_key_may_be_claimed_again_by_any_body() {
 }
 
 #[test]
-fn a_full_idempotency_table_refuses_new_keys_and_keeps_the_old() {
-    let mut story = Story::with(|settings| settings.capacity.idempotency = 2);
-    for (key, answer) in [("a", "reserved"), ("b", "reserved"), ("c", "overloaded, 1s")] {
+fn a_share_of_claims_that_is_used_up_refuses_new_keys_and_keeps_the_old() {
+    let mut story = Story::with(|settings| settings.capacity.idempotency = 3);
+    for (key, answer) in [("a", "reserved"), ("b", "reserved"), ("c", "overloaded, 310s")] {
         assert_eq!(story.reserve(key, "body"), answer);
     }
     assert_eq!(story.reserve("a", "body"), "in progress, 1s");
-    story.seconds = 300.0;
-    story.sweep();
-    assert_eq!(story.reserve("c", "body"), "reserved");
+    story.seconds = 310.0;
+    assert_eq!(story.reserve("c", "body"), "reserved", "nobody has swept");
+}
+
+#[test]
+fn a_released_claim_gives_its_place_back_at_once() {
+    let mut story = Story::with(|settings| settings.capacity.idempotency = 3);
+    for n in 0..12_000 {
+        let key = story.reservation(&format!("{n}"), "").key;
+        assert_eq!(story.reserve(&format!("{n}"), "body"), "reserved");
+        story.ask(Command::Settle(Settle { key, first: None }));
+    }
+    assert_eq!(story.reserve("last", "body"), "reserved");
+}
+
+#[test]
+fn one_project_fills_neither_table_for_another() {
+    let mut story = Story::with(|settings| {
+        (settings.capacity.idempotency, settings.capacity.receipts) = (100, 100);
+    });
+    let reserve = |story: &mut Story, n: u32, owner| {
+        let reserve = Reserve { owner, ..story.reservation(&format!("{owner:?} {n}"), "body") };
+        say(&story.ask(Command::Reserve(reserve)))
+    };
+    let spend = |story: &mut Story, n: u32, owner| {
+        let receipt = story.keys.scoped("receipt", &[format!("{owner:?} {n}").as_bytes()]);
+        say(&story.ask(Command::Spend(Spend { receipt, owner, lifetime: Duration::from_secs(120) })))
+    };
+    let count = |story: &mut Story, ask: &dyn Fn(&mut Story, u32, Owner) -> String, owner| {
+        (0..1_000).filter(|&n| !ask(story, n, owner).starts_with("overloaded")).count()
+    };
+    for ask in [&reserve as &dyn Fn(&mut Story, u32, Owner) -> String, &spend] {
+        let all = [ACME, OTHER_PROJECT, ACME_TEST].map(|owner| count(&mut story, ask, owner));
+        assert_eq!(all, [51, 25, 13], "half, a quarter, an eighth: and modes are apart");
+    }
+}
+
+#[test]
+fn a_short_life_does_not_wait_behind_a_longer_one_for_its_place() {
+    let mut story = Story::with(|settings| {
+        (settings.capacity.idempotency, settings.capacity.receipts) = (3, 3);
+    });
+    let short = Duration::from_secs(20);
+    assert_eq!(
+        (story.reserve("long", "body"), story.spend("long").as_str()),
+        ("reserved".into(), "spent, first: true")
+    );
+    let claim = Reserve { lifetime: short, ..story.reservation("short", "body") };
+    assert_eq!(say(&story.ask(Command::Reserve(claim))), "reserved");
+    let receipt = story.keys.scoped("receipt", &[b"short"]);
+    let spend = Spend { receipt, owner: ACME, lifetime: short };
+    assert_eq!(say(&story.ask(Command::Spend(spend))), "spent, first: true");
+    assert_eq!(
+        (story.reserve("c", "body"), story.spend("c")),
+        ("overloaded, 30s".into(), "overloaded, 30s".into())
+    );
+    story.seconds = 30.0;
+    assert_eq!(
+        (story.reserve("c", "body"), story.spend("c")),
+        ("reserved".into(), "spent, first: true".into())
+    );
 }
 
 #[test]
 fn a_receipt_is_active_once() {
-    let mut story = Story::with(|settings| settings.capacity.receipts = 2);
+    let mut story = Story::with(|settings| settings.capacity.receipts = 3);
     assert_eq!(story.spend("a"), "spent, first: true");
     assert_eq!(story.spend("a"), "spent, first: false");
     assert_eq!(story.spend("b"), "spent, first: true");
     // A full table may not say "active": it could not keep its word the second time.
-    assert_eq!(story.spend("c"), "overloaded, 1s");
+    assert_eq!(story.spend("c"), "overloaded, 130s");
     story.seconds = 119.999;
     story.sweep();
     assert_eq!(story.spend("a"), "spent, first: false");

@@ -13,12 +13,14 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::limits::{
-    BAN_RECORD_BYTES, Capacity, INBOX_IDLE_BYTES, INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES,
+    BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_IDLE_BYTES, INBOX_PACKED_BYTES,
+    INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
 };
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Slot,
+    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Reserve,
+    Settle, Slot, Spend,
 };
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Limit, Settings, Shard};
@@ -77,16 +79,145 @@ fn a_live_verification_costs_at_most_256_bytes_all_included() {
     assert!(each <= INBOX_RECORD_BYTES as f64, "{each}");
     let accounted = story.shard.census().inbox_bytes as f64 / JUST_GROWN as f64;
     assert!(accounted >= each, "the ceiling counts {accounted} B, {each} B are held");
-    // Ended, an inbox that remembers its mail for a day.
+}
+
+#[test]
+fn an_inbox_that_remembers_one_mail_costs_at_most_54_bytes_and_one_with_more_120() {
+    for (codes, wrong, bytes) in
+        [(1, false, INBOX_PACKED_BYTES), (1, true, INBOX_IDLE_BYTES), (2, false, 232)]
+    {
+        let mut story = Story::new(|_| {});
+        // A few live at a time, so that what is measured are not the places of those that lived.
+        let (empty, mut n) = (HELD.get(), 0);
+        while n < JUST_GROWN {
+            for _ in 0..256.min(JUST_GROWN - n) {
+                let held: Vec<_> = (0..codes).map(|_| story.issue(n, "login").unwrap()).collect();
+                if wrong {
+                    story.ask(Command::Check(guess(&held[0])));
+                }
+                n += 1;
+            }
+            story.seconds += 301;
+            while story.shard.sweep(story.now().at) {}
+            // No day passes.
+            story.seconds = story.seconds.min(40_000);
+        }
+        assert_eq!((story.shard.live(), story.shard.inboxes()), (0, JUST_GROWN as usize));
+        let each = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
+        let accounted = story.shard.census().inbox_bytes as f64 / JUST_GROWN as f64;
+        println!("{each:.1} B, accounted {accounted:.1} B: {codes} mails, a wrong code: {wrong}");
+        assert!(each <= bytes as f64 + 2.0, "{each}");
+    }
+}
+
+#[test]
+fn two_projects_stay_within_the_ceiling_whatever_they_were_before() {
+    const CEILING: usize = 16 << 20;
+    let mut story = Story::new(|s| s.capacity = Capacity::of(CEILING, 1));
+    let room = Capacity::of(CEILING, 1).inbox_bytes + Capacity::of(CEILING, 1).growth_bytes;
+    let empty = HELD.get();
+    let (mut n, mut most) = (0u64, 0);
+    // Floods of live codes, then of inboxes that remember, then of codes with all that they may carry.
+    for round in 0..6 {
+        let wide = "x".repeat(if round % 3 == 2 { 480 } else { 0 });
+        for spray in 0..60_000u32 {
+            let owner = Owner { project: ProjectId(spray % 2), mode: Mode::Live };
+            let metadata = (!wide.is_empty()).then(|| format!("{{\"x\":\"{wide}\"}}").into());
+            let issue = Issue { owner, metadata, ..story.request(n, "spray") };
+            n += 1;
+            story.ask(Command::Issue(issue));
+            most = most.max(HELD.get() - empty);
+            if round % 3 == 1 && spray % 500 == 0 {
+                story.seconds += 301;
+                while story.shard.sweep(story.now().at) {}
+            }
+        }
+        story.seconds += 301;
+        while story.shard.sweep(story.now().at) {}
+    }
+    println!("{most} B at most, {room} B allowed");
+    assert!(most <= room, "{most} B held");
+}
+
+#[test]
+fn one_project_fills_half_and_another_finds_room() {
+    let capacity = Capacity::of(16 << 20, 1);
+    let mut story = Story::new(|s| s.capacity = capacity);
+    let spray = |story: &mut Story, first: u64, count: u64, owner| {
+        let mut issued = 0;
+        for n in first..first + count {
+            let issue = Issue { owner, ..story.request(n, "spray") };
+            issued += u64::from(matches!(story.ask(Command::Issue(issue)), Outcome::Issued(_)));
+        }
+        issued
+    };
+    let test = Owner { project: ProjectId(2), mode: Mode::Test };
+    let flood = spray(&mut story, 0, 100_000, test);
+    let half = capacity.verifications as u64 / 2;
+    assert!((half..=half * 11 / 10).contains(&flood), "{flood} of {}", capacity.verifications);
+    assert_eq!(spray(&mut story, 1_000_000, 1_000, OWNER), 1_000);
+    // What only remembers is in nobody's way, however much of it there is.
     story.seconds = 301;
     while story.shard.sweep(story.now().at) {}
-    let idle = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
-    println!("{idle:.1} B for each inbox that only remembers");
-    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, JUST_GROWN as usize));
-    assert!(
-        idle <= (INBOX_IDLE_BYTES + INDEX_BYTES) as f64,
-        "{idle}: the emptied id index stays as large as it was"
+    assert!(story.shard.inboxes() as u64 > flood);
+    let again = spray(&mut story, 2_000_000, 100_000, test);
+    assert!(again >= half * 9 / 10, "{again}");
+    assert_eq!(spray(&mut story, 3_000_000, 1_000, OWNER), 1_000);
+}
+
+#[test]
+fn refused_requests_add_no_memory() {
+    let mut story = Story::new(|s| {
+        s.recipient_issue = vec![limit(1, 86_400)];
+        (s.capacity.idempotency, s.capacity.receipts) = (1_000, 1_000);
+    });
+    for n in 0..1_000 {
+        story.issue(n, "login").unwrap();
+    }
+    story.seconds = 301;
+    while story.shard.sweep(story.now().at) {}
+    let packed = story.shard.census().inbox_bytes;
+    let digest = |story: &mut Story, n: u64| story.keys.scoped("x", &[&n.to_le_bytes()]);
+    let round = |story: &mut Story, first: u64| {
+        for n in first..first + 20_000 {
+            assert!(story.issue(n % 1_000, "login").is_err());
+            let key = digest(story, n);
+            let reserve = Reserve { key, body: key, owner: OWNER, lifetime: Duration::from_secs(300) };
+            assert!(matches!(story.ask(Command::Reserve(reserve)), Outcome::Reserved { .. }));
+            story.ask(Command::Settle(Settle { key, first: None }));
+        }
+        HELD.get()
+    };
+    let first = round(&mut story, 0);
+    assert_eq!(round(&mut story, 20_000), first, "20,000 refusals and released claims later");
+    assert_eq!(
+        story.shard.census().inbox_bytes,
+        packed,
+        "the packed have woken up for nothing, and left no place"
     );
+    assert_eq!(story.shard.inboxes(), 1_000);
+}
+
+#[test]
+fn claims_and_spent_receipts_cost_at_most_what_the_ceiling_counts() {
+    let mut story = Story::new(|_| {});
+    // Just after the tables have grown: 7/8 of 2^15 are taken.
+    const COUNT: u64 = 7 * (1 << 12) + 1;
+    for (kind, bytes) in [("claim", IDEMPOTENCY_RECORD_BYTES), ("receipt", SPENT_RECEIPT_BYTES)] {
+        let empty = HELD.get();
+        for n in 0..COUNT {
+            let key = story.keys.scoped(kind, &[&n.to_le_bytes()]);
+            let lifetime = Duration::from_secs(300 - n % 200);
+            let command = match kind {
+                "claim" => Command::Reserve(Reserve { key, body: key, owner: OWNER, lifetime }),
+                _ => Command::Spend(Spend { receipt: key, owner: OWNER, lifetime }),
+            };
+            story.ask(command);
+        }
+        let each = (HELD.get() - empty) as f64 / COUNT as f64;
+        println!("{each:.1} B for each {kind}");
+        assert!(each <= bytes as f64, "{kind}: {each}");
+    }
 }
 
 #[test]
@@ -107,7 +238,7 @@ fn what_a_verification_has_besides_is_accounted() {
 #[test]
 fn issues_without_a_window_leave_no_appointments_behind() {
     let mut story = Story::new(|s| {
-        (s.recipient_issue, s.recipient_peer_issue) = Default::default();
+        (s.recipient_issue, s.recipient_peer_issue, s.recipient_all_issue) = Default::default();
     });
     let cycle = |story: &mut Story| {
         for n in 0..20_000 {
@@ -462,6 +593,12 @@ impl Story {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A wrong try at a code.
+fn guess((slot, code): &(Slot, Code)) -> Check {
+    let digits = if code.as_str() == "000000" { "000001" } else { "000000" };
+    Check { slot: slot.clone(), code: Code::read(digits).unwrap(), address: None, nonce: None }
 }
 
 fn limit(count: u32, seconds: u64) -> Limit {

@@ -15,8 +15,8 @@
 //! 2. none after its end (time, success, cancel, last try), for another owner, id or nonce, or for a code that
 //!    is not one of its own;
 //! 3. failed tries are counted once, whatever resends do, and tell what is left;
-//! 4. no span of ten minutes or a day holds more mails for an inbox, or for a peer's share of it, than the
-//!    contract says;
+//! 4. no span of ten minutes or a day holds more mails for an inbox than the contract says, of one project, of one
+//!    peer's share of it, or of all projects;
 //! 5. an accepted issue is one code and at most one mail;
 //! 6. a live code is never evicted: its owner's right code works;
 //! 7. what shards hold stays below their ceiling, and is nothing when all is over;

@@ -57,6 +57,11 @@ impl IdleInboxes {
         self.places * size_of::<Idle>() + self.len * INDEX_BYTES
     }
 
+    /// What they take, with the room in their index that is empty.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.places * size_of::<Idle>() + self.by_inbox.bytes()
+    }
+
     pub(super) fn find(&self, inbox: &Fingerprint) -> Option<u32> {
         let is_meant = |at| self.place(at).is_some_and(|idle| idle.inbox == *inbox);
         self.by_inbox.find(inbox.table_bits(), is_meant)

@@ -114,6 +114,11 @@ impl Inboxes {
         self.table.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.heap_bytes + self.idle.bytes()
     }
 
+    /// What they take, with the places and the room in the indices that are empty.
+    fn held_bytes(&self) -> usize {
+        self.table.bytes() + self.heap_bytes + self.idle.held_bytes()
+    }
+
     /// See [`super::Shard::take_expired`].
     pub(super) fn take_expired(&mut self) -> Vec<Expired> {
         self.expired.take()
@@ -250,11 +255,14 @@ impl Inboxes {
     ) -> Result<(), Refusal> {
         // The longer of the two waits, so that it is enough for both.
         let places = self.places.admit(owner, places, all_places, Duration::ZERO, now).err();
-        let shares = self.shares.admit(owner, bytes, all_bytes, rules.longest_of_inboxes(), now).err();
+        // Places that are empty again are used for the next records, and for nothing else.
+        let empty = (self.table.bytes() + self.heap_bytes).saturating_sub(self.shares.total());
+        let shared = all_bytes.saturating_sub(empty);
+        let shares = self.shares.admit(owner, bytes, shared, rules.longest_of_inboxes(), now).err();
         if let Some(retry_after) = places.max(shares) {
             return Err(Refusal::Overloaded { retry_after });
         }
-        while self.bytes() + bytes > all_bytes && self.idle.forget_oldest() {}
+        while self.held_bytes() + bytes > all_bytes && self.idle.forget_oldest() {}
         Ok(())
     }
 

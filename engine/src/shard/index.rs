@@ -7,8 +7,8 @@
 //!
 //! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its home. So a look,
 //! right or in vain, reads on from the home until a word is not larger, which nearly always ends within one line of the
-//! cache; entering and forgetting move the words in between by one; growing reads and writes from one end to the
-//! other and needs no record. An empty slot is zero, the least of all, which ends every walk. What is removed is
+//! cache; entering and forgetting move the words in between by one; growing and shrinking read and write from one end
+//! to the other and need no record. An empty slot is zero, the least of all, which ends every walk. What is removed is
 //! overwritten. The names stand in the records, once; tags of different names are equal by a chance of one in
 //! millions, and then the record decides.
 
@@ -42,6 +42,11 @@ fn place(word: u64) -> u32 {
 }
 
 impl Index {
+    /// Bytes beyond those of the smallest table.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.len().saturating_sub(SLOTS_MIN + TAIL) * size_of::<u64>()
+    }
+
     /// Where the record with this hash is that `is_meant`.
     pub(super) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
         let floor = floor(hash);
@@ -54,7 +59,7 @@ impl Index {
     /// Enters a record. The caller knows that it is not there.
     pub(super) fn insert(&mut self, hash: u64, at: u32) {
         if (self.len + 1) * 4 > (3 << self.bits) {
-            self.grow();
+            self.resize((self.bits + 1).max(SLOTS_MIN.ilog2()));
         }
         self.len += 1;
         let (home, mut carried) = (self.home(hash), word(hash, at));
@@ -89,6 +94,10 @@ impl Index {
         }
         self.slots[free] = 0;
         self.len -= 1;
+        // Half the homes are then as full as they are where the table has just grown.
+        if self.bits > SLOTS_MIN.ilog2() && self.len * 16 < (3 << self.bits) {
+            self.resize(self.bits - 1);
+        }
         true
     }
 
@@ -109,9 +118,8 @@ impl Index {
         self.slots.resize(self.slots.len() + TAIL - 1, 0);
     }
 
-    /// Twice the homes. From the first slot to the last, in the old table as in the new.
-    fn grow(&mut self) {
-        let bits = (self.bits + 1).max(SLOTS_MIN.ilog2());
+    /// Twice the homes, or half. From the first slot to the last, in the old table as in the new.
+    fn resize(&mut self, bits: u32) {
         let slots = vec![0; (1 << bits) + TAIL];
         let old = std::mem::replace(&mut self.slots, slots);
         self.bits = bits;
@@ -201,6 +209,27 @@ mod tests {
         hashes.iter().enumerate().for_each(|(at, hash)| index.insert(*hash, at as u32));
         hashes.iter().enumerate().for_each(|(at, hash)| assert!(index.remove(*hash, at as u32)));
         assert!(index.slots.iter().all(|word| *word == 0));
+    }
+
+    #[test]
+    fn a_table_that_empties_gives_its_memory_back_and_keeps_the_rest() {
+        let mut random = Seeded::new(10);
+        let mut index = Index::default();
+        let hashes: Vec<u64> = (0..50_000).map(|_| random.below(u64::MAX)).collect();
+        hashes.iter().enumerate().for_each(|(at, hash)| index.insert(*hash, at as u32));
+        for (at, hash) in hashes.iter().enumerate() {
+            assert!(index.remove(*hash, at as u32));
+            if at % 997 == 0 {
+                assert_sound(&index);
+                let left = index.len.max(SLOTS_MIN);
+                assert!(index.slots.len() <= left * 16 / 3 + 2 * TAIL, "{} of {left}", index.slots.len());
+                let rest = hashes.iter().enumerate().skip(at + 1).step_by(501);
+                rest.for_each(|(at, hash)| {
+                    assert_eq!(index.find(*hash, |place| place == at as u32), Some(at as u32));
+                });
+            }
+        }
+        assert_eq!(index.bytes(), 0);
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl<T> Records<T> {
         self.chunks.last().map_or(0, |last| ((self.chunks.len() - 1) * CHUNK + last.len()) as u32)
     }
 
+    /// Bytes of the places, in use or empty: they are used again, and never given back.
+    pub(super) fn bytes(&self) -> usize {
+        self.places() as usize * size_of::<Place<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn get(&self, at: u32) -> Option<&T> {
         self.place(at)?.value.as_ref()
     }

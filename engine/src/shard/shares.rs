@@ -71,6 +71,11 @@ impl Shares {
         Err(lasting.max(Duration::from_millis(STEP_MILLIS * STEPS as u64)))
     }
 
+    /// What all hold.
+    pub(super) fn total(&self) -> usize {
+        self.all.held
+    }
+
     /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is nobody's counts
     /// as not free.
     pub(super) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {

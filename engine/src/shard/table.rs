@@ -23,6 +23,11 @@ impl InboxTable {
         self.records.len()
     }
 
+    /// Bytes of the places and of both indices.
+    pub(super) fn bytes(&self) -> usize {
+        self.records.bytes() + self.by_inbox.bytes() + self.by_id.bytes()
+    }
+
     pub(super) fn get(&self, at: u32) -> Option<&InboxRecord> {
         self.records.get(at)
     }

@@ -35,7 +35,9 @@ sabotages! {
     // Other rules than the watch's.
     OneTryMore: "tries left",
     CodesLiveLonger: "its end",
-    OneMailMore: "more mails than its budget",
+    OneMailMore: "more mails of a project than its budget",
+    OneMailMoreForAll: "more mails of all projects than its budget",
+    AProjectIsNoBound: "more mails of a project than its budget",
     OneMailMoreForAPeer: "more than its share",
     OneStrikeLess: "banned after 4 strikes",
     NoCeiling: "bytes, over",
@@ -67,6 +69,8 @@ impl Sabotage {
             Self::OneMailMoreForAPeer => {
                 real.recipient_peer_issue.iter_mut().for_each(|limit| limit.count += 1);
             }
+            Self::OneMailMoreForAll => real.recipient_all_issue.iter_mut().for_each(|limit| limit.count += 1),
+            Self::AProjectIsNoBound => real.recipient_issue.clear(),
             Self::OneStrikeLess => real.bans.strikes.iter_mut().for_each(|limit| limit.count -= 1),
             Self::NoCeiling => real.capacity = Capacity::UNBOUNDED,
             Self::GuessesAreFree => real.recipient_guess.clear(),

@@ -56,7 +56,7 @@ pub(crate) struct Watch {
     numbers: HashMap<Fingerprint, u64>,
     cases: HashMap<Digest128, Case>,
     /// Accepted mails of each inbox, by time.
-    mails: HashMap<Fingerprint, Vec<(u64, Option<PeerShare>)>>,
+    mails: HashMap<Fingerprint, Vec<(u64, Owner, Option<PeerShare>)>>,
     /// Wrong codes compared in each inbox: when, and with how many hits in a million.
     guesses: HashMap<Fingerprint, Vec<(u64, f64)>>,
     pub(crate) bans: BanWatch,
@@ -118,8 +118,8 @@ impl Watch {
                 same("the mail's number", &usize::from(issued.send), &case.codes.len())?;
                 let left = self.stated.attempts - case.wrong;
                 same("tries left after a resend", &issued.standing.attempts_remaining, &left)?;
-                let inbox = case.inbox;
-                self.mailed(now.at, inbox, *peer)
+                let (inbox, owner) = (case.inbox, case.owner);
+                self.mailed(now.at, inbox, owner, *peer)
             }
             (Facts::Check { id, owner, code, nonce }, _) => {
                 self.checked(now.at, (*id, *owner), code, *nonce, outcome)
@@ -205,25 +205,34 @@ impl Watch {
         if self.cases.insert(issued.id.digest(), case).is_some() {
             return Err("an id was drawn twice".into());
         }
-        self.mailed(at, issue.inbox, issue.peer)
+        self.mailed(at, issue.inbox, issue.owner, issue.peer)
     }
 
     /// 4: no span holds more than its count.
-    fn mailed(&mut self, at: Moment, inbox: Fingerprint, peer: Option<PeerShare>) -> Result<(), Told> {
+    fn mailed(
+        &mut self,
+        at: Moment,
+        inbox: Fingerprint,
+        owner: Owner,
+        peer: Option<PeerShare>,
+    ) -> Result<(), Told> {
         let mails = self.mails.entry(inbox).or_default();
-        mails.push((at.as_millis(), peer));
-        let within = |limit: &Limit, share: bool| {
-            let span = limit.window.as_millis() as u64;
-            let recent = mails.iter().filter(|(then, by)| {
-                then + span > at.as_millis() && (!share || (peer.is_some() && *by == peer))
-            });
-            recent.count() <= limit.count as usize
+        mails.push((at.as_millis(), owner, peer));
+        let within = |limits: &[Limit], counts: &dyn Fn(Owner, Option<PeerShare>) -> bool| {
+            limits.iter().all(|limit| {
+                let span = limit.window.as_millis() as u64;
+                let recent = mails.iter().filter(|(then, ..)| then + span > at.as_millis());
+                recent.filter(|(_, owner, by)| counts(*owner, *by)).count() <= limit.count as usize
+            })
         };
-        if !self.stated.recipient_issue.iter().all(|limit| within(limit, false)) {
-            return Err("an inbox got more mails than its budget".into());
+        if !within(&self.stated.recipient_issue, &|of, _| of == owner) {
+            return Err("an inbox got more mails of a project than its budget".into());
         }
-        if !self.stated.recipient_peer_issue.iter().all(|limit| within(limit, true)) {
+        if !within(&self.stated.recipient_peer_issue, &|of, by| of == owner && peer.is_some() && by == peer) {
             return Err("a peer used more than its share of an inbox".into());
+        }
+        if !within(&self.stated.recipient_all_issue, &|_, _| true) {
+            return Err("an inbox got more mails of all projects than its budget".into());
         }
         Ok(())
     }

@@ -94,7 +94,11 @@ impl World {
             _ => Kind::Usual,
         };
         let ceiling = if kind == Kind::Tight { 24 << 10 } else { 4 << 20 };
-        let stated = Settings { capacity: Capacity::of(ceiling, LANES), ..as_shipped() };
+        let mut stated = Settings { capacity: Capacity::of(ceiling, LANES), ..as_shipped() };
+        if seed % 2 == 0 {
+            // As shipped it takes three projects to meet the window over all; there are two.
+            stated.recipient_all_issue.iter_mut().for_each(|limit| limit.count /= 2);
+        }
         let real = sabotage.settings(stated.clone());
         let phones = (0..PHONES).map(|n| Phone::new(n, kind, &mut random)).collect();
         let lane = || LaneView {
