@@ -7,7 +7,7 @@
 //! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live, of them 0.5 M of one project |
 //! | their growth by resends and wrong codes | 1 | | |
 //! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
-//! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 524 k |
+//! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 466 k |
 //! | peers | 1 | [`PEER_RECORD_BYTES`] | 209 k networks |
 //! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
 //! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 118 k at 2 lanes |
@@ -88,10 +88,10 @@ pub const BAN_COPY_BYTES: usize = 76;
 pub const DOMAIN_RECORD_BYTES: usize = 80;
 /// One API key with a window.
 pub const KEY_RECORD_BYTES: usize = 128;
-/// One idempotency record with its table entry.
+/// One idempotency record: its place and its entry in the index.
 pub const IDEMPOTENCY_RECORD_BYTES: usize = 192;
-/// One spent receipt: digest, deadline, table entry.
-pub const SPENT_RECEIPT_BYTES: usize = 64;
+/// One spent receipt: its place and its entry in the index.
+pub const SPENT_RECEIPT_BYTES: usize = 72;
 
 /// Asks in one batch between two lanes: beyond it the batch leaves before the turn ends.
 pub const BATCH_ASKS: usize = 256;

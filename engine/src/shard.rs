@@ -42,6 +42,7 @@ mod peers;
 mod strike;
 
 mod domains;
+mod expiring;
 mod idempotency;
 mod key;
 mod shares;
