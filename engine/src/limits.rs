@@ -71,7 +71,7 @@ pub const TRUSTED_PROXIES: usize = 1_024;
 /// and further mails come on top and are accounted byte by byte.
 pub const INBOX_RECORD_BYTES: usize = 256;
 /// An inbox that only remembers its windows, and a wrong code beside its mail.
-pub const INBOX_IDLE_BYTES: usize = 144;
+pub const INBOX_IDLE_BYTES: usize = 120;
 /// An inbox that only remembers one mail: 32 B, and its entry in the index.
 pub const INBOX_PACKED_BYTES: usize = 32 + INDEX_BYTES;
 /// What a resend may add to a record: a mail in its log, and the log's growth by two.
