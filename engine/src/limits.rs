@@ -7,7 +7,7 @@
 //! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live, of them 0.5 M of one project |
 //! | their growth by resends and wrong codes | 1 | | |
 //! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
-//! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 524 k |
+//! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 466 k |
 //! | peers | ⅞ | [`PEER_RECORD_BYTES`] | 183 k networks |
 //! | strikes of those that had to make room | ⅛ | [`FORGOTTEN_CELL_BYTES`] | 175 k networks |
 //! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
@@ -73,7 +73,7 @@ pub const CONFIGURED_BLOCKS: usize = 1_024;
 /// and further mails come on top and are accounted byte by byte.
 pub const INBOX_RECORD_BYTES: usize = 256;
 /// An inbox that only remembers its windows, and a wrong code beside its mail.
-pub const INBOX_IDLE_BYTES: usize = 144;
+pub const INBOX_IDLE_BYTES: usize = 120;
 /// An inbox that only remembers one mail: 32 B, and its entry in the index.
 pub const INBOX_PACKED_BYTES: usize = 32 + INDEX_BYTES;
 /// What a resend may add to a record: a mail in its log, and the log's growth by two.
@@ -93,10 +93,10 @@ pub const BAN_COPY_BYTES: usize = 76;
 pub const DOMAIN_RECORD_BYTES: usize = 80;
 /// One API key with a window.
 pub const KEY_RECORD_BYTES: usize = 128;
-/// One idempotency record with its table entry.
+/// One idempotency record: its place and its entry in the index.
 pub const IDEMPOTENCY_RECORD_BYTES: usize = 192;
-/// One spent receipt: digest, deadline, table entry.
-pub const SPENT_RECEIPT_BYTES: usize = 64;
+/// One spent receipt: its place and its entry in the index.
+pub const SPENT_RECEIPT_BYTES: usize = 72;
 
 /// Asks in one batch between two lanes: beyond it the batch leaves before the turn ends.
 pub const BATCH_ASKS: usize = 256;

@@ -27,7 +27,7 @@ impl Route {
 }
 
 /// A keyed 128-bit digest. What it is of, its alias says.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Zeroize)]
 pub struct Digest128(pub(crate) [u8; 16]);
 
 impl std::fmt::Debug for Digest128 {

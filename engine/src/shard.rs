@@ -44,6 +44,7 @@ mod peers;
 mod strike;
 
 mod domains;
+mod expiring;
 mod idempotency;
 mod key;
 mod shares;

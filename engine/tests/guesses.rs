@@ -310,7 +310,7 @@ impl Attack {
         let mut refusals = 0;
         let mut wait = u64::MAX;
         let (peers, projects) = (self.plan.peers, self.plan.projects.1);
-        while refusals < peers * projects && self.held.len() < 32 {
+        while refusals < peers * projects && self.held.len() < 16 {
             match self.issue(self.project(), self.peer()) {
                 Ok(mail) => {
                     self.held.push(mail);

@@ -99,14 +99,12 @@ fn an_inbox_that_remembers_one_mail_costs_at_most_54_bytes_and_one_with_more_120
             }
             story.seconds += 301;
             while story.shard.sweep(story.now().at) {}
-            // No day passes.
-            story.seconds = story.seconds.min(40_000);
         }
         assert_eq!((story.shard.live(), story.shard.inboxes()), (0, JUST_GROWN as usize));
         let each = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
         let accounted = story.shard.census().inbox_bytes as f64 / JUST_GROWN as f64;
         println!("{each:.1} B, accounted {accounted:.1} B: {codes} mails, a wrong code: {wrong}");
-        assert!(each <= bytes as f64 + 2.0, "{each}");
+        assert!(each <= bytes as f64 + 0.5, "{each}");
     }
 }
 
@@ -154,14 +152,14 @@ fn one_project_fills_half_and_another_finds_room() {
     let test = Owner { project: ProjectId(2), mode: Mode::Test };
     let flood = spray(&mut story, 0, 100_000, test);
     let half = capacity.verifications as u64 / 2;
-    assert!((half..=half * 11 / 10).contains(&flood), "{flood} of {}", capacity.verifications);
+    assert!((half * 9 / 10..=half + 1).contains(&flood), "{flood} of {}", capacity.verifications);
     assert_eq!(spray(&mut story, 1_000_000, 1_000, OWNER), 1_000);
     // What only remembers is in nobody's way, however much of it there is.
     story.seconds = 301;
     while story.shard.sweep(story.now().at) {}
     assert!(story.shard.inboxes() as u64 > flood);
     let again = spray(&mut story, 2_000_000, 100_000, test);
-    assert!(again >= half * 9 / 10, "{again}");
+    assert!(again >= half * 8 / 10, "{again}");
     assert_eq!(spray(&mut story, 3_000_000, 1_000, OWNER), 1_000);
 }
 
@@ -201,11 +199,9 @@ fn refused_requests_add_no_memory() {
 #[test]
 fn claims_and_spent_receipts_cost_at_most_what_the_ceiling_counts() {
     let mut story = Story::new(|_| {});
-    // Just after the tables have grown: 7/8 of 2^15 are taken.
-    const COUNT: u64 = 7 * (1 << 12) + 1;
     for (kind, bytes) in [("claim", IDEMPOTENCY_RECORD_BYTES), ("receipt", SPENT_RECEIPT_BYTES)] {
         let empty = HELD.get();
-        for n in 0..COUNT {
+        for n in 0..JUST_GROWN {
             let key = story.keys.scoped(kind, &[&n.to_le_bytes()]);
             let lifetime = Duration::from_secs(300 - n % 200);
             let command = match kind {
@@ -214,7 +210,7 @@ fn claims_and_spent_receipts_cost_at_most_what_the_ceiling_counts() {
             };
             story.ask(command);
         }
-        let each = (HELD.get() - empty) as f64 / COUNT as f64;
+        let each = (HELD.get() - empty) as f64 / JUST_GROWN as f64;
         println!("{each:.1} B for each {kind}");
         assert!(each <= bytes as f64, "{kind}: {each}");
     }

@@ -198,3 +198,164 @@ fn wait(
     });
     waits.max()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Capacity;
+    use crate::perimeter::api_key::Mode;
+    use crate::perimeter::peer::Peer;
+    use crate::route::StartKeys;
+    use crate::shard::{Limit, Settings};
+    use crate::testing::{Seeded, as_shipped};
+
+    struct Story {
+        table: DomainTable,
+        rules: Rules,
+        keys: StartKeys,
+    }
+
+    impl Story {
+        fn with(change: impl FnOnce(&mut Settings)) -> Self {
+            let mut settings = as_shipped();
+            settings.capacity = Capacity { domains: 100, domain_log_bytes: 20_000, ..Capacity::UNBOUNDED };
+            change(&mut settings);
+            let keys = StartKeys::draw(&mut Seeded::new(6));
+            Self { table: DomainTable::default(), rules: Rules::of(settings), keys }
+        }
+
+        fn charge_for(&self, domain: u32, peer: Option<u32>) -> ChargeDomain {
+            let domain = format!("{domain}.example");
+            let domain = self.keys.inbox("ada", Some(&domain), Mode::Live).domain().unwrap();
+            let share = |n: u32| self.keys.peer_share(&Peer::from(IpAddr::from(n.to_be_bytes())));
+            ChargeDomain { domain, peer: peer.map(share) }
+        }
+
+        /// How long the mail has to wait, in milliseconds.
+        fn charge(&mut self, domain: u32, peer: Option<u32>, at: u64) -> Option<u64> {
+            let charge = self.charge_for(domain, peer);
+            match self.table.charge(&charge, &self.rules, Moment::from_millis(at)).refusal {
+                Some(Refusal::RateLimited { policy: Policy::Domain, retry_after }) => {
+                    Some(retry_after.as_millis() as u64)
+                }
+                None => None,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn refund(&mut self, domain: u32, peer: Option<u32>, at: u64) {
+            let charge = self.charge_for(domain, peer);
+            self.table.refund(&RefundDomain { charge, at: Moment::from_millis(at) });
+        }
+
+        /// Bytes of all logs, counted anew.
+        fn log_bytes(&self) -> usize {
+            let records = (0..self.table.records.places()).filter_map(|at| self.table.records.get(at));
+            records.map(|record| record.mails.heap_bytes()).sum()
+        }
+    }
+
+    fn limit(count: u32, seconds: u64) -> Vec<Limit> {
+        vec![Limit { count, window: Duration::from_secs(seconds) }]
+    }
+
+    #[test]
+    fn one_peer_uses_its_share_of_a_domain_and_a_campus_its_own() {
+        let mut story = Story::with(|_| ());
+        for n in 0..20 {
+            assert_eq!(story.charge(1, Some(7), n), None);
+        }
+        assert_eq!(story.charge(1, Some(7), 20), Some(599_980));
+        assert_eq!(story.charge(2, Some(7), 20), None, "another domain");
+        // People whose right code gives the mail back, as many as come.
+        for n in 0..5_000 {
+            assert_eq!(story.charge(1, Some(1_000 + n), 30), None);
+            story.refund(1, Some(1_000 + n), 31);
+        }
+        // Names that nobody answers for: 480 more.
+        let unanswered = (0..1_000).filter(|n| story.charge(1, Some(2_000 + n), 40).is_none()).count();
+        assert_eq!(unanswered, 480);
+        assert_eq!(story.charge(1, None, 600_000), None, "the first one is ten minutes old");
+        assert_eq!(story.charge(1, None, 600_000), Some(1));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_the_peers_newest_mail_that_is_not_newer() {
+        let mut story = Story::with(|s| s.domain_peer_unverified = limit(2, 600));
+        for (peer, at) in [(1, 0), (2, 5), (1, 10)] {
+            assert_eq!(story.charge(1, Some(peer), at), None);
+        }
+        story.refund(1, Some(2), 4);
+        story.refund(1, None, 100);
+        story.refund(2, Some(1), 100);
+        assert_eq!(story.charge(1, Some(1), 20), Some(599_980), "nothing of all that was its own");
+        story.refund(1, Some(1), 9);
+        assert_eq!(story.charge(1, Some(1), 20), None, "that of 0 was");
+        assert_eq!(story.charge(1, Some(1), 20), Some(599_990), "and that of 10 was not");
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_domain_with_the_fewest_mails_nearby() {
+        let mut story = Story::with(|_| ());
+        for _ in 0..40 {
+            story.charge(0, None, 0);
+        }
+        for domain in 1..10_000 {
+            assert_eq!(story.charge(domain, None, 1), None);
+            assert!(story.table.len() <= 100);
+        }
+        assert_eq!(story.table.len(), 100);
+        let of_the_first = story.charge_for(0, None).domain;
+        let kept = story.table.find(of_the_first).and_then(|at| story.table.records.get(at));
+        assert_eq!(kept.map(|record| record.mails.len()), Some(40), "made up domains push out each other");
+        assert_eq!(story.log_bytes(), story.table.heap_bytes());
+    }
+
+    #[test]
+    fn logs_stay_within_their_bytes_and_keep_the_newest_mails() {
+        let mut story = Story::with(|s| s.domain_unverified = Vec::new());
+        let mut random = Seeded::new(9);
+        for n in 0..30_000 {
+            let (domain, peer) = (random.below(30) as u32, random.below(3_000) as u32);
+            story.charge(domain, Some(peer), n);
+            assert!(story.table.heap_bytes() <= 20_000);
+            if n % 100 == 0 {
+                assert_eq!(story.log_bytes(), story.table.heap_bytes());
+            }
+        }
+        // One alone, for which others have made room: half of what it remembers goes, the older half.
+        let mut story = Story::with(|s| {
+            (s.domain_unverified, s.domain_peer_unverified) = (limit(9_999, 600), Vec::new())
+        });
+        for n in 0..5_000 {
+            story.charge(1, None, n);
+            assert!(story.table.heap_bytes() <= 20_000);
+        }
+        let record =
+            story.table.find(story.charge_for(1, None).domain).and_then(|at| story.table.records.get(at));
+        let mails: Vec<u64> = record.unwrap().mails.iter_back().map(|mail| mail.at.as_millis()).collect();
+        assert!(mails.len() > 500);
+        assert!(mails.iter().zip((0..5_000).rev()).all(|(at, newest)| *at == newest));
+    }
+
+    #[test]
+    fn a_sweep_forgets_what_no_window_sees() {
+        let mut story = Story::with(|_| ());
+        for domain in 0..90 {
+            story.charge(domain, Some(domain), u64::from(domain) * 1_000);
+        }
+        story.refund(3, Some(3), 3_000);
+        let sweep = |story: &mut Story, at| {
+            while story.table.sweep(&story.rules, Moment::from_millis(at), 7) == 7 {}
+            story.table.len()
+        };
+        assert_eq!(sweep(&mut story, 599_999), 90);
+        let left = sweep(&mut story, 641_000);
+        assert!((48..=49).contains(&left), "{left}");
+        assert_eq!(sweep(&mut story, 700_000), 0);
+        assert_eq!((story.table.heap_bytes(), story.log_bytes()), (0, 0));
+    }
+}

@@ -246,6 +246,11 @@ impl InboxRecord {
         Some(Answered { at: mail.at(), key: mail.key(), peer: mail.peer(), domain })
     }
 
+    /// Whether the verification that `slot` names lives here, and is the asker's.
+    pub(super) fn finds(&self, now: Now, slot: &Slot) -> bool {
+        self.find(now, slot).is_ok()
+    }
+
     fn find(&self, now: Now, slot: &Slot) -> Result<usize, Refusal> {
         self.live
             .iter()

@@ -170,8 +170,8 @@ impl Inboxes {
         decided.map(Outcome::Issued)
     }
 
-    /// A resend needs no new record, but its mail is remembered: so it may go on where issues may not,
-    /// until the memory that is kept for growth is used up too.
+    /// A resend needs no new record, but its mail is remembered: so it may go on where the table is full,
+    /// until the memory that is kept for growth is used up too. Of that as well no project may have more than is free.
     pub(super) fn resend(
         &mut self,
         now: Now,
@@ -182,8 +182,12 @@ impl Inboxes {
         let Capacity { inbox_bytes, growth_bytes, .. } = rules.settings.capacity;
         let sender = (resend.slot.owner, resend.key, resend.peer);
         let room = (RESEND_BYTES, inbox_bytes.saturating_add(growth_bytes));
-        self.admit(sender.0, [(0, usize::MAX), room], rules, now.at)?;
-        let resent = self.with(now, resend.slot.id.digest(), (rules, keys), |inbox, keys, rules| {
+        let id = resend.slot.id.digest();
+        let meant = self.table.find_id(&id).and_then(|at| self.table.get(at));
+        if meant.is_some_and(|inbox| inbox.finds(now, &resend.slot)) {
+            self.admit(sender.0, [(0, usize::MAX), room], rules, now.at)?;
+        }
+        let resent = self.with(now, id, (rules, keys), |inbox, keys, rules| {
             inbox.resend(now, resend, rules, keys, entropy).map(Outcome::Resent)
         });
         if let Ok(Outcome::Resent(issued)) = &resent {

@@ -101,3 +101,82 @@ impl KeyTable {
         Charged { refusal, quotas: window.quotas(limits, now), at: now }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Capacity;
+    use crate::shard::{Limit, Settings};
+    use crate::testing::as_shipped;
+
+    const ALL: [KeyWindow; 4] =
+        [KeyWindow::Issue, KeyWindow::Unverified, KeyWindow::Project, KeyWindow::Alerts];
+
+    fn rules() -> Rules {
+        let limit = |count| vec![Limit { count, window: Duration::from_secs(60) }];
+        Rules::of(Settings {
+            key_issue: limit(1),
+            key_unverified: limit(2),
+            project_issue: limit(3),
+            capacity: Capacity { keys: 2, alerting: 1, ..Capacity::UNBOUNDED },
+            ..as_shipped()
+        })
+    }
+
+    fn of(n: u8) -> Digest128 {
+        Digest128::from_bytes([n; 16])
+    }
+
+    #[test]
+    fn each_window_counts_for_itself_and_says_whose_it_is() {
+        let (mut tables, rules) = (KeyTables::default(), rules());
+        for (window, count) in ALL.into_iter().zip([1, 2, 3, 10]) {
+            let charge = ChargeKey { window, of: of(1) };
+            for n in 0..count {
+                assert_eq!(tables.charge(&charge, &rules, Moment::from_millis(n)).refusal, None);
+            }
+            let refused = tables.charge(&charge, &rules, Moment::from_millis(count)).refusal;
+            let policy = if window == KeyWindow::Project { Policy::Project } else { Policy::Key };
+            let told = matches!(refused, Some(Refusal::RateLimited { policy: of, .. }) if of == policy);
+            assert!(told, "{window:?}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_refund_takes_back_the_newest_charge_that_is_not_newer_of_that_window_alone() {
+        let (mut tables, rules) = (KeyTables::default(), rules());
+        let charge = ChargeKey { window: KeyWindow::Unverified, of: of(1) };
+        let ask =
+            |tables: &mut KeyTables, at| tables.charge(&charge, &rules, Moment::from_millis(at)).refusal;
+        assert_eq!((ask(&mut tables, 0), ask(&mut tables, 10)), (None, None));
+        let refund = |tables: &mut KeyTables, charge, at| {
+            tables.refund(&RefundKey { charge, at: Moment::from_millis(at) });
+        };
+        refund(&mut tables, ChargeKey { window: KeyWindow::Project, ..charge }, 99);
+        refund(&mut tables, ChargeKey { of: of(2), ..charge }, 99);
+        assert!(ask(&mut tables, 20).is_some());
+        refund(&mut tables, charge, 9);
+        assert_eq!(ask(&mut tables, 20), None);
+        let wait = Duration::from_millis(59_990);
+        let limited = Refusal::RateLimited { policy: Policy::Key, retry_after: wait };
+        assert_eq!(ask(&mut tables, 20), Some(limited), "that of 10 still counts");
+    }
+
+    #[test]
+    fn a_full_table_refuses_who_is_new_until_a_sweep_finds_somebody_quiet() {
+        let (mut tables, rules) = (KeyTables::default(), rules());
+        for (window, most) in ALL.into_iter().zip([2, 2, 2, 1]) {
+            let ask = |tables: &mut KeyTables, n, at| {
+                tables.charge(&ChargeKey { window, of: of(n) }, &rules, Moment::from_millis(at)).refusal
+            };
+            for n in 0..most {
+                assert_eq!(ask(&mut tables, n, 0), None);
+            }
+            assert!(matches!(ask(&mut tables, 9, 0), Some(Refusal::Overloaded { .. })), "{window:?}");
+        }
+        tables.sweep(&rules, Moment::from_millis(86_400_000));
+        assert!(ALL.iter().all(|window| tables.table(*window).windows.is_empty()));
+    }
+}

@@ -11,8 +11,9 @@ use authepy_engine::entropy::Entropy as _;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyTag, KeyWindow,
-    Outcome, Owner, Policy, ProjectId, Quota, Refusal, Resend, Reserve, Slot, Source, Spend, Standing,
+    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyTag,
+    KeyWindow, Outcome, Owner, Policy, ProjectId, Quota, Refusal, Resend, Reserve, Slot, Source, Spend,
+    Standing,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};

@@ -10,8 +10,8 @@
 //!   minutes later.
 //! - A code is as long as asked for, as the one before it, or as the guess ledger wants it, whichever is
 //!   most; a try is compared with live codes of as many digits, and is malformed if there is none.
-//! - A claimed idempotency key gives its place back at its end or when it is released; a spent receipt at the
-//!   first sweep, or spending of another one, after its end.
+//! - Claimed idempotency keys and spent receipts give their places back when they are released, and otherwise at
+//!   the first sweep, or refusal, of a later second than that of their end.
 //! - Where no window over all projects is as long as the others, an inbox gets twice as many mails as the largest count,
 //!   at least 64, in the longest window, and half of them on behalf of peers.
 
@@ -94,6 +94,7 @@ struct Claim {
     expires: u64,
     first: Option<First>,
     released: bool,
+    place: bool,
 }
 
 struct SpentOnce {
@@ -208,7 +209,8 @@ impl Oracle {
                 }
                 let (key, body, owner, salt) = (reserve.key, reserve.body, reserve.owner, *salt);
                 let expires = at + millis(reserve.lifetime);
-                let claim = Claim { key, body, owner, salt, expires, first: None, released: false };
+                let claim =
+                    Claim { key, body, owner, salt, expires, first: None, released: false, place: true };
                 self.claims.push(claim);
                 Ok(())
             }
@@ -226,9 +228,20 @@ impl Oracle {
         self.traces.iter_mut().filter(over).for_each(|t| t.freed = true);
     }
 
-    /// Any sweep, complete or not: receipts are always done in full.
+    /// Any sweep, complete or not: keys and receipts are always done in full.
     pub(crate) fn sweeping(&mut self, at: u64) {
-        self.spent.iter_mut().filter(|spent| spent.expires <= at).for_each(|spent| spent.place = false);
+        self.sweep_claims(at);
+        self.sweep_spent(at);
+    }
+
+    fn sweep_claims(&mut self, at: u64) {
+        let over = self.claims.iter_mut().filter(|c| c.expires / 1_000 < at / 1_000);
+        over.for_each(|claim| claim.place = false);
+    }
+
+    fn sweep_spent(&mut self, at: u64) {
+        let over = self.spent.iter_mut().filter(|s| s.expires / 1_000 < at / 1_000);
+        over.for_each(|spent| spent.place = false);
     }
 
     /// Least and most that the shard's counters may say: live verifications, inbox records.
@@ -382,18 +395,32 @@ impl Oracle {
     fn reserve(&mut self, at: u64, reserve: &Reserve) -> Expected {
         let mut claims = self.claims.iter();
         let known = claims.rfind(|c| c.key == reserve.key && !c.released && c.expires > at);
-        let held = self.claims.iter().filter(|c| !c.released && c.expires > at);
-        let held = held.map(|c| (c.owner, c.expires)).collect();
-        let share = Share::of(held, reserve.owner, self.rules.capacity.idempotency);
         Expected::Exactly(match known {
             Some(claim) if claim.body != reserve.body => Outcome::Refused(Refusal::IdempotencyKeyReused),
             Some(Claim { first: Some(first), salt, .. }) => {
                 Outcome::Repeated { first: first.clone(), salt: *salt }
             }
             Some(_) => Outcome::Refused(Refusal::IdempotencyInProgress { retry_after: A_SECOND }),
-            None if !share.fits_now() => return Expected::Overloaded(share),
-            None => return Expected::Reserved(reserve.clone()),
+            None => return self.claim(at, reserve),
         })
+    }
+
+    fn claim(&mut self, at: u64, reserve: &Reserve) -> Expected {
+        // One of that name has ended, and its place is taken over.
+        self.claims.iter_mut().filter(|c| c.key == reserve.key).for_each(|c| c.place = false);
+        if !self.share_of_claims(reserve.owner).fits_now() {
+            self.sweep_claims(at);
+            let share = self.share_of_claims(reserve.owner);
+            if !share.fits_now() {
+                return Expected::Overloaded(share);
+            }
+        }
+        Expected::Reserved(reserve.clone())
+    }
+
+    fn share_of_claims(&self, owner: Owner) -> Share {
+        let held = self.claims.iter().filter(|c| c.place).map(|c| (c.owner, c.expires)).collect();
+        Share::of(held, owner, self.rules.capacity.idempotency)
     }
 
     fn settle(&mut self, settle: &Settle) -> Outcome {
@@ -403,7 +430,7 @@ impl Oracle {
                     claim.expires = claim.expires.min(first.expires().as_millis());
                     claim.first = Some(first.clone());
                 }
-                None => claim.released = true,
+                None => (claim.released, claim.place) = (true, false),
             }
         }
         Outcome::Noted
@@ -413,15 +440,21 @@ impl Oracle {
         if self.spent.iter().any(|s| s.receipt == spend.receipt && s.place) {
             return Expected::Exactly(Outcome::Spent { first: false });
         }
-        self.sweeping(at);
-        let held = self.spent.iter().filter(|s| s.place).map(|s| (s.owner, s.expires)).collect();
-        let share = Share::of(held, spend.owner, self.rules.capacity.receipts);
-        if !share.fits_now() {
-            return Expected::Overloaded(share);
+        if !self.share_of_spent(spend.owner).fits_now() {
+            self.sweep_spent(at);
+            let share = self.share_of_spent(spend.owner);
+            if !share.fits_now() {
+                return Expected::Overloaded(share);
+            }
         }
         let (receipt, owner, expires) = (spend.receipt, spend.owner, at + millis(spend.lifetime));
         self.spent.push(SpentOnce { receipt, owner, expires, place: true });
         Expected::Exactly(Outcome::Spent { first: true })
+    }
+
+    fn share_of_spent(&self, owner: Owner) -> Share {
+        let held = self.spent.iter().filter(|s| s.place).map(|s| (s.owner, s.expires)).collect();
+        Share::of(held, owner, self.rules.capacity.receipts)
     }
 
     /// The live verification that `slot` names, if it is the asker's.
