@@ -14,7 +14,7 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::limits::{
     BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_IDLE_BYTES, INBOX_PACKED_BYTES,
-    INBOX_RECORD_BYTES, INDEX_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
+    INBOX_RECORD_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
 };
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::{Peer, Prefix};

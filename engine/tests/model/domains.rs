@@ -13,6 +13,7 @@ use crate::oracle::{millis, wait_for_window};
 struct Counted {
     domain: DomainTag,
     line: Option<String>,
+    by: Option<PeerShare>,
     at: u64,
 }
 
@@ -39,7 +40,7 @@ impl DomainOracle {
         let share = line.as_ref().and_then(|_| wait_for_window(&self.rules.domain_peer_unverified, &own, at));
         let wait = wait_for_window(&self.rules.domain_unverified, &all, at).max(share);
         if wait.is_none() {
-            self.counted.push(Counted { domain: charge.domain, line, at });
+            self.counted.push(Counted { domain: charge.domain, line, by: charge.peer, at });
         }
         let refusal = wait.map(|wait| Refusal::RateLimited {
             policy: Policy::Domain,
@@ -60,8 +61,9 @@ impl DomainOracle {
         Outcome::Noted
     }
 
-    pub(crate) fn last_charge(&self, domain: DomainTag) -> Option<u64> {
-        self.counted.iter().rfind(|mail| mail.domain == domain).map(|mail| mail.at)
+    /// When a mail to this domain was counted last, and in whose share.
+    pub(crate) fn last_charge(&self, domain: DomainTag) -> Option<(u64, Option<PeerShare>)> {
+        self.counted.iter().rfind(|mail| mail.domain == domain).map(|mail| (mail.at, mail.by))
     }
 
     pub(crate) fn boundaries(&self) -> Vec<u64> {

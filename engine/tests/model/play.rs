@@ -230,9 +230,9 @@ impl<S: Subject> Play<S> {
     }
 
     fn draw(&mut self) -> Command {
-        match self.random.below(158) {
-            150..156 => Command::ChargeDomain(self.charge_domain()),
-            156..158 => self.refund_domain(),
+        match self.random.below(168) {
+            150..161 => Command::ChargeDomain(self.charge_domain()),
+            161..168 => self.refund_domain(),
             100..138 => Command::Charge(self.charge()),
             138..143 => Command::ChargeKey(self.charge_key()),
             143..145 => self.refund(),
@@ -371,8 +371,12 @@ impl<S: Subject> Play<S> {
     }
 
     fn refund_domain(&mut self) -> Command {
-        let charge = self.charge_domain();
-        let last = self.oracle.domains.last_charge(charge.domain).unwrap_or(self.at);
+        let mut charge = self.charge_domain();
+        let (last, by) = self.oracle.domains.last_charge(charge.domain).unwrap_or((self.at, charge.peer));
+        // Mostly the one that was charged; now and then whoever it is.
+        if self.random.below(4) > 0 {
+            charge.peer = by;
+        }
         let at = Moment::from_millis((last + self.random.below(3)).saturating_sub(1));
         Command::RefundDomain(RefundDomain { charge, at })
     }
