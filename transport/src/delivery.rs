@@ -56,8 +56,9 @@ pub use queue::{MailCounters, MailQueue, Permit};
 
 use crate::events::{Events, Poster};
 
-/// Mails that may wait, or be under way: under 1 KiB each, 4 MiB in all; ten seconds of a relay that takes 400 a second.
-pub const QUEUE_PLACES: usize = 4096;
+/// Mails that may wait, or be under way: under 1 KiB each, 8 MiB in all. The half that one project may hold is ten
+/// seconds of a relay that takes 400 a second.
+pub const QUEUE_PLACES: usize = 8192;
 /// Hand-overs at the same time: one connection each, of which Postfix gives a client 50. One project has half of them
 /// at most (`lines.rs`).
 pub const SENDS_IN_PROGRESS: usize = 48;
@@ -69,7 +70,7 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// seconds; and all is over, one way or the other, before the recipient may ask for another code.
 pub const PAUSES: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
 
-/// The part of `memory.ceiling` that waiting mail may take: a thirty-second of 128 MiB is what
+/// The part of `memory.ceiling` that waiting mail may take: a thirty-second of 256 MiB is what
 /// [`QUEUE_PLACES`] need; with less memory there are fewer of them.
 const PART_OF_CEILING: usize = 32;
 

@@ -60,7 +60,7 @@ impl Town {
     /// As many mails as the crowded project gets in.
     async fn fill(&self) -> usize {
         let mut accepted = 0;
-        for batch in 0..60 {
+        for batch in 0..90 {
             let (more, refused) = self.crowd(batch * 100).await;
             accepted += more;
             if let Some(problem) = refused {
@@ -127,7 +127,7 @@ async fn until_mailed(relay: &Script, count: usize) -> HashMap<String, usize> {
 async fn a_wave_of_one_project_at_a_slow_relay_costs_another_neither_place_nor_turn() {
     let town = Town::of(&[SLOW], "").await;
     let accepted = town.fill().await;
-    assert!(accepted >= 1_920, "half of the places for mails: {accepted}");
+    assert!(accepted >= 3_840, "half of the places for mails: {accepted}");
     town.sign_up(200).await;
     let mails = until_mailed(&town.relays[0], 200).await;
     let crowd = mails.len() - 200;

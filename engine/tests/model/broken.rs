@@ -220,7 +220,7 @@ impl Broken {
                 Command::Issue(Issue { peer: Some(share), .. })
                 | Command::Resend(Resend { peer: Some(share), .. })
                 | Command::ChargeDomain(ChargeDomain { peer: Some(share), .. }),
-            ) if self.asked % 2 == 0 => {
+            ) if self.asked.is_multiple_of(2) => {
                 let second = Peer::from(IpAddr::from([0, 0, 0, self.shares.len() as u8]));
                 let second = self.keys.peer_share(&second);
                 *share = *self.shares.entry(*share).or_insert(second);

@@ -466,7 +466,7 @@ impl<S: Subject> Play<S> {
 
     fn inbox(&self, number: u64, mode: Mode) -> Fingerprint {
         // Every other one is at a known provider's.
-        let domain = (number % 2 == 0).then_some("example.com");
+        let domain = number.is_multiple_of(2).then_some("example.com");
         self.keys.inbox(&format!("ada{number}@example.com"), domain, mode)
     }
 

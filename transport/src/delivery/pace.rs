@@ -3,13 +3,14 @@
 //! Nobody knows; but mails leave at some pace, and a place is free when one has left. Told is the longest
 //! time that lately passed between two of them, or the time since the last one if that is longer already,
 //! times the projects whose mails wait, because those take turns. So a relay that moves brings callers back
-//! soon, and one that stands still keeps them away for as long again as it has stood still.
+//! soon, and one that stands still keeps them away for as long again as it has stood still. Before the first
+//! mail has left there is nothing to go by, and [`DELIVERY_RETRY_AFTER`] is the least.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::limits::CODE_LIFETIME_MAX;
+use authepy_engine::limits::{CODE_LIFETIME_MAX, DELIVERY_RETRY_AFTER};
 
 /// How long the longest pause is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ const LEAST: Duration = Duration::from_secs(1);
 pub(super) struct Pace {
     /// When the last mail left, or the first one came after none was there.
     last: AtomicU64,
+    /// Whether one has left since then.
+    moves: AtomicBool,
     longest: AtomicU64,
     longest_at: AtomicU64,
 }
@@ -29,12 +32,14 @@ impl Pace {
     /// The first mail has come.
     pub(super) fn begin(&self, now: Moment) {
         self.last.store(now.as_millis(), Ordering::Relaxed);
+        self.moves.store(false, Ordering::Relaxed);
     }
 
     /// A mail has left. Only the delivery thread calls this.
     pub(super) fn left(&self, now: Moment) {
         let pause = now.since(self.moment(&self.last));
         self.last.store(now.as_millis(), Ordering::Relaxed);
+        self.moves.store(true, Ordering::Relaxed);
         let is_old = now.since(self.moment(&self.longest_at)) >= REMEMBERED;
         if is_old || pause >= self.longest() {
             self.longest.store(pause.as_millis() as u64, Ordering::Relaxed);
@@ -46,7 +51,8 @@ impl Pace {
     pub(super) fn wait(&self, now: Moment, projects: usize) -> Duration {
         let pause = self.longest().max(now.since(self.moment(&self.last)));
         let turns = u32::try_from(projects).unwrap_or(u32::MAX).max(1);
-        pause.saturating_mul(turns).clamp(LEAST, CODE_LIFETIME_MAX)
+        let least = if self.moves.load(Ordering::Relaxed) { LEAST } else { DELIVERY_RETRY_AFTER };
+        pause.saturating_mul(turns).clamp(least, CODE_LIFETIME_MAX)
     }
 
     fn longest(&self) -> Duration {
@@ -89,6 +95,6 @@ mod tests {
         let pace = Pace::default();
         pace.begin(at(5_000)); // hours of silence before it are nobody's fault
         let waits = [1, 10, 40, 2_000].map(|passed| pace.wait(at(5_000 + passed), 1).as_secs());
-        assert_eq!(waits, [1, 10, 40, 600]);
+        assert_eq!(waits, [5, 10, 40, 600]);
     }
 }

@@ -32,7 +32,7 @@ use crate::events::MailOutcome;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
 pub(super) const MAIL_BYTES: u64 = 1_024;
-/// One place in so many is kept for alerts: 256 of 4,096, a dozen alerts to ten addresses each.
+/// One place in so many is kept for alerts: 512 of 8,192, two dozen alerts to ten addresses each.
 const ALERT_PART: usize = 16;
 
 /// What became of mails since the start. Those accepted are those of all outcomes and those still held.
@@ -426,7 +426,7 @@ pub(super) mod tests {
         for _ in 0..2 {
             queue.reserve(at(0), ACME).unwrap().submit(job(1));
         }
-        assert_eq!(queue.reserve(at(0), ACME).unwrap_err(), Duration::from_secs(1));
+        assert_eq!(queue.reserve(at(0), ACME).unwrap_err(), DELIVERY_RETRY_AFTER);
         assert_eq!(queue.reserve(at(7), ACME).unwrap_err(), Duration::from_secs(7), "nothing has left yet");
         queue.pop().unwrap().settle(MailOutcome::Sent, at(7));
         queue.reserve(at(7), ACME).unwrap().submit(job(1));
