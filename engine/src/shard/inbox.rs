@@ -195,12 +195,6 @@ impl InboxRecord {
         self.live.first().map(Verification::owner).or_else(last)
     }
 
-    /// What the record counts for beside its verifications and itself: logs, and places for verifications to come.
-    pub(super) fn spare_bytes(&self) -> usize {
-        let notes: usize = self.live.iter().map(Verification::heap_bytes).sum();
-        self.heap_bytes() - notes - self.live.len() * size_of::<Verification>()
-    }
-
     /// Of the verification that was opened first.
     pub(super) fn first_id(&self) -> Option<&Digest128> {
         self.live.first().map(|verification| &verification.id)
@@ -211,14 +205,16 @@ impl InboxRecord {
         self.live.first().map_or(0, Verification::touch)
     }
 
-    /// Bytes beside the record itself: verifications with their notes, and logs.
-    pub(super) fn heap_bytes(&self) -> usize {
+    /// Bytes beside the record itself: verifications with their notes, and logs. And of them, those of the
+    /// verifications, which count for their owners.
+    pub(super) fn heap_bytes(&self) -> (usize, usize) {
         let list = match self.live.capacity() {
             0 => 0,
             places => places * size_of::<Verification>() + BLOCK_BYTES,
         };
         let notes: usize = self.live.iter().map(Verification::heap_bytes).sum();
-        list + notes + self.mails.heap_bytes() + self.guesses.heap_bytes()
+        let all = list + notes + self.mails.heap_bytes() + self.guesses.heap_bytes();
+        (all, notes + self.live.len() * size_of::<Verification>())
     }
 
     /// How long until there is a place for another verification of `owner`; `None` for now. As with what all

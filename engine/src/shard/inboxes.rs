@@ -81,8 +81,9 @@ struct Held {
 
 impl Footprint {
     fn of(inbox: &InboxRecord) -> Self {
-        let shared_bytes = RECORD_BYTES + inbox.spare_bytes();
-        Self { heap_bytes: inbox.heap_bytes(), shared_bytes, keeper: inbox.keeper() }
+        let (heap_bytes, of_verifications) = inbox.heap_bytes();
+        let shared_bytes = RECORD_BYTES + heap_bytes - of_verifications;
+        Self { heap_bytes, shared_bytes, keeper: inbox.keeper() }
     }
 }
 
@@ -311,8 +312,12 @@ impl Inboxes {
             return;
         }
         self.heap_bytes = self.heap_bytes + after.heap_bytes - before.heap_bytes;
-        self.shares.give_back(before.keeper, before.shared_bytes, None);
-        self.shares.take(after.keeper, after.shared_bytes, None);
+        if before.keeper == after.keeper {
+            self.shares.shift(before.keeper, before.shared_bytes, after.shared_bytes);
+        } else {
+            self.shares.give_back(before.keeper, before.shared_bytes, None);
+            self.shares.take(after.keeper, after.shared_bytes, None);
+        }
     }
 
     /// A verification lives from now on.

@@ -25,7 +25,8 @@ use crate::request::Owner;
 const STEP_MILLIS: u64 = 10_000;
 const STEPS: usize = 64;
 
-/// What one owner holds, or all. 280 B; there are as many as projects have something live here, times two modes.
+/// What one owner holds, or all. 264 B; there are as many as projects have ever had something here, times two modes:
+/// operators make projects, callers can't.
 struct Holding {
     held: usize,
     /// Of it, what ends by itself in each step.
@@ -35,7 +36,10 @@ struct Holding {
 /// Who holds how much of one table. Owned by the table.
 #[derive(Default)]
 pub(super) struct Shares {
-    holdings: HashMap<Owner, Holding>,
+    holdings: Vec<(Owner, Holding)>,
+    places: HashMap<Owner, usize>,
+    /// Whose was asked for last: mostly the next one's, too.
+    last: usize,
     all: Holding,
 }
 
@@ -43,14 +47,14 @@ impl Shares {
     /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to wait. `lasting` is
     /// how long that may be held which was taken without an end.
     pub(super) fn admit(
-        &self,
+        &mut self,
         owner: Owner,
         need: usize,
         capacity: usize,
         lasting: Duration,
         now: Moment,
     ) -> Result<(), Duration> {
-        let own = self.holdings.get(&owner);
+        let own = self.find(owner).and_then(|at| self.holdings.get(at)).map(|(_, holding)| holding);
         let (mut held, mut left) = (own.map_or(0, |own| own.held), self.all.held);
         let fits = |held: usize, left: usize| {
             let free = capacity.saturating_sub(left);
@@ -84,21 +88,40 @@ impl Shares {
         }
         self.all.add(amount, ends);
         if let Some(owner) = owner {
-            self.holdings.entry(owner).or_default().add(amount, ends);
+            let at = self.find(owner).unwrap_or_else(|| self.enter(owner));
+            self.holdings[at].1.add(amount, ends);
         }
     }
 
     /// Takes back what [`Shares::take`] noted, with the same arguments.
     pub(super) fn give_back(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         self.all.remove(amount, ends);
-        if let Some(owner) = owner
-            && let Some(holding) = self.holdings.get_mut(&owner)
-        {
-            holding.remove(amount, ends);
-            if holding.held == 0 {
-                self.holdings.remove(&owner);
-            }
+        if let Some(at) = owner.and_then(|owner| self.find(owner)) {
+            self.holdings[at].1.remove(amount, ends);
         }
+    }
+
+    /// `owner` holds so much more or less than before, without an end.
+    pub(super) fn shift(&mut self, owner: Option<Owner>, before: usize, after: usize) {
+        if after > before {
+            self.take(owner, after - before, None);
+        } else if before > after {
+            self.give_back(owner, before - after, None);
+        }
+    }
+
+    fn find(&mut self, owner: Owner) -> Option<usize> {
+        if self.holdings.get(self.last).is_none_or(|(of, _)| *of != owner) {
+            self.last = *self.places.get(&owner)?;
+        }
+        Some(self.last)
+    }
+
+    fn enter(&mut self, owner: Owner) -> usize {
+        self.last = self.holdings.len();
+        self.places.insert(owner, self.last);
+        self.holdings.push((owner, Holding::default()));
+        self.last
     }
 }
 
@@ -205,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_an_owner_that_holds_nothing() {
+    fn what_was_given_back_is_held_by_nobody() {
         let mut shares = Shares::default();
         let end = Some(Moment::from_millis(7));
         shares.take(Some(owner(1)), 3, None);
         shares.take(Some(owner(1)), 2, end);
         shares.give_back(Some(owner(1)), 2, end);
         shares.give_back(Some(owner(1)), 3, None);
-        assert!(shares.holdings.is_empty() && shares.all.held == 0);
+        assert!(shares.all.held == 0 && shares.holdings.iter().all(|(_, holding)| holding.held == 0));
         assert!(shares.all.ends.iter().all(|ends| *ends == 0));
     }
 
@@ -221,10 +244,10 @@ mod tests {
         let (mut shares, day) = (Shares::default(), Duration::from_secs(86_400));
         shares.take(None, 60, None);
         shares.take(Some(owner(1)), 40, None);
-        let ask = |shares: &Shares, need| shares.admit(owner(2), need, 100, day, Moment::default());
-        assert_eq!(ask(&shares, 1), Err(day));
+        let ask = |shares: &mut Shares, need| shares.admit(owner(2), need, 100, day, Moment::default());
+        assert_eq!(ask(&mut shares, 1), Err(day));
         shares.give_back(None, 1, None);
-        assert_eq!((ask(&shares, 1), ask(&shares, 2)), (Ok(()), Err(day)));
+        assert_eq!((ask(&mut shares, 1), ask(&mut shares, 2)), (Ok(()), Err(day)));
         assert!(shares.holdings.len() == 1);
     }
 }
