@@ -115,3 +115,22 @@ fn other_entries_of_the_operators_leave_a_loaded_base_list_in_use() {
     assert_eq!(next.class("throwaway.example.org"), DomainClass::Allowed);
     assert!(base.replace_own(&own("com"), &[]).is_err());
 }
+
+#[test]
+fn windows_of_tenants_and_of_all_change_with_the_settings() {
+    let mut story = Story::with_room_for(10);
+    story.issued(0, "ada@example.com");
+    story.reconfigure(|settings| {
+        settings.recipient_issue = vec![Limit { count: 3, window: Duration::from_secs(600) }];
+        settings.recipient_all_issue = vec![Limit { count: 2, window: Duration::from_secs(900) }];
+    });
+    story.issued(1, "ada@example.com");
+    let of_all = Refusal::RateLimited { policy: Policy::Recipient, retry_after: Duration::from_secs(898) };
+    assert!(matches!(story.issue(2, "ada@example.com"), Outcome::Refused(refusal) if refusal == of_all));
+    // Codes end; what the inbox remembers, it does until the visit that was planned under the longer window.
+    while story.shard.sweep(Moment::from_millis(400_000)) {}
+    assert_eq!((story.shard.live(), story.shard.inboxes()), (0, 1));
+    story.reconfigure(|settings| settings.recipient_all_issue.clear());
+    while story.shard.sweep(Moment::from_millis(902_000)) {}
+    assert_eq!(story.shard.inboxes(), 0);
+}

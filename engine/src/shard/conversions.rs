@@ -108,3 +108,96 @@ impl Steps {
 fn step_of(moment: Moment) -> u64 {
     moment.as_millis() / STEP_MILLIS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::as_shipped;
+
+    const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
+
+    struct Story {
+        conversions: Conversions,
+        rules: Rules,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            Self { conversions: Conversions::default(), rules: Rules::of(as_shipped()) }
+        }
+
+        fn mailed(&mut self, owner: Owner, key: u16, second: u64) {
+            let (sender, life) = ((owner, KeyTag(key), None), Span::of(CONVERSION_WINDOW));
+            self.conversions.mailed(sender, life, &self.rules, Moment::from_millis(second * 1_000));
+        }
+
+        fn answered(&mut self, owner: Owner, key: u16, mailed: u64, second: u64) {
+            let at = Moment::from_millis(mailed * 1_000);
+            let answered = Answered { at, key: KeyTag(key), peer: None, domain: None };
+            self.conversions.answered(owner, &answered, Moment::from_millis(second * 1_000));
+        }
+
+        /// Mails and answers of one key of the project.
+        fn told(&self, key: u16, second: u64) -> Option<(u32, u32)> {
+            let list = self.conversions.list(Moment::from_millis(second * 1_000));
+            let of_key = list.iter().find(|told| told.key == KeyTag(key) && told.project == OWNER.project)?;
+            Some((of_key.mailed, of_key.answered))
+        }
+    }
+
+    #[test]
+    fn a_mail_is_told_once_it_has_had_its_minute_and_for_ten_more() {
+        let mut story = Story::new();
+        story.mailed(OWNER, 1, 5);
+        story.answered(OWNER, 1, 5, 30);
+        assert_eq!(story.told(1, 59), None, "people are still typing");
+        assert_eq!(story.told(1, 70), Some((1, 1)));
+        assert_eq!(story.told(1, 660), Some((1, 1)));
+        assert_eq!(story.told(1, 670), None, "older than ten minutes and the newest one");
+    }
+
+    #[test]
+    fn an_answer_counts_with_its_mail_and_never_for_another() {
+        let mut story = Story::new();
+        for second in 0..600 {
+            story.mailed(OWNER, 1, second);
+            story.mailed(OWNER, 2, second);
+        }
+        for second in (0..600).step_by(10) {
+            story.answered(OWNER, 1, second, second + 20);
+            story.answered(Owner { project: ProjectId(2), ..OWNER }, 2, second, second + 20);
+            story.answered(Owner { mode: Mode::Test, ..OWNER }, 2, second, second + 20);
+        }
+        assert_eq!(story.told(1, 660), Some((600, 60)));
+        assert_eq!(story.told(2, 660), Some((600, 0)));
+        // An answer to a mail that is not told any more says nothing of those that are in its place.
+        (0..600).for_each(|second| story.mailed(OWNER, 1, 1_000 + second));
+        story.answered(OWNER, 1, 5, 1_600);
+        assert_eq!(story.told(1, 1_660), Some((600, 0)));
+    }
+
+    #[test]
+    fn test_keys_and_what_no_window_remembers_are_not_watched() {
+        let mut story = Story::new();
+        story.mailed(Owner { mode: Mode::Test, ..OWNER }, 1, 0);
+        assert_eq!(story.told(1, 70), None);
+        let mut none = as_shipped();
+        (none.recipient_issue, none.recipient_peer_issue, none.recipient_all_issue) = Default::default();
+        story.rules = Rules::of(none);
+        story.mailed(OWNER, 1, 0);
+        assert_eq!(story.told(1, 70), None);
+    }
+
+    #[test]
+    fn as_many_keys_are_watched_as_there_is_room_for_and_quiet_ones_make_room() {
+        let mut story = Story::new();
+        for key in 0..2_000 {
+            story.mailed(OWNER, key, 0);
+        }
+        assert_eq!(story.conversions.keys.len(), CONVERSION_KEYS);
+        assert_eq!((story.told(3, 70), story.told(1_999, 70)), (Some((1, 0)), None));
+        story.mailed(OWNER, 1_999, 1_000);
+        assert_eq!(story.told(1_999, 1_070), Some((1, 0)));
+        assert_eq!(story.conversions.keys.len(), 1);
+    }
+}

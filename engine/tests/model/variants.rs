@@ -103,6 +103,11 @@ pub(crate) fn variants() -> Vec<Variant> {
             s.recipient_peer_issue = limits(&[(1, 20), (3, 200)]);
             s.domain_unverified = limits(&[(0, 60)]);
         }),
+        variant("room in an inbox is all there is", 1, |s| {
+            (s.lifetime, s.resend_after) = (Duration::from_secs(7_200), Duration::ZERO);
+            (s.recipient_issue, s.recipient_peer_issue, s.recipient_all_issue) = Default::default();
+            s.recipient_guess = limits(&[(60, 600)]);
+        }),
         variant("nothing but shares: a log that is full", 1, |s| {
             (s.lifetime, s.resend_after, s.sends) = (Duration::from_secs(60), Duration::ZERO, 9);
             (s.recipient_issue, s.recipient_all_issue) = Default::default();
