@@ -26,12 +26,12 @@ use tokio::time::timeout;
 
 use crate::accept::{Admission, Listing, Newcomer, ShowOut, WayOut, counted};
 use crate::desk::Desk;
-use crate::http3::control;
-use crate::http3::error::{Code, Fault};
-use crate::http3::uni::{PeerStreams, UniReader, Verdict};
 use crate::limits;
 use crate::observe::Protocol;
 use crate::shedding::Known;
+use authepy_http3::control;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::uni::{PeerStreams, UniReader, Verdict};
 
 mod answer;
 mod anteroom;

@@ -22,7 +22,6 @@ use crate::delivery::MailQueue;
 use crate::drain::Drain;
 use crate::events::{End, Events, What};
 use crate::exposure::{Exposed, Exposures};
-use crate::http3::wiped::Wiped;
 use crate::lookup::{KeyLookups, Miss, Verdict};
 use crate::observe::Counters;
 use crate::policy::Policy;
@@ -31,6 +30,7 @@ use crate::receipt::ReceiptKeys;
 use crate::reply::{Problem, RequestId};
 use crate::shedding::Shedding;
 use crate::turnstile::Turnstile;
+use authepy_http3::wiped::Wiped;
 
 /// What all lanes share. Immutable, or counters.
 #[derive(Clone)]

@@ -7,12 +7,12 @@ use quinn::{ReadError, RecvStream};
 use tokio::time::Instant;
 
 use crate::connection::{Session, number};
-use crate::http3::error::{Code, Fault};
-use crate::http3::head::{Head, Method};
-use crate::http3::message::{Request, RequestReader};
 use crate::limits;
 use crate::patience::by;
 use crate::serve::Exchange;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::head::{Head, Method};
+use authepy_http3::message::{Request, RequestReader};
 
 /// One request stream being read.
 pub(crate) struct Http3Exchange<'a> {

@@ -21,14 +21,12 @@
 mod accept;
 mod connection;
 mod exchange;
-pub mod http3;
 mod lane;
 mod shedding;
 mod socket;
 mod tcp;
 mod tcp_socket;
 
-mod canonical;
 mod desk;
 mod lookup;
 mod query;
@@ -64,6 +62,3 @@ pub mod server;
 pub mod tls;
 mod told;
 pub mod wiping;
-
-#[cfg(test)]
-mod fuzz;

@@ -12,13 +12,13 @@ use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
 
 use crate::desk::Desk;
-use crate::http3::error::{Code, Fault};
-use crate::http3::head::Head;
 use crate::observe::RouteLabel;
 use crate::query;
 use crate::reply::{Problem, Reply};
 use crate::target::{Call, Target};
 use crate::turnstile::Full;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::head::Head;
 
 mod alerts;
 mod asked;

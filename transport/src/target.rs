@@ -5,9 +5,9 @@ use authepy_engine::perimeter::Admitted;
 use authepy_engine::perimeter::api_key::{Mode, looks_like_key};
 use authepy_engine::perimeter::permission::{Route, permits};
 
-use crate::http3::head::{Field, Head, Known, Method};
 use crate::observe::RouteLabel;
 use crate::reply::Problem;
+use authepy_http3::head::{Field, Head, Known, Method};
 
 /// What needs no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

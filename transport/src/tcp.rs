@@ -28,10 +28,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::accept::{Admission, Listing, Newcomer, Place, WayOut};
 use crate::desk::Desk;
-use crate::http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use crate::limits;
 use crate::observe::Protocol;
 use crate::told::Told;
+use authepy_http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 
 mod answer;
 mod exchange;

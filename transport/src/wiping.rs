@@ -1,6 +1,6 @@
 //! An allocator that overwrites what is given back.
 //!
-//! What we hold ourselves is wiped by its type (`Zeroizing`, [`crate::http3::wiped`]). Libraries copy: a mail while
+//! What we hold ourselves is wiped by its type (`Zeroizing`, [`authepy_http3::wiped`]). Libraries copy: a mail while
 //! it is formatted, a request while QUIC and TLS decrypt it, a text while JSON is read. Those copies end with
 //! their buffer, here. Not reached: stacks, which whoever has handled a secret wipes himself
 //! ([`authepy_engine::stack`]), registers, and buffers that live on (one for each socket), which the next request

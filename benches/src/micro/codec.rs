@@ -5,11 +5,11 @@
 //! the wipe of freed memory: this program has the system's allocator, the server one that overwrites.
 use std::hint::black_box;
 
-use authepy_transport::http3::error::{Code, Fault};
-use authepy_transport::http3::message::{Request, RequestReader};
-use authepy_transport::http3::uni::{PeerStreams, UniReader, Verdict};
-use authepy_transport::http3::wiped::Wiped;
-use authepy_transport::http3::{response, varint};
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::message::{Request, RequestReader};
+use authepy_http3::uni::{PeerStreams, UniReader, Verdict};
+use authepy_http3::wiped::Wiped;
+use authepy_http3::{response, varint};
 
 use super::{Question, Turn};
 
@@ -120,8 +120,8 @@ fn malformed() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use authepy_transport::http3::head::{Field, Known, Method};
-    use authepy_transport::http3::qpack;
+    use authepy_http3::head::{Field, Known, Method};
+    use authepy_http3::qpack;
 
     /// What ls-qpack (pylsqpack 1.0.0, `Encoder().encode(0, fields)`) was given for an issue. Of a check, path
     /// and content length are others.

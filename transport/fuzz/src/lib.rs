@@ -2,31 +2,12 @@
 //! `src/lib.rs` says, with `transport/fuzz` in place of `engine/fuzz`.
 //!
 //! ```text
-//!   transport/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── transport/src/fuzz.rs
-//!        (libFuzzer, nightly)                                      (unit test, stable, in CI)
+//!   transport/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── transport/http3/tests/fuzz.rs
+//!        (libFuzzer, nightly)                                      (test, stable, in CI)
 //! ```
 //!
-//! The files under test are read in by their paths and not linked from `authepy-transport`. They are private
-//! there, and would have to be made public for this alone; and libFuzzer walks over the counters of all that
-//! is linked after every input, which a database and a TLS library would make thirty times as many.
-
-#![allow(dead_code, reason = "the product uses what the targets don't")]
-
-#[path = "../../src/canonical.rs"]
-mod canonical;
-#[path = "../../src/http3/mod.rs"]
-mod http3;
-#[path = "../../src/limits.rs"]
-mod limits;
-#[path = "../../src/wire.rs"]
-mod wire;
-
-/// Where `wire.rs` looks for it.
-mod reply {
-    pub(crate) use crate::problem::Problem;
-}
-#[path = "../../src/reply/problem.rs"]
-mod problem;
+//! They use the codec by its public face, as any caller does. Its crate links no database and no TLS library:
+//! libFuzzer walks over the counters of all that is linked after every input.
 
 pub mod targets;
 

@@ -7,13 +7,13 @@ use tokio::time::{Instant, timeout};
 
 use super::{Session, number};
 use crate::exchange::Http3Exchange;
-use crate::http3::error::{Code, Fault};
-use crate::http3::response;
 use crate::limits;
 use crate::observe::RouteLabel;
 use crate::patience::by;
 use crate::reply::Reply;
 use crate::serve::{overloaded, refuse, serve};
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::response;
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
 const USUAL_ANSWER_BYTES: usize = 1_024;

@@ -7,7 +7,8 @@ use authepy_engine::perimeter::Denial;
 use authepy_engine::request::{Policy, Refusal};
 use serde_json::{Value, json};
 
-use crate::http3::error::Refused;
+use authepy_http3::error::Refused;
+use authepy_http3::json::Malformed;
 
 /// Why a request was refused, as the contract names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,12 @@ pub enum Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(Malformed(detail): Malformed) -> Self {
+        Self::MalformedRequest(detail)
     }
 }
 

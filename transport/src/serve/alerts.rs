@@ -13,13 +13,15 @@ use std::time::Duration;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{ChargeKey, Command, KeyWindow, Outcome, Refusal};
+use authepy_http3::json;
+use authepy_http3::json::bodies::AlertBody;
 
 use super::operation::{Done, Request, unexpected};
 use crate::delivery::{Content, MailJob, Notice};
 use crate::desk::Desk;
 use crate::limits::ALERT_LIFETIME;
 use crate::reply::{Problem, Reply};
-use crate::wire::{self, AlertBody};
+use crate::wire;
 
 /// Bytes of an alert beside its text: subject, address, names.
 const NOTICE_BYTES: usize = 1_024;
@@ -33,8 +35,8 @@ const fn unavailable(retry_after: Duration) -> Problem {
 
 /// Mails an alert to each of the project's addresses.
 pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
-    let body: AlertBody<'_> = wire::read(request.body)?;
-    let (subject, text) = (body.subject()?, body.text()?);
+    let body: AlertBody<'_> = json::read(request.body)?;
+    let (subject, text) = (wire::alert_subject(&body)?, wire::alert_text(&body)?);
     let (key, policy) = (request.admitted.key(), desk.policy());
     let to = if key.alert_to.is_empty() { policy.alert_to.clone() } else { key.alert_to.clone() };
     if to.is_empty() {

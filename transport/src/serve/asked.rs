@@ -8,13 +8,15 @@ use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Activity, MailForm, Purpose};
 use authepy_engine::route::Digest128;
+use authepy_http3::json;
+use authepy_http3::json::bodies::{CheckBody, IssueBody, ResendBody, Text};
 
 use super::entry::check_ban;
 use super::operation::Request;
 use crate::delivery::Locale;
 use crate::desk::Desk;
 use crate::reply::Problem;
-use crate::wire::{self, CheckBody, IssueBody, ResendBody, Text};
+use crate::wire;
 
 /// One operation, ready to be charged and performed.
 pub(super) enum Asked<'a> {
@@ -59,8 +61,9 @@ impl<'a> Asked<'a> {
             Route::Issue => IssueAsked::read(desk, request).map(Self::Issue),
             Route::Check => CheckAsked::read(desk, request).map(Self::Check),
             Route::Resend => {
-                let body: ResendBody<'_> = wire::read(request.body)?;
-                desk.recipient(body.recipient()?, request.owner().mode).map(Self::Resend)
+                let body: ResendBody<'_> = json::read(request.body)?;
+                desk.recipient(wire::recipient(body.recipient.as_ref())?, request.owner().mode)
+                    .map(Self::Resend)
             }
             route => Ok(Self::Other(route)),
         }
@@ -80,23 +83,23 @@ impl<'a> Asked<'a> {
 impl IssueAsked {
     /// Reads an issue, and who answers for it: of a secret key's, the `client.ip` it names.
     pub(super) fn read(desk: &Desk, request: &Request<'_>) -> Result<Self, Problem> {
-        let body: IssueBody<'_> = wire::read(request.body)?;
-        if body.configures() && request.admitted.key().class == KeyClass::Restricted {
+        let body: IssueBody<'_> = json::read(request.body)?;
+        if body.needs_secret_key() && request.admitted.key().class == KeyClass::Restricted {
             return Err(Problem::KeyClassForbidden);
         }
         if let Some(address) = body.client_ip() {
             request.tab.claim(request.owner(), address);
             check_ban(desk, address)?;
         }
-        let locale = Locale::number(body.locale()?.and_then(Locale::lookup));
+        let locale = Locale::number(wire::locale(&body)?.and_then(Locale::lookup));
         Ok(Self {
             nonce: nonce(desk, body.nonce.as_ref())?,
-            purpose: body.purpose()?.into(),
-            form: MailForm { locale, template: template(desk, request, body.template())? },
-            code_length: body.code_length()?,
-            lifetime: body.lifetime()?,
-            metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
-            recipient: desk.recipient(body.recipient()?, request.owner().mode)?,
+            purpose: wire::purpose(&body)?.into(),
+            form: MailForm { locale, template: template(desk, request, body.template.as_deref())? },
+            code_length: wire::code_length(&body)?,
+            lifetime: wire::lifetime(&body)?,
+            metadata: wire::metadata(&body)?,
+            recipient: desk.recipient(wire::recipient(body.recipient.as_ref())?, request.owner().mode)?,
         })
     }
 }
@@ -106,10 +109,10 @@ impl<'a> CheckAsked<'a> {
     /// believe that the person in front of the page owns an address, and must not learn which one from the page.
     fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
         let (class, mode) = (request.admitted.key().class, request.owner().mode);
-        let body: CheckBody<'a> = wire::read(request.body)?;
+        let body: CheckBody<'a> = json::read(request.body)?;
         let digest = nonce(desk, body.nonce.as_ref())?;
-        let typed = body.code()?;
-        let recipient = body.recipient.as_ref().map(|text| desk.recipient(&text.0, mode)).transpose()?;
+        let typed = wire::required(body.code.as_ref(), "code is missing")?;
+        let recipient = body.recipient.as_ref().map(|text| desk.recipient(text, mode)).transpose()?;
         if class == KeyClass::Restricted && recipient.is_none() {
             return Err(Problem::RecipientRequired);
         }
@@ -127,7 +130,7 @@ fn template(desk: &Desk, request: &Request<'_>, name: Option<&str>) -> Result<u8
     number.ok_or(Problem::MalformedRequest("there is no such template"))
 }
 
-fn nonce(desk: &Desk, text: Option<&wire::Text<'_>>) -> Result<Option<Digest128>, Problem> {
+fn nonce(desk: &Desk, text: Option<&Text<'_>>) -> Result<Option<Digest128>, Problem> {
     let nonce = wire::nonce(text)?;
     Ok(nonce.map(|nonce| desk.start_keys().scoped("nonce", &[nonce.as_bytes()])))
 }

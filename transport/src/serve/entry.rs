@@ -18,10 +18,10 @@ use authepy_engine::request::Refusal;
 
 use super::tab::Tab;
 use crate::desk::Desk;
-use crate::http3::head::{Field, Head, Known};
 use crate::limits::STORE_RETRY;
 use crate::lookup::Verdict;
 use crate::reply::Problem;
+use authepy_http3::head::{Field, Head, Known};
 
 pub(super) const OVERLOADED: Problem =
     Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });

@@ -17,11 +17,11 @@ use authepy_engine::route::{Digest128, PeerDigest};
 
 use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
-use crate::canonical;
 use crate::desk::Desk;
-use crate::http3::head::{Field, Head, Known};
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
+use authepy_http3::head::{Field, Head, Known};
+use authepy_http3::json;
 
 /// `8e03978e-40d5-43dd-bc93-6894a57f9324`
 const UUID_CHARS: usize = 36;
@@ -124,8 +124,8 @@ fn repeat(
 
 /// What has to be the same for a request to be the same: the route, the verification, the query, the members.
 fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem> {
-    let canonical =
-        canonical::object(request.body).ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
+    let canonical = json::canonical::object(request.body)
+        .ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
     let id = request.call.id.as_ref().map(VerificationId::text);
     let id = id.as_ref().map_or("", |id| id.as_str());
     let route = match request.call.route {

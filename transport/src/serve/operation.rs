@@ -9,6 +9,8 @@ use authepy_engine::receipt::Claims;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Approved, Check, Command, First, Outcome, Owner, Refusal, Slot, Spend};
 use authepy_engine::route::Route as ShardRoute;
+use authepy_http3::json;
+use authepy_http3::json::bodies::IntrospectBody;
 
 use super::asked::{Asked, CheckAsked, Statement};
 use super::issue::{self, Placed};
@@ -17,7 +19,7 @@ use crate::desk::Desk;
 use crate::events::End;
 use crate::reply::{Problem, Reply};
 use crate::target::Call;
-use crate::wire::{self, IntrospectBody};
+use crate::wire;
 
 /// A request that was admitted and read.
 #[derive(Clone, Copy)]
@@ -166,7 +168,7 @@ fn receipt(
         audience: &request.admitted.key().project_name,
         subject: text,
         purpose: &approved.purpose,
-        nonce: statement.nonce.as_ref().map(|text| &*text.0),
+        nonce: statement.nonce.as_deref(),
         email: statement.recipient.as_ref().map(Recipient::exact),
         mode: request.owner().mode,
         issued_at,
@@ -201,10 +203,11 @@ async fn status(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
 }
 
 async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
-    let body: IntrospectBody<'_> = wire::read(request.body)?;
+    let body: IntrospectBody<'_> = json::read(request.body)?;
     // A receipt of the other mode is signed by another key: to this one it is any foreign text.
     let key = desk.receipts().of(request.owner().mode);
-    let claims = key.read(body.receipt()?, desk.now().unix_ms / 1_000);
+    let claims =
+        key.read(wire::required(body.receipt.as_ref(), "receipt is missing")?, desk.now().unix_ms / 1_000);
     let own = claims.filter(|claims| claims["aud"] == *request.admitted.key().project_name);
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();

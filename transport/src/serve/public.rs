@@ -2,9 +2,9 @@
 
 use super::tab::Tab;
 use crate::desk::Desk;
-use crate::http3::head::{Field, Head, Known};
 use crate::reply::{Problem, Reply};
 use crate::target::Page;
+use authepy_http3::head::{Field, Head, Known};
 
 /// Answers, and counts the visit. Where it can't be counted, as while a shard does not answer, it is answered all
 /// the same: a probe asks how this server is.

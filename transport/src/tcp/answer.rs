@@ -13,9 +13,9 @@ use super::Door;
 use super::exchange::{TcpExchange, read_head};
 use super::upload::Upload;
 use super::watch::UnderWay;
-use crate::http3::error::Fault;
 use crate::reply::{Problem, Reply};
 use crate::serve::{refuse, refuse_at_once, serve};
+use authepy_http3::error::Fault;
 
 /// Two years, as browsers' preload lists ask.
 const HSTS: &[u8] = b"max-age=63072000";

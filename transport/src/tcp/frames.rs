@@ -97,7 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::http3::limits::HOUSEKEEPING_BUDGET_FRAMES;
+    use authepy_http3::limits::HOUSEKEEPING_BUDGET_FRAMES;
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const PING: u8 = 6;

@@ -17,10 +17,10 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http3::error::{Code, Fault, Refused};
-use crate::http3::limits::MAX_BODY_BYTES;
-use crate::http3::wiped::Wiped;
 use crate::limits::DISCARDED_BODY_BYTES;
+use authepy_http3::error::{Code, Fault, Refused};
+use authepy_http3::limits::MAX_BODY_BYTES;
+use authepy_http3::wiped::Wiped;
 
 /// A body on its way.
 pub(super) struct Upload {

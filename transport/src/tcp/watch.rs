@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, HOUSEKEEPING_PER_REQUEST_FRAMES};
+use authepy_http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, HOUSEKEEPING_PER_REQUEST_FRAMES};
 
 /// One connection's clockwork. Shared by its stream, its door and its requests, on one thread.
 pub(super) struct Watch {

@@ -4,8 +4,8 @@
 //! The input is the wire, then fields: a length for the name, one for the value, name, value.
 
 use super::request_stream::NAMES;
-use crate::http3::head::{Field, Head, HeadBuilder, HeadFault, Known, Wire};
-use crate::http3::limits::MAX_FIELDS;
+use authepy_http3::head::{Field, Head, HeadBuilder, HeadFault, Known, Wire};
+use authepy_http3::limits::MAX_FIELDS;
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 

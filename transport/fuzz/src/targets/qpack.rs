@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::http3::error::{Code, Fault, Refused};
-use crate::http3::huffman::LENGTHS;
-use crate::http3::limits::{FIELD_OVERHEAD_BYTES, MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
-use crate::http3::static_table::ENTRIES;
-use crate::http3::wiped::Wiped;
-use crate::http3::{qpack, response};
+use authepy_http3::error::{Code, Fault, Refused};
+use authepy_http3::limits::{FIELD_OVERHEAD_BYTES, MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
+use authepy_http3::qpack::{HUFFMAN_CODE_BITS, STATIC_TABLE};
+use authepy_http3::wiped::Wiped;
+use authepy_http3::{qpack, response};
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -67,7 +66,7 @@ fn slow(mut rest: &[u8]) -> Option<Fields> {
     (insert_count == 0 && base & 0x80 == 0).then_some(())?;
     let mut fields = Fields::new();
     while let Some(first) = rest.first() {
-        let entry = |index: u64| ENTRIES.get(usize::try_from(index).ok()?).copied();
+        let entry = |index: u64| STATIC_TABLE.get(usize::try_from(index).ok()?).copied();
         let field = match first {
             0xc0..=0xff => {
                 let (name, value) = entry(integer(&mut rest, 6)?.1)?;
@@ -111,12 +110,12 @@ fn string(rest: &mut &[u8], bits: u32) -> Option<Vec<u8>> {
 
 /// Codes by length and bits: of each length in a row, in the order of the symbols (RFC 7541, appendix B).
 static CODES: LazyLock<HashMap<(u8, u32), usize>> = LazyLock::new(|| {
-    let mut symbols: Vec<usize> = (0..LENGTHS.len()).collect();
-    symbols.sort_by_key(|symbol| (LENGTHS[*symbol], *symbol));
+    let mut symbols: Vec<usize> = (0..HUFFMAN_CODE_BITS.len()).collect();
+    symbols.sort_by_key(|symbol| (HUFFMAN_CODE_BITS[*symbol], *symbol));
     let (mut next, mut before) = (0u32, 0);
     let code_of = |symbol: usize| {
-        next <<= LENGTHS[symbol] - before;
-        before = LENGTHS[symbol];
+        next <<= HUFFMAN_CODE_BITS[symbol] - before;
+        before = HUFFMAN_CODE_BITS[symbol];
         next += 1;
         ((before, next - 1), symbol)
     };

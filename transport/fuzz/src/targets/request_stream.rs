@@ -3,12 +3,12 @@
 //!
 //! The input is a number of cuts, two octets for each, and the stream.
 
-use crate::http3::error::Fault;
-use crate::http3::head::{Field, Known, Method};
-use crate::http3::limits::{MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
-use crate::http3::message::RequestReader;
-use crate::http3::wiped::Wiped;
-use crate::http3::{qpack, varint};
+use authepy_http3::error::Fault;
+use authepy_http3::head::{Field, Known, Method};
+use authepy_http3::limits::{MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
+use authepy_http3::message::RequestReader;
+use authepy_http3::wiped::Wiped;
+use authepy_http3::{qpack, varint};
 
 /// Everything a request says.
 #[derive(Debug, PartialEq)]

@@ -3,10 +3,10 @@
 //!
 //! The input is a length of the pieces, and the stream from its type on.
 
-use crate::http3::error::{Code, Fault};
-use crate::http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, MAX_CONTROL_FRAME_BYTES, MAX_SETTINGS};
-use crate::http3::uni::{PeerStreams, UniReader, Verdict};
-use crate::http3::varint;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, MAX_CONTROL_FRAME_BYTES, MAX_SETTINGS};
+use authepy_http3::uni::{PeerStreams, UniReader, Verdict};
+use authepy_http3::varint;
 
 pub fn check(input: &[u8], canary: bool) {
     let Some((&size, stream)) = input.split_first() else { return };

@@ -20,6 +20,9 @@ use super::limits::{FIELD_OVERHEAD_BYTES, MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use super::static_table;
 use super::wiped::Wiped;
 
+pub use super::huffman::LENGTHS as HUFFMAN_CODE_BITS;
+pub use super::static_table::ENTRIES as STATIC_TABLE;
+
 const FAILED: Fault = Fault::Connection(Code::QpackDecompressionFailed);
 const TOO_LARGE: Fault = Fault::Answer(Refused::HeadersTooLarge);
 

@@ -1,6 +1,6 @@
 //! HTTP/3 without I/O: bytes in, requests out; answers in, bytes out (RFC 9114, RFC 9204).
 //!
-//! QUIC is quinn's. This module is small because it announces a QPACK table capacity of 0: a
+//! QUIC is somebody else's. This crate is small because it announces a QPACK table capacity of 0: a
 //! request can then only be spelled with the static table, literals and Huffman strings, so
 //! nothing a peer says on one stream changes how another is read.
 //!
@@ -22,19 +22,20 @@
 //! - buffers that may hold an API key or a code are wiped before their memory is given back
 //!   ([`wiped`]).
 //!
-//! Nothing here names a lane, a shard or a clock: deadlines and the number of streams are the
-//! caller's, as is the answer to a [`error::Fault`].
+//! Nothing here names a socket, a lane or a clock: deadlines and the number of streams are the
+//! caller's, as is the answer to a [`error::Fault`]. [`json`] reads the bodies that such requests carry.
 
 pub mod control;
 pub mod error;
 pub mod frame;
 pub mod head;
-pub(crate) mod huffman;
+mod huffman;
+pub mod json;
 pub mod limits;
 pub mod message;
 pub mod qpack;
 pub mod response;
-pub(crate) mod static_table;
+mod static_table;
 mod syntax;
 pub mod uni;
 pub mod varint;

@@ -2,16 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use authepy_engine::limits::{METADATA_BYTES, METADATA_MEMBERS};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-/// Members in order, none twice.
-pub(crate) struct Metadata(BTreeMap<String, String>);
+/// Members in order, none twice. As long as the body at most.
+pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
+    /// How many members there are.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// One JSON text for the same members in any order.
-    pub(crate) fn canonical(&self) -> Box<str> {
+    #[must_use]
+    pub fn canonical(&self) -> Box<str> {
         // A map of strings always serialises.
         serde_json::to_string(&self.0).unwrap_or_default().into()
     }
@@ -33,12 +45,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Metadata, A::Error> {
-        let (mut map, mut bytes) = (BTreeMap::new(), 0);
+        let mut map = BTreeMap::new();
         while let Some((name, value)) = members.next_entry::<String, String>()? {
-            bytes += name.len() + value.len();
-            let fits = bytes <= METADATA_BYTES && map.len() < METADATA_MEMBERS;
-            if !fits || map.insert(name, value).is_some() {
-                return Err(A::Error::custom("too much, or a member twice"));
+            if map.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member twice"));
             }
         }
         Ok(Metadata(map))

@@ -8,9 +8,9 @@
 //! (letters, digits, and what e-mail, JSON and keys are made of); for longer ones the length
 //! is the first whose codes end above that number, and a subtraction gives the symbol.
 
-/// Length in bits of each symbol's code; the last is EOS.
+/// Length in bits of the Huffman code of each octet, and of EOS at the end (RFC 7541 appendix B).
 #[rustfmt::skip]
-pub(crate) const LENGTHS: [u8; 257] = [
+pub const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
     28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
      6, 10, 10, 12, 13,  6,  8, 11, 10, 10,  8, 11,  8,  6,  6,  6,

@@ -1,7 +1,7 @@
 //! The static table of QPACK (RFC 9204 appendix A), and the way back for fields of answers.
 
-/// Name and value by index.
-pub(crate) const ENTRIES: [(&str, &str); 99] = [
+/// Name and value of each entry of the static table, by index (RFC 9204 appendix A).
+pub const ENTRIES: [(&str, &str); 99] = [
     (":authority", ""),
     (":path", "/"),
     ("age", "0"),

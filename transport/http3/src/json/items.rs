@@ -1,31 +1,45 @@
 //! A batch: a JSON array whose items are read one by one later, so that a bad one harms no other.
 
-use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::limits::BATCH_ITEMS;
-use crate::reply::Problem;
+use super::Malformed;
 
-/// The items of a batch, unread. An empty batch asks for nothing and is most likely a caller's bug, so it
-/// is refused like one that is too long, as batch interfaces in the field do.
-pub(crate) fn items(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
+/// The items of a batch, unread: at most `most` of them, and `too_many` where there are more.
+///
+/// An empty batch asks for nothing and is most likely a caller's bug, so it is refused like one that is too long,
+/// as batch interfaces in the field do.
+///
+/// # Errors
+/// The body is no JSON array, or has none or too many items.
+pub fn items<'a>(body: &'a [u8], most: usize, too_many: Malformed) -> Result<Vec<&'a RawValue>, Malformed> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'[') {
-        return Err(Problem::MalformedRequest("the body is not a JSON array"));
+        return Err(Malformed("the body is not a JSON array"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let items = json.deserialize_seq(ItemsVisitor).and_then(|items| json.end().map(|()| items));
-    let items = items.map_err(|_| Problem::MalformedRequest("the body is not JSON"))?;
+    let items = Items { most }.deserialize(&mut json).and_then(|items| json.end().map(|()| items));
+    let items = items.map_err(|_| Malformed("the body is not JSON"))?;
     match items.len() {
-        0 => Err(Problem::MalformedRequest("a batch has at least one item")),
-        1..=BATCH_ITEMS => Ok(items),
-        _ => Err(Problem::MalformedRequest("a batch has at most 100 items")),
+        0 => Err(Malformed("a batch has at least one item")),
+        held if held <= most => Ok(items),
+        _ => Err(too_many),
     }
 }
 
-struct ItemsVisitor;
+struct Items {
+    most: usize,
+}
 
-impl<'de> Visitor<'de> for ItemsVisitor {
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = Vec<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
     type Value = Vec<&'de RawValue>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,7 +49,7 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     /// Keeps one item too many to tell that there are too many; what follows is only read over.
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while items.len() <= BATCH_ITEMS {
+        while items.len() <= self.most {
             match array.next_element()? {
                 Some(item) => items.push(item),
                 None => return Ok(items),
@@ -47,19 +61,23 @@ impl<'de> Visitor<'de> for ItemsVisitor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    const TOO_MANY: Malformed = Malformed("a batch has at most 100 items");
+
+    fn read(body: &[u8]) -> Result<Vec<&RawValue>, Malformed> {
+        items(body, 100, TOO_MANY)
+    }
+
     fn detail(body: &str) -> &'static str {
-        match items(body.as_bytes()) {
-            Err(Problem::MalformedRequest(detail)) => detail,
-            other => unreachable!("{other:?}"),
-        }
+        read(body.as_bytes()).unwrap_err().0
     }
 
     #[test]
     fn items_come_in_order_and_unread() {
-        let items = items(br#" [ {"recipient":1}, 5, [["x"]] ,null ] "#).unwrap();
+        let items = read(br#" [ {"recipient":1}, 5, [["x"]] ,null ] "#).unwrap();
         let texts: Vec<&str> = items.iter().map(|item| item.get()).collect();
         assert_eq!(texts, [r#"{"recipient":1}"#, "5", r#"[["x"]]"#, "null"]);
     }
@@ -67,9 +85,9 @@ mod tests {
     #[test]
     fn a_hundred_items_are_a_batch_and_one_more_is_none() {
         let batch = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
-        assert_eq!(items(batch(100).as_bytes()).unwrap().len(), 100);
+        assert_eq!(read(batch(100).as_bytes()).unwrap().len(), 100);
         for count in [101, 102, 2_000] {
-            assert_eq!(detail(&batch(count)), "a batch has at most 100 items");
+            assert_eq!(detail(&batch(count)), TOO_MANY.0);
         }
         assert_eq!(detail("[]"), "a batch has at least one item");
     }
@@ -83,6 +101,6 @@ mod tests {
         for body in ["[", "[{}", "[{},]", "[{}] x", "[{}]]", "[{\"a\":}]", "[\"\u{0}\"]", &deep] {
             assert_eq!(detail(body), "the body is not JSON", "{body}");
         }
-        assert!(items(b"[\"\xff\"]").is_err());
+        assert!(read(b"[\"\xff\"]").is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! The fuzz targets of `transport/fuzz` on a stable compiler, as `engine/tests/fuzz.rs` has those of the
-//! engine. Within the crate, as what they look at is private to it.
+//! engine.
 #![allow(clippy::panic, clippy::expect_used, reason = "a failed property ends the run")]
 
 use std::path::PathBuf;
 
-#[path = "../../engine/fuzz/src/smoke.rs"]
+#[path = "../../../engine/fuzz/src/smoke.rs"]
 mod smoke;
-#[path = "../fuzz/src/targets/mod.rs"]
+#[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
 use smoke::Check;
@@ -24,7 +24,7 @@ const TARGETS: [(&str, Check, usize); 5] = [
 const CANARY_MUTATIONS: usize = 200_000;
 
 fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name)
 }
 
 #[test]

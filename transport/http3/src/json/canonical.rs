@@ -12,7 +12,8 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// The canonical text of an object. `None` for anything that is no object or has no canonical form.
-pub(crate) fn object(json: &[u8]) -> Option<Zeroizing<String>> {
+#[must_use]
+pub fn object(json: &[u8]) -> Option<Zeroizing<String>> {
     let Node::Object(members) = serde_json::from_slice(json).ok()? else { return None };
     // A string grows by escapes sixfold at most; sized first, it never moves and leaves no copy.
     let mut out = Zeroizing::new(String::with_capacity(6 * json.len()));
