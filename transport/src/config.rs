@@ -15,7 +15,6 @@ use zeroize::Zeroizing;
 
 mod admin_token;
 mod bounds;
-pub mod check;
 mod families;
 mod fault;
 mod layers;
@@ -27,7 +26,8 @@ use families::FamilyConfig;
 pub use fault::ConfigFault;
 pub use layers::{Digests, Layers, changed};
 pub(crate) use log_filter::LogFilter;
-use values::{Limits, Relays, Size, Span, Text};
+pub(crate) use values::Text;
+use values::{Limits, Relays, Size, Span};
 
 use crate::delivery::ProviderConfig;
 

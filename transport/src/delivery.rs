@@ -28,6 +28,8 @@ use authepy_engine::route::StartKeys;
 use tokio::sync::oneshot;
 
 mod courier;
+pub mod events;
+pub(crate) mod hook;
 mod job;
 mod later;
 mod lines;
@@ -35,6 +37,7 @@ mod message;
 mod pace;
 mod places;
 mod queue;
+pub(crate) mod roots;
 mod slow;
 
 mod breaker;
@@ -54,7 +57,7 @@ pub use outbox::Show;
 pub use provider::{Confidential, ProviderConfig, ProviderFault, ProviderKind};
 pub use queue::{MailCounters, MailQueue, Permit};
 
-use crate::events::{Events, Poster};
+use crate::delivery::events::{Events, Poster};
 
 /// Mails that may wait, or be under way: under 1 KiB each, 8 MiB in all. The half that one project may hold is ten
 /// seconds of a relay that takes 400 a second.

@@ -18,47 +18,16 @@
 
 #![cfg_attr(not(test), deny(clippy::disallowed_types))]
 
-mod accept;
-mod connection;
-mod exchange;
-mod lane;
-mod shedding;
-mod socket;
-mod tcp;
-mod tcp_socket;
+pub mod config;
+pub mod ground;
+mod limits;
 
-mod desk;
-mod lookup;
-mod query;
-pub mod receipt;
-mod reply;
-mod serve;
-mod target;
-mod turnstile;
-mod wire;
+mod http;
+mod metrics;
+mod overload;
 
 pub mod control;
 pub mod delivery;
-pub mod events;
-mod hook;
-mod roots;
-
-pub mod cli;
-mod clock;
-pub mod config;
-mod descriptors;
-mod drain;
-mod entropy;
-mod exposure;
-#[cfg(debug_assertions)]
-mod fault;
-mod hex;
-mod limits;
-mod observe;
-mod patience;
-mod policy;
-mod published;
-pub mod server;
-pub mod tls;
-mod told;
-pub mod wiping;
+mod net;
+pub mod process;
+pub mod serve;

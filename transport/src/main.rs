@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use authepy_transport::wiping::Wiping;
+use authepy_transport::ground::wiping::Wiping;
 
 #[global_allocator]
 static ALLOCATOR: Wiping = Wiping;
 
 fn main() -> ExitCode {
-    authepy_transport::cli::run()
+    authepy_transport::process::cli::run()
 }

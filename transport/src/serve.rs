@@ -11,24 +11,27 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
 
-use crate::desk::Desk;
-use crate::observe::RouteLabel;
-use crate::query;
-use crate::reply::{Problem, Reply};
-use crate::target::{Call, Target};
-use crate::turnstile::Full;
+use crate::http::query;
+use crate::http::reply::{Problem, Reply};
+use crate::http::target::{Call, Target};
+use crate::metrics::RouteLabel;
+use crate::overload::turnstile::Full;
+use crate::serve::desk::Desk;
 use authepy_http3::error::{Code, Fault};
 use authepy_http3::head::Head;
 
 mod alerts;
 mod asked;
 mod batch;
+pub(crate) mod desk;
 mod entry;
+pub(crate) mod exposure;
 mod idempotency;
 mod issue;
 mod operation;
 mod places;
 mod public;
+pub mod receipt;
 mod tab;
 
 use asked::Asked;

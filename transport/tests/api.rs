@@ -64,8 +64,8 @@ async fn a_code_is_issued_mailed_checked_once_and_purged(wire: Wire) {
 
     let receipt = approved.body["receipt"].as_str().unwrap();
     let jwks = phone.get("/.well-known/jwks.json").await.body;
-    let key = authepy_transport::receipt::public_key(&jwks).unwrap();
-    let claims = authepy_transport::receipt::verify(receipt, &key).unwrap();
+    let key = authepy_transport::serve::receipt::public_key(&jwks).unwrap();
+    let claims = authepy_transport::serve::receipt::verify(receipt, &key).unwrap();
     assert_eq!(claims["sub"], id);
     assert_eq!(claims["email"], "Ada.Lovelace+x@gmail.com");
     assert_eq!(

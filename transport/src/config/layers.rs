@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use super::{Config, ConfigFault, fault, mask};
 
-const DEFAULTS: &str = include_str!("../defaults.toml");
+const DEFAULTS: &str = include_str!("defaults.toml");
 /// What a variable begins with; those of top-level keys begin with `AUTHEPY__`.
 const ENVIRONMENT_PREFIX: &str = "AUTHEPY_";
 /// A list of tables, checked where it is used; the only key that has no default.

@@ -25,9 +25,9 @@ use tokio::time::timeout;
 
 use super::changes::Changes;
 use super::registry::{Registry, token_digest};
-use crate::clock;
+use crate::ground::clock;
+use crate::ground::published::Published;
 use crate::limits::ADMIN_BODY_BYTES;
-use crate::published::Published;
 
 mod answer;
 mod bans;

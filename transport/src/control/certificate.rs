@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use authepy_engine::clock::Now;
 
 use super::expiry::Expiry;
-use crate::tls::{self, Certificate};
+use crate::ground::certificate::{self, Certificate};
 
 /// What changes when a file does: a rename brings another inode, a write another time.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl CertificateFiles {
             return Look::Unchanged;
         }
         self.seen = stamps;
-        let read = tls::identity_from_files(&self.chain, &self.key);
+        let read = certificate::identity_from_files(&self.chain, &self.key);
         match read.and_then(|identity| self.certificate.replace(identity)) {
             Ok(true) => {
                 self.expiry = Expiry::of(&self.certificate);
@@ -105,7 +105,7 @@ mod tests {
         let (chain, key) = (folder.join("cert.pem"), folder.join("key.pem"));
         write(folder, "cert.pem", &first.cert.pem());
         write(folder, "key.pem", &first.signing_key.serialize_pem());
-        let certificate = Certificate::new(tls::identity_from_files(&chain, &key).unwrap()).unwrap();
+        let certificate = Certificate::new(certificate::identity_from_files(&chain, &key).unwrap()).unwrap();
         let mut files = CertificateFiles::new((chain.clone(), key.clone()), certificate);
         assert_eq!(files.look(false), Look::Same, "read again, as it may have changed since the start");
         assert_eq!(files.look(false), Look::Unchanged);

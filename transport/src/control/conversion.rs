@@ -16,7 +16,7 @@ use authepy_engine::clock::Moment;
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::request::Conversion;
 
-use crate::observe::Counters;
+use crate::metrics::Counters;
 
 /// Mails of one key in ten minutes from which on it is judged (contract, section 8).
 const MAILS_MIN: u64 = 200;

@@ -12,8 +12,8 @@ use std::ops::RangeInclusive;
 use authepy_engine::clock::Now;
 use rustls::pki_types::UnixTime;
 
+use crate::ground::certificate::Certificate;
 use crate::limits::CERTIFICATE_ENDS_SOON_DAYS;
-use crate::tls::Certificate;
 
 const DAY_SECONDS: u64 = 86_400;
 

@@ -6,9 +6,9 @@
 use authepy_engine::perimeter::KeyBook;
 
 use super::changes::{Changes, Revoked};
-use crate::exposure::Exposed;
-use crate::policy::Policy;
-use crate::published::Published;
+use crate::control::policy::Policy;
+use crate::ground::published::Published;
+use crate::serve::exposure::Exposed;
 
 /// Obeys reports until the runtime ends.
 pub(super) async fn run(

@@ -26,10 +26,10 @@ use tokio::time::sleep;
 use super::keys;
 use super::registry::{Registry, RegistryFault};
 use super::store::{Answer, Store, StoreFault};
+use crate::control::lookup::{Miss, UnknownKeys, Verdict};
+use crate::ground::published::Published;
 use crate::limits::{MISS_PAUSE, MISSES_WAITING, PENDING_REVOCATIONS, STORE_POLL, STORE_RETRY};
-use crate::lookup::{Miss, UnknownKeys, Verdict};
-use crate::observe::StoreFigures;
-use crate::published::Published;
+use crate::metrics::StoreFigures;
 
 /// What others may know of the store's health.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::request::ProjectId;
 
 use super::store::{AlertRow, KeyRow};
-use crate::hex::unhex;
+use crate::ground::hex::unhex;
 
 /// The class as the store spells it.
 pub(super) const fn class_name(class: KeyClass) -> &'static str {

@@ -97,7 +97,7 @@ impl Registry {
     /// # Errors
     /// The store's.
     pub async fn open(url: &StoreUrl) -> Result<Self, RegistryFault> {
-        Ok(Self::new(Store::open(url).await?, crate::clock::now))
+        Ok(Self::new(Store::open(url).await?, crate::ground::clock::now))
     }
 
     fn now(&self) -> i64 {

@@ -17,15 +17,15 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::certificate::CertificateFiles;
-use crate::clock;
-use crate::config::{Config, ConfigFault, Digests, Layers, changed, check};
+use crate::config::{Config, ConfigFault, Digests, changed};
+use crate::control::policy::Policy;
+use crate::ground::certificate::Certificate;
+use crate::ground::clock;
+use crate::ground::published::Published;
 use crate::limits;
-use crate::policy::Policy;
-use crate::published::Published;
-use crate::tls::Certificate;
 
-/// Puts the layers together again: the same file, environment and `--set` as at the start.
-pub type ReadLayers = Box<dyn Fn() -> Result<Layers, ConfigFault> + Send>;
+/// Reads the settings again, from the same file, environment and `--set` as at the start, and checks what they name.
+pub type ReadConfig = Box<dyn Fn() -> Result<(Config, Digests), ConfigFault> + Send>;
 
 /// What a server that was started from files needs to read them again.
 pub struct Reload {
@@ -34,7 +34,7 @@ pub struct Reload {
     /// The settings it was started with.
     pub started: Digests,
     /// The settings as they are now.
-    pub layers: ReadLayers,
+    pub read: ReadConfig,
     /// Asked to have everything read again.
     pub asked: Arc<Hangup>,
 }
@@ -97,10 +97,7 @@ impl Reload {
     }
 
     fn next(&self, present: &Policy) -> Result<(Policy, Digests), ConfigFault> {
-        let layers = (self.layers)()?;
-        let digests = layers.digests();
-        let config = Config::from_layers(layers)?;
-        check::start(&config)?;
+        let (config, digests) = (self.read)()?;
         Ok((present.next(&config)?, digests))
     }
 }

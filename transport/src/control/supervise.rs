@@ -144,7 +144,7 @@ impl Pauses {
 async fn beset(task: Task, run: impl Future<Output = ()>) {
     tokio::select! {
         () = run => {}
-        () = crate::fault::control(task.name()) => {}
+        () = crate::ground::fault::control(task.name()) => {}
     }
 }
 

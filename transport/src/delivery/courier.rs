@@ -32,7 +32,7 @@ use super::queue::{MailQueue, Queued};
 use super::slow::Flights;
 use super::undeliverable::Undeliverable;
 use super::{Awaited, Content, DeliveryLimits, Drain};
-use crate::events::{Events, MailOutcome, What};
+use crate::delivery::events::{Events, MailOutcome, What};
 
 /// A provider, and what became of the last mails there.
 pub(super) struct Outlet {

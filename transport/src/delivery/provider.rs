@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::outbox::{Outbox, Show};
 use super::smtp::{Relay, Smtp};
 use super::webhook::Webhook;
-use crate::hook::{Hook, HookConfig};
+use crate::delivery::hook::{Hook, HookConfig};
 
 mod relay;
 

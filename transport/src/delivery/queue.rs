@@ -28,7 +28,7 @@ use futures_util::task::AtomicWaker;
 use super::job::MailJob;
 use super::pace::Pace;
 use super::places::{Holder, Places};
-use crate::events::MailOutcome;
+use crate::delivery::events::MailOutcome;
 
 /// What a waiting mail counts for: the job with its address, names and allocator overhead.
 pub(super) const MAIL_BYTES: u64 = 1_024;

@@ -33,7 +33,7 @@ use zeroize::Zeroizing;
 
 use super::message::{Mail, Spelling};
 use super::{Fate, HandOverFault};
-use crate::roots;
+use crate::delivery::roots;
 
 mod wire;
 use wire::Wire;

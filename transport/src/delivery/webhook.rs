@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::message::Mail;
 use super::{Fate, HandOverFault};
-use crate::hook::{Hook, Posted};
+use crate::delivery::hook::{Hook, Posted};
 
 pub(super) struct Webhook {
     hook: Hook,

@@ -18,10 +18,10 @@ use authepy_http3::json::bodies::AlertBody;
 
 use super::operation::{Done, Request, unexpected};
 use crate::delivery::{Content, MailJob, Notice};
-use crate::desk::Desk;
+use crate::http::reply::{Problem, Reply};
+use crate::http::wire;
 use crate::limits::ALERT_LIFETIME;
-use crate::reply::{Problem, Reply};
-use crate::wire;
+use crate::serve::desk::Desk;
 
 /// Bytes of an alert beside its text: subject, address, names.
 const NOTICE_BYTES: usize = 1_024;

@@ -14,9 +14,9 @@ use authepy_http3::json::bodies::{CheckBody, IssueBody, ResendBody, Text};
 use super::entry::check_ban;
 use super::operation::Request;
 use crate::delivery::Locale;
-use crate::desk::Desk;
-use crate::reply::Problem;
-use crate::wire;
+use crate::http::reply::Problem;
+use crate::http::wire;
+use crate::serve::desk::Desk;
 
 /// One operation, ready to be charged and performed.
 pub(super) enum Asked<'a> {

@@ -18,10 +18,10 @@ use super::asked::IssueAsked;
 use super::issue::Placed;
 use super::operation::{Done, Request};
 use super::tab::Tab;
-use crate::desk::Desk;
-use crate::reply::{Problem, Reply};
-use crate::target::Call;
-use crate::wire;
+use crate::http::reply::{Problem, Reply};
+use crate::http::target::Call;
+use crate::http::wire;
+use crate::serve::desk::Desk;
 
 pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     let items = wire::items(request.body)?;

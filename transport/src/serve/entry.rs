@@ -17,10 +17,10 @@ use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forw
 use authepy_engine::request::Refusal;
 
 use super::tab::Tab;
-use crate::desk::Desk;
+use crate::control::lookup::Verdict;
+use crate::http::reply::Problem;
 use crate::limits::STORE_RETRY;
-use crate::lookup::Verdict;
-use crate::reply::Problem;
+use crate::serve::desk::Desk;
 use authepy_http3::head::{Field, Head, Known};
 
 pub(super) const OVERLOADED: Problem =

@@ -17,9 +17,9 @@ use authepy_engine::route::{Digest128, PeerDigest};
 
 use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
-use crate::desk::Desk;
-use crate::reply::{Problem, Reply};
-use crate::target::Call;
+use crate::http::reply::{Problem, Reply};
+use crate::http::target::Call;
+use crate::serve::desk::Desk;
 use authepy_http3::head::{Field, Head, Known};
 use authepy_http3::json;
 

@@ -15,8 +15,8 @@ use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
 use super::places::{MailFor, Places};
 use crate::delivery::{Awaited, CodeMail, Content, MailJob, Permit};
-use crate::desk::Desk;
-use crate::reply::Problem;
+use crate::http::reply::Problem;
+use crate::serve::desk::Desk;
 
 /// An issue that only its inbox can still refuse.
 pub(super) struct Placed {

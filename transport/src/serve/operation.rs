@@ -15,11 +15,11 @@ use authepy_http3::json::bodies::IntrospectBody;
 use super::asked::{Asked, CheckAsked, Statement};
 use super::issue::{self, Placed};
 use super::{Tab, alerts, batch, places};
-use crate::desk::Desk;
-use crate::events::End;
-use crate::reply::{Problem, Reply};
-use crate::target::Call;
-use crate::wire;
+use crate::delivery::events::End;
+use crate::http::reply::{Problem, Reply};
+use crate::http::target::Call;
+use crate::http::wire;
+use crate::serve::desk::Desk;
 
 /// A request that was admitted and read.
 #[derive(Clone, Copy)]

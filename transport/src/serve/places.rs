@@ -18,8 +18,8 @@ use authepy_engine::request::{
 use authepy_engine::route::{Digest128, DomainTag, Route};
 
 use super::operation::{Request, unexpected};
-use crate::desk::Desk;
-use crate::reply::Problem;
+use crate::http::reply::Problem;
+use crate::serve::desk::Desk;
 
 /// What a mail is sent for.
 #[derive(Clone, Copy, PartialEq, Eq)]

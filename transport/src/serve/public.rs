@@ -1,9 +1,9 @@
 //! What needs no key: the JWK sets, the probes, and preflights.
 
 use super::tab::Tab;
-use crate::desk::Desk;
-use crate::reply::{Problem, Reply};
-use crate::target::Page;
+use crate::http::reply::{Problem, Reply};
+use crate::http::target::Page;
+use crate::serve::desk::Desk;
 use authepy_http3::head::{Field, Head, Known};
 
 /// Answers, and counts the visit. Where it can't be counted, as while a shard does not answer, it is answered all

@@ -23,8 +23,8 @@ use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Owner
 use authepy_engine::route::{PeerDigest, PeerShare, Route};
 
 use super::operation::unexpected;
-use crate::desk::Desk;
-use crate::reply::{Problem, Rates, Reply};
+use crate::http::reply::{Problem, Rates, Reply};
+use crate::serve::desk::Desk;
 
 /// The account of one request, or of one item of a batch. Owned by whoever serves it.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
     Show, Templates,
 };
-use authepy_transport::events::Events;
+use authepy_transport::delivery::events::Events;
 use serde_json::Value;
 
 use crate::common::PATIENCE;

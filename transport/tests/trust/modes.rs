@@ -46,9 +46,9 @@ async fn a_test_receipt_signs_nobody_in() {
 
     let (live_key, test_key) = (key_of(&backend, LIVE_SET).await, key_of(&backend, TEST_SET).await);
     assert_eq!((&part(&forged, 0)["kid"], &claims(&forged)["mode"]), (&test_key["kid"], &json!("test")));
-    let published = authepy_transport::receipt::public_key(&json!({"keys": [live_key]})).unwrap();
+    let published = authepy_transport::serve::receipt::public_key(&json!({"keys": [live_key]})).unwrap();
     assert!(
-        authepy_transport::receipt::verify(&forged, &published).is_none(),
+        authepy_transport::serve::receipt::verify(&forged, &published).is_none(),
         "the live key has not signed it"
     );
     for _ in 0..3 {

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use super::answer::{Fault, empty, json};
 use super::routes::{Answered, span};
 use super::{Api, body};
-use crate::clock;
 use crate::control::registry::date;
+use crate::ground::clock;
 use crate::limits::{BAN_SPAN_MAX, BANS_LISTED, LANE_PATIENCE};
 
 /// Why some networks are not.

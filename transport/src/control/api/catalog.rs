@@ -17,8 +17,8 @@ use tokio::task::spawn_blocking;
 use super::Api;
 use super::answer::{Fault, json};
 use super::routes::Answered;
+use crate::control::policy::Policy;
 use crate::limits::SKIPPED_LISTED;
-use crate::policy::Policy;
 
 #[derive(Serialize)]
 struct Present<'a> {

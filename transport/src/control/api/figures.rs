@@ -9,12 +9,12 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::answer::json;
-use crate::clock;
 use crate::control::conversion::{self, LowConversion};
 use crate::control::keeper::StoreHealth;
 use crate::control::store::StoreKind;
-use crate::desk::Shared;
-use crate::observe::{self, Beside, Counters};
+use crate::ground::clock;
+use crate::metrics::{self, Beside, Counters};
+use crate::serve::desk::Shared;
 
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -130,7 +130,7 @@ impl Figures {
             store: self.health.figures(),
             control_restarts: self.shared.control.restarts().to_vec(),
         };
-        observe::render(&self.counters, &beside)
+        metrics::render(&self.counters, &beside)
     }
 
     pub(super) fn status(&self) -> Response<Full<Bytes>> {

@@ -12,8 +12,8 @@ use sqlx::{Any, Row, Transaction};
 use super::{Registry, RegistryFault, date};
 use crate::control::keys::{class_name, kind_of, life_of};
 use crate::control::store::{KeyRow, gather, key_columns, within};
-use crate::entropy::OsEntropy;
-use crate::hex::hex;
+use crate::ground::entropy::OsEntropy;
+use crate::ground::hex::hex;
 use crate::limits::{KEY_PAGE, KEY_SPAN_MAX, KEYS, ORIGINS_PER_KEY};
 
 /// What a new key is to be.

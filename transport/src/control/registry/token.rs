@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::{Registry, RegistryFault};
 use crate::control::store::{StoreFault, within};
-use crate::entropy::OsEntropy;
-use crate::hex::{hex, unhex};
+use crate::ground::entropy::OsEntropy;
+use crate::ground::hex::{hex, unhex};
 
 const SETTING: &str = "admin_token_digest";
 

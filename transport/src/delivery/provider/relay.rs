@@ -5,9 +5,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::ProviderConfig;
+use crate::delivery::hook::is_loopback;
+use crate::delivery::roots::unreadable;
 use crate::delivery::smtp::{Encryption, Relay};
-use crate::hook::is_loopback;
-use crate::roots::unreadable;
 
 impl ProviderConfig {
     /// Reads the settings of a mail relay, and the files they name.

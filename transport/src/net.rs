@@ -1,0 +1,15 @@
+//! The doors: sockets, connections, and the lanes that serve them. One thread a lane; see [`lane`].
+//!
+//! ```text
+//!   UDP ─▶ socket ─▶ accept ─▶ quic ─▶ quic/exchange ─┐
+//!                                                     ├─▶ serve
+//!   TCP ─▶ tcp_socket ─▶ tcp (TLS, hyper) ────────────┘
+//! ```
+
+pub(crate) mod accept;
+pub(crate) mod lane;
+pub(crate) mod quic;
+pub(crate) mod socket;
+pub(crate) mod tcp;
+pub(crate) mod tcp_socket;
+pub mod tls;

@@ -1,0 +1,284 @@
+//! What becomes of a new connection.
+//!
+//! ```text
+//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or places are few ─▶ retry, or ignore
+//!                                          ├─ no place ─▶ refuse
+//!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places, window used up,
+//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
+//!                                                                    └─▶ serving
+//! ```
+//!
+//! Where places are few, in all or for one peer, a newcomer whose address is proved displaces a connection on which
+//! no request was accepted yet ([`unserved`]).
+//!
+//! All before the handshake is decided before any key is derived. What counts *for a peer* counts only once
+//! the handshake has proved its address ([`Admission::welcome`]): its place in `connections.per_peer`, and
+//! one handshake in its window, which may bring a strike. So nobody is charged for what was sent in his name.
+//! Where the address is proved before TLS begins, by TCP or a Retry token, the beginning counts too
+//! ([`Admission::begin`], `limits.peer.any`): one that is never finished costs as much as one that is.
+//!
+//! A trusted proxy (`proxy.trusted`) carries everybody: its own address has no share and no window; whom it
+//! forwards is charged when the request says who that is.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authepy_engine::actor::Lane;
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome};
+use quinn::{Endpoint, Incoming};
+use tokio::task::yield_now;
+
+use crate::config::Connections;
+use crate::ground::told::Told;
+use crate::metrics::Protocol;
+use crate::net::quic;
+use crate::net::socket::IdMark;
+use crate::serve::desk::Desk;
+
+mod caps;
+mod retries;
+mod roll;
+mod unserved;
+use caps::crowded_from;
+pub(crate) use caps::{Caps, Place};
+use retries::Retries;
+use roll::Roll;
+pub(crate) use roll::{Listed, ShowOut};
+use unserved::{Candidates, Unserved};
+pub(crate) use unserved::{Listing, WayOut};
+
+/// One lane's word on connections, by QUIC and TCP on all of its addresses. Lives on its thread.
+#[derive(Clone)]
+pub(crate) struct Admission(Rc<Inner>);
+
+struct Inner {
+    lane: Lane,
+    /// How many there are.
+    lanes: usize,
+    /// What is open in the whole process.
+    caps: Arc<Caps>,
+    retries: RefCell<Retries>,
+    roll: Roll,
+    unserved: Unserved,
+    /// Connections that were ended to make room.
+    displaced: RefCell<Told>,
+    bounds: Bounds,
+}
+
+/// A connection that has a place, from its first packet on.
+pub(crate) struct Newcomer {
+    pub(crate) place: Place,
+    pub(crate) listing: Listing,
+    /// How it hears that it has to end.
+    pub(crate) way_out: Rc<WayOut>,
+}
+
+/// What every connection is held to.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    resets: u32,
+    idle: Duration,
+    deadline: Duration,
+}
+
+impl From<&Connections> for Bounds {
+    fn from(settings: &Connections) -> Self {
+        Self { resets: settings.resets, idle: settings.idle.0, deadline: settings.deadline.0 }
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(lane: Lane, lanes: usize, caps: Arc<Caps>, bounds: Bounds) -> Self {
+        let roll = Roll::default();
+        let of_banned = roll.clone();
+        lane.on_ban(move |network| of_banned.show_out(network));
+        let (unserved, displaced) = Default::default();
+        let retries = RefCell::new(Retries::new());
+        Self(Rc::new(Inner { lane, lanes, caps, retries, roll, unserved, displaced, bounds }))
+    }
+
+    /// Stream resets one connection may cause.
+    pub(crate) fn resets(&self) -> u32 {
+        self.0.bounds.resets
+    }
+
+    /// Longest a connection may stay without a request under way. quinn keeps to it by itself.
+    pub(crate) fn idle(&self) -> Duration {
+        self.0.bounds.idle
+    }
+
+    /// Longest a request may take to arrive, or an answer to be taken.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.0.bounds.deadline
+    }
+
+    /// A place for a TCP connection, whose address its own handshake has proved. `None`: close it.
+    pub(crate) async fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Newcomer> {
+        if self.0.lane.is_banned(address) {
+            return None;
+        }
+        let peer = counted(desk, address);
+        self.make_room(peer, Protocol::Tcp).await;
+        let place = self.0.caps.enter(peer, Protocol::Tcp)?;
+        Some(self.listed(place, peer, Protocol::Tcp))
+    }
+
+    fn listed(&self, place: Place, peer: Option<Peer>, protocol: Protocol) -> Newcomer {
+        let way_out = Rc::<WayOut>::default();
+        let listing = self.0.unserved.enter(self.0.lane.now().at, protocol, peer, way_out.clone());
+        Newcomer { place, listing, way_out }
+    }
+
+    /// Where places are few for this newcomer, ends connections on which no request was accepted, and waits for a turn of
+    /// the lane, in which their tasks give their places back.
+    async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
+        let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
+        let (tcp, tcp_max) = caps.tcp();
+        // Where descriptors are few, only a TCP connection gives one back.
+        let candidates = match protocol {
+            Protocol::Tcp if tcp >= crowded_from(tcp_max) => Candidates::Tcp,
+            _ => Candidates::Both,
+        };
+        let told = match peer.and_then(|peer| caps.crowded_network(peer)) {
+            Some(network) => usize::from(unserved.make_room_within(network, candidates)),
+            None => {
+                let wanted = self.room_to_make(candidates);
+                (0..wanted).filter(|_| unserved.make_room(peer, candidates)).count()
+            }
+        };
+        if told == 0 {
+            return;
+        }
+        if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
+            let why = "places are few: connections without an accepted request make room for newcomers";
+            tracing::warn!(times, "{why}");
+        }
+        yield_now().await;
+    }
+
+    /// How many connections of this lane should make room for a newcomer.
+    fn room_to_make(&self, candidates: Candidates) -> usize {
+        let Inner { caps, unserved, lanes, .. } = &*self.0;
+        let (staying, leaving) = unserved.staying_and_leaving(candidates);
+        let (open, cap) = if candidates == Candidates::Tcp { caps.tcp() } else { caps.all() };
+        let (open, share) = (open.saturating_sub(leaving), (crowded_from(cap) / lanes).max(1));
+        match () {
+            () if open < crowded_from(cap) => 0,
+            () if staying > share => 2,
+            () if staying == share || open >= cap => 1,
+            () => 0,
+        }
+    }
+
+    /// Ends connections on which no request was accepted for `connections.idle`, for as long as the lane runs.
+    pub(crate) async fn expire(self) {
+        loop {
+            let next = self.0.unserved.expire(self.0.lane.now().at, self.0.bounds.idle);
+            tokio::time::sleep(next).await;
+        }
+    }
+
+    /// The handshake of `address` is over: from now on it counts for its peer, and a ban of the peer calls
+    /// `show_out`. `None`: the connection must be closed at once.
+    pub(crate) async fn welcome(
+        &self,
+        desk: &Desk,
+        place: &mut Place,
+        address: IpAddr,
+        show_out: ShowOut,
+    ) -> Option<Listed> {
+        let peer = counted(desk, address);
+        if !place.validated(peer) {
+            return None;
+        }
+        // On the roll first: a ban is either seen here or finds the connection there.
+        let listed = self.0.roll.enter(address, show_out);
+        if self.0.lane.is_banned(address) {
+            return None;
+        }
+        match peer {
+            Some(peer) if !self.charge(desk, peer, Activity::Handshake).await => None,
+            _ => Some(listed),
+        }
+    }
+
+    /// Counts a handshake that begins from an address which it has proved already, by a TCP handshake or a Retry
+    /// token. False if its peer has begun too many, or is banned.
+    pub(crate) async fn begin(&self, desk: &Desk, address: IpAddr) -> bool {
+        match counted(desk, address) {
+            Some(peer) => self.charge(desk, peer, Activity::Any).await,
+            None => true,
+        }
+    }
+
+    /// Counts one handshake, begun or completed. False if the peer has made too many. A shard too busy to count
+    /// lets it pass: it will say so to the requests themselves.
+    async fn charge(&self, desk: &Desk, peer: Peer, activity: Activity) -> bool {
+        if desk.policy().settings.peer.of(activity).is_empty() {
+            return true;
+        }
+        let charge = Charge::proved(peer, activity, Mode::Live);
+        let route = self.0.lane.keys().peer_route(&peer);
+        let outcome = self.0.lane.ask(route, Command::Charge(charge)).await;
+        !matches!(outcome, Outcome::Charged(Charged { refusal: Some(_), .. }))
+    }
+}
+
+/// The peer that answers for this address; `None` for a proxy that carries everybody.
+pub(crate) fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
+    (!desk.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
+}
+
+/// Decides about every connection that knocks at one endpoint, until the process ends. `ours` is on the ids that this
+/// process made: one that begins with such an id has chosen its lane by it, or comes late for a connection that is gone.
+pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, desk: Desk, admission: Admission) {
+    while let Some(incoming) = endpoint.accept().await {
+        if desk.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
+            incoming.refuse();
+            continue;
+        }
+        decide(incoming, &desk, &admission).await;
+    }
+}
+
+async fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
+    let (source, Inner { lane, caps, retries, .. }) = (incoming.remote_address(), &*admission.0);
+    let is_validated = incoming.remote_address_validated();
+    let peer = counted(desk, source.ip().to_canonical());
+    // Where somebody has to make room, a newcomer shows first where he is: Initials are easily forged.
+    let is_crowded =
+        || caps.is_crowded(Protocol::Quic) || peer.is_some_and(|peer| caps.crowded_network(peer).is_some());
+    if !is_validated && (caps.is_busy() || is_crowded()) {
+        if retries.borrow_mut().take(source, lane.now().at) {
+            // An error would mean that the address is validated.
+            let _sent = incoming.retry();
+        } else {
+            incoming.ignore();
+        }
+        return;
+    }
+    let place = if is_validated {
+        admission.make_room(peer, Protocol::Quic).await;
+        caps.enter(peer, Protocol::Quic)
+    } else {
+        caps.enter_unvalidated(peer)
+    };
+    match place {
+        Some(place) => {
+            let newcomer = admission.listed(place, peer, Protocol::Quic);
+            let (desk, admission) = (desk.clone(), admission.clone());
+            tokio::task::spawn_local(async move {
+                if is_validated && !admission.begin(&desk, source.ip().to_canonical()).await {
+                    return incoming.refuse();
+                }
+                quic::drive(incoming, desk, admission, newcomer).await;
+            });
+        }
+        None => incoming.refuse(),
+    }
+}

@@ -1,0 +1,147 @@
+//! One lane: its sockets, its endpoints, its accept loops. One thread runs all of it, and its shard.
+
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use authepy_engine::actor::{Lane, LaneThread, Seat};
+use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime};
+use rustls::ServerConfig as TlsConfig;
+use tokio::sync::Notify;
+
+use crate::control::policy::Policy;
+use crate::ground::certificate::ResetSecret;
+use crate::ground::published::Published;
+use crate::ground::wiping;
+use crate::limits;
+use crate::metrics::Counters;
+use crate::net::accept::{Admission, Bounds, Caps, accept};
+use crate::net::socket::{DeafSocket, Ears, IdMark, KernelDrop, LaneConnectionIds, Steering};
+use crate::net::tcp;
+use crate::serve::desk::{Desk, Shared};
+
+/// How often a lane publishes what its shard holds, and looks for a new policy.
+const COUNT_CONVERSIONS_EVERY: Duration = Duration::from_secs(5);
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// What one lane listens with.
+pub struct Doors {
+    /// One UDP socket for each address.
+    pub udp: Vec<UdpSocket>,
+    /// One TCP listener for each address.
+    pub tcp: Vec<TcpListener>,
+    /// HTTP/3.
+    pub quic: quinn::ServerConfig,
+    /// Signs stateless resets: the same on all lanes, another key for each address.
+    pub reset: Arc<ResetSecret>,
+    /// HTTP/2 and HTTP/1.1.
+    pub tls: Arc<TlsConfig>,
+    /// How many connections the process has.
+    pub(crate) caps: Arc<Caps>,
+    /// Which lane a connection id leads to.
+    pub(crate) steering: Steering,
+    /// What is on ids of ours.
+    pub(crate) mark: IdMark,
+    /// The core to stay on.
+    pub core: Option<usize>,
+}
+
+/// Starts a lane on a thread of its own. `started` hears whether its endpoints came up.
+pub fn start(
+    seat: Seat,
+    doors: Doors,
+    shared: Shared,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    started: flume::Sender<io::Result<()>>,
+) -> LaneThread {
+    seat.start(move |lane| async move {
+        wiping::keep_blocks();
+        if let Some(core) = doors.core {
+            pin(core);
+        }
+        let policy = shared.policy.clone();
+        let desk = Desk::new(lane.clone(), shared, counters);
+        let admission = Admission::new(lane.clone(), doors.steering.lanes(), doors.caps.clone(), bounds);
+        desk.watch_shard();
+        let gate = desk.clone();
+        spawn_vital(&lane, async move { gate.turnstile().run().await });
+        let result = open(&lane, doors, &desk, &admission);
+        // Whoever starts the lanes has gone only if the start failed elsewhere.
+        let _gone = started.send(result);
+        #[cfg(debug_assertions)]
+        crate::ground::fault::obey(&lane);
+        lane.vital().run(publish(&lane, &desk, &policy)).await;
+    })
+}
+
+/// Spawns what a lane does not work without: should it end, the process does.
+fn spawn_vital(lane: &Lane, task: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(lane.vital().run(task));
+}
+
+fn open(lane: &Lane, mut doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+    // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
+    let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
+    let kernel = KernelDrop::new(lane, seconds?);
+    spawn_vital(lane, kernel.clone().run());
+    spawn_vital(lane, admission.clone().expire());
+    let (shedding, turnstile) = (desk.shedding().clone(), desk.turnstile().clone());
+    let ears = Ears { lane: lane.clone(), kernel, shedding, turnstile };
+    for socket in std::mem::take(&mut doors.udp) {
+        let endpoint = endpoint(&ears, &doors, socket)?;
+        spawn_vital(lane, accept(endpoint, doors.mark.clone(), desk.clone(), admission.clone()));
+    }
+    for listener in doors.tcp {
+        let port = listener.local_addr()?.port();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let accept = tcp::accept(listener, port, doors.tls.clone(), desk.clone(), admission.clone());
+        spawn_vital(lane, accept);
+    }
+    Ok(())
+}
+
+fn endpoint(ears: &Ears, doors: &Doors, socket: UdpSocket) -> io::Result<Endpoint> {
+    let (runtime, index) = (Arc::new(TokioRuntime), ears.lane.index());
+    let mut config = EndpointConfig::new(Arc::new(doors.reset.key_at(socket.local_addr()?)));
+    let (steering, mark) = (doors.steering.clone(), doors.mark.clone());
+    config.cid_generator(move || Box::new(LaneConnectionIds::new(index, steering.clone(), mark.clone())));
+    config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
+    let socket = DeafSocket::new(ears, runtime.wrap_udp_socket(socket)?);
+    Endpoint::new_with_abstract_socket(config, Some(doors.quic.clone()), socket, runtime)
+}
+
+/// Tells the size of the shard, and tells the shard what the operator has changed.
+async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
+    let mut known: Option<Arc<Policy>> = None;
+    let banned = Rc::new(Notify::new());
+    let heard = banned.clone();
+    lane.on_ban(move |_| heard.notify_one());
+    let mut counted = lane.now().at;
+    loop {
+        let present = policy.hold();
+        if known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &present)) {
+            lane.configure(present.settings.clone());
+            known = Some(present);
+        }
+        desk.counters().publish(lane.census(), lane.ban_count(), desk.shedding().shed());
+        if lane.now().at.since(counted) >= COUNT_CONVERSIONS_EVERY {
+            counted = lane.now().at;
+            desk.counters().publish_conversions(lane.conversions());
+        }
+        // A ban is told at once, its end in time.
+        let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;
+    }
+}
+
+/// Keeps this thread on one core. A machine that refuses loses speed, not service.
+fn pin(core: usize) {
+    let mut cores = nix::sched::CpuSet::new();
+    if cores.set(core).is_ok()
+        && nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores).is_err()
+    {
+        tracing::warn!(core, "the lane could not be pinned");
+    }
+}

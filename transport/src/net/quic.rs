@@ -1,0 +1,301 @@
+//! One HTTP/3 connection: its streams, its budgets, its end.
+//!
+//! ```text
+//!   handshake ──▶ serving ──▶ draining (GOAWAY sent, later streams refused) ──▶ closed
+//!       │            │                                                            ▲
+//!       │            ├── no request accepted in time ──▶ draining                 │
+//!       │            └── fault of the connection · reset budget used up ───────────┤
+//!       └── not welcome            ban · room needed ─────────────────────────────┘
+//! ```
+//!
+//! A connection is one task, and each of its streams another if it has to wait, all on the lane's thread; what
+//! they share is plain cells. A request, once read, runs to its end even if the phone has gone: its mail must not
+//! depend on whether somebody still listens.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use authepy_engine::perimeter::KeyRecord;
+use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::stack::{LeavingNothing, wipe_stack};
+use futures_util::FutureExt;
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::limits;
+use crate::metrics::Protocol;
+use crate::net::accept::{Admission, Listing, Newcomer, ShowOut, WayOut, counted};
+use crate::overload::shedding::Known;
+use crate::serve::desk::Desk;
+use authepy_http3::control;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::uni::{PeerStreams, UniReader, Verdict};
+
+mod answer;
+mod anteroom;
+pub(crate) mod exchange;
+use anteroom::{Anteroom, Stream};
+
+/// What the tasks of one connection share.
+pub(crate) struct Session {
+    connection: Connection,
+    pub(crate) desk: Desk,
+    pub(crate) admission: Admission,
+    /// The address the handshake proved, for the whole life of the connection: a later one may be a claim,
+    /// and whoever moves takes his strikes along.
+    pub(crate) peer: IpAddr,
+    peer_streams: RefCell<PeerStreams>,
+    /// Requests that ended without a whole answer.
+    resets: Cell<u32>,
+    /// Requests under way.
+    running: Cell<usize>,
+    finished: Notify,
+    /// What the last key was that it was let in with.
+    key: Cell<(KeyClass, Mode)>,
+    /// Under which address the lane knows it, once it was answered; see [`crate::overload::shedding`].
+    known: RefCell<Option<Known>>,
+    listing: Listing,
+    way_out: Rc<WayOut>,
+}
+
+/// Sees one connection through, from its first packet to its last.
+pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, newcomer: Newcomer) {
+    let Newcomer { mut place, listing, way_out } = newcomer;
+    // Until the handshake is over, nothing is heard from any other address, so this is the one it proves. The
+    // connection may have moved by the time we are told, perhaps to an address it only claims.
+    let peer = incoming.remote_address().ip().to_canonical();
+    let Ok(connecting) = incoming.accept() else { return };
+    // From here on: a stop in the middle of a handshake owes its phone a GOAWAY.
+    let _open = desk.drain().guard();
+    let shaken = tokio::select! {
+        shaken = timeout(limits::HANDSHAKE_DEADLINE, connecting) => shaken,
+        () = desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+        () = way_out.at_once.notified() => return,
+    };
+    let Ok(Ok(connection)) = shaken else { return };
+    let closing = connection.clone();
+    let show_out: ShowOut = Rc::new(move || closing.close(number(Code::ExcessiveLoad), b""));
+    let Some(_listed) = admission.welcome(&desk, &mut place, peer, show_out.clone()).await else {
+        return show_out();
+    };
+    desk.counters().connected(Protocol::Quic);
+    let session = Rc::new(Session {
+        peer,
+        connection,
+        desk,
+        admission,
+        peer_streams: RefCell::default(),
+        resets: Cell::new(0),
+        running: Cell::new(0),
+        finished: Notify::new(),
+        key: Cell::new((KeyClass::Restricted, Mode::Live)),
+        known: RefCell::default(),
+        listing,
+        way_out,
+    });
+    session.clone().serve().await;
+    session.desk.counters().disconnected();
+}
+
+impl Session {
+    async fn serve(self: Rc<Self>) {
+        let Ok(mut control) = self.connection.open_uni().await else { return };
+        if control.write_all(&control::opening()).await.is_err() {
+            return;
+        }
+        // The id of the first request not yet seen; what a GOAWAY names.
+        let mut next_request = 0;
+        let mut anteroom = Anteroom::new(&self);
+        loop {
+            tokio::select! {
+                accepted = self.connection.accept_bi() => {
+                    // Several come in a datagram, and most may begin at once.
+                    let mut more = Some(accepted);
+                    while let Some(accepted) = more {
+                        let Ok(stream) = accepted else { return };
+                        next_request = u64::from(VarInt::from(stream.0.id())) + 4;
+                        anteroom.enter(stream);
+                        more = self.connection.accept_bi().now_or_never();
+                    }
+                    while let Some(stream) = anteroom.next().now_or_never() {
+                        self.begin(stream);
+                    }
+                    wipe_stack();
+                }
+                stream = anteroom.next() => {
+                    self.begin(stream);
+                    wipe_stack();
+                }
+                accepted = self.connection.accept_uni() => {
+                    let Ok(recv) = accepted else { return };
+                    tokio::task::spawn_local(self.clone().unidirectional(recv));
+                }
+                () = self.way_out.at_once.notified() => return self.close(Code::ExcessiveLoad),
+                () = self.end_politely() => {
+                    // They were seen, so the GOAWAY will not name them.
+                    anteroom.empty().into_iter().for_each(|stream| self.begin(stream));
+                    break;
+                }
+            }
+        }
+        drop(anteroom);
+        self.drain(control, next_request).await;
+    }
+
+    /// Waits until the connection should end with the requests that are under way.
+    async fn end_politely(&self) {
+        tokio::select! {
+            () = self.desk.drain().begun() => {}
+            () = self.way_out.politely.notified() => {}
+        }
+    }
+
+    /// Whoever begins one wipes the stack when he has begun all he can.
+    #[inline(never)]
+    fn begin(self: &Rc<Self>, (send, recv): Stream) {
+        // From here on, not from its first turn: a drain may begin in between, and has named it.
+        let running = Running::begin(self);
+        // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
+        let mut request = Box::pin(self.clone().request(running, send, recv));
+        // Most came whole and are decided by this lane's own shard: they are over before they need a task. One that
+        // has to wait is polled by its task once more, so nothing is lost by whom the first time would have woken.
+        if request.as_mut().now_or_never().is_none() {
+            tokio::task::spawn_local(LeavingNothing(request));
+        }
+    }
+
+    /// Refuses one for which the lane has no time.
+    fn turn_away(self: &Rc<Self>, (send, recv): Stream) {
+        let (session, running) = (self.clone(), Running::begin(self));
+        tokio::task::spawn_local(Box::pin(async move {
+            let _running = running;
+            answer::turn_away(&session, recv, send).await
+        }));
+    }
+
+    /// Names the first request that will not be served, refuses from it on, lets the others finish.
+    async fn drain(self: Rc<Self>, mut control: SendStream, next_request: u64) {
+        let _peer_gone = control.write_all(&control::goaway(next_request)).await;
+        let refuse = async {
+            while let Ok((mut send, mut recv)) = self.connection.accept_bi().await {
+                let _gone = send.reset(number(Code::RequestRejected));
+                let _gone = recv.stop(number(Code::RequestRejected));
+            }
+        };
+        let finish = async {
+            while self.running.get() > 0 {
+                self.finished.notified().await;
+            }
+            // What QUIC still holds of an answer is lost with the close, and its phone would ask again.
+            tokio::time::sleep(limits::DRAIN_LINGER.max(4 * self.connection.rtt())).await;
+        };
+        tokio::select! {
+            () = refuse => {}
+            () = finish => {}
+            () = tokio::time::sleep(limits::DRAIN_REQUESTS) => {}
+        }
+        self.close(Code::NoError);
+    }
+
+    async fn request(self: Rc<Self>, _running: Running, send: SendStream, recv: RecvStream) {
+        let complete = answer::answer(&self, recv, send).await;
+        self.make_known();
+        if complete {
+            self.peer_streams.borrow_mut().request_completed();
+        } else {
+            self.count_reset();
+        }
+    }
+
+    /// Reads one of the peer's unidirectional streams to its end.
+    async fn unidirectional(self: Rc<Self>, mut recv: RecvStream) {
+        let mut reader = UniReader::default();
+        let result = loop {
+            match recv.read_chunk(limits::READ_CHUNK_BYTES, true).await {
+                Ok(Some(chunk)) => match reader.push(&chunk.bytes, &mut self.peer_streams.borrow_mut()) {
+                    Ok(Verdict::Continue) => {}
+                    Ok(Verdict::Refuse) => {
+                        let _gone = recv.stop(number(Code::StreamCreationError));
+                        break Ok(());
+                    }
+                    Err(fault) => break Err(fault),
+                },
+                Err(quinn::ReadError::ConnectionLost(_)) => break Ok(()),
+                Ok(None) | Err(_) => break reader.closed(&mut self.peer_streams.borrow_mut()),
+            }
+        };
+        if let Err(Fault::Connection(code)) = result {
+            self.close(code);
+        }
+    }
+
+    /// A request that was cut off costs us as much as one that was not, and its sender nothing.
+    fn count_reset(&self) {
+        self.resets.set(self.resets.get() + 1);
+        if self.resets.get() > self.admission.resets() {
+            self.close(Code::ExcessiveLoad);
+        }
+    }
+
+    /// A request was accepted. Learns whose key the connection carries; see [`crate::overload::turnstile`].
+    pub(crate) fn admitted(&self, key: &KeyRecord) {
+        self.listing.served();
+        self.key.set((key.class, key.mode));
+    }
+
+    /// Whether it has shown no secret key.
+    fn is_stranger(&self) -> bool {
+        self.key.get().0 == KeyClass::Restricted
+    }
+
+    /// Where the connection is at present, and what it has shown, is what the lane may hear it by.
+    fn make_known(&self) {
+        let (class, _) = self.key.get();
+        let address = self.connection.remote_address();
+        let mut known = self.known.borrow_mut();
+        if known.as_ref().is_some_and(|known| known.is(address, class)) {
+            return;
+        }
+        *known = None;
+        // A trusted proxy speaks for many.
+        if counted(&self.desk, address.ip().to_canonical()).is_some() {
+            *known = Some(self.desk.shedding().know(address, class));
+        }
+    }
+
+    /// Whether the lane hears it at present, or has time for what it has said; who isn't known is heard.
+    fn is_served(&self) -> bool {
+        self.known.borrow().as_ref().is_none_or(Known::is_served)
+    }
+
+    pub(crate) fn close(&self, code: Code) {
+        self.connection.close(number(code), b"");
+    }
+}
+
+/// A request under way: from when it is accepted, however it ends.
+struct Running(Rc<Session>);
+
+impl Running {
+    fn begin(session: &Rc<Session>) -> Self {
+        session.running.set(session.running.get() + 1);
+        Self(session.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        if self.0.running.get() == 0 {
+            self.0.finished.notify_one();
+        }
+    }
+}
+
+/// An error code as QUIC carries it.
+pub(crate) fn number(code: Code) -> VarInt {
+    // All codes are below 2^62.
+    VarInt::from_u64(code.number()).unwrap_or(VarInt::MAX)
+}

@@ -1,0 +1,164 @@
+//! Tickets by which clients resume a TLS session, on any lane, without a lock.
+//!
+//! ```text
+//!   ticket = key's name (8) | nonce (12) | session, sealed with AES-256-GCM
+//!
+//!   draw ──▶ present ──rotate──▶ previous ──rotate──▶ forgotten
+//!             seals, opens        opens
+//! ```
+//!
+//! rustls has a ticketer of its own, which keeps its keys behind an `RwLock` that all lanes would share. Here the keys
+//! are one published value ([`Published`]): lanes read it, and one task replaces it whole. A ticket is good for as long
+//! as its key is known, from one to two lives of a key. Nothing but the keys is kept.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use rustls::server::ProducesTickets;
+use zeroize::Zeroizing;
+
+use crate::ground::published::Published;
+use crate::limits::TICKET_KEY_LIFE;
+
+const NAME_BYTES: usize = 8;
+const KEY_BYTES: usize = 32;
+/// Longest ticket that is tried: those of TLS 1.3 have some 200 bytes, and a stranger writes what he likes.
+const LONGEST_TICKET_BYTES: usize = 4 << 10;
+
+/// The keys in use. Cloning gives the same ones.
+#[derive(Clone)]
+pub struct Tickets(Published<Keys>);
+
+struct Keys {
+    present: Arc<Key>,
+    previous: Option<Arc<Key>>,
+}
+
+struct Key {
+    name: [u8; NAME_BYTES],
+    key: RandomizedNonceKey,
+}
+
+impl Tickets {
+    /// The first key. `None` if the system has no randomness, or the library no such cipher.
+    pub fn draw() -> Option<Self> {
+        Some(Self(Published::new(Keys { present: Arc::new(Key::draw()?), previous: None })))
+    }
+
+    /// Seals with a new key from now on. If there is none to be had, the present one stays.
+    pub fn rotate(&self) -> bool {
+        let Some(next) = Key::draw() else { return false };
+        let previous = Some(self.0.hold().present.clone());
+        self.0.replace(Keys { present: Arc::new(next), previous });
+        true
+    }
+
+    /// Rotates for as long as the process runs.
+    pub async fn keep_rotating(self) {
+        loop {
+            tokio::time::sleep(TICKET_KEY_LIFE).await;
+            if !self.rotate() {
+                tracing::error!("no new key for TLS tickets could be made; the present one stays");
+            }
+        }
+    }
+}
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(TICKET_KEY_LIFE.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.read().present.seal(plain)
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        if ticket.len() > LONGEST_TICKET_BYTES {
+            return None;
+        }
+        let (name, sealed) = ticket.split_first_chunk()?;
+        let keys = self.0.read();
+        let known = [Some(&keys.present), keys.previous.as_ref()].into_iter().flatten();
+        // The name is no secret: it stands in each ticket.
+        known.filter(|key| key.name == *name).find_map(|key| key.open(sealed))
+    }
+}
+
+impl Key {
+    fn draw() -> Option<Self> {
+        let (mut name, mut key) = ([0; NAME_BYTES], Zeroizing::new([0; KEY_BYTES]));
+        getrandom::fill(&mut name).ok()?;
+        getrandom::fill(&mut *key).ok()?;
+        Some(Self { name, key: RandomizedNonceKey::new(&AES_256_GCM, &*key).ok()? })
+    }
+
+    fn seal(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let mut session = plain.to_vec();
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(self.name), &mut session).ok()?;
+        Some([&self.name, &nonce.as_ref()[..], &session].concat())
+    }
+
+    fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, session) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut session = session.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain = self.key.open_in_place(nonce, Aad::from(self.name), &mut session).ok()?.len();
+        session.truncate(plain);
+        Some(session)
+    }
+}
+
+/// No key material.
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_is_opened_by_whoever_shares_the_keys_and_nobody_else() {
+        let tickets = Tickets::draw().unwrap();
+        let ticket = tickets.encrypt(b"a session").unwrap();
+        assert_eq!(tickets.clone().decrypt(&ticket).unwrap(), b"a session");
+        assert!(Tickets::draw().unwrap().decrypt(&ticket).is_none(), "another process");
+        assert_ne!(tickets.encrypt(b"a session").unwrap(), ticket, "no two tickets are alike");
+        assert!(!ticket.windows(9).any(|part| part == b"a session"));
+    }
+
+    #[test]
+    fn a_ticket_lives_through_one_rotation_and_not_through_two() {
+        let tickets = Tickets::draw().unwrap();
+        let first = tickets.encrypt(b"first").unwrap();
+        assert!(tickets.rotate());
+        let second = tickets.encrypt(b"second").unwrap();
+        assert_eq!(tickets.decrypt(&first).unwrap(), b"first");
+        assert!(tickets.rotate());
+        assert!(tickets.decrypt(&first).is_none());
+        assert_eq!(tickets.decrypt(&second).unwrap(), b"second");
+    }
+
+    #[test]
+    fn what_is_no_ticket_is_not_opened() {
+        let tickets = Tickets::draw().unwrap();
+        let ticket = tickets.encrypt(b"a session").unwrap();
+        for length in 0..ticket.len() {
+            assert!(tickets.decrypt(&ticket[..length]).is_none(), "cut to {length}");
+        }
+        for at in 0..ticket.len() {
+            let mut spoiled = ticket.clone();
+            spoiled[at] ^= 1;
+            assert!(tickets.decrypt(&spoiled).is_none(), "byte {at}");
+        }
+        assert!(tickets.decrypt(&vec![0; 1 << 20]).is_none());
+    }
+}

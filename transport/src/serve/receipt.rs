@@ -1,0 +1,195 @@
+//! Receipts: JWS in compact form, EdDSA (RFC 7515, RFC 8037), and the JWK sets that check them.
+//!
+//! Live and test receipts are signed by two keys, and each key has a JWK set of its own: a backend that fetches the
+//! live set refuses a test receipt because it does not know the key, without a look at any claim. The live key is made
+//! at start and never leaves memory, unless `receipts.key_file` names one. The test key is derived from the live one
+//! by a hash, so that it is as stable over restarts, and reveals nothing of it.
+//!
+//! Ed25519 is deterministic: the same claims give the same receipt, which is how a repeated request gets
+//! the same answer without any receipt being stored.
+
+use std::time::Duration;
+
+use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::receipt::Claims;
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::config::{ConfigFault, Receipts};
+use crate::http::wire::Members;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
+const RECEIPT_BYTES: usize = 4_096;
+
+/// Room for claims without an address or a nonce, and with a usual one.
+const USUAL_CLAIMS_BYTES: usize = 384;
+/// How the person was recognised: [`authepy_engine::receipt::METHOD`] alone.
+const AMR: &str = r#"["otp"]"#;
+/// A dot, and 64 bytes in base64.
+const SIGNATURE_CHARS: usize = 1 + 86;
+/// Before the live key's seed in the hash that is the test key's seed. Changing it changes every test key.
+const TEST_SEED_LABEL: &[u8] = b"authepy test receipts v1:";
+
+/// The keys that sign: one for each mode. Shared by all lanes, immutable.
+pub struct ReceiptKeys {
+    live: ReceiptKey,
+    test: ReceiptKey,
+    issuer: String,
+    lifetime: Duration,
+}
+
+/// One key that signs, and what others need to check.
+pub struct ReceiptKey {
+    pair: Ed25519KeyPair,
+    /// `base64url(header) + "."`, the same for every receipt.
+    header: String,
+    key_id: String,
+}
+
+impl ReceiptKeys {
+    /// The keys that the settings ask for.
+    pub fn configured(receipts: &Receipts) -> Result<Self, ConfigFault> {
+        let read = |path: &str| {
+            let pem = std::fs::read_to_string(path).map(Zeroizing::new);
+            pem.map_err(|error| fault(&format!("can't be read: {}", error.kind())))
+        };
+        let pem = receipts.key_file.get().map(read).transpose()?;
+        Self::new(&receipts.issuer, receipts.lifetime.0, pem.as_ref().map(|pem| pem.as_str()))
+    }
+
+    /// A fresh live key, or the one in a PKCS#8 PEM file, and its test key.
+    pub fn new(issuer: &str, lifetime: Duration, pem: Option<&str>) -> Result<Self, ConfigFault> {
+        let live = match pem {
+            None => Ed25519KeyPair::generate().map_err(|_| fault("no key could be made"))?,
+            Some(pem) => {
+                use rustls::pki_types::pem::PemObject;
+                let der = rustls::pki_types::PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+                    .map_err(|_| fault("not a PKCS#8 PEM file"))?;
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der())
+                    .map_err(|_| fault("not an Ed25519 key"))?
+            }
+        };
+        let test = test_pair(&live).ok_or_else(|| fault("no test key could be derived"))?;
+        let (live, test) = (ReceiptKey::of(live), ReceiptKey::of(test));
+        Ok(Self { live, test, issuer: issuer.to_owned(), lifetime })
+    }
+
+    /// The key of a mode.
+    pub fn of(&self, mode: Mode) -> &ReceiptKey {
+        match mode {
+            Mode::Live => &self.live,
+            Mode::Test => &self.test,
+        }
+    }
+
+    /// The `iss` claim.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Life of a receipt.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Signs the claims with the key of their mode.
+    pub fn sign(&self, claims: &Claims<'_>) -> String {
+        self.of(claims.mode).sign(claims)
+    }
+}
+
+/// The seed of the test key is SHA-256 of a label and the live key's seed.
+fn test_pair(live: &Ed25519KeyPair) -> Option<Ed25519KeyPair> {
+    let seed = live.seed().ok()?.as_be_bytes().ok()?;
+    let hash = Sha256::new().chain_update(TEST_SEED_LABEL).chain_update(seed.as_ref()).finalize();
+    let seed: Zeroizing<[u8; 32]> = Zeroizing::new(hash.into());
+    Ed25519KeyPair::from_seed_unchecked(&*seed).ok()
+}
+
+fn fault(what: &str) -> ConfigFault {
+    ConfigFault(format!("receipts.key_file: {what}"))
+}
+
+impl ReceiptKey {
+    fn of(pair: Ed25519KeyPair) -> Self {
+        let key_id = thumbprint(&encode(pair.public_key().as_ref()));
+        let header = encode(format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{key_id}"}}"#).as_bytes()) + ".";
+        Self { pair, header, key_id }
+    }
+
+    /// The public key as a JWK set (RFC 7517).
+    pub fn jwks(&self) -> Vec<u8> {
+        let x = encode(self.pair.public_key().as_ref());
+        let key =
+            json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.key_id, "x": x});
+        json!({ "keys": [key] }).to_string().into_bytes()
+    }
+
+    fn sign(&self, claims: &Claims<'_>) -> String {
+        let json = Members::with_room(USUAL_CLAIMS_BYTES)
+            .text("iss", claims.issuer)
+            .text("aud", claims.audience)
+            .plain("sub", claims.subject)
+            .text("purpose", claims.purpose)
+            .with(claims.nonce, |members, nonce| members.text("nonce", nonce))
+            .with(claims.email, |members, email| members.text("email", email).json("email_verified", "true"))
+            .plain("mode", claims.mode.name())
+            .json("amr", AMR)
+            .number("iat", claims.issued_at)
+            .number("exp", claims.expires_at)
+            .plain("jti", claims.id)
+            .end();
+        let mut token =
+            String::with_capacity(self.header.len() + json.len().div_ceil(3) * 4 + SIGNATURE_CHARS);
+        token.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(json, &mut token);
+        let signature = self.pair.sign(token.as_bytes());
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        token
+    }
+
+    /// The claims of a receipt this key signed and that has not expired.
+    pub fn read(&self, token: &str, unix_seconds: u64) -> Option<Value> {
+        let body = token.strip_prefix(&self.header)?;
+        body.contains('.').then_some(())?;
+        let claims = verify(token, self.pair.public_key().as_ref())?;
+        (claims.get("exp")?.as_u64()? > unix_seconds).then_some(claims)
+    }
+}
+
+/// Checks a receipt as any backend would, with nothing but the public key. Does not look at times.
+pub fn verify(token: &str, public_key: &[u8]) -> Option<Value> {
+    if token.len() > RECEIPT_BYTES {
+        return None;
+    }
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+    (header.get("alg")? == "EdDSA").then_some(())?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    UnparsedPublicKey::new(&ED25519, public_key).verify(signed.as_bytes(), &signature).ok()?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+}
+
+/// The public key of a JWK set with one Ed25519 key.
+pub fn public_key(jwks: &Value) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(jwks.pointer("/keys/0/x")?.as_str()?).ok()
+}
+
+/// RFC 7638, with the members RFC 8037, 2 requires.
+fn thumbprint(x: &str) -> String {
+    encode(&Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)))
+}
+
+fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
