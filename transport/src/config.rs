@@ -20,16 +20,16 @@ mod fault;
 mod layers;
 mod log_filter;
 mod mask;
+mod provider;
 mod values;
 
 use families::FamilyConfig;
 pub use fault::ConfigFault;
 pub use layers::{Digests, Layers, changed};
 pub(crate) use log_filter::LogFilter;
+pub use provider::{Confidential, ProviderConfig, ProviderKind};
 pub(crate) use values::Text;
 use values::{Limits, Relays, Size, Span};
-
-use crate::delivery::ProviderConfig;
 
 /// All settings, typed and checked.
 #[derive(Debug, Deserialize)]

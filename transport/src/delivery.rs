@@ -54,9 +54,10 @@ use fate::{Fate, HandOverFault};
 pub use job::{Awaited, CodeMail, Content, DeliveryAddress, MailJob, Notice};
 pub use message::{Locale, Preview, TemplateFault, Templates, Wording};
 pub use outbox::Show;
-pub use provider::{Confidential, ProviderConfig, ProviderFault, ProviderKind};
+pub use provider::ProviderFault;
 pub use queue::{MailCounters, MailQueue, Permit};
 
+use crate::config::ProviderConfig;
 use crate::delivery::events::{Events, Poster};
 
 /// Mails that may wait, or be under way: under 1 KiB each, 8 MiB in all. The half that one project may hold is ten

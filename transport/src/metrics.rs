@@ -12,6 +12,7 @@ use authepy_engine::request::Conversion;
 use authepy_engine::shard::Census;
 
 use crate::http::reply::{Problem, Reply};
+use crate::http::target::RouteLabel;
 
 mod openmetrics;
 mod sheet;
@@ -47,48 +48,6 @@ const REASONS: [&str; 26] = [
     "delivery_unavailable",
     "not_ready",
 ];
-
-/// What was asked for, as metrics name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RouteLabel {
-    Issue,
-    Check,
-    Resend,
-    Cancel,
-    Status,
-    Batch,
-    Introspect,
-    Alerts,
-    Jwks,
-    Healthz,
-    Readyz,
-    Preflight,
-    /// No route of ours, a method the route does not have, or a head that could not be read.
-    Unknown,
-}
-
-impl RouteLabel {
-    const ALL: [(Self, &str); 13] = [
-        (Self::Issue, "issue"),
-        (Self::Check, "check"),
-        (Self::Resend, "resend"),
-        (Self::Cancel, "cancel"),
-        (Self::Status, "status"),
-        (Self::Batch, "batch"),
-        (Self::Introspect, "introspect"),
-        (Self::Alerts, "alerts"),
-        (Self::Jwks, "jwks"),
-        (Self::Healthz, "healthz"),
-        (Self::Readyz, "readyz"),
-        (Self::Preflight, "preflight"),
-        (Self::Unknown, "unknown"),
-    ];
-
-    /// As metrics and log lines spell it.
-    pub(crate) const fn name(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
 
 /// How a request ended, by whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,15 +10,15 @@ use std::net::IpAddr;
 use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::head::Head;
 
 use crate::http::query;
 use crate::http::reply::{Problem, Reply};
+use crate::http::target::RouteLabel;
 use crate::http::target::{Call, Target};
-use crate::metrics::RouteLabel;
 use crate::overload::turnstile::Full;
 use crate::serve::desk::Desk;
-use authepy_http3::error::{Code, Fault};
-use authepy_http3::head::Head;
 
 mod alerts;
 mod asked;
@@ -28,6 +28,7 @@ mod entry;
 pub(crate) mod exposure;
 mod idempotency;
 mod issue;
+pub(crate) mod lanes;
 mod operation;
 mod places;
 mod public;

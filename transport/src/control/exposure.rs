@@ -4,11 +4,17 @@
 //! can have a key revoked without holding it. Who holds it could do worse with it.
 
 use authepy_engine::perimeter::KeyBook;
+use authepy_engine::perimeter::api_key::KeyDigest;
 
 use super::changes::{Changes, Revoked};
 use crate::control::policy::Policy;
 use crate::ground::published::Published;
-use crate::serve::exposure::Exposed;
+
+/// A lane's report to the control plane: this key works and was used from a browser.
+pub(crate) struct Exposed {
+    pub(crate) id: Box<str>,
+    pub(crate) key: KeyDigest,
+}
 
 /// Obeys reports until the runtime ends.
 pub(super) async fn run(

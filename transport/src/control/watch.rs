@@ -18,12 +18,12 @@ use authepy_engine::entropy::Entropy;
 use tokio::time::sleep;
 
 use super::conversion::{self, LowConversion};
+use crate::control::Shared;
 use crate::delivery::events::What;
 use crate::delivery::{Content, MailJob, MailQueue, Notice};
 use crate::ground::entropy::OsEntropy;
 use crate::limits::ALERT_LIFETIME;
 use crate::metrics::Counters;
-use crate::serve::desk::Shared;
 
 /// How often it looks.
 const WATCH_EVERY: Duration = Duration::from_secs(5);

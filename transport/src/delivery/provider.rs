@@ -1,78 +1,17 @@
-//! One entry of the `delivery` list, and everything about it that can be wrong before the first mail.
+//! Makes a provider of its entry in the `delivery` list, and says what is wrong with the entry before the first mail.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use lettre::message::Mailbox;
-use serde::{Deserialize, Deserializer};
-use zeroize::Zeroizing;
 
+use super::hook::{Hook, HookConfig};
 use super::outbox::{Outbox, Show};
 use super::smtp::{Relay, Smtp};
 use super::webhook::Webhook;
-use crate::delivery::hook::{Hook, HookConfig};
+use crate::config::{ProviderConfig, ProviderKind};
 
 mod relay;
-
-/// A way out for mail, as configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// What logs and metrics call it.
-    pub name: Box<str>,
-    /// What it is.
-    pub kind: ProviderKind,
-    /// `smtp://host:587`, `smtps://host:465`, `https://host/path`, or the outbox's folder.
-    pub url: Confidential,
-    /// Sender of every mail, with or without a display name.
-    pub from: Box<str>,
-    /// PEM file of a private CA, trusted beside the system's roots.
-    pub ca_file: Option<PathBuf>,
-    /// Login, unless the URL has one.
-    pub username: Option<Box<str>>,
-    /// Its password.
-    pub password: Option<Confidential>,
-    /// A file that holds the password.
-    pub password_file: Option<PathBuf>,
-    /// Signs the posts of a webhook.
-    pub secret: Option<Confidential>,
-    /// A file that holds the secret.
-    pub secret_file: Option<PathBuf>,
-}
-
-/// Kinds of providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderKind {
-    /// A mail relay.
-    Smtp,
-    /// A Maildir.
-    Outbox,
-    /// An HTTP endpoint.
-    Webhook,
-}
-
-/// Text that may hold a password: wiped when dropped, hidden from `Debug`.
-#[derive(Clone)]
-pub struct Confidential(Zeroizing<String>);
-
-impl From<&str> for Confidential {
-    fn from(text: &str) -> Self {
-        Self(Zeroizing::new(text.to_owned()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Confidential {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from).map(|text| Self(Zeroizing::new(text)))
-    }
-}
-
-impl fmt::Debug for Confidential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Confidential(..)")
-    }
-}
 
 /// Why a provider can't be used. Holds nothing confidential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +88,7 @@ impl ProviderConfig {
     }
 
     fn folder(&self) -> Result<PathBuf, String> {
-        let path: &str = &self.url.0;
+        let path: &str = self.url.as_str();
         match path.strip_prefix("file://").unwrap_or(path) {
             "" => Err("`url` names no folder".to_owned()),
             path if path.contains("://") => Err("`url` of an outbox is a folder".to_owned()),
@@ -159,8 +98,8 @@ impl ProviderConfig {
 
     fn hook(&self) -> Result<Hook, String> {
         Hook::new(HookConfig {
-            url: &self.url.0,
-            secret: self.secret.as_ref().map(|secret| secret.0.as_str()),
+            url: self.url.as_str(),
+            secret: self.secret.as_ref().map(|secret| secret.as_str()),
             secret_file: self.secret_file.as_deref(),
             ca_file: self.ca_file.as_deref(),
         })

@@ -4,10 +4,12 @@ use authepy_engine::id::VerificationId;
 use authepy_engine::perimeter::Admitted;
 use authepy_engine::perimeter::api_key::{Mode, looks_like_key};
 use authepy_engine::perimeter::permission::{Route, permits};
+use authepy_http3::head::{Field, Head, Known, Method};
 
 use crate::http::reply::Problem;
-use crate::metrics::RouteLabel;
-use authepy_http3::head::{Field, Head, Known, Method};
+
+mod label;
+pub(crate) use label::RouteLabel;
 
 /// What needs no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::openmetrics::{Exposition, Kind};
-use super::{Counters, Outcome, REASONS, Requests, RouteLabel, sum};
+use super::{Counters, Outcome, REASONS, Requests, sum};
+use crate::http::target::RouteLabel;
 
 /// Where a lane keeps one number, or one for each route and outcome.
 type Place = fn(&Counters) -> &AtomicU64;

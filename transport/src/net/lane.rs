@@ -20,7 +20,8 @@ use crate::metrics::Counters;
 use crate::net::accept::{Admission, Bounds, Caps, accept};
 use crate::net::socket::{DeafSocket, Ears, IdMark, KernelDrop, LaneConnectionIds, Steering};
 use crate::net::tcp;
-use crate::serve::desk::{Desk, Shared};
+use crate::serve::desk::Desk;
+use crate::serve::lanes::LanesShared;
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
 const COUNT_CONVERSIONS_EVERY: Duration = Duration::from_secs(5);
@@ -52,7 +53,7 @@ pub struct Doors {
 pub fn start(
     seat: Seat,
     doors: Doors,
-    shared: Shared,
+    lanes: LanesShared,
     bounds: Bounds,
     counters: Arc<Counters>,
     started: flume::Sender<io::Result<()>>,
@@ -62,8 +63,8 @@ pub fn start(
         if let Some(core) = doors.core {
             pin(core);
         }
-        let policy = shared.policy.clone();
-        let desk = Desk::new(lane.clone(), shared, counters);
+        let policy = lanes.shared.policy.clone();
+        let desk = Desk::new(lane.clone(), lanes, counters);
         let admission = Admission::new(lane.clone(), doors.steering.lanes(), doors.caps.clone(), bounds);
         desk.watch_shard();
         let gate = desk.clone();

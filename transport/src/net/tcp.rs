@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::stack::LeavingNothing;
+use authepy_http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -31,7 +32,6 @@ use crate::limits;
 use crate::metrics::Protocol;
 use crate::net::accept::{Admission, Listing, Newcomer, Place, WayOut};
 use crate::serve::desk::Desk;
-use authepy_http3::limits::{MAX_FIELD_SECTION_BYTES, MAX_FIELDS};
 
 mod answer;
 mod exchange;

@@ -10,14 +10,16 @@ use authepy_engine::perimeter::KeyBook;
 use authepy_engine::recipient::Realm;
 use authepy_engine::route::StartKeys;
 
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigFault, ProviderConfig};
+use crate::control::Shared;
+use crate::control::exposure::Exposed;
 use crate::control::lookup::Miss;
 use crate::control::policy::Policy;
 use crate::control::reload::Reload;
 use crate::control::store::{StoreFault, StoreUrl};
 use crate::control::{Control, ControlFault, ControlHealth, ControlThread};
 use crate::delivery::events::Events;
-use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, MailQueue, ProviderConfig, Show};
+use crate::delivery::{Delivery, DeliveryLimits, DeliveryThread, Show};
 use crate::ground::certificate::{Certificate, Identity};
 use crate::ground::clock;
 use crate::ground::drain::Drain;
@@ -31,8 +33,7 @@ use crate::net::socket::{self, IdMark, Steering};
 use crate::net::tcp_socket;
 use crate::net::tls::{self, Tickets};
 use crate::process::descriptors;
-use crate::serve::desk::Shared;
-use crate::serve::exposure::Exposed;
+use crate::serve::lanes::LanesShared;
 use crate::serve::receipt::ReceiptKeys;
 
 /// Why a start failed, by whose turn it is.
@@ -145,7 +146,17 @@ impl Server {
         let (keeper, misses) = flume::bounded(limits::MISSES_WAITING);
         let (exposed, reports) = flume::bounded(limits::EXPOSURES_WAITING);
         let reporting = Reporting { keeper, exposed };
-        let shared = shared(config, reporting, plan.realm, (mail, events), drain.clone(), readiness.clone())?;
+        let shared = Shared {
+            keys: Published::new(KeyBook::default()),
+            policy: Published::new(Policy::of(config)?),
+            mail,
+            events,
+            ceiling_bytes: config.memory.ceiling.0 as u64,
+            drain: drain.clone(),
+            readiness: readiness.clone(),
+            control: Arc::default(),
+        };
+        let lanes_shared = lanes_shared(config, reporting, plan.realm, shared.clone())?;
         let counters: Vec<Arc<Counters>> = (0..lanes).map(|_| Arc::default()).collect();
         let reset = Arc::new(plan.identity.reset_secret(&host_name()));
         let certificate = Certificate::new(plan.identity)?;
@@ -181,7 +192,7 @@ impl Server {
                 lane::start(
                     seat,
                     doors,
-                    shared.clone(),
+                    lanes_shared.clone(),
                     Bounds::from(&config.connections),
                     counters.clone(),
                     started.clone(),
@@ -245,28 +256,19 @@ struct Reporting {
     exposed: flume::Sender<Exposed>,
 }
 
-fn shared(
+fn lanes_shared(
     config: &Config,
     Reporting { keeper, exposed }: Reporting,
     realm: Realm,
-    (mail, events): (MailQueue, Events),
-    drain: Drain,
-    readiness: Readiness,
-) -> Result<Shared, ConfigFault> {
-    Ok(Shared {
-        keys: Published::new(KeyBook::default()),
+    shared: Shared,
+) -> Result<LanesShared, ConfigFault> {
+    Ok(LanesShared {
+        shared,
         keeper,
+        exposed,
         receipts: Arc::new(ReceiptKeys::configured(&config.receipts)?),
-        mail,
-        events,
-        policy: Published::new(Policy::of(config)?),
         providers: Arc::new(config.providers()?),
         realm,
-        ceiling_bytes: config.memory.ceiling.0 as u64,
-        drain,
-        readiness,
-        exposed,
-        control: Arc::default(),
     })
 }
 

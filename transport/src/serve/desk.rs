@@ -6,69 +6,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use authepy_engine::actor::{Answer, Lane, Readiness};
+use authepy_engine::actor::{Answer, Lane};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
 use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
-use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::{Command, Expired};
 use authepy_engine::route::{Digest128, Route, StartKeys};
+use authepy_http3::wiped::Wiped;
 
-use crate::control::ControlHealth;
-use crate::control::lookup::{KeyLookups, Miss, Verdict};
+use crate::control::exposure::Exposed;
+use crate::control::lookup::{KeyLookups, Verdict};
 use crate::control::policy::Policy;
 use crate::delivery::MailQueue;
-use crate::delivery::events::{End, Events, What};
+use crate::delivery::events::{End, What};
 use crate::ground::drain::Drain;
-use crate::ground::published::Published;
 use crate::http::reply::{Problem, RequestId};
 use crate::metrics::Counters;
 use crate::overload::shedding::Shedding;
 use crate::overload::turnstile::Turnstile;
-use crate::serve::exposure::{Exposed, Exposures};
+use crate::serve::exposure::Exposures;
+use crate::serve::lanes::LanesShared;
 use crate::serve::receipt::ReceiptKeys;
-use authepy_http3::wiped::Wiped;
-
-/// What all lanes share. Immutable, or counters.
-#[derive(Clone)]
-pub struct Shared {
-    /// The API keys.
-    pub keys: Published<KeyBook>,
-    /// Whom to ask about a key that is not among them.
-    pub(crate) keeper: flume::Sender<Miss>,
-    /// Signs receipts.
-    pub receipts: Arc<ReceiptKeys>,
-    /// Places for mails.
-    pub mail: MailQueue,
-    /// Where the operator hears what happened.
-    pub events: Events,
-    /// What the operator may change while serving.
-    pub policy: Published<Policy>,
-    /// How mail providers fold addresses.
-    pub providers: Arc<ProviderTable>,
-    /// Which domains exist for live keys: the public ones, or also those reserved for examples.
-    pub realm: Realm,
-    /// `memory.ceiling`, as it was at the start.
-    pub ceiling_bytes: u64,
-    /// Whether the process is ending.
-    pub drain: Drain,
-    /// Whether every shard answers.
-    pub readiness: Readiness,
-    /// Where lanes report exposed keys.
-    pub(crate) exposed: flume::Sender<Exposed>,
-    /// Which parts of the control plane run.
-    pub(crate) control: Arc<ControlHealth>,
-}
-
-impl Shared {
-    /// Whether new work should be sent here: every shard answers, changes of keys act, and no end is near.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.readiness.is_ready() && self.control.heeds_changes() && !self.drain.has_begun()
-    }
-}
 
 /// One lane's desk. Lives on its thread.
 #[derive(Clone)]
@@ -76,7 +37,7 @@ pub struct Desk(Rc<Inner>);
 
 struct Inner {
     lane: Lane,
-    shared: Shared,
+    lanes: LanesShared,
     counters: Arc<Counters>,
     lookups: KeyLookups,
     /// Where requests wait for their turn, by the class of their key.
@@ -94,11 +55,11 @@ struct Inner {
 
 impl Desk {
     /// The desk of `lane`.
-    pub fn new(lane: Lane, shared: Shared, counters: Arc<Counters>) -> Self {
+    pub fn new(lane: Lane, lanes: LanesShared, counters: Arc<Counters>) -> Self {
         Self(Rc::new(Inner {
             lane,
-            lookups: KeyLookups::new(shared.keeper.clone()),
-            shared,
+            lookups: KeyLookups::new(lanes.keeper.clone()),
+            lanes,
             counters,
             turnstile: Rc::new(Turnstile::new()),
             shedding: Rc::default(),
@@ -119,14 +80,14 @@ impl Desk {
     /// documentation among them: nothing is mailed. The catalog answers it like a live key, so that its
     /// caller can test that refusal too.
     pub(crate) fn recipient(&self, raw: &str, mode: Mode) -> Result<Recipient, Problem> {
-        let shared = &self.0.shared;
+        let lanes = &self.0.lanes;
         let realm = match mode {
             Mode::Test => Realm::Dev,
-            Mode::Live => shared.realm,
+            Mode::Live => lanes.realm,
         };
         let recipient =
-            Recipient::parse(raw, realm, &shared.providers).map_err(|_| Problem::InvalidRecipient)?;
-        let policy = shared.policy.read();
+            Recipient::parse(raw, realm, &lanes.providers).map_err(|_| Problem::InvalidRecipient)?;
+        let policy = lanes.shared.policy.read();
         if policy.refuses(policy.catalog.class(recipient.domain())) {
             return Err(Problem::DisposableDomain);
         }
@@ -181,7 +142,7 @@ impl Desk {
 
     /// The keys as they are now; a request that began keeps the book it began with.
     pub(crate) fn keys(&self) -> Guard<Arc<KeyBook>> {
-        self.0.shared.keys.read()
+        self.0.lanes.shared.keys.read()
     }
 
     /// Asks about a key that the book does not hold. After [`Verdict::Listed`] it does.
@@ -190,11 +151,11 @@ impl Desk {
     }
 
     pub(crate) fn receipts(&self) -> &ReceiptKeys {
-        &self.0.shared.receipts
+        &self.0.lanes.receipts
     }
 
     pub(crate) fn mail(&self) -> &MailQueue {
-        &self.0.shared.mail
+        &self.0.lanes.shared.mail
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -214,11 +175,11 @@ impl Desk {
     /// to decide and do.
     pub(crate) fn key_exposed(&self, key: &KeyRecord) {
         self.0.counters.key_exposed();
-        let (now, shared) = (self.now(), &self.0.shared);
+        let (now, shared) = (self.now(), &self.0.lanes.shared);
         if shared.policy.read().revoke_exposed && self.0.exposures.is_to_be_reported(&key.id, now.at) {
             let report = Exposed { id: key.id.clone(), key: key.digest.clone() };
             // Without room it is reported by one of its next requests.
-            let _full = shared.exposed.try_send(report);
+            let _full = self.0.lanes.exposed.try_send(report);
         }
         if self.0.exposures.is_to_be_told(&key.id, now.at) {
             shared.events.tell(now.unix_ms, || What::KeyExposed {
@@ -238,13 +199,13 @@ impl Desk {
         if key.mode == Mode::Live {
             let project = || key.project_name.clone();
             let what = || What::Verification { verification, project: project(), end };
-            self.0.shared.events.tell(self.now().unix_ms, what);
+            self.0.lanes.shared.events.tell(self.now().unix_ms, what);
         }
     }
 
     /// Tells the log, and the operator's endpoint if there is one, of what this lane's shard decides by itself.
     pub(crate) fn watch_shard(&self) {
-        let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
+        let (lane, shared) = (self.0.lane.clone(), self.0.lanes.shared.clone());
         self.0.lane.on_ban(move |prefix| {
             let (now, keys) = (lane.now(), lane.keys());
             if let Some(ban) = lane.own_ban(&prefix) {
@@ -255,10 +216,10 @@ impl Desk {
                 tracing::debug!(event = "peer.banned", %peer, seconds, "banned");
             }
         });
-        if !self.0.shared.events.are_on() {
+        if !self.0.lanes.shared.events.are_on() {
             return;
         }
-        let (lane, shared) = (self.0.lane.clone(), self.0.shared.clone());
+        let (lane, shared) = (self.0.lane.clone(), self.0.lanes.shared.clone());
         self.0.lane.on_expired(move |ended| {
             let (now, book) = (lane.now(), shared.keys.read());
             for Expired { id, project } in ended {
@@ -272,15 +233,15 @@ impl Desk {
     }
 
     pub(crate) fn drain(&self) -> &Drain {
-        &self.0.shared.drain
+        &self.0.lanes.shared.drain
     }
 
     /// The operator's word as it is now.
     pub(crate) fn policy(&self) -> Guard<Arc<Policy>> {
-        self.0.shared.policy.read()
+        self.0.lanes.shared.policy.read()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.shared.is_ready()
+        self.0.lanes.shared.is_ready()
     }
 }

@@ -15,13 +15,13 @@ use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
 use authepy_engine::perimeter::api_key::{KeyClass, KeyText, Mode, bearer};
 use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forwarded};
 use authepy_engine::request::Refusal;
+use authepy_http3::head::{Field, Head, Known};
 
 use super::tab::Tab;
 use crate::control::lookup::Verdict;
 use crate::http::reply::Problem;
 use crate::limits::STORE_RETRY;
 use crate::serve::desk::Desk;
-use authepy_http3::head::{Field, Head, Known};
 
 pub(super) const OVERLOADED: Problem =
     Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });

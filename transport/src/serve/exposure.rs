@@ -8,15 +8,8 @@
 use std::cell::RefCell;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::KeyDigest;
 
 use crate::limits::{EXPOSURE_REPORTED_EVERY, EXPOSURE_TOLD_EVERY, EXPOSURES_REMEMBERED};
-
-/// A lane's report to the control plane: this key works and was used from a browser.
-pub(crate) struct Exposed {
-    pub(crate) id: Box<str>,
-    pub(crate) key: KeyDigest,
-}
 
 /// What one lane has told and reported. Lives on the lane's thread.
 #[derive(Default)]

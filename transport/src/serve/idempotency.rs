@@ -14,14 +14,14 @@ use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
 use authepy_engine::route::{Digest128, PeerDigest};
+use authepy_http3::head::{Field, Head, Known};
+use authepy_http3::json;
 
 use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::Call;
 use crate::serve::desk::Desk;
-use authepy_http3::head::{Field, Head, Known};
-use authepy_http3::json;
 
 /// `8e03978e-40d5-43dd-bc93-6894a57f9324`
 const UUID_CHARS: usize = 36;

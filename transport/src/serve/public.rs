@@ -1,10 +1,11 @@
 //! What needs no key: the JWK sets, the probes, and preflights.
 
+use authepy_http3::head::{Field, Head, Known};
+
 use super::tab::Tab;
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::Page;
 use crate::serve::desk::Desk;
-use authepy_http3::head::{Field, Head, Known};
 
 /// Answers, and counts the visit. Where it can't be counted, as while a shard does not answer, it is answered all
 /// the same: a probe asks how this server is.

@@ -11,11 +11,11 @@ use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
-use authepy_transport::delivery::{
-    Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
-    Show, Templates,
-};
+use authepy_transport::config::ProviderConfig;
 use authepy_transport::delivery::events::Events;
+use authepy_transport::delivery::{
+    Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, Show, Templates,
+};
 use serde_json::Value;
 
 use crate::common::PATIENCE;

@@ -9,12 +9,12 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::answer::json;
+use crate::control::Shared;
 use crate::control::conversion::{self, LowConversion};
 use crate::control::keeper::StoreHealth;
 use crate::control::store::StoreKind;
 use crate::ground::clock;
 use crate::metrics::{self, Beside, Counters};
-use crate::serve::desk::Shared;
 
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

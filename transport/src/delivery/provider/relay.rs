@@ -4,7 +4,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::ProviderConfig;
+use crate::config::ProviderConfig;
 use crate::delivery::hook::is_loopback;
 use crate::delivery::roots::unreadable;
 use crate::delivery::smtp::{Encryption, Relay};
@@ -13,7 +13,7 @@ impl ProviderConfig {
     /// Reads the settings of a mail relay, and the files they name.
     pub(super) fn relay(&self) -> Result<Relay, String> {
         // The parser's own error may quote the URL, and the URL may hold a password.
-        let url = Url::parse(&self.url.0).map_err(|_| "`url` is not a URL".to_owned())?;
+        let url = Url::parse(self.url.as_str()).map_err(|_| "`url` is not a URL".to_owned())?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
         if host.is_empty()
             || host.contains('%')
@@ -60,7 +60,7 @@ impl ProviderConfig {
     pub(super) fn password(&self) -> Result<Option<Zeroizing<String>>, String> {
         match (&self.password, &self.password_file) {
             (Some(_), Some(_)) => Err("give `password` or `password_file`, not both".to_owned()),
-            (Some(password), None) => Ok(Some(password.0.clone())),
+            (Some(password), None) => Ok(Some(Zeroizing::new(password.as_str().to_owned()))),
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path).map(Zeroizing::new);
                 let text = text.map_err(|error| unreadable("password_file", path, &error))?;

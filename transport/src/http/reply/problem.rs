@@ -5,10 +5,9 @@ use std::time::Duration;
 use authepy_engine::clock::whole_seconds_up;
 use authepy_engine::perimeter::Denial;
 use authepy_engine::request::{Policy, Refusal};
-use serde_json::{Value, json};
-
 use authepy_http3::error::Refused;
 use authepy_http3::json::Malformed;
+use serde_json::{Value, json};
 
 /// Why a request was refused, as the contract names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

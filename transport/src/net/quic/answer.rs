@@ -1,19 +1,19 @@
 //! From a request stream to its answer: one write, or the right way to have none.
 
 use authepy_engine::perimeter::api_key::Mode;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::response;
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::time::{Instant, timeout};
 
 use super::{Session, number};
 use crate::http::reply::Reply;
+use crate::http::target::RouteLabel;
 use crate::limits;
-use crate::metrics::RouteLabel;
 use crate::net::quic::exchange::Http3Exchange;
 use crate::overload::patience::by;
 use crate::serve::{overloaded, refuse, serve};
-use authepy_http3::error::{Code, Fault};
-use authepy_http3::response;
 
 /// Room for the usual answer: 300 bytes of fields and 500 of body.
 const USUAL_ANSWER_BYTES: usize = 1_024;

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 
 use authepy_engine::perimeter::KeyRecord;
+use authepy_http3::error::{Code, Fault};
+use authepy_http3::head::{Head, Method};
+use authepy_http3::message::{Request, RequestReader};
 use quinn::{ReadError, RecvStream};
 use tokio::time::Instant;
 
@@ -10,9 +13,6 @@ use crate::limits;
 use crate::net::quic::{Session, number};
 use crate::overload::patience::by;
 use crate::serve::Exchange;
-use authepy_http3::error::{Code, Fault};
-use authepy_http3::head::{Head, Method};
-use authepy_http3::message::{Request, RequestReader};
 
 /// One request stream being read.
 pub(crate) struct Http3Exchange<'a> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use authepy_http3::error::Fault;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body_util::Full;
@@ -15,7 +16,6 @@ use super::upload::Upload;
 use super::watch::UnderWay;
 use crate::http::reply::{Problem, Reply};
 use crate::serve::{refuse, refuse_at_once, serve};
-use authepy_http3::error::Fault;
 
 /// Two years, as browsers' preload lists ask.
 const HSTS: &[u8] = b"max-age=63072000";

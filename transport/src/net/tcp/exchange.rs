@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use authepy_engine::perimeter::KeyRecord;
+use authepy_http3::error::{Fault, Refused};
+use authepy_http3::head::{Head, HeadBuilder, Wire};
+use authepy_http3::limits::{FIELD_OVERHEAD_BYTES, MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
 use http::Version;
 use http::request::Parts;
 
 use super::Door;
 use super::upload::Upload;
 use crate::serve::Exchange;
-use authepy_http3::error::{Fault, Refused};
-use authepy_http3::head::{Head, HeadBuilder, Wire};
-use authepy_http3::limits::{FIELD_OVERHEAD_BYTES, MAX_BODY_BYTES, MAX_FIELD_SECTION_BYTES};
 
 /// One request: its head by our rules, its body still on the wire.
 pub(super) struct TcpExchange<'a> {

@@ -10,6 +10,9 @@
 //! what a client may have sent before it could hear of the answer is taken from it and thrown away.
 
 use authepy_engine::stack::LeavingNothing;
+use authepy_http3::error::{Code, Fault, Refused};
+use authepy_http3::limits::MAX_BODY_BYTES;
+use authepy_http3::wiped::Wiped;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
@@ -18,9 +21,6 @@ use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use crate::limits::DISCARDED_BODY_BYTES;
-use authepy_http3::error::{Code, Fault, Refused};
-use authepy_http3::limits::MAX_BODY_BYTES;
-use authepy_http3::wiped::Wiped;
 
 /// A body on its way.
 pub(super) struct Upload {

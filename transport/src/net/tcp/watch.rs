@@ -15,9 +15,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use authepy_http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, HOUSEKEEPING_PER_REQUEST_FRAMES};
+use tokio::time::Instant;
 
 /// One connection's clockwork. Shared by its stream, its door and its requests, on one thread.
 pub(super) struct Watch {

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use super::print::{complain, say};
 use super::process::Stop;
 use super::{Dev, Failure, log, memory, until_stopped};
-use crate::config::{Config, Layers};
+use crate::config::{Config, Layers, ProviderConfig, ProviderKind};
 use crate::control::registry::{NewKey, NewKeyRequest, Registry, RegistryFault, draw_token, token_digest};
 use crate::control::store::StoreUrl;
-use crate::delivery::{ProviderConfig, ProviderKind, Show};
+use crate::delivery::Show;
 use crate::ground::certificate::development_identity;
 use crate::process::server::{Plan, Server};
 

@@ -1,0 +1,43 @@
+//! The routes by the names that metrics and log lines use.
+
+/// What was asked for, as metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RouteLabel {
+    Issue,
+    Check,
+    Resend,
+    Cancel,
+    Status,
+    Batch,
+    Introspect,
+    Alerts,
+    Jwks,
+    Healthz,
+    Readyz,
+    Preflight,
+    /// No route of ours, a method the route does not have, or a head that could not be read.
+    Unknown,
+}
+
+impl RouteLabel {
+    pub(crate) const ALL: [(Self, &str); 13] = [
+        (Self::Issue, "issue"),
+        (Self::Check, "check"),
+        (Self::Resend, "resend"),
+        (Self::Cancel, "cancel"),
+        (Self::Status, "status"),
+        (Self::Batch, "batch"),
+        (Self::Introspect, "introspect"),
+        (Self::Alerts, "alerts"),
+        (Self::Jwks, "jwks"),
+        (Self::Healthz, "healthz"),
+        (Self::Readyz, "readyz"),
+        (Self::Preflight, "preflight"),
+        (Self::Unknown, "unknown"),
+    ];
+
+    /// As metrics and log lines spell it.
+    pub(crate) const fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
