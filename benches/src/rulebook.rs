@@ -21,13 +21,12 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, Outcome, Owner, ProjectId, Slot,
-};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
+use authepy_engine::request::{Activity, Charge, Check, Command, HandOver, Issue, Outcome, Slot};
 use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 use crate::cpu;

@@ -35,8 +35,8 @@ use std::task::{Poll, Waker};
 
 use crate::clock::{Clock, Moment, Now};
 use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
+use crate::peer::Prefix;
 use crate::perimeter::ban::{BanChange, BanEntry};
-use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
 use crate::shard::{Census, Settings, Shard};

@@ -12,7 +12,6 @@
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::code::PACKED_CODE_BYTES;
 use crate::entropy::Entropy;
 use crate::route::{Digest128, Route, StartKeys};
 
@@ -103,7 +102,7 @@ impl VerificationId {
     /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one block of a
     /// fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of what a pair of issue and
     /// check hashes.
-    pub(crate) fn code_mac(&self, keys: &StartKeys, packed: &[u8; PACKED_CODE_BYTES]) -> Digest128 {
+    pub(crate) fn code_mac<const N: usize>(&self, keys: &StartKeys, packed: &[u8; N]) -> Digest128 {
         let mut hash = Sha256::new();
         hash.update(keys.code);
         hash.update(self.secret.0);

@@ -38,7 +38,9 @@ pub mod receipt;
 
 pub mod clock;
 pub mod entropy;
+pub mod identity;
 pub mod limits;
+pub mod peer;
 
 pub mod actor;
 

@@ -20,7 +20,14 @@
 
 use std::time::Duration;
 
-use crate::shard::Limit;
+/// At most `count` events in any span of `window`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Events allowed; zero denies all.
+    pub count: u32,
+    /// The span.
+    pub window: Duration,
+}
 
 /// Digits of a code, least: a guess hits one of 10⁶ (NIST SP 800-63B-4, 3.1.3.2 asks for 6).
 pub const CODE_DIGITS_MIN: u8 = 6;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ahash::HashMap;
 
 use crate::clock::Now;
-use crate::request::{KeyTag, ProjectId};
+use crate::identity::{KeyDigest, KeyTag, Mode, ProjectId};
 
 pub mod api_key;
 pub mod ban;
@@ -23,10 +23,9 @@ pub mod blocks;
 pub mod forwarded;
 pub mod life;
 pub mod origin;
-pub mod peer;
 pub mod permission;
 
-use api_key::{KeyClass, KeyDigest, KeyText, Mode, bearer};
+use api_key::{KeyClass, KeyText, bearer};
 use life::KeyLife;
 use origin::{Origin, OriginRules};
 

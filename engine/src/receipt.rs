@@ -1,6 +1,6 @@
 //! What a receipt says: a statement that a backend can check offline (RFC 7519 names).
 
-use crate::perimeter::api_key::Mode;
+use crate::identity::Mode;
 
 /// The claims of one receipt. Times are whole seconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]

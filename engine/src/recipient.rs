@@ -23,7 +23,7 @@ mod scan;
 pub use domain::{Realm, RegistrableDomain};
 pub use fault::{RecipientFault, RecipientFaultKind};
 
-use crate::perimeter::api_key::Mode;
+use crate::identity::Mode;
 use crate::recipient::provider::{Home, ProviderTable};
 use crate::route::{Fingerprint, StartKeys};
 use std::borrow::Cow;

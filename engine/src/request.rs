@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::code::Code;
 use crate::id::VerificationId;
-use crate::perimeter::api_key::{KeyDigest, Mode};
-use crate::perimeter::peer::Prefix;
+use crate::identity::{KeyTag, Owner, ProjectId};
+use crate::peer::Prefix;
 use crate::route::{Digest128, DomainTag, Fingerprint, PeerShare, Route, StartKeys};
 
 mod charge;
@@ -18,31 +18,6 @@ mod window;
 pub use charge::{Activity, Charge, Charged, Quota, Quotas, Source};
 pub use purpose::{Purpose, Word};
 pub use window::{ChargeDomain, ChargeKey, KeyWindow, RefundDomain, RefundKey};
-
-/// A tenant, as the store numbers it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ProjectId(pub u32);
-
-/// To whom a verification belongs: any key of the project and mode may use it, no other may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner {
-    /// The tenant.
-    pub project: ProjectId,
-    /// Test keys see only what test keys issued.
-    pub mode: Mode,
-}
-
-/// Tells the API keys of one project apart: sixteen bits of a key's digest, so that a mail can say in two bytes
-/// which key had it sent. Two keys of a project share a tag by a chance of one in 65,536.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyTag(pub u16);
-
-impl From<&KeyDigest> for KeyTag {
-    fn from(digest: &KeyDigest) -> Self {
-        let [a, b, ..] = *digest.as_bytes();
-        Self(u16::from_be_bytes([a, b]))
-    }
-}
 
 /// A verification that ended by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::entropy::Entropy;
-use crate::perimeter::api_key::{KeyDigest, Mode};
-use crate::perimeter::peer::{Peer, Prefix};
-use crate::request::ProjectId;
+use crate::identity::{KeyDigest, Mode, ProjectId};
+use crate::peer::{Peer, Prefix};
 
 /// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so that
 /// it still means the same after the number of shards changed.

@@ -65,7 +65,6 @@ use domains::DomainTable;
 use idempotency::IdempotencyTable;
 use inboxes::Inboxes;
 use key::KeyTables;
-pub use limit::Limit;
 pub use peer::PeerLimits;
 use peer::PeerName;
 use peers::PeerTable;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::entropy::Entropy;
 use crate::id::{IdSecret, VerificationId};
-use crate::limits::Capacity;
-use crate::request::{Issue, KeyTag, MailForm, Owner};
+use crate::identity::{KeyTag, Owner};
+use crate::limits::{Capacity, Limit};
+use crate::request::{Issue, MailForm};
 use crate::route::{Fingerprint, StartKeys};
-use crate::shard::{BanRules, Limit, PeerLimits, Settings};
+use crate::shard::{BanRules, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
 #[derive(Clone, Debug)]

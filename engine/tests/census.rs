@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::limits::{IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, SPENT_RECEIPT_BYTES};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Command, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
+use authepy_engine::request::{Command, Outcome, Reserve, Slot, Spend};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Census, Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};

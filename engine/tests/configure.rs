@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::limits::Capacity;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::limits::{Capacity, Limit};
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
-use authepy_engine::request::{Command, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
+use authepy_engine::request::{Command, Issued, Outcome, Policy, Refusal, Slot};
 use authepy_engine::route::StartKeys;
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };

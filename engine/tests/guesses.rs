@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
+    Check, Command, HandOver, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};

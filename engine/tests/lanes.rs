@@ -7,8 +7,7 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -17,15 +16,14 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, Limit, PENDING_ASKS_PER_LANE};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, ProjectId,
-    Refusal, Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Resend, Slot,
 };
 use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
-use authepy_engine::shard::{BanRules, Limit, Settings};
+use authepy_engine::shard::{BanRules, Settings};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const ROUNDS: u64 = 1_000;

@@ -9,15 +9,15 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::{Capacity, MAILS_REMEMBERED};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::{Capacity, Limit, MAILS_REMEMBERED};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, First, HandOver, Issue, Issued, KeyTag, MailForm, Outcome, Owner, Policy, ProjectId,
-    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
+    Check, Command, First, HandOver, Issue, Issued, MailForm, Outcome, Policy, Refusal, Resend, Reserve,
+    Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 const ADA: &str = "ada@example.com";

@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::limits::{
     BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_IDLE_BYTES, INBOX_PACKED_BYTES,
-    INBOX_RECORD_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
+    INBOX_RECORD_BYTES, Limit, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
 };
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Reserve,
-    Settle, Slot, Spend,
+    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Refusal, Reserve, Settle, Slot, Spend,
 };
 use authepy_engine::route::StartKeys;
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
 thread_local! {

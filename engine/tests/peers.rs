@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::identity::{KeyDigest, Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::perimeter::blocks::Blocks;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Owner, Policy, ProjectId,
-    RefundKey, Refusal,
+    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Policy, RefundKey, Refusal,
 };
 use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
 
 const EVE: &str = "203.0.113.7";

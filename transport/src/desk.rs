@@ -10,7 +10,7 @@ use authepy_engine::actor::{Answer, Lane, Readiness};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
-use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::identity::{KeyDigest, Mode};
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};

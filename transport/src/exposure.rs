@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::KeyDigest;
+use authepy_engine::identity::KeyDigest;
 
 use crate::limits::{EXPOSURE_REPORTED_EVERY, EXPOSURE_TOLD_EVERY, EXPOSURES_REMEMBERED};
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_engine::receipt::Claims;
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};

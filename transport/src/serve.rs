@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::Mode;
+use authepy_engine::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
 
 use crate::desk::Desk;

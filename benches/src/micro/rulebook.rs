@@ -13,10 +13,10 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal, Slot,
+    Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Slot,
 };
 use authepy_engine::route::{Digest128, StartKeys};
 use authepy_engine::shard::Shard;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ahash::HashMap;
 
 use crate::clock::Moment;
-use crate::perimeter::peer::{Peer, Prefix};
+use crate::peer::{Peer, Prefix};
 
 /// What an owning shard has to tell about one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What a peer and an API key are charged for, and what is left to them.
 
 use crate::clock::Moment;
+use crate::identity::{Mode, Owner};
 use crate::limits::LIMITS_PER_POLICY;
-use crate::perimeter::api_key::Mode;
-use crate::perimeter::peer::Peer;
-use crate::request::{Owner, Refusal};
+use crate::peer::Peer;
+use crate::request::Refusal;
 
 /// What a peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -35,8 +35,8 @@ use super::peer::PeerName;
 use super::{BanRules, Settings};
 use crate::clock::Moment;
 use crate::limits::BAN_MEMORY;
+use crate::peer::{Peer, Prefix};
 use crate::perimeter::ban::BanChange;
-use crate::perimeter::peer::{Peer, Prefix};
 use crate::request::Source;
 
 #[derive(Clone, Copy)]

@@ -6,7 +6,8 @@
 
 use ahash::HashMap;
 
-use crate::request::{Owner, Source};
+use crate::identity::Owner;
+use crate::request::Source;
 
 /// The claimed records of one table. Owned by it; 33 B for each owner that has any, and no more owners than
 /// claimed records.
@@ -52,8 +53,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::perimeter::api_key::Mode;
-    use crate::request::ProjectId;
+    use crate::identity::{Mode, ProjectId};
 
     #[test]
     fn a_project_fills_half_of_what_the_others_have_left() {

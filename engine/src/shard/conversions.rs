@@ -13,9 +13,9 @@ use ahash::HashMap;
 
 use super::rules::Rules;
 use crate::clock::{Moment, Span};
+use crate::identity::{KeyTag, Mode, Owner, ProjectId};
 use crate::limits::{CONVERSION_GRACE, CONVERSION_KEYS, CONVERSION_WINDOW};
-use crate::perimeter::api_key::Mode;
-use crate::request::{Answered, Conversion, KeyTag, Owner, ProjectId};
+use crate::request::{Answered, Conversion};
 use crate::route::PeerShare;
 
 const STEP_MILLIS: u64 = 10_000;

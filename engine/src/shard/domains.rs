@@ -205,11 +205,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limits::Capacity;
-    use crate::perimeter::api_key::Mode;
-    use crate::perimeter::peer::Peer;
+    use crate::identity::Mode;
+    use crate::limits::{Capacity, Limit};
+    use crate::peer::Peer;
     use crate::route::StartKeys;
-    use crate::shard::{Limit, Settings};
+    use crate::shard::Settings;
     use crate::testing::{Seeded, as_shipped};
 
     struct Story {

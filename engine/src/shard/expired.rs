@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
+use crate::identity::{Mode, Owner};
 use crate::limits::EXPIRED_NEWS;
-use crate::perimeter::api_key::Mode;
-use crate::request::{Expired, Owner};
+use crate::request::Expired;
 use crate::route::Digest128;
 
 /// See the module's doc. Owned by the shard.
@@ -31,7 +31,7 @@ impl ExpiredLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::ProjectId;
+    use crate::identity::ProjectId;
     use crate::testing::Seeded;
 
     #[test]

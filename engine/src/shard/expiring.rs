@@ -10,8 +10,9 @@ use super::index::Index;
 use super::records::Records;
 use super::shares::Shares;
 use crate::clock::Moment;
+use crate::identity::Owner;
 use crate::limits::SWEEP_VISITS;
-use crate::request::{Owner, Refusal};
+use crate::request::Refusal;
 use crate::route::Digest128;
 
 /// What a table of these needs to know of a record.

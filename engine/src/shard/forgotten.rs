@@ -131,7 +131,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::shard::limit::{Limit, Windows};
+    use crate::limits::Limit;
+    use crate::shard::limit::Windows;
     use crate::testing::Seeded;
 
     fn at(second: u64) -> Moment {

@@ -15,8 +15,9 @@
 use super::expiring::{Expiring, ExpiringTable};
 use crate::clock::Moment;
 use crate::entropy::Entropy;
+use crate::identity::Owner;
 use crate::limits::IN_PROGRESS_RETRY_AFTER;
-use crate::request::{First, Outcome, Owner, Refusal, Reserve, Settle};
+use crate::request::{First, Outcome, Refusal, Reserve, Settle};
 use crate::route::Digest128;
 
 struct Record {

@@ -167,8 +167,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::perimeter::api_key::Mode;
-    use crate::request::{KeyTag, Owner, ProjectId};
+    use crate::identity::{KeyTag, Mode, Owner, ProjectId};
     use crate::route::StartKeys;
     use crate::shard::mails::Sender;
     use crate::testing::Seeded;

@@ -13,11 +13,9 @@ use crate::clock::{Moment, Now, Span};
 use crate::code::{Code, CodeMac};
 use crate::entropy::Entropy;
 use crate::id::VerificationId;
+use crate::identity::{Mode, Owner};
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
-use crate::perimeter::api_key::Mode;
-use crate::request::{
-    Answered, Approved, Check, Issue, Issued, Outcome, Owner, Policy, Refusal, Resend, Slot,
-};
+use crate::request::{Answered, Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
 use crate::route::{Digest128, Fingerprint, StartKeys};
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.

@@ -28,11 +28,11 @@ use super::touch::DUE_AT_ONCE;
 use super::verification::Verification;
 use crate::clock::{Moment, Now, Span};
 use crate::entropy::Entropy;
+use crate::identity::{Mode, Owner};
 use crate::limits::{
     Capacity, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES, SWEEP_VISITS,
 };
-use crate::perimeter::api_key::Mode;
-use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Owner, Refusal, Resend};
+use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Refusal, Resend};
 use crate::route::{Digest128, Fingerprint, StartKeys};
 
 /// An inbox that only remembers, with its place and its entry in the index.

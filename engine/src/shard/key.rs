@@ -107,8 +107,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limits::Capacity;
-    use crate::shard::{Limit, Settings};
+    use crate::limits::{Capacity, Limit};
+    use crate::shard::Settings;
     use crate::testing::as_shipped;
 
     const ALL: [KeyWindow; 4] =

@@ -95,7 +95,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::shard::Limit;
+    use crate::limits::Limit;
     use crate::shard::limit::Windows;
 
     #[test]

@@ -1,22 +1,11 @@
 //! What may happen how often: a limit as it is set, and as the windows of records read it.
 
-use std::time::Duration;
-
 use super::log::{Log, Stamped};
 use crate::clock::{Moment, Span, whole_seconds_up};
-use crate::limits::NEVER_RETRY_AFTER;
+use crate::limits::{Limit, NEVER_RETRY_AFTER};
 
 /// The wait for what a limit of zero denies.
 pub(super) const NEVER: Span = Span::of(NEVER_RETRY_AFTER);
-
-/// At most `count` events in any span of `window`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// Events allowed; zero denies all.
-    pub count: u32,
-    /// The span.
-    pub window: Duration,
-}
 
 /// A limit as it stands for one key, in the units of the tables.
 #[derive(Clone, Copy, Debug)]

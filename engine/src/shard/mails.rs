@@ -14,12 +14,11 @@
 //! bound. Where none is, an inbox receives no more than [`MAILS_REMEMBERED`] mails in the longest window, half of
 //! them for peers: so strangers can't keep a backend from mailing, and nothing that a window needs is forgotten.
 
-use super::limit::{Limit, Window, Windows};
+use super::limit::{Window, Windows};
 use super::log::{Log, Stamped};
 use crate::clock::{Moment, Span};
-use crate::limits::MAILS_REMEMBERED;
-use crate::perimeter::api_key::Mode;
-use crate::request::{KeyTag, Owner, ProjectId};
+use crate::identity::{KeyTag, Mode, Owner, ProjectId};
+use crate::limits::{Limit, MAILS_REMEMBERED};
 use crate::route::PeerShare;
 
 /// The policies of mails. Part of [`super::rules::Rules`].

@@ -6,14 +6,15 @@
 use std::hash::{Hash, Hasher};
 
 use super::forgotten::Kept;
-use super::limit::{Limit, Limits};
+use super::limit::Limits;
 use super::log::BLOCK_BYTES;
 use super::rules::Rules;
 use super::strike::Strikes;
 use super::window::WindowLog;
 use crate::clock::{Moment, Span};
-use crate::perimeter::api_key::Mode;
-use crate::perimeter::peer::Prefix;
+use crate::identity::Mode;
+use crate::limits::Limit;
+use crate::peer::Prefix;
 use crate::request::{Activity, Quotas, Source};
 
 /// Limits of what one peer may do. Empty means off.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Limit, PeerLimits};
-use crate::limits::{ALERTS, Capacity};
+use super::PeerLimits;
+use crate::limits::{ALERTS, Capacity, Limit};
+use crate::peer::Prefix;
 use crate::perimeter::blocks::Blocks;
-use crate::perimeter::peer::Prefix;
 use crate::request::KeyWindow;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use ahash::HashMap;
 
 use crate::clock::Moment;
-use crate::request::Owner;
+use crate::identity::Owner;
 
 /// How exactly ends are known. Codes, claims and receipts live 600 s at most, so 61 steps are in use at once.
 const STEP_MILLIS: u64 = 10_000;
@@ -154,8 +154,7 @@ fn step(end: Moment) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::perimeter::api_key::Mode;
-    use crate::request::ProjectId;
+    use crate::identity::{Mode, ProjectId};
     use crate::testing::Seeded;
 
     fn owner(project: u32) -> Owner {

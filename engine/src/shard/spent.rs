@@ -2,7 +2,8 @@
 
 use super::expiring::{Expiring, ExpiringTable};
 use crate::clock::Moment;
-use crate::request::{Outcome, Owner, Refusal, Spend};
+use crate::identity::Owner;
+use crate::request::{Outcome, Refusal, Spend};
 use crate::route::Digest128;
 
 struct Spent {

@@ -22,9 +22,9 @@ use super::Settings;
 use super::log::BLOCK_BYTES;
 use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
+use crate::identity::{Mode, Owner, ProjectId};
 use crate::limits::CODE_DIGITS_GUESSED;
-use crate::perimeter::api_key::Mode;
-use crate::request::{MailForm, Owner, ProjectId, Purpose, Refusal, Standing, Word};
+use crate::request::{MailForm, Purpose, Refusal, Standing, Word};
 use crate::route::Digest128;
 
 /// The places of a verification's codes: two that were handed over, older and newer, since the last two

@@ -114,7 +114,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::shard::limit::{Limit, NEVER, Windows};
+    use crate::limits::Limit;
+    use crate::shard::limit::{NEVER, Windows};
     use crate::testing::Seeded;
 
     fn limit(count: u32, seconds: u64) -> Limit {

@@ -8,15 +8,15 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy as _;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyTag,
-    KeyWindow, Outcome, Owner, Policy, ProjectId, Quota, Refusal, Resend, Reserve, Slot, Source, Spend,
-    Standing,
+    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyWindow,
+    Outcome, Policy, Quota, Refusal, Resend, Reserve, Slot, Source, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::Seeded;
 
 use crate::oracle::wait_for_window;

@@ -21,13 +21,14 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{KeyTag, Mode, Owner};
+use authepy_engine::limits::Limit;
 use authepy_engine::request::{
-    Answered, Approved, Check, Command, First, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy,
-    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
+    Answered, Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Policy, Refusal, Resend,
+    Reserve, Settle, Slot, Spend, Standing,
 };
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::shard::Settings;
 
 use crate::domains::DomainOracle;
 use crate::peers::PeerOracle;

@@ -15,13 +15,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
 use authepy_engine::perimeter::blocks::Blocks;
-use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
     Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Policy, Quota, Refusal, Source,
 };
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::shard::Settings;
 
 use crate::oracle::{millis, wait_for_window};
 

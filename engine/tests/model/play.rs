@@ -6,12 +6,12 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
     Activity, Approved, Ban, Charge, ChargeDomain, ChargeKey, Charged, Check, Command, First, HandOver,
-    Issue, KeyTag, KeyWindow, Outcome, Owner, Policy, ProjectId, RefundDomain, RefundKey, Refusal, Resend,
-    Reserve, Settle, Slot, Source, Spend,
+    Issue, KeyWindow, Outcome, Policy, RefundDomain, RefundKey, Refusal, Resend, Reserve, Settle, Slot,
+    Source, Spend,
 };
 use authepy_engine::route::{Digest128, DomainTag, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};

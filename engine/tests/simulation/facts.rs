@@ -1,7 +1,8 @@
 //! What a command asks, kept aside before the shard takes it.
 
 use authepy_engine::code::Code;
-use authepy_engine::request::{Charge, Command, HandOver, Issue, Owner};
+use authepy_engine::identity::Owner;
+use authepy_engine::request::{Charge, Command, HandOver, Issue};
 use authepy_engine::route::{Digest128, PeerShare};
 
 /// As far as the watch needs it.

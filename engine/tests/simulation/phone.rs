@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Check, Command, Issue, Issued, KeyTag, Owner, Resend, Slot};
+use authepy_engine::identity::{KeyTag, Owner};
+use authepy_engine::peer::Peer;
+use authepy_engine::request::{Activity, Check, Command, Issue, Issued, Resend, Slot};
 use authepy_engine::route::{Digest128, Route, StartKeys};
 use authepy_engine::testing::{Seeded, plain_issue};
 

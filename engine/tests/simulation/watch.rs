@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Issue, Issued, Outcome, Owner, Policy, Refusal};
+use authepy_engine::identity::{Mode, Owner};
+use authepy_engine::limits::Limit;
+use authepy_engine::request::{Issue, Issued, Outcome, Policy, Refusal};
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::shard::Settings;
 
 use crate::bans::{BanWatch, Sight};
 use crate::facts::Facts;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_engine::request::MailForm;
 use authepy_engine::route::StartKeys;
 use clap::{Args, Subcommand};

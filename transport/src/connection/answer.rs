@@ -1,6 +1,6 @@
 //! From a request stream to its answer: one write, or the right way to have none.
 
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::time::{Instant, timeout};

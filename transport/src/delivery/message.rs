@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use authepy_engine::clock::Moment;
     use authepy_engine::code::Code;
-    use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::identity::Mode;
     use authepy_engine::request::MailForm;
     use authepy_engine::testing::Seeded;
 

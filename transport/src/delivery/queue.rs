@@ -19,8 +19,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
+use authepy_engine::identity::ProjectId;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
-use authepy_engine::request::ProjectId;
 
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
@@ -345,7 +345,7 @@ pub(super) mod tests {
 
     use authepy_engine::clock::Moment;
     use authepy_engine::code::Code;
-    use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::identity::Mode;
     use authepy_engine::request::MailForm;
     use authepy_engine::route::StartKeys;
     use authepy_engine::testing::Seeded;

@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
+use authepy_engine::identity::Mode;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{ChargeKey, Command, KeyWindow, Outcome, Refusal};
 
 use super::operation::{Done, Request, unexpected};

@@ -6,9 +6,9 @@
 //! ```
 
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{KeyTag, Mode, Owner};
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Command, First, Issue, Issued, KeyTag, Outcome, Owner, Refusal, Resend};
+use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
 use authepy_engine::route::{Fingerprint, Route};
 
 use super::asked::IssueAsked;

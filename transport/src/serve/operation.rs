@@ -2,12 +2,12 @@
 
 use authepy_engine::actor::Answer;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
+use authepy_engine::identity::{Mode, Owner};
 use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::receipt::Claims;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Approved, Check, Command, First, Outcome, Owner, Refusal, Slot, Spend};
+use authepy_engine::request::{Approved, Check, Command, First, Outcome, Refusal, Slot, Spend};
 use authepy_engine::route::Route as ShardRoute;
 
 use super::asked::{Asked, CheckAsked, Statement};

@@ -11,9 +11,9 @@
 
 use authepy_engine::actor::Answer;
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{KeyTag, Mode, Owner};
 use authepy_engine::request::{
-    Answered, ChargeDomain, ChargeKey, Command, KeyTag, KeyWindow, Outcome, Owner, RefundDomain, RefundKey,
+    Answered, ChargeDomain, ChargeKey, Command, KeyWindow, Outcome, RefundDomain, RefundKey,
 };
 use authepy_engine::route::{Digest128, DomainTag, Route};
 

@@ -17,9 +17,9 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Owner, Quotas, Source};
+use authepy_engine::identity::{Mode, Owner};
+use authepy_engine::peer::Peer;
+use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Quotas, Source};
 use authepy_engine::route::{PeerDigest, PeerShare, Route};
 
 use super::operation::unexpected;

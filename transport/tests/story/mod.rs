@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use authepy_engine::actor::{self, Seat, Teller};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 use authepy_transport::delivery::{
