@@ -39,7 +39,8 @@ use crate::peer::Prefix;
 use crate::perimeter::ban::{BanChange, BanEntry};
 use crate::request::{Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
-use crate::shard::{Census, Settings, Shard};
+use crate::settings::Settings;
+use crate::shard::{Census, Shard};
 
 mod bans;
 mod inbox;

@@ -29,8 +29,11 @@ pub mod perimeter;
 pub mod recipient;
 
 pub mod route;
+mod rules;
+mod settings;
 pub mod shard;
 pub mod stack;
+mod tables;
 
 pub mod code;
 pub mod id;

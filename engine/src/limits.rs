@@ -160,6 +160,9 @@ pub const OPERATOR_VISITS: usize = 16;
 /// Inboxes and peers one sweep visits before it gives the lane back: about 100 µs.
 pub const SWEEP_VISITS: usize = 512;
 
+/// Records that a sweep visits together, having looked at all of them; 128 B.
+pub(crate) const DUE_AT_ONCE: usize = 32;
+
 /// How much of each kind one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {

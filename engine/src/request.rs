@@ -9,15 +9,17 @@ use crate::clock::Moment;
 use crate::code::Code;
 use crate::id::VerificationId;
 use crate::identity::{KeyTag, Owner, ProjectId};
+use crate::limits::OVERLOADED_RETRY_AFTER;
 use crate::peer::Prefix;
 use crate::route::{Digest128, DomainTag, Fingerprint, PeerShare, Route, StartKeys};
 
 mod charge;
 mod purpose;
 mod window;
-pub use charge::{Activity, Charge, Charged, Quota, Quotas, Source};
+pub use crate::settings::{Activity, KeyWindow};
+pub use charge::{Charge, Charged, Quota, Quotas, Source};
 pub use purpose::{Purpose, Word};
-pub use window::{ChargeDomain, ChargeKey, KeyWindow, RefundDomain, RefundKey};
+pub use window::{ChargeDomain, ChargeKey, RefundDomain, RefundKey};
 
 /// A verification that ended by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +270,7 @@ pub enum Outcome {
     Charged(Charged),
     /// The network is banned until then.
     Banned(Moment),
-    /// The network is never banned; see [`BanRules::exempt`](crate::shard::BanRules::exempt).
+    /// The network is never banned; see [`BanRules::exempt`](crate::settings::BanRules::exempt).
     Exempt,
     /// The network is not banned any more.
     Unbanned {
@@ -436,3 +438,6 @@ pub enum Refusal {
         retry_after: Duration,
     },
 }
+
+/// What is answered where there is no room.
+pub(crate) const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

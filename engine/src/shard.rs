@@ -20,57 +20,25 @@
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_RECORD_BYTES, DOMAIN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, OVERLOADED_RETRY_AFTER,
-    PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
+    BAN_RECORD_BYTES, DOMAIN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
+    SWEEP_VISITS,
 };
 use crate::perimeter::ban::BanChange;
-use crate::request::{Ban, Command, Conversion, Expired, Outcome, Refusal, Source};
+use crate::request::{Ban, Command, Conversion, Expired, OVERLOADED, Outcome, Refusal, Source};
 use crate::route::StartKeys;
+use crate::rules::Rules;
+use crate::rules::peer::PeerName;
+use crate::tables::bans::Bans;
+use crate::tables::domains::DomainTable;
+use crate::tables::idempotency::IdempotencyTable;
+use crate::tables::inboxes::Inboxes;
+use crate::tables::keys::KeyTables;
+use crate::tables::peers::PeerTable;
+use crate::tables::spent::SpentReceipts;
 
-mod conversions;
-mod expired;
-mod idle;
-mod inbox;
-mod inboxes;
-mod ledger;
-mod mails;
-mod verification;
-
-mod ban;
-mod claims;
-mod forgotten;
-mod peer;
-mod peers;
-mod strike;
-
-mod domains;
-mod expiring;
-mod idempotency;
-mod key;
-mod shares;
-mod spent;
-
-mod index;
-mod limit;
-mod log;
-mod records;
-mod rules;
-mod settings;
-mod table;
 mod touch;
-mod window;
 
-use ban::Bans;
-use domains::DomainTable;
-use idempotency::IdempotencyTable;
-use inboxes::Inboxes;
-use key::KeyTables;
-pub use peer::PeerLimits;
-use peer::PeerName;
-use peers::PeerTable;
-use rules::Rules;
-pub use settings::{BanRules, Settings};
-use spent::SpentReceipts;
+pub use crate::settings::{BanRules, PeerLimits, Settings};
 use touch::Touched;
 
 /// What a shard holds, for the metrics.
@@ -259,5 +227,3 @@ impl Shard {
         Ok(Outcome::Banned(until))
     }
 }
-
-const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

@@ -8,7 +8,7 @@ use crate::identity::{KeyTag, Owner};
 use crate::limits::{Capacity, Limit};
 use crate::request::{Issue, MailForm};
 use crate::route::{Fingerprint, StartKeys};
-use crate::shard::{BanRules, PeerLimits, Settings};
+use crate::settings::{BanRules, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
 #[derive(Clone, Debug)]

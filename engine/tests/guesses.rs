@@ -1,5 +1,5 @@
 //! What guessing gets an attacker: the strongest we know, over virtual weeks, against the limits as shipped
-//! (A01, A06). The derivation is in `shard/ledger.rs`; here it is counted.
+//! (A01, A06). The derivation is in `rules/ledger.rs`; here it is counted.
 //!
 //! The attacker knows everything but the codes. It opens verifications as fast as the limits let it, from
 //! as many peers as it likes or from one, with the keys of one project or of several, lets the guess ledger stop one short of its budget, holds as many

@@ -18,7 +18,8 @@ use crate::entropy::Entropy;
 use crate::limits::{BAN_NEWS_BATCHES, INBOX_BATCHES, INBOX_WORDS, OPERATOR_VISITS};
 use crate::request::{Command, Outcome};
 use crate::route::{Route, StartKeys};
-use crate::shard::{Settings, Shard};
+use crate::settings::Settings;
+use crate::shard::Shard;
 
 /// Questions from one lane to one shard.
 pub(super) struct Asks {

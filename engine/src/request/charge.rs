@@ -4,25 +4,7 @@ use crate::clock::Moment;
 use crate::identity::{Mode, Owner};
 use crate::limits::LIMITS_PER_POLICY;
 use crate::peer::Peer;
-use crate::request::Refusal;
-
-/// What a peer did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activity {
-    /// Asked for a mail: an issue or a resend.
-    Issue,
-    /// Presented a code.
-    Check,
-    /// Was answered with a 4xx other than 409, 425 and 429.
-    Denied,
-    /// Completed a handshake.
-    Handshake,
-    /// Asked for anything else, or began a handshake from an address that it had proved.
-    Any,
-    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a window of its
-    /// own, so that such a page uses up nothing of its visitors'.
-    Foreign,
-}
+use crate::request::{Activity, Refusal};
 
 /// Whose word it is that the peer did it. Windows, strikes and bans of different sources are apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -15,9 +15,6 @@ use super::Shard;
 use crate::request::Command;
 use crate::route::Digest128;
 
-/// Records that a sweep visits together, having looked at all of them; 128 B.
-pub(super) const DUE_AT_ONCE: usize = 32;
-
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
 pub(super) struct Touched {

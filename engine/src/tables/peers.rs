@@ -25,21 +25,20 @@ use std::hint::black_box;
 
 use ahash::RandomState;
 
-use super::ban::Bans;
 use super::claims::Claims;
 use super::forgotten::ForgottenStrikes;
 use super::index::Index;
-use super::peer::{PeerName, PeerRecord, RecordCharge, Request, Weight};
 use super::records::Records;
-use super::rules::Rules;
-use super::touch::DUE_AT_ONCE;
 use crate::clock::Moment;
-use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX};
+use crate::limits::{DUE_AT_ONCE, EVICTION_LOOKS, EVICTION_LOOKS_MAX};
 use crate::request::{Charge, Charged, Policy, Quotas, Refusal, Source};
+use crate::rules::Rules;
+use crate::rules::peer::{PeerName, PeerRecord, RecordCharge, Request, Weight};
+use crate::tables::bans::Bans;
 
 /// The networks that live on one shard. Owned by it.
 #[derive(Default)]
-pub(super) struct PeerTable {
+pub(crate) struct PeerTable {
     records: Records<PeerRecord>,
     by_name: Index,
     hash: RandomState,
@@ -56,22 +55,22 @@ pub(super) struct PeerTable {
 }
 
 impl PeerTable {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 
     /// Bytes of the logs.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
 
     /// Bytes of what is left of the struck that had to make room.
-    pub(super) fn forgotten_bytes(&self) -> usize {
+    pub(crate) fn forgotten_bytes(&self) -> usize {
         self.forgotten.bytes()
     }
 
     /// Counts one request in the windows of all networks around the peer.
-    pub(super) fn charge(&mut self, charge: &Charge, bans: &mut Bans, rules: &Rules, now: Moment) -> Charged {
+    pub(crate) fn charge(&mut self, charge: &Charge, bans: &mut Bans, rules: &Rules, now: Moment) -> Charged {
         let Charge { peer, source, activity, mode, .. } = *charge;
         if let Some(until) = bans.until(peer, source, now) {
             let refusal = Some(Refusal::Banned { retry_after: until.since(now) });
@@ -112,7 +111,7 @@ impl PeerTable {
     }
 
     /// Forgets the strikes of exactly this network, whether it has a record or not.
-    pub(super) fn clear_strikes(&mut self, name: PeerName, rules: &Rules, now: Moment) {
+    pub(crate) fn clear_strikes(&mut self, name: PeerName, rules: &Rules, now: Moment) {
         match self.find(&name) {
             None => drop(self.forgotten.take(self.hash.hash_one(name), rules.strikes.limits(), now)),
             Some(at) => {
@@ -122,7 +121,7 @@ impl PeerTable {
     }
 
     /// Visits networks whose time has come. Returns how many, at most `visits`.
-    pub(super) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
+    pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
         let (mut visited, mut due) = (0, std::mem::take(&mut self.due));
         while visited < visits {
             self.records.take_due(now, DUE_AT_ONCE.min(visits - visited), &mut due);
@@ -169,23 +168,23 @@ impl PeerTable {
         Some(charged)
     }
 
-    /// Looks at the slots of the networks around a peer; see [`super::touch`] for this and what follows.
-    pub(super) fn touch_slots(&self, charge: &Charge) -> u64 {
+    /// Looks at the slots of the networks around a peer; see [`crate::shard::touch`] for this and what follows.
+    pub(crate) fn touch_slots(&self, charge: &Charge) -> u64 {
         self.hashes(charge).fold(0, |sum, hash| sum ^ self.by_name.touch(hash))
     }
 
     /// Where the records of these networks probably are.
-    pub(super) fn probe(&self, charge: &Charge) -> impl Iterator<Item = u32> {
+    pub(crate) fn probe(&self, charge: &Charge) -> impl Iterator<Item = u32> {
         self.hashes(charge).filter_map(|hash| self.by_name.probe(hash))
     }
 
     /// Looks at the places of so many networks to come.
-    pub(super) fn touch_free(&self, networks: usize) -> u64 {
+    pub(crate) fn touch_free(&self, networks: usize) -> u64 {
         self.records.touch_free(networks)
     }
 
     /// Looks at the records at these places. The sum is worth nothing.
-    pub(super) fn touch(&self, places: &[u32]) -> u64 {
+    pub(crate) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
         let records = places.iter().filter_map(|&at| self.records.get(at));
         records.fold(near, |sum, record| sum ^ record.touch())

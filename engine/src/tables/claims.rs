@@ -12,19 +12,19 @@ use crate::request::Source;
 /// The claimed records of one table. Owned by it; 33 B for each owner that has any, and no more owners than
 /// claimed records.
 #[derive(Debug, Default)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     held: HashMap<Owner, usize>,
     total: usize,
 }
 
 impl Claims {
     /// Whether this owner may hold one more in a table for `capacity` records.
-    pub(super) fn have_room(&self, owner: Owner, capacity: usize) -> bool {
+    pub(crate) fn have_room(&self, owner: Owner, capacity: usize) -> bool {
         self.held.get(&owner).copied().unwrap_or(0) < capacity.saturating_sub(self.total)
     }
 
     /// A record was made.
-    pub(super) fn enter(&mut self, source: Source) {
+    pub(crate) fn enter(&mut self, source: Source) {
         if let Source::Claimed(owner) = source {
             *self.held.entry(owner).or_default() += 1;
             self.total += 1;
@@ -32,7 +32,7 @@ impl Claims {
     }
 
     /// A record was forgotten.
-    pub(super) fn leave(&mut self, source: Source) {
+    pub(crate) fn leave(&mut self, source: Source) {
         if let Source::Claimed(owner) = source
             && let Some(held) = self.held.get_mut(&owner)
         {
@@ -45,7 +45,7 @@ impl Claims {
     }
 
     /// All claimed records.
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.total
     }
 }

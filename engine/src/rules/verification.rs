@@ -18,7 +18,6 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::Settings;
 use super::log::BLOCK_BYTES;
 use crate::clock::{Moment, Now};
 use crate::code::CodeMac;
@@ -26,6 +25,7 @@ use crate::identity::{Mode, Owner, ProjectId};
 use crate::limits::CODE_DIGITS_GUESSED;
 use crate::request::{MailForm, Purpose, Refusal, Standing, Word};
 use crate::route::Digest128;
+use crate::settings::Settings;
 
 /// The places of a verification's codes: two that were handed over, older and newer, since the last two
 /// mails may overtake each other; and one whose mail is on its way.
@@ -36,14 +36,14 @@ const PENDING: usize = 2;
 /// A live verification. Owned by its inbox's record; wiped when it ends. Its size is a promise of
 /// `limits.rs`, so what few verifications have is in [`Extras`].
 #[derive(Debug, Zeroize, ZeroizeOnDrop)]
-pub(super) struct Verification {
+pub(crate) struct Verification {
     /// Digest of the id; the id itself is the caller's.
-    pub(super) id: Digest128,
+    pub(crate) id: Digest128,
     /// Digest of the address that its mails go to.
     address: Digest128,
     codes: [Drawn; 3],
     #[zeroize(skip)]
-    pub(super) expires: Moment,
+    pub(crate) expires: Moment,
     #[zeroize(skip)]
     resend_at: Moment,
     /// Empty if the purpose is among the extras.
@@ -81,7 +81,7 @@ struct Extras {
 }
 
 /// What [`Verification::open`] needs besides the moment.
-pub(super) struct Opening {
+pub(crate) struct Opening {
     pub id: Digest128,
     pub address: Digest128,
     pub nonce: Option<Digest128>,
@@ -96,7 +96,7 @@ pub(super) struct Opening {
 
 /// How a try ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Try {
+pub(crate) enum Try {
     Right,
     /// Wrong, `compared` with so many codes.
     Wrong {
@@ -106,7 +106,7 @@ pub(super) enum Try {
 }
 
 impl Verification {
-    pub(super) fn open(opening: Opening) -> Self {
+    pub(crate) fn open(opening: Opening) -> Self {
         let (purpose, text) = match opening.purpose {
             Purpose::Word(word) => (word, None),
             Purpose::Text(text) => (Word::default(), Some(*text)),
@@ -135,7 +135,7 @@ impl Verification {
     }
 
     /// Takes a new code of `length` digits in; its mail is on its way. Returns the mail's number.
-    pub(super) fn send(&mut self, mac: CodeMac, length: u8, resend_at: Moment) -> u8 {
+    pub(crate) fn send(&mut self, mac: CodeMac, length: u8, resend_at: Moment) -> u8 {
         self.sends = self.sends.saturating_add(1);
         self.resend_at = resend_at;
         self.code_length = length;
@@ -144,7 +144,7 @@ impl Verification {
     }
 
     /// The hand-over of mail `send` ended. A failed one takes only its own code away.
-    pub(super) fn hand_over(&mut self, send: u8, accepted: bool) {
+    pub(crate) fn hand_over(&mut self, send: u8, accepted: bool) {
         // Only the latest mail can be on its way: a resend waits for the word about the one before.
         if !self.is_sending() || send != self.sends {
             return;
@@ -157,13 +157,13 @@ impl Verification {
     }
 
     /// Whether a mail of this verification is on its way.
-    pub(super) fn is_sending(&self) -> bool {
+    pub(crate) fn is_sending(&self) -> bool {
         self.codes[PENDING].length > 0
     }
 
     /// Counts a try, then compares it with every live code of as many digits. The caller removes the
     /// verification unless tries are left.
-    pub(super) fn attempt(&mut self, presented: &CodeMac, length: u8) -> Try {
+    pub(crate) fn attempt(&mut self, presented: &CodeMac, length: u8) -> Try {
         let Some(left) = self.attempts.checked_sub(1) else {
             return Try::Wrong { attempts_remaining: 0, compared: 0 };
         };
@@ -176,13 +176,13 @@ impl Verification {
     }
 
     /// Comparisons that its tries may still make with short codes: those that the ledger has not lengthened.
-    pub(super) fn open_guesses(&self) -> u32 {
+    pub(crate) fn open_guesses(&self) -> u32 {
         let short = self.codes.iter().filter(|code| (1..CODE_DIGITS_GUESSED).contains(&code.length));
         u32::from(self.attempts) * short.count() as u32
     }
 
     /// Whether the request's address, nonce and digits fit at all. None of these spends a try.
-    pub(super) fn fits(
+    pub(crate) fn fits(
         &self,
         address: Option<&Digest128>,
         nonce: Option<&Digest128>,
@@ -207,29 +207,29 @@ impl Verification {
         if live.peek().is_none() { length == self.code_length } else { live.any(|other| other == length) }
     }
 
-    pub(super) fn is_of(&self, address: &Digest128) -> bool {
+    pub(crate) fn is_of(&self, address: &Digest128) -> bool {
         *address == self.address
     }
 
-    pub(super) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> Owner {
         let mode = if self.test { Mode::Test } else { Mode::Live };
         Owner { project: ProjectId(self.project), mode }
     }
 
-    pub(super) fn is_live(&self, now: Moment) -> bool {
+    pub(crate) fn is_live(&self, now: Moment) -> bool {
         self.expires > now
     }
 
-    pub(super) fn code_length(&self) -> u8 {
+    pub(crate) fn code_length(&self) -> u8 {
         self.code_length
     }
 
-    pub(super) fn form(&self) -> MailForm {
+    pub(crate) fn form(&self) -> MailForm {
         let template = self.extras.as_ref().map_or(0, |extras| extras.template);
         MailForm { locale: self.locale, template }
     }
 
-    pub(super) fn standing(&self, now: Now, settings: &Settings) -> Standing {
+    pub(crate) fn standing(&self, now: Now, settings: &Settings) -> Standing {
         Standing {
             purpose: self.purpose(),
             code_length: self.code_length,
@@ -242,24 +242,24 @@ impl Verification {
         }
     }
 
-    pub(super) fn purpose(&self) -> Purpose {
+    pub(crate) fn purpose(&self) -> Purpose {
         let text = self.extras.as_ref().and_then(|extras| extras.purpose.clone());
         text.map_or(Purpose::Word(self.purpose), |text| Purpose::Text(Box::new(text)))
     }
 
-    pub(super) fn metadata(&self) -> Option<Box<str>> {
+    pub(crate) fn metadata(&self) -> Option<Box<str>> {
         self.extras.as_ref()?.metadata.clone()
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see [`super::touch`].
-    pub(super) fn touch(&self) -> u64 {
+    /// Looks at all of it, since it is longer than a line of the cache; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self) -> u64 {
         let [first, .., last] = &self.id.0;
         let codes = self.codes.iter().fold(0, |sum, code| sum ^ code.length);
         u64::from(first ^ last ^ codes ^ self.attempts) ^ self.expires.as_millis()
     }
 
     /// Bytes beside the verification itself.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + BLOCK_BYTES);
         self.extras.as_ref().map_or(0, |extras| {
             size_of::<Extras>() + BLOCK_BYTES + text(&extras.purpose) + text(&extras.metadata)

@@ -9,11 +9,11 @@ use crate::route::Digest128;
 
 /// See the module's doc. Owned by the shard.
 #[derive(Default)]
-pub(super) struct ExpiredLog(Option<VecDeque<Expired>>);
+pub(crate) struct ExpiredLog(Option<VecDeque<Expired>>);
 
 impl ExpiredLog {
     /// Notes the end of a verification. What nobody has taken in time makes room for what is newer.
-    pub(super) fn note(&mut self, id: Digest128, owner: Owner) {
+    pub(crate) fn note(&mut self, id: Digest128, owner: Owner) {
         let Some(log) = &mut self.0 else { return };
         if owner.mode == Mode::Live {
             if log.len() == EXPIRED_NEWS {
@@ -23,7 +23,7 @@ impl ExpiredLog {
         }
     }
 
-    pub(super) fn take(&mut self) -> Vec<Expired> {
+    pub(crate) fn take(&mut self) -> Vec<Expired> {
         self.0.get_or_insert_default().drain(..).collect()
     }
 }

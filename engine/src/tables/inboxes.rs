@@ -19,30 +19,30 @@ use std::time::Duration;
 use super::conversions::Conversions;
 use super::expired::ExpiredLog;
 use super::idle::IdleInboxes;
-use super::inbox::InboxRecord;
 use super::records::LINK_BYTES;
-use super::rules::Rules;
 use super::shares::Shares;
-use super::table::InboxTable;
-use super::touch::DUE_AT_ONCE;
-use super::verification::Verification;
 use crate::clock::{Moment, Now, Span};
 use crate::entropy::Entropy;
 use crate::identity::{Mode, Owner};
 use crate::limits::{
-    Capacity, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES, SWEEP_VISITS,
+    Capacity, DUE_AT_ONCE, INBOX_RECORD_BYTES, INDEX_BYTES, OVERLOADED_RETRY_AFTER, RESEND_BYTES,
+    SWEEP_VISITS,
 };
 use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Refusal, Resend};
 use crate::route::{Digest128, Fingerprint, StartKeys};
+use crate::rules::Rules;
+use crate::rules::inbox::InboxRecord;
+use crate::rules::verification::Verification;
+use crate::tables::inbox_table::InboxTable;
 
 /// An inbox that only remembers, with its place and its entry in the index.
 const RECORD_BYTES: usize = size_of::<InboxRecord>() + LINK_BYTES + INDEX_BYTES;
 
 /// Owned by the shard.
 #[derive(Default)]
-pub(super) struct Inboxes {
-    pub(super) table: InboxTable,
-    pub(super) idle: IdleInboxes,
+pub(crate) struct Inboxes {
+    pub(crate) table: InboxTable,
+    pub(crate) idle: IdleInboxes,
     live: usize,
     /// Those of `live` that test keys issued.
     test: usize,
@@ -96,22 +96,22 @@ impl From<&Verification> for Held {
 
 impl Inboxes {
     /// Live verifications.
-    pub(super) fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.live
     }
 
     /// Live verifications that test keys issued.
-    pub(super) fn test(&self) -> usize {
+    pub(crate) fn test(&self) -> usize {
         self.test
     }
 
     /// Inboxes, live or only remembering their windows.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len() + self.idle.len()
     }
 
     /// What they count for against the ceiling.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.table.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.heap_bytes + self.idle.bytes()
     }
 
@@ -120,18 +120,18 @@ impl Inboxes {
         self.table.bytes() + self.heap_bytes + self.idle.held_bytes()
     }
 
-    /// See [`super::Shard::take_expired`].
-    pub(super) fn take_expired(&mut self) -> Vec<Expired> {
+    /// See [`crate::shard::Shard::take_expired`].
+    pub(crate) fn take_expired(&mut self) -> Vec<Expired> {
         self.expired.take()
     }
 
-    /// See [`super::Shard::conversions`].
-    pub(super) fn conversions(&self, now: Moment) -> Vec<Conversion> {
+    /// See [`crate::shard::Shard::conversions`].
+    pub(crate) fn conversions(&self, now: Moment) -> Vec<Conversion> {
         self.conversions.list(now)
     }
 
     /// One more verification, in a record that is there or a new one.
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &mut self,
         now: Now,
         issue: Issue,
@@ -173,7 +173,7 @@ impl Inboxes {
 
     /// A resend needs no new record, but its mail is remembered: so it may go on where the table is full,
     /// until the memory that is kept for growth is used up too. Of that as well no project may have more than is free.
-    pub(super) fn resend(
+    pub(crate) fn resend(
         &mut self,
         now: Now,
         resend: Resend,
@@ -199,7 +199,7 @@ impl Inboxes {
     }
 
     /// Visits inboxes whose time has come. Returns how many, at most `visits`.
-    pub(super) fn sweep(&mut self, now: Moment, visits: usize, rules: &Rules) -> usize {
+    pub(crate) fn sweep(&mut self, now: Moment, visits: usize, rules: &Rules) -> usize {
         let (mut visited, mut due) = (0, std::mem::take(&mut self.due));
         while visited < visits {
             self.table.take_due(now, DUE_AT_ONCE.min(visits - visited), &mut due);
@@ -217,7 +217,7 @@ impl Inboxes {
     }
 
     /// Runs one rule on the inbox that holds the verification `id`, then brings the tables in line.
-    pub(super) fn with(
+    pub(crate) fn with(
         &mut self,
         now: Now,
         id: Digest128,
@@ -242,7 +242,7 @@ impl Inboxes {
     }
 
     /// Notes what a relay said about a mail.
-    pub(super) fn hand_over(&mut self, hand_over: &HandOver) -> Outcome {
+    pub(crate) fn hand_over(&mut self, hand_over: &HandOver) -> Outcome {
         // Gone is fine. Nothing else about the inbox changes, so there is nothing to bring in line.
         if let Some(inbox) = self.table.find_id(&hand_over.id).and_then(|at| self.table.get_mut(at)) {
             inbox.hand_over(&hand_over.id, hand_over.send, hand_over.accepted);

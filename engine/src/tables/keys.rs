@@ -7,17 +7,17 @@
 
 use ahash::HashMap;
 
-use super::limit::Windows;
-use super::rules::Rules;
-use super::window::WindowLog;
 use crate::clock::Moment;
 use crate::limits::{KEY_SWEEP_EVERY, OVERLOADED_RETRY_AFTER};
 use crate::request::{ChargeKey, Charged, KeyWindow, Policy, Quotas, RefundKey, Refusal};
 use crate::route::Digest128;
+use crate::rules::Rules;
+use crate::rules::limit::Windows;
+use crate::rules::window::WindowLog;
 
 /// The keys and projects whose digest routes to one shard. Owned by it.
 #[derive(Default)]
-pub(super) struct KeyTables {
+pub(crate) struct KeyTables {
     issue: KeyTable,
     unverified: KeyTable,
     project: KeyTable,
@@ -32,7 +32,7 @@ struct KeyTable {
 
 impl KeyTables {
     /// Takes a place in a window, if its limits permit.
-    pub(super) fn charge(&mut self, charge: &ChargeKey, rules: &Rules, now: Moment) -> Charged {
+    pub(crate) fn charge(&mut self, charge: &ChargeKey, rules: &Rules, now: Moment) -> Charged {
         let policy = match charge.window {
             KeyWindow::Project => Policy::Project,
             KeyWindow::Issue | KeyWindow::Unverified | KeyWindow::Alerts => Policy::Key,
@@ -45,14 +45,14 @@ impl KeyTables {
     }
 
     /// Gives a place back.
-    pub(super) fn refund(&mut self, refund: &RefundKey) {
+    pub(crate) fn refund(&mut self, refund: &RefundKey) {
         if let Some(window) = self.table(refund.charge.window).windows.get_mut(&refund.charge.of) {
             window.take_back(refund.at);
         }
     }
 
     /// Forgets keys that have been quiet for a whole window. Keys are few, so all are looked at.
-    pub(super) fn sweep(&mut self, rules: &Rules, now: Moment) {
+    pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment) {
         if self.sweep_at > now {
             return;
         }
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{Capacity, Limit};
-    use crate::shard::Settings;
+    use crate::settings::Settings;
     use crate::testing::as_shipped;
 
     const ALL: [KeyWindow; 4] =

@@ -4,110 +4,110 @@
 
 use std::hint::black_box;
 
-use super::inbox::InboxRecord;
 use super::index::Index;
 use super::records::Records;
 use crate::clock::Moment;
 use crate::route::{Digest128, Fingerprint};
+use crate::rules::inbox::InboxRecord;
 
 /// Where each inbox and each live verification is. Owned by its shard.
 #[derive(Default)]
-pub(super) struct InboxTable {
+pub(crate) struct InboxTable {
     records: Records<InboxRecord>,
     by_inbox: Index,
     by_id: Index,
 }
 
 impl InboxTable {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 
     /// Bytes of the places and of both indices.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.records.bytes() + self.by_inbox.bytes() + self.by_id.bytes()
     }
 
-    pub(super) fn get(&self, at: u32) -> Option<&InboxRecord> {
+    pub(crate) fn get(&self, at: u32) -> Option<&InboxRecord> {
         self.records.get(at)
     }
 
-    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut InboxRecord> {
+    pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut InboxRecord> {
         self.records.get_mut(at)
     }
 
-    pub(super) fn find_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
+    pub(crate) fn find_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
         let is_meant = |at| self.records.get(at).is_some_and(|record| record.fingerprint == *fingerprint);
         self.by_inbox.find(fingerprint.table_bits(), is_meant)
     }
 
-    pub(super) fn find_id(&self, id: &Digest128) -> Option<u32> {
+    pub(crate) fn find_id(&self, id: &Digest128) -> Option<u32> {
         let is_meant = |at| self.records.get(at).is_some_and(|record| record.holds(id));
         self.by_id.find(id.table_bits(), is_meant)
     }
 
-    /// Looks at the slot of an inbox; see [`super::touch`] for this and what follows.
-    pub(super) fn touch_inbox(&self, fingerprint: &Fingerprint) -> u64 {
+    /// Looks at the slot of an inbox; see [`crate::shard::touch`] for this and what follows.
+    pub(crate) fn touch_inbox(&self, fingerprint: &Fingerprint) -> u64 {
         self.by_inbox.touch(fingerprint.table_bits())
     }
 
     /// Looks at the slot of a verification.
-    pub(super) fn touch_id(&self, id: &Digest128) -> u64 {
+    pub(crate) fn touch_id(&self, id: &Digest128) -> u64 {
         self.by_id.touch(id.table_bits())
     }
 
     /// Where this inbox probably is.
-    pub(super) fn probe_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
+    pub(crate) fn probe_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
         self.by_inbox.probe(fingerprint.table_bits())
     }
 
     /// Where the verification with this id probably is.
-    pub(super) fn probe_id(&self, id: &Digest128) -> Option<u32> {
+    pub(crate) fn probe_id(&self, id: &Digest128) -> Option<u32> {
         self.by_id.probe(id.table_bits())
     }
 
     /// Looks at the places of so many inboxes to come.
-    pub(super) fn touch_free(&self, inboxes: usize) -> u64 {
+    pub(crate) fn touch_free(&self, inboxes: usize) -> u64 {
         self.records.touch_free(inboxes)
     }
 
     /// Looks at the records at these places, then at their verifications. The sum is worth nothing.
-    pub(super) fn touch(&self, places: &[u32]) -> u64 {
+    pub(crate) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
         places.iter().filter_map(|&at| self.get(at)).fold(near, |sum, record| sum ^ record.touch())
     }
 
     /// Takes a record in. The caller knows that its inbox has none.
-    pub(super) fn insert(&mut self, record: InboxRecord) -> u32 {
+    pub(crate) fn insert(&mut self, record: InboxRecord) -> u32 {
         let bits = record.fingerprint.table_bits();
         let at = self.records.insert(record);
         self.by_inbox.insert(bits, at);
         at
     }
 
-    pub(super) fn insert_id(&mut self, id: &Digest128, at: u32) {
+    pub(crate) fn insert_id(&mut self, id: &Digest128, at: u32) {
         self.by_id.insert(id.table_bits(), at);
     }
 
     /// Forgets the id of a verification that was in the record at `at`.
-    pub(super) fn remove_id(&mut self, id: &Digest128, at: u32) {
+    pub(crate) fn remove_id(&mut self, id: &Digest128, at: u32) {
         self.by_id.remove(id.table_bits(), at);
     }
 
     /// Forgets an inbox. Its verifications must be gone already.
-    pub(super) fn remove(&mut self, at: u32) {
+    pub(crate) fn remove(&mut self, at: u32) {
         if let Some(record) = self.records.remove(at) {
             self.by_inbox.remove(record.fingerprint.table_bits(), at);
         }
     }
 
     /// Asks for a visit of the record at `at`, unless an earlier one is planned.
-    pub(super) fn schedule_by(&mut self, at: u32, due: Moment) {
+    pub(crate) fn schedule_by(&mut self, at: u32, due: Moment) {
         self.records.schedule_by(at, due);
     }
 
     /// The next inboxes to look at again, at most so many, looked at already with all that may be forgotten.
-    pub(super) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
+    pub(crate) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         self.records.take_due(now, most, due);
         let records = due.iter().filter_map(|&at| self.get(at));
         let slots = records.fold(0, |sum, record| {

@@ -28,16 +28,16 @@ impl Expiring for Spent {
 
 /// The introspected receipts of one shard, until they expire by themselves. Owned by it.
 #[derive(Default)]
-pub(super) struct SpentReceipts(ExpiringTable<Spent>);
+pub(crate) struct SpentReceipts(ExpiringTable<Spent>);
 
 impl SpentReceipts {
     /// Records, those that expired and were not swept yet included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Marks a receipt, if its owner's share of `capacity` records allows another one.
-    pub(super) fn spend(&mut self, now: Moment, spend: &Spend, capacity: usize) -> Result<Outcome, Refusal> {
+    pub(crate) fn spend(&mut self, now: Moment, spend: &Spend, capacity: usize) -> Result<Outcome, Refusal> {
         // One that has expired by itself is no receipt any more, whatever is said of it.
         if self.0.get(&spend.receipt).is_some() {
             return Ok(Outcome::Spent { first: false });
@@ -47,7 +47,7 @@ impl SpentReceipts {
         Ok(Outcome::Spent { first: true })
     }
 
-    pub(super) fn sweep(&mut self, now: Moment) {
+    pub(crate) fn sweep(&mut self, now: Moment) {
         self.0.sweep(now);
     }
 }

@@ -14,14 +14,14 @@
 //! makes up domains pushes out those that were made up before.
 
 use super::index::Index;
-use super::limit::Windows;
-use super::log::{Log, Stamped};
 use super::records::Records;
-use super::rules::Rules;
 use crate::clock::{Moment, Span};
 use crate::limits::{EVICTION_LOOKS, EVICTION_LOOKS_MAX};
 use crate::request::{ChargeDomain, Charged, Policy, Quotas, RefundDomain, Refusal};
 use crate::route::{DomainTag, PeerShare};
+use crate::rules::Rules;
+use crate::rules::limit::Windows;
+use crate::rules::log::{Log, Stamped};
 
 #[derive(Clone, Copy, Debug)]
 struct Mail {
@@ -42,7 +42,7 @@ struct DomainRecord {
 
 /// The domains whose tag routes to one shard. Owned by it.
 #[derive(Default)]
-pub(super) struct DomainTable {
+pub(crate) struct DomainTable {
     records: Records<DomainRecord>,
     by_tag: Index,
     /// Bytes of all logs.
@@ -53,16 +53,16 @@ pub(super) struct DomainTable {
 }
 
 impl DomainTable {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.heap_bytes
     }
 
     /// Counts a mail, if both windows permit.
-    pub(super) fn charge(&mut self, charge: &ChargeDomain, rules: &Rules, now: Moment) -> Charged {
+    pub(crate) fn charge(&mut self, charge: &ChargeDomain, rules: &Rules, now: Moment) -> Charged {
         let at = match self.find(charge.domain) {
             Some(at) => at,
             None => self.insert(charge.domain, rules),
@@ -89,7 +89,7 @@ impl DomainTable {
 
     /// Takes back the newest mail of the same peer that is not newer than the one named: clocks of lanes agree, but
     /// its inbox may have noted the mail a little later.
-    pub(super) fn refund(&mut self, refund: &RefundDomain) {
+    pub(crate) fn refund(&mut self, refund: &RefundDomain) {
         let RefundDomain { charge, at } = *refund;
         if let Some(record) = self.find(charge.domain).and_then(|place| self.records.get_mut(place)) {
             let before = record.mails.heap_bytes();
@@ -99,7 +99,7 @@ impl DomainTable {
     }
 
     /// Visits domains whose time has come. Returns how many, at most `visits`.
-    pub(super) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
+    pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
         let mut due = std::mem::take(&mut self.due);
         self.records.take_due(now, visits, &mut due);
         let visited = due.len();
@@ -209,7 +209,7 @@ mod tests {
     use crate::limits::{Capacity, Limit};
     use crate::peer::Peer;
     use crate::route::StartKeys;
-    use crate::shard::Settings;
+    use crate::settings::Settings;
     use crate::testing::{Seeded, as_shipped};
 
     struct Story {

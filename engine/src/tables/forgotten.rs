@@ -16,23 +16,12 @@
 //! back with the time of the last of these. Latches are not kept, and all are taken to have closed with the latest
 //! strike. Two networks are taken for one with a chance of four in 2³².
 
-use super::limit::Limits;
 use crate::clock::Moment;
 use crate::limits::FORGOTTEN_CELL_BYTES;
+use crate::rules::limit::Limits;
+use crate::rules::strike::{Kept, RECENT};
 
 const WAYS: usize = 4;
-/// Strikes whose times are kept: as many as ban by the default rule.
-pub(super) const RECENT: usize = 5;
-
-/// The strikes of one network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// How many; at least one.
-    pub(super) count: u32,
-    /// When the latest of them were, the latest first; the rest is worth nothing.
-    pub(super) recent: [Moment; RECENT],
-}
-
 /// Tag and count; the time of the latest in milliseconds; spans. All zero where there is none. Plain words, so that
 /// a table of zeros costs nothing until it is written to.
 type Cell = [u64; 3];
@@ -41,14 +30,14 @@ const _: () = assert!(size_of::<Cell>() == FORGOTTEN_CELL_BYTES);
 
 /// Strikes without a record. Owned by the table of peers.
 #[derive(Default)]
-pub(super) struct ForgottenStrikes {
+pub(crate) struct ForgottenStrikes {
     /// Empty until the first strike comes, which in most lives of a process never happens.
     cells: Vec<Cell>,
 }
 
 impl ForgottenStrikes {
     /// Keeps the strikes of the network with this hash, if there is room for them in `capacity` cells.
-    pub(super) fn keep(&mut self, hash: u64, kept: &Kept, capacity: usize, rule: Limits<'_>, now: Moment) {
+    pub(crate) fn keep(&mut self, hash: u64, kept: &Kept, capacity: usize, rule: Limits<'_>, now: Moment) {
         if self.cells.is_empty() {
             self.cells = vec![[0; 3]; capacity / WAYS * WAYS];
         }
@@ -66,14 +55,14 @@ impl ForgottenStrikes {
     }
 
     /// Takes out what is kept of this network.
-    pub(super) fn take(&mut self, hash: u64, rule: Limits<'_>, now: Moment) -> Option<Kept> {
+    pub(crate) fn take(&mut self, hash: u64, rule: Limits<'_>, now: Moment) -> Option<Kept> {
         let is_meant = |cell: &&mut Cell| count(cell) > 0 && tag(cell[0]) == tag(hash);
         let cell = std::mem::take(self.bucket(hash)?.iter_mut().find(is_meant)?);
         counts(&cell, rule, now).then(|| unpack(&cell, rule))
     }
 
     /// The table's bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.cells.len() * FORGOTTEN_CELL_BYTES
     }
 
@@ -132,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limit;
-    use crate::shard::limit::Windows;
+    use crate::rules::limit::Windows;
     use crate::testing::Seeded;
 
     fn at(second: u64) -> Moment {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::PeerLimits;
 use crate::limits::{ALERTS, Capacity, Limit};
 use crate::peer::Prefix;
 use crate::perimeter::blocks::Blocks;
-use crate::request::KeyWindow;
 
 /// The operator's choices that shards decide by. Immutable; each shard holds a copy.
 #[derive(Clone, Debug)]
@@ -83,4 +81,63 @@ impl BanRules {
     pub fn exempts(&self, prefix: Prefix) -> bool {
         prefix.is_of_localhost() || self.exempt.overlap(prefix)
     }
+}
+
+/// Limits of what one peer may do. Empty means off.
+#[derive(Clone, Debug, Default)]
+pub struct PeerLimits {
+    /// Issues and resends.
+    pub issue: Vec<Limit>,
+    /// Checks.
+    pub check: Vec<Limit>,
+    /// Refused requests.
+    pub denied: Vec<Limit>,
+    /// Completed handshakes.
+    pub handshake: Vec<Limit>,
+    /// Everything else; and, counted apart, what foreign pages make a browser send.
+    pub any: Vec<Limit>,
+}
+
+impl PeerLimits {
+    /// The limits of one activity.
+    pub fn of(&self, activity: Activity) -> &Vec<Limit> {
+        match activity {
+            Activity::Issue => &self.issue,
+            Activity::Check => &self.check,
+            Activity::Denied => &self.denied,
+            Activity::Handshake => &self.handshake,
+            Activity::Any | Activity::Foreign => &self.any,
+        }
+    }
+}
+
+/// What a peer did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// Asked for a mail: an issue or a resend.
+    Issue,
+    /// Presented a code.
+    Check,
+    /// Was answered with a 4xx other than 409, 425 and 429.
+    Denied,
+    /// Completed a handshake.
+    Handshake,
+    /// Asked for anything else, or began a handshake from an address that it had proved.
+    Any,
+    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a window of its
+    /// own, so that such a page uses up nothing of its visitors'.
+    Foreign,
+}
+
+/// Which window is meant. Each has a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyWindow {
+    /// Issues of an API key: `limits.key.issue`.
+    Issue,
+    /// Mails of an API key that no right code has answered: `limits.key.unverified`.
+    Unverified,
+    /// Issues of a project: `limits.project.issue`.
+    Project,
+    /// Alerts of a project. They go to people: a backend in a loop must not write to them all night.
+    Alerts,
 }

@@ -5,51 +5,22 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::forgotten::Kept;
 use super::limit::Limits;
 use super::log::BLOCK_BYTES;
-use super::rules::Rules;
 use super::strike::Strikes;
 use super::window::WindowLog;
 use crate::clock::{Moment, Span};
 use crate::identity::Mode;
-use crate::limits::Limit;
 use crate::peer::Prefix;
 use crate::request::{Activity, Quotas, Source};
-
-/// Limits of what one peer may do. Empty means off.
-#[derive(Clone, Debug, Default)]
-pub struct PeerLimits {
-    /// Issues and resends.
-    pub issue: Vec<Limit>,
-    /// Checks.
-    pub check: Vec<Limit>,
-    /// Refused requests.
-    pub denied: Vec<Limit>,
-    /// Completed handshakes.
-    pub handshake: Vec<Limit>,
-    /// Everything else; and, counted apart, what foreign pages make a browser send.
-    pub any: Vec<Limit>,
-}
-
-impl PeerLimits {
-    /// The limits of one activity.
-    pub fn of(&self, activity: Activity) -> &Vec<Limit> {
-        match activity {
-            Activity::Issue => &self.issue,
-            Activity::Check => &self.check,
-            Activity::Denied => &self.denied,
-            Activity::Handshake => &self.handshake,
-            Activity::Any | Activity::Foreign => &self.any,
-        }
-    }
-}
+use crate::rules::Rules;
+use crate::rules::strike::Kept;
 
 /// What is counted apart: a network, and by whose word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PeerName {
-    pub(super) prefix: Prefix,
-    pub(super) source: Source,
+pub(crate) struct PeerName {
+    pub(crate) prefix: Prefix,
+    pub(crate) source: Source,
 }
 
 /// Not derived: nearly all names are proved, and those hash as one word.
@@ -72,45 +43,45 @@ type RareLogs = [WindowLog; RARE];
 /// All that is known of one network from one source. Owned by the shard that the widest network around it routes
 /// to.
 #[derive(Debug)]
-pub(super) struct PeerRecord {
-    pub(super) name: PeerName,
+pub(crate) struct PeerRecord {
+    pub(crate) name: PeerName,
     logs: [WindowLog; USUAL],
     rare: Option<Box<RareLogs>>,
     strikes: Option<Box<Strikes>>,
 }
 
 /// Whether a record has strikes, and how many requests it remembers.
-pub(super) type Weight = (bool, usize);
+pub(crate) type Weight = (bool, usize);
 
 /// A request to be counted.
 #[derive(Clone, Copy)]
-pub(super) struct Request {
-    pub(super) activity: Activity,
-    pub(super) mode: Mode,
+pub(crate) struct Request {
+    pub(crate) activity: Activity,
+    pub(crate) mode: Mode,
     /// Whether a breach of a window strikes.
-    pub(super) strikes: bool,
+    pub(crate) strikes: bool,
     /// Whether the record may take more memory for it. If not, it is counted in place of an older one.
-    pub(super) may_grow: bool,
+    pub(crate) may_grow: bool,
 }
 
 /// How a charge ended for one network.
-pub(super) struct RecordCharge {
+pub(crate) struct RecordCharge {
     /// Whether a window refused the request.
-    pub(super) is_refused: bool,
+    pub(crate) is_refused: bool,
     /// Whether the request brought the strike that bans.
-    pub(super) is_out: bool,
-    pub(super) quotas: Quotas,
+    pub(crate) is_out: bool,
+    pub(crate) quotas: Quotas,
 }
 
 impl PeerRecord {
     /// A new record; `strikes` are those that the network had when its last record had to make room.
-    pub(super) fn new(name: PeerName, strikes: Option<Kept>, rule: Limits<'_>) -> Self {
+    pub(crate) fn new(name: PeerName, strikes: Option<Kept>, rule: Limits<'_>) -> Self {
         let strikes = strikes.map(|kept| Box::new(Strikes::restored(&kept, rule)));
         Self { name, logs: Default::default(), rare: None, strikes }
     }
 
     /// Counts a request, or refuses it and perhaps strikes.
-    pub(super) fn charge(&mut self, request: Request, rules: &Rules, now: Moment) -> RecordCharge {
+    pub(crate) fn charge(&mut self, request: Request, rules: &Rules, now: Moment) -> RecordCharge {
         let policy = policy(request.activity, request.mode);
         let limits = self.limits(request.activity, rules);
         let Self { name, logs, rare, strikes } = self;
@@ -131,7 +102,7 @@ impl PeerRecord {
     }
 
     /// How long the next request will have to wait; `None` if it need not.
-    pub(super) fn wait(&self, activity: Activity, mode: Mode, rules: &Rules, now: Moment) -> Option<Span> {
+    pub(crate) fn wait(&self, activity: Activity, mode: Mode, rules: &Rules, now: Moment) -> Option<Span> {
         let limits = self.limits(activity, rules);
         let unkept = WindowLog::default();
         self.log(policy(activity, mode)).unwrap_or(&unkept).permits(limits, now).err()
@@ -153,12 +124,12 @@ impl PeerRecord {
     }
 
     /// A ban begins, or ended by the operator's word: from strike 0.
-    pub(super) fn clear_strikes(&mut self) {
+    pub(crate) fn clear_strikes(&mut self) {
         self.strikes.iter_mut().for_each(|strikes| strikes.clear());
     }
 
     /// Forgets what no window sees any more. Then: when nothing will be left, or `None` if nothing is.
-    pub(super) fn prune(&mut self, rules: &Rules, now: Moment) -> Option<Moment> {
+    pub(crate) fn prune(&mut self, rules: &Rules, now: Moment) -> Option<Moment> {
         let rule = rules.strikes.limits();
         let mut end = None;
         for (activity, mode) in EVERY_POLICY {
@@ -177,32 +148,32 @@ impl PeerRecord {
     }
 
     /// Whether forgetting it would forgive something.
-    pub(super) fn has_strikes(&self) -> bool {
+    pub(crate) fn has_strikes(&self) -> bool {
         self.strikes.is_some()
     }
 
     /// Strikes that count.
-    pub(super) fn strikes(&self, rules: &Rules, now: Moment) -> Option<Kept> {
+    pub(crate) fn strikes(&self, rules: &Rules, now: Moment) -> Option<Kept> {
         self.strikes.as_ref()?.kept(rules.strikes.limits(), now)
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see [`super::touch`].
-    pub(super) fn touch(&self) -> u64 {
+    /// Looks at all of it, since it is longer than a line of the cache; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self) -> u64 {
         self.logs.iter().fold(u64::from(self.has_strikes()), |sum, log| sum ^ log.touch())
     }
 
     /// How much forgetting it would give back to the peer.
-    pub(super) fn weight(&self) -> Weight {
+    pub(crate) fn weight(&self) -> Weight {
         (self.has_strikes(), self.all_logs().map(WindowLog::len).sum())
     }
 
     /// Bytes beside the record itself.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.all_logs().map(WindowLog::heap_bytes).sum::<usize>() + self.boxes_bytes()
     }
 
     /// Those of them that a charge can change.
-    pub(super) fn heap_bytes_of(&self, activity: Activity, mode: Mode) -> usize {
+    pub(crate) fn heap_bytes_of(&self, activity: Activity, mode: Mode) -> usize {
         self.log(policy(activity, mode)).map_or(0, WindowLog::heap_bytes) + self.boxes_bytes()
     }
 

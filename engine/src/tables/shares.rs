@@ -35,7 +35,7 @@ struct Holding {
 
 /// Who holds how much of one table. Owned by the table.
 #[derive(Default)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     holdings: Vec<(Owner, Holding)>,
     places: HashMap<Owner, usize>,
     /// Whose was asked for last: mostly the next one's, too.
@@ -46,7 +46,7 @@ pub(super) struct Shares {
 impl Shares {
     /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to wait. `lasting` is
     /// how long that may be held which was taken without an end.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         owner: Owner,
         need: usize,
@@ -76,13 +76,13 @@ impl Shares {
     }
 
     /// What all hold.
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.all.held
     }
 
     /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is nobody's counts
     /// as not free.
-    pub(super) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
+    pub(crate) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         if amount == 0 {
             return;
         }
@@ -94,7 +94,7 @@ impl Shares {
     }
 
     /// Takes back what [`Shares::take`] noted, with the same arguments.
-    pub(super) fn give_back(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
+    pub(crate) fn give_back(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         self.all.remove(amount, ends);
         if let Some(at) = owner.and_then(|owner| self.find(owner)) {
             self.holdings[at].1.remove(amount, ends);
@@ -102,7 +102,7 @@ impl Shares {
     }
 
     /// `owner` holds so much more or less than before, without an end.
-    pub(super) fn shift(&mut self, owner: Option<Owner>, before: usize, after: usize) {
+    pub(crate) fn shift(&mut self, owner: Option<Owner>, before: usize, after: usize) {
         if after > before {
             self.take(owner, after - before, None);
         } else if before > after {

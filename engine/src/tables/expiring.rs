@@ -16,14 +16,14 @@ use crate::request::Refusal;
 use crate::route::Digest128;
 
 /// What a table of these needs to know of a record.
-pub(super) trait Expiring {
+pub(crate) trait Expiring {
     fn name(&self) -> &Digest128;
     fn owner(&self) -> Owner;
     fn expires(&self) -> Moment;
 }
 
 /// Owned by the shard, once for each kind.
-pub(super) struct ExpiringTable<T> {
+pub(crate) struct ExpiringTable<T> {
     records: Records<T>,
     by_name: Index,
     shares: Shares,
@@ -43,16 +43,16 @@ impl<T> Default for ExpiringTable<T> {
 
 impl<T: Expiring> ExpiringTable<T> {
     /// Records, those that ended and were not swept yet included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
 
-    pub(super) fn get(&self, name: &Digest128) -> Option<&T> {
+    pub(crate) fn get(&self, name: &Digest128) -> Option<&T> {
         self.find(name).and_then(|at| self.records.get(at))
     }
 
     /// Changes a record, perhaps its end.
-    pub(super) fn change(&mut self, name: &Digest128, change: impl FnOnce(&mut T)) {
+    pub(crate) fn change(&mut self, name: &Digest128, change: impl FnOnce(&mut T)) {
         let Some(at) = self.find(name) else { return };
         let Some(record) = self.records.get_mut(at) else { return };
         let (owner, before) = (Some(record.owner()), record.expires());
@@ -66,7 +66,7 @@ impl<T: Expiring> ExpiringTable<T> {
     }
 
     /// Takes a record in, in the place of one of that name, if its owner's share of `capacity` allows it.
-    pub(super) fn insert(&mut self, record: T, capacity: usize, now: Moment) -> Result<(), Refusal> {
+    pub(crate) fn insert(&mut self, record: T, capacity: usize, now: Moment) -> Result<(), Refusal> {
         self.remove(record.name());
         let (owner, ends) = (record.owner(), record.expires());
         if self.shares.admit(owner, 1, capacity, Duration::ZERO, now).is_err() {
@@ -83,14 +83,14 @@ impl<T: Expiring> ExpiringTable<T> {
     }
 
     /// Its place is free at once.
-    pub(super) fn remove(&mut self, name: &Digest128) {
+    pub(crate) fn remove(&mut self, name: &Digest128) {
         if let Some(at) = self.find(name) {
             self.forget(at);
         }
     }
 
     /// Forgets what ended in an earlier second.
-    pub(super) fn sweep(&mut self, now: Moment) {
+    pub(crate) fn sweep(&mut self, now: Moment) {
         let mut due = std::mem::take(&mut self.due);
         loop {
             self.records.take_due(now, SWEEP_VISITS, &mut due);

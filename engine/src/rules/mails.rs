@@ -21,8 +21,8 @@ use crate::identity::{KeyTag, Mode, Owner, ProjectId};
 use crate::limits::{Limit, MAILS_REMEMBERED};
 use crate::route::PeerShare;
 
-/// The policies of mails. Part of [`super::rules::Rules`].
-pub(super) struct MailRules {
+/// The policies of mails. Part of [`crate::rules::Rules`].
+pub(crate) struct MailRules {
     budget: Windows,
     share: Windows,
     all: Windows,
@@ -36,17 +36,17 @@ pub(super) struct MailRules {
 
 /// Who has a mail sent.
 #[derive(Clone, Copy)]
-pub(super) struct Sender {
-    pub(super) owner: Owner,
-    pub(super) key: KeyTag,
+pub(crate) struct Sender {
+    pub(crate) owner: Owner,
+    pub(crate) key: KeyTag,
     /// `None` for a secret key that names no client.
-    pub(super) peer: Option<PeerShare>,
+    pub(crate) peer: Option<PeerShare>,
 }
 
 /// One mail in sixteen bytes: 40 bits of milliseconds (34 years), the tag of its API key, its mode, its
 /// project, and its peer's share or zero.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mail {
+pub(crate) struct Mail {
     when_and_key: u64,
     project: u32,
     peer: u32,
@@ -58,7 +58,7 @@ const TEST: u64 = 1 << 16;
 const MILLIS_MAX: u64 = (1 << (64 - KEY_BITS)) - 1;
 
 impl Mail {
-    pub(super) fn new(at: Moment, sender: &Sender) -> Self {
+    pub(crate) fn new(at: Moment, sender: &Sender) -> Self {
         let mode = if sender.owner.mode == Mode::Test { TEST } else { 0 };
         let millis = at.as_millis().min(MILLIS_MAX);
         Self {
@@ -69,18 +69,18 @@ impl Mail {
     }
 
     /// Whose it was.
-    pub(super) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> Owner {
         let mode = if self.when_and_key & TEST == 0 { Mode::Live } else { Mode::Test };
         Owner { project: ProjectId(self.project), mode }
     }
 
     /// Which key of that project had it sent.
-    pub(super) fn key(&self) -> KeyTag {
+    pub(crate) fn key(&self) -> KeyTag {
         KeyTag(self.when_and_key as u16)
     }
 
     /// Whose share it used.
-    pub(super) fn peer(&self) -> Option<PeerShare> {
+    pub(crate) fn peer(&self) -> Option<PeerShare> {
         PeerShare::from_bits(self.peer)
     }
 }
@@ -93,31 +93,31 @@ impl Stamped for Mail {
 
 /// Mails sent, over all aliases and verifications. Owned by the inbox's record; survives their purge.
 #[derive(Debug, Default)]
-pub(super) struct MailLog(Log<Mail>);
+pub(crate) struct MailLog(Log<Mail>);
 
 impl MailLog {
     /// The log that holds just this mail.
-    pub(super) fn of(mail: Mail) -> Self {
+    pub(crate) fn of(mail: Mail) -> Self {
         Self(Log::One(mail))
     }
 
     /// The mail, if there is just one.
-    pub(super) fn only(&self) -> Option<Mail> {
+    pub(crate) fn only(&self) -> Option<Mail> {
         if let Log::One(mail) = self.0 { Some(mail) } else { None }
     }
 
     /// The newest mail of all.
-    pub(super) fn latest(&self) -> Option<&Mail> {
+    pub(crate) fn latest(&self) -> Option<&Mail> {
         self.0.latest()
     }
 
     /// The newest mail of this project.
-    pub(super) fn latest_of(&self, owner: Owner) -> Option<&Mail> {
+    pub(crate) fn latest_of(&self, owner: Owner) -> Option<&Mail> {
         self.0.iter_back().find(|mail| mail.project == owner.project.0)
     }
 
     /// How long until the inbox may receive another mail from `sender`; `None` for now.
-    pub(super) fn wait(&self, sender: &Sender, rules: &MailRules, now: Moment) -> Option<Span> {
+    pub(crate) fn wait(&self, sender: &Sender, rules: &MailRules, now: Moment) -> Option<Span> {
         let project = sender.owner.project.0;
         let budget = self.wait_among(&rules.budget, |mail| mail.project == project, now);
         let share = sender.peer.and_then(|peer| {
@@ -141,7 +141,7 @@ impl MailLog {
     }
 
     /// Counts a mail.
-    pub(super) fn record(&mut self, sender: &Sender, rules: &MailRules, now: Moment) {
+    pub(crate) fn record(&mut self, sender: &Sender, rules: &MailRules, now: Moment) {
         if !rules.sees(sender) {
             return;
         }
@@ -150,25 +150,25 @@ impl MailLog {
         self.0.push(Mail::new(now, sender));
     }
 
-    pub(super) fn prune(&mut self, rules: &MailRules, now: Moment) {
+    pub(crate) fn prune(&mut self, rules: &MailRules, now: Moment) {
         self.0.drop_before(rules.longest, now);
     }
 
     /// When the latest mail will have left every window that sees it.
-    pub(super) fn empty_at(&self, rules: &MailRules) -> Option<Moment> {
+    pub(crate) fn empty_at(&self, rules: &MailRules) -> Option<Moment> {
         let of_all = rules.budget.limits().longest().max(rules.all.limits().longest());
         let any = self.0.latest().map(|mail| mail.at().plus(of_all));
         let by_peers = self.0.iter_back().find(|mail| mail.peer > 0);
         any.max(by_peers.map(|mail| mail.at().plus(rules.share.limits().longest())))
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
 }
 
 impl MailRules {
-    pub(super) fn of(budget: &[Limit], share: &[Limit], all: &[Limit]) -> Self {
+    pub(crate) fn of(budget: &[Limit], share: &[Limit], all: &[Limit]) -> Self {
         let own = || budget.iter().chain(share);
         let longest_own = own().map(|limit| limit.window).max();
         let deepest = own().chain(all).map(|limit| limit.count).max().unwrap_or_default();
@@ -185,17 +185,17 @@ impl MailRules {
     }
 
     /// How long a mail is remembered at the most.
-    pub(super) fn longest(&self) -> Span {
+    pub(crate) fn longest(&self) -> Span {
         self.longest
     }
 
     /// When a mail is remembered no more, if the longest window sees it.
-    pub(super) fn end_of(&self, mail: &Mail) -> Moment {
+    pub(crate) fn end_of(&self, mail: &Mail) -> Moment {
         mail.at().plus(self.longest)
     }
 
     /// Whether a mail that `peer` asks for now will be remembered for `span`.
-    pub(super) fn remember(&self, peer: Option<PeerShare>, span: Span) -> bool {
+    pub(crate) fn remember(&self, peer: Option<PeerShare>, span: Span) -> bool {
         let share = peer.map(|_| self.share.limits().longest());
         let seen =
             self.budget.limits().longest().max(self.all.limits().longest()).max(share.unwrap_or_default());

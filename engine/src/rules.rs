@@ -3,24 +3,34 @@
 
 use std::time::Duration;
 
-use super::Settings;
-use super::limit::Windows;
-use super::mails::MailRules;
 use crate::clock::Span;
 use crate::limits::ALERTS;
 use crate::request::{Activity, KeyWindow};
+use crate::rules::limit::Windows;
+use crate::rules::mails::MailRules;
+use crate::settings::Settings;
+
+pub(crate) mod inbox;
+pub(crate) mod ledger;
+pub(crate) mod limit;
+pub(crate) mod log;
+pub(crate) mod mails;
+pub(crate) mod peer;
+pub(crate) mod strike;
+pub(crate) mod verification;
+pub(crate) mod window;
 
 /// How late a record is visited that has ended.
 const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Made whenever a shard takes settings. Owned by it.
-pub(super) struct Rules {
-    pub(super) settings: Settings,
-    pub(super) mails: MailRules,
-    pub(super) guesses: Windows,
-    pub(super) strikes: Windows,
-    pub(super) domain: Windows,
-    pub(super) domain_peer: Windows,
+pub(crate) struct Rules {
+    pub(crate) settings: Settings,
+    pub(crate) mails: MailRules,
+    pub(crate) guesses: Windows,
+    pub(crate) strikes: Windows,
+    pub(crate) domain: Windows,
+    pub(crate) domain_peer: Windows,
     key_issue: Windows,
     key_unverified: Windows,
     project_issue: Windows,
@@ -33,7 +43,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn of(settings: Settings) -> Self {
+    pub(crate) fn of(settings: Settings) -> Self {
         let windows = |limits: &Vec<_>| Windows::from(&limits[..]);
         let peer = &settings.peer;
         Self {
@@ -60,7 +70,7 @@ impl Rules {
     }
 
     /// The windows of an API key or a project.
-    pub(super) fn key(&self, window: KeyWindow) -> &Windows {
+    pub(crate) fn key(&self, window: KeyWindow) -> &Windows {
         match window {
             KeyWindow::Issue => &self.key_issue,
             KeyWindow::Unverified => &self.key_unverified,
@@ -70,18 +80,18 @@ impl Rules {
     }
 
     /// How long an inbox is remembered after its last mail or wrong code, its last visit included.
-    pub(super) fn longest_of_inboxes(&self) -> Duration {
+    pub(crate) fn longest_of_inboxes(&self) -> Duration {
         let longest = self.mails.longest().max(self.guesses.limits().longest());
         Duration::from(longest) + A_SECOND
     }
 
     /// How long a domain's mail is remembered.
-    pub(super) fn longest_of_domains(&self) -> Span {
+    pub(crate) fn longest_of_domains(&self) -> Span {
         self.domain.limits().longest().max(self.domain_peer.limits().longest())
     }
 
     /// The windows of a peer.
-    pub(super) fn peer(&self, activity: Activity) -> &Windows {
+    pub(crate) fn peer(&self, activity: Activity) -> &Windows {
         match activity {
             Activity::Issue => &self.issue,
             Activity::Check => &self.check,

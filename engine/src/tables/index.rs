@@ -19,7 +19,7 @@ const TAIL: usize = 48;
 
 /// Where records are. Owned by the table that holds the records.
 #[derive(Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// Zero, or [`word`]; falling but for the zeros, and no zero between a word and its home.
     slots: Vec<u64>,
     /// The base-two logarithm of the number of homes.
@@ -43,12 +43,12 @@ fn place(word: u64) -> u32 {
 
 impl Index {
     /// Bytes beyond those of the smallest table.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.slots.len().saturating_sub(SLOTS_MIN + TAIL) * size_of::<u64>()
     }
 
     /// Where the record with this hash is that `is_meant`.
-    pub(super) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
         let floor = floor(hash);
         let near = self.slots.get(self.home(hash)..)?.iter();
         let same =
@@ -57,7 +57,7 @@ impl Index {
     }
 
     /// Enters a record. The caller knows that it is not there.
-    pub(super) fn insert(&mut self, hash: u64, at: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, at: u32) {
         if (self.len + 1) * 4 > (3 << self.bits) {
             self.resize((self.bits + 1).max(SLOTS_MIN.ilog2()));
         }
@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// Forgets the record at `at`. False if it is not there.
-    pub(super) fn remove(&mut self, hash: u64, at: u32) -> bool {
+    pub(crate) fn remove(&mut self, hash: u64, at: u32) -> bool {
         let (home, meant) = (self.home(hash), word(hash, at));
         let near = self.slots.get(home..).unwrap_or_default();
         let Some(found) = near.iter().position(|word| *word <= meant).map(|nth| home + nth) else {
@@ -102,12 +102,12 @@ impl Index {
     }
 
     /// The first record with this tag, which is probably meant.
-    pub(super) fn probe(&self, hash: u64) -> Option<u32> {
+    pub(crate) fn probe(&self, hash: u64) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
-    /// Looks at the slot where this hash is at home; see [`super::touch`].
-    pub(super) fn touch(&self, hash: u64) -> u64 {
+    /// Looks at the slot where this hash is at home; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
         self.slots.get(self.home(hash)).copied().unwrap_or_default()
     }
 

@@ -50,11 +50,11 @@ use crate::limits::{CODE_DIGITS_GUESSED, CODE_DIGITS_GUESSED_TWICE, CODE_DIGITS_
 
 /// Wrong codes compared. Owned by the inbox's record.
 #[derive(Debug, Default)]
-pub(super) struct GuessLedger(WindowLog);
+pub(crate) struct GuessLedger(WindowLog);
 
 impl GuessLedger {
     /// Counts a wrong code that was compared with `compared` live ones.
-    pub(super) fn count(&mut self, compared: u8, limits: Limits<'_>, now: Moment) {
+    pub(crate) fn count(&mut self, compared: u8, limits: Limits<'_>, now: Moment) {
         for _ in 0..compared {
             self.0.record(limits.times(2), now);
         }
@@ -62,7 +62,7 @@ impl GuessLedger {
 
     /// How many digits a new code must have at least, while `open` comparisons may still be made with live ones.
     /// The tries of the new code stand on both sides of the last rule above, and fall out.
-    pub(super) fn least_digits(&self, open: u32, limits: Limits<'_>, now: Moment) -> u8 {
+    pub(crate) fn least_digits(&self, open: u32, limits: Limits<'_>, now: Moment) -> u8 {
         let wrong = |window: &Window| self.0.count(window, now);
         let spent = |factor| limits.times(factor).iter().any(|window| wrong(&window) >= window.count);
         let foreseen = || limits.iter().any(|window| wrong(&window).saturating_add(open) > window.count);
@@ -73,19 +73,19 @@ impl GuessLedger {
         }
     }
 
-    pub(super) fn prune(&mut self, limits: Limits<'_>, now: Moment) {
+    pub(crate) fn prune(&mut self, limits: Limits<'_>, now: Moment) {
         self.0.prune(limits, now);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
+    pub(crate) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
         self.0.empty_at(limits)
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
 }
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limit;
-    use crate::shard::limit::Windows;
+    use crate::rules::limit::Windows;
 
     #[test]
     fn a_day_later_wrong_codes_are_forgotten_with_their_memory() {

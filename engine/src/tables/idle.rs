@@ -13,11 +13,11 @@
 use std::collections::VecDeque;
 
 use super::index::Index;
-use super::log::Stamped;
-use super::mails::Mail;
 use crate::clock::{Moment, Span};
 use crate::limits::{CODE_LIFETIME_MAX, INDEX_BYTES};
 use crate::route::Fingerprint;
+use crate::rules::log::Stamped;
+use crate::rules::mails::Mail;
 
 const CHUNK: usize = 256;
 /// Places are numbered on and begin anew here: an index takes none that is larger.
@@ -32,7 +32,7 @@ struct Idle {
 
 /// Owned by the inboxes of a shard.
 #[derive(Default)]
-pub(super) struct IdleInboxes {
+pub(crate) struct IdleInboxes {
     /// All full but the last one.
     chunks: VecDeque<Vec<Idle>>,
     /// The number of the first place of the first chunk.
@@ -48,37 +48,37 @@ pub(super) struct IdleInboxes {
 }
 
 impl IdleInboxes {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// What they count for against the ceiling.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.places * size_of::<Idle>() + self.len * INDEX_BYTES
     }
 
     /// What they take, with the room in their index that is empty.
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         self.places * size_of::<Idle>() + self.by_inbox.bytes()
     }
 
-    pub(super) fn find(&self, inbox: &Fingerprint) -> Option<u32> {
+    pub(crate) fn find(&self, inbox: &Fingerprint) -> Option<u32> {
         let is_meant = |at| self.place(at).is_some_and(|idle| idle.inbox == *inbox);
         self.by_inbox.find(inbox.table_bits(), is_meant)
     }
 
-    /// Looks at the slot of an inbox; see [`super::touch`].
-    pub(super) fn touch(&self, inbox: &Fingerprint) -> u64 {
+    /// Looks at the slot of an inbox; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self, inbox: &Fingerprint) -> u64 {
         self.by_inbox.touch(inbox.table_bits())
     }
 
     /// Whether a mail is new enough to stand behind the newest one here: it waits for that one's end. So an inbox is
     /// forgotten at most [`CODE_LIFETIME_MAX`] after its mail's end, and the next sweep.
-    pub(super) fn has_room_for(&self, mail: &Mail) -> bool {
+    pub(crate) fn has_room_for(&self, mail: &Mail) -> bool {
         self.places == 0 || mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= self.newest
     }
 
-    pub(super) fn push(&mut self, inbox: Fingerprint, mail: Mail) {
+    pub(crate) fn push(&mut self, inbox: Fingerprint, mail: Mail) {
         let at = self.number(self.passed + self.places);
         let idle = Idle { inbox, mail };
         match self.chunks.back_mut() {
@@ -96,7 +96,7 @@ impl IdleInboxes {
     }
 
     /// An inbox wakes up: its mail, for a record of its own. The place stays until it is passed over.
-    pub(super) fn take(&mut self, at: u32) -> Option<Mail> {
+    pub(crate) fn take(&mut self, at: u32) -> Option<Mail> {
         let idle = *self.place(at)?;
         self.by_inbox.remove(idle.inbox.table_bits(), at);
         self.len -= 1;
@@ -104,7 +104,7 @@ impl IdleInboxes {
     }
 
     /// It sleeps on: nothing has become of what woke it up. So that refused requests use up no places.
-    pub(super) fn put_back(&mut self, at: u32) {
+    pub(crate) fn put_back(&mut self, at: u32) {
         if let Some(inbox) = self.place(at).map(|idle| idle.inbox) {
             self.by_inbox.insert(inbox.table_bits(), at);
             self.len += 1;
@@ -112,7 +112,7 @@ impl IdleInboxes {
     }
 
     /// Forgets the oldest one. False if there is none.
-    pub(super) fn forget_oldest(&mut self) -> bool {
+    pub(crate) fn forget_oldest(&mut self) -> bool {
         let before = self.len;
         while self.places > 0 && self.len == before {
             self.pass();
@@ -121,7 +121,7 @@ impl IdleInboxes {
     }
 
     /// Forgets those whose mail no window sees any more. Returns how many places it visited, at most `visits`.
-    pub(super) fn sweep(&mut self, longest: Span, now: Moment, visits: usize) -> usize {
+    pub(crate) fn sweep(&mut self, longest: Span, now: Moment, visits: usize) -> usize {
         let is_over = |idle: &Idle| idle.mail.at().plus(longest) <= now;
         for visited in 0..visits {
             let Some(front) = self.chunks.front().and_then(|chunk| chunk.get(self.passed)) else {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::identity::{KeyTag, Mode, Owner, ProjectId};
     use crate::route::StartKeys;
-    use crate::shard::mails::Sender;
+    use crate::rules::mails::Sender;
     use crate::testing::Seeded;
 
     fn mail(at: u64) -> Mail {

@@ -11,21 +11,21 @@ use crate::request::{Quota, Quotas};
 
 /// The events one policy has counted for one key. Owned by the record of that key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WindowLog(Log<Moment>);
+pub(crate) struct WindowLog(Log<Moment>);
 
 impl WindowLog {
     /// Whether one more event is allowed at `now`; if not, the earliest wait after which it is.
-    pub(super) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Span> {
+    pub(crate) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Span> {
         let wait = limits.iter().filter_map(|limit| self.wait(&limit, now)).max();
         wait.map_or(Ok(()), Err)
     }
 
-    pub(super) fn wait(&self, window: &Window, now: Moment) -> Option<Span> {
+    pub(crate) fn wait(&self, window: &Window, now: Moment) -> Option<Span> {
         window.wait(&self.0, now)
     }
 
     /// Counts an event. Events that no limit can see any more are forgotten in the same step.
-    pub(super) fn record(&mut self, limits: Limits<'_>, now: Moment) {
+    pub(crate) fn record(&mut self, limits: Limits<'_>, now: Moment) {
         let deepest = limits.deepest();
         if deepest == 0 {
             return;
@@ -36,7 +36,7 @@ impl WindowLog {
     }
 
     /// As [`WindowLog::record`], in no more memory than the log has: if need be, its oldest event is forgotten.
-    pub(super) fn record_in_place(&mut self, limits: Limits<'_>, now: Moment) {
+    pub(crate) fn record_in_place(&mut self, limits: Limits<'_>, now: Moment) {
         let deepest = limits.deepest();
         if deepest > 0 {
             self.prune(limits, now);
@@ -46,45 +46,45 @@ impl WindowLog {
     }
 
     /// The events, the latest first.
-    pub(super) fn iter_back(&self) -> impl Iterator<Item = Moment> {
+    pub(crate) fn iter_back(&self) -> impl Iterator<Item = Moment> {
         self.0.iter_back().copied()
     }
 
     /// Takes back the newest event that was counted at `at` or before.
-    pub(super) fn take_back(&mut self, at: Moment) {
+    pub(crate) fn take_back(&mut self, at: Moment) {
         self.0.remove_latest(|event| *event <= at);
     }
 
     /// Forgets what lies behind the longest window. True if nothing is left.
-    pub(super) fn prune(&mut self, limits: Limits<'_>, now: Moment) -> bool {
+    pub(crate) fn prune(&mut self, limits: Limits<'_>, now: Moment) -> bool {
         if !self.0.is_empty() {
             self.0.drop_before(limits.longest(), now);
         }
         self.0.is_empty()
     }
 
-    /// Looks at it; see [`super::touch`].
-    pub(super) fn touch(&self) -> u64 {
+    /// Looks at it; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self) -> u64 {
         self.0.touch()
     }
 
     /// Whether nothing is remembered.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// When the latest event will have left the longest window.
-    pub(super) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
+    pub(crate) fn empty_at(&self, limits: Limits<'_>) -> Option<Moment> {
         self.0.latest().map(|event| event.plus(limits.longest()))
     }
 
     /// How many events lie in the window that ends now.
-    pub(super) fn count(&self, window: &Window, now: Moment) -> u32 {
+    pub(crate) fn count(&self, window: &Window, now: Moment) -> u32 {
         u32::try_from(self.0.count_within(window.span, now)).unwrap_or(u32::MAX)
     }
 
     /// What each limit has left.
-    pub(super) fn quotas(&self, limits: Limits<'_>, now: Moment) -> Quotas {
+    pub(crate) fn quotas(&self, limits: Limits<'_>, now: Moment) -> Quotas {
         let quota = |window: Window| {
             let used = self.count(&window, now);
             let oldest = self.0.len().checked_sub(used.max(1) as usize).and_then(|nth| self.0.get(nth));
@@ -100,11 +100,11 @@ impl WindowLog {
         limits.iter().map(quota).collect()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
 }
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limit;
-    use crate::shard::limit::{NEVER, Windows};
+    use crate::rules::limit::{NEVER, Windows};
     use crate::testing::Seeded;
 
     fn limit(count: u32, seconds: u64) -> Limit {

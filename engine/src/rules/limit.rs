@@ -5,20 +5,20 @@ use crate::clock::{Moment, Span, whole_seconds_up};
 use crate::limits::{Limit, NEVER_RETRY_AFTER};
 
 /// The wait for what a limit of zero denies.
-pub(super) const NEVER: Span = Span::of(NEVER_RETRY_AFTER);
+pub(crate) const NEVER: Span = Span::of(NEVER_RETRY_AFTER);
 
 /// A limit as it stands for one key, in the units of the tables.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) count: u32,
-    pub(super) span: Span,
+pub(crate) struct Window {
+    pub(crate) count: u32,
+    pub(crate) span: Span,
     /// The span as an answer tells it, rounded up.
-    pub(super) seconds: u32,
+    pub(crate) seconds: u32,
 }
 
 impl Window {
     /// How long until `events` leave room for one more; `None` for now.
-    pub(super) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Span> {
+    pub(crate) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Span> {
         let nth_latest = match self.count {
             0 => return Some(NEVER),
             count => events.get(events.len().checked_sub(count as usize)?)?,
@@ -27,14 +27,14 @@ impl Window {
     }
 
     /// How long until an event at `nth_latest` has left the window; `None` if it has.
-    pub(super) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Span> {
+    pub(crate) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Span> {
         now.until(nth_latest.plus(self.span))
     }
 }
 
-/// The limits of one policy, and what is asked of them again and again. Part of [`super::rules::Rules`].
+/// The limits of one policy, and what is asked of them again and again. Part of [`crate::rules::Rules`].
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub(crate) struct Windows {
     list: Box<[Window]>,
     longest: Span,
     deepest: u32,
@@ -55,28 +55,28 @@ impl From<&[Limit]> for Windows {
 }
 
 impl Windows {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    pub(super) fn limits(&self) -> Limits<'_> {
+    pub(crate) fn limits(&self) -> Limits<'_> {
         Limits { of: self, factor: 1 }
     }
 }
 
 /// The limits of one policy as they stand for one key: a wider network has a multiple of the counts.
 #[derive(Clone, Copy)]
-pub(super) struct Limits<'a> {
+pub(crate) struct Limits<'a> {
     of: &'a Windows,
     factor: u32,
 }
 
 impl<'a> Limits<'a> {
-    pub(super) fn times(self, factor: u32) -> Self {
+    pub(crate) fn times(self, factor: u32) -> Self {
         Self { factor: self.factor.saturating_mul(factor), ..self }
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = Window> + 'a {
+    pub(crate) fn iter(self) -> impl Iterator<Item = Window> + 'a {
         let factor = self.factor;
         self.of
             .list
@@ -85,12 +85,12 @@ impl<'a> Limits<'a> {
     }
 
     /// How many events a log has to remember.
-    pub(super) fn deepest(self) -> usize {
+    pub(crate) fn deepest(self) -> usize {
         self.of.deepest.saturating_mul(self.factor) as usize
     }
 
     /// For how long.
-    pub(super) fn longest(self) -> Span {
+    pub(crate) fn longest(self) -> Span {
         self.of.longest
     }
 }

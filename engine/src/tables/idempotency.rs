@@ -45,16 +45,16 @@ impl Expiring for Record {
 
 /// The claimed keys of one shard. Owned by it.
 #[derive(Default)]
-pub(super) struct IdempotencyTable(ExpiringTable<Record>);
+pub(crate) struct IdempotencyTable(ExpiringTable<Record>);
 
 impl IdempotencyTable {
     /// Records, those that expired and were not swept yet included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Claims a key, if its owner's share of `capacity` records allows another one.
-    pub(super) fn reserve(
+    pub(crate) fn reserve(
         &mut self,
         now: Moment,
         reserve: Reserve,
@@ -78,7 +78,7 @@ impl IdempotencyTable {
     }
 
     /// Notes the first answer, or releases the key: then its place is free at once.
-    pub(super) fn settle(&mut self, settle: Settle) {
+    pub(crate) fn settle(&mut self, settle: Settle) {
         match settle.first {
             None => self.0.remove(&settle.key),
             // It is forgotten with the verification that it tells of.
@@ -89,7 +89,7 @@ impl IdempotencyTable {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Moment) {
+    pub(crate) fn sweep(&mut self, now: Moment) {
         self.0.sweep(now);
     }
 }

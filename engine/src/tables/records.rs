@@ -24,7 +24,7 @@ const NONE: u32 = u32::MAX;
 const UNLISTED: u16 = u16::MAX;
 
 /// Bytes of a place beside its value.
-pub(super) const LINK_BYTES: usize = size_of::<Link>();
+pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 #[derive(Clone, Copy)]
 struct Link {
@@ -44,7 +44,7 @@ struct Place<T> {
 }
 
 /// Records by place. Owned by the table that knows their names.
-pub(super) struct Records<T> {
+pub(crate) struct Records<T> {
     chunks: Vec<Vec<Place<T>>>,
     /// First record of each list of each slot; 32 KiB.
     heads: Box<[u32]>,
@@ -68,39 +68,39 @@ impl<T> Default for Records<T> {
 }
 
 impl<T> Records<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Places that were ever used: `0..places()` are all a walk has to visit.
-    pub(super) fn places(&self) -> u32 {
+    pub(crate) fn places(&self) -> u32 {
         self.chunks.last().map_or(0, |last| ((self.chunks.len() - 1) * CHUNK + last.len()) as u32)
     }
 
     /// Bytes of the places, in use or empty: they are used again, and never given back.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.places() as usize * size_of::<Place<T>>() + self.free.capacity() * size_of::<u32>()
     }
 
-    pub(super) fn get(&self, at: u32) -> Option<&T> {
+    pub(crate) fn get(&self, at: u32) -> Option<&T> {
         self.place(at)?.value.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
         self.place_mut(at)?.value.as_mut()
     }
 
-    /// Looks at a place; see [`super::touch`] for this and what follows.
-    pub(super) fn touch(&self, at: u32) -> u64 {
+    /// Looks at a place; see [`crate::shard::touch`] for this and what follows.
+    pub(crate) fn touch(&self, at: u32) -> u64 {
         self.place(at).map_or(0, |place| u64::from(place.value.is_some()) ^ u64::from(place.link.due))
     }
 
     /// Looks at the places that so many new records will be put into.
-    pub(super) fn touch_free(&self, records: usize) -> u64 {
+    pub(crate) fn touch_free(&self, records: usize) -> u64 {
         self.free.iter().rev().take(records).fold(0, |sum, &at| sum ^ self.touch(at))
     }
 
-    pub(super) fn insert(&mut self, value: T) -> u32 {
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
         let place = Place { value: Some(value), link: UNLINKED };
         if let Some(at) = self.free.pop()
@@ -120,7 +120,7 @@ impl<T> Records<T> {
         self.places() - 1
     }
 
-    pub(super) fn remove(&mut self, at: u32) -> Option<T> {
+    pub(crate) fn remove(&mut self, at: u32) -> Option<T> {
         let value = self.place_mut(at)?.value.take()?;
         self.unlist(at);
         self.free.push(at);
@@ -129,14 +129,14 @@ impl<T> Records<T> {
     }
 
     /// Asks for a visit of the record at `at`, in the second after `due`, in place of any other.
-    pub(super) fn schedule(&mut self, at: u32, due: Moment) {
+    pub(crate) fn schedule(&mut self, at: u32, due: Moment) {
         self.unlist(at);
         let second = (due.as_millis() / SLOT_MILLIS + 1).min(u64::from(u32::MAX));
         self.list(at, second as u32);
     }
 
     /// As [`Records::schedule`], unless an earlier visit is planned already.
-    pub(super) fn schedule_by(&mut self, at: u32, due: Moment) {
+    pub(crate) fn schedule_by(&mut self, at: u32, due: Moment) {
         let second = due.as_millis() / SLOT_MILLIS + 1;
         let planned = self.place(at).filter(|p| p.link.list != UNLISTED).map(|p| u64::from(p.link.due));
         if planned.is_none_or(|planned| planned > second) {
@@ -145,14 +145,14 @@ impl<T> Records<T> {
     }
 
     /// As [`Records::schedule`], unless any visit is planned already.
-    pub(super) fn schedule_once(&mut self, at: u32, due: Moment) {
+    pub(crate) fn schedule_once(&mut self, at: u32, due: Moment) {
         if self.place(at).is_some_and(|place| place.link.list == UNLISTED) {
             self.schedule(at, due);
         }
     }
 
     /// The next records whose visits are due, at most so many; they have no appointment any more.
-    pub(super) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
+    pub(crate) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         due.clear();
         let tick = now.as_millis() / SLOT_MILLIS;
         // After a long sleep one turn meets every list; more would find them empty.

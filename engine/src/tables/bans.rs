@@ -16,7 +16,7 @@
 //! row; on somebody who is banned already it only moves the end.
 //!
 //! A network that a project's secret key told of (`client.ip`) is banned for the requests of that project alone:
-//! nobody else hears of it, and no lane. Exempt networks ([`BanRules::exempts`](super::BanRules::exempts)) are
+//! nobody else hears of it, and no lane. Exempt networks ([`BanRules::exempts`](crate::settings::BanRules::exempts)) are
 //! never banned by anybody's word.
 //!
 //! The table is bounded ([`Capacity::bans`](crate::limits::Capacity)). A full one forgets first what is
@@ -31,13 +31,13 @@ use std::time::Duration;
 use ahash::HashMap;
 
 use super::claims::Claims;
-use super::peer::PeerName;
-use super::{BanRules, Settings};
 use crate::clock::Moment;
 use crate::limits::BAN_MEMORY;
 use crate::peer::{Peer, Prefix};
 use crate::perimeter::ban::BanChange;
 use crate::request::Source;
+use crate::rules::peer::PeerName;
+use crate::settings::{BanRules, Settings};
 
 #[derive(Clone, Copy)]
 struct Ban {
@@ -47,7 +47,7 @@ struct Ban {
 
 /// The bans of the networks that live on one shard. Owned by it; lanes hold copies.
 #[derive(Default)]
-pub(super) struct Bans {
+pub(crate) struct Bans {
     known: HashMap<PeerName, Ban>,
     /// All of `known` by its end.
     by_end: BTreeSet<(Moment, PeerName)>,
@@ -59,7 +59,7 @@ pub(super) struct Bans {
 impl Bans {
     /// When the longest ban ends that refuses `peer`, told of by `source`: of the networks around it, those that
     /// are banned for what they did themselves, or for what the same project said of them. `None` if none holds.
-    pub(super) fn until(&self, peer: Peer, source: Source, now: Moment) -> Option<Moment> {
+    pub(crate) fn until(&self, peer: Peer, source: Source, now: Moment) -> Option<Moment> {
         if self.known.is_empty() {
             return None;
         }
@@ -71,7 +71,7 @@ impl Bans {
     }
 
     /// Bans a network, for `span` or for as long as it is its turn. `None` if it is exempt or there is no place.
-    pub(super) fn ban(
+    pub(crate) fn ban(
         &mut self,
         name: PeerName,
         span: Option<Duration>,
@@ -99,7 +99,7 @@ impl Bans {
     }
 
     /// Ends the bans of exactly this network, whoever told what brought them. False if there was none.
-    pub(super) fn lift(&mut self, prefix: Prefix, now: Moment) -> bool {
+    pub(crate) fn lift(&mut self, prefix: Prefix, now: Moment) -> bool {
         let proved = PeerName { prefix, source: Source::Proved };
         let names: Vec<PeerName> = match self.claims.total() {
             0 => vec![proved],
@@ -117,7 +117,7 @@ impl Bans {
     }
 
     /// Forgets the bans of networks that are exempt by now.
-    pub(super) fn lift_exempt(&mut self, rules: &BanRules) {
+    pub(crate) fn lift_exempt(&mut self, rules: &BanRules) {
         let exempt: Vec<_> =
             self.by_end.iter().filter(|(_, name)| rules.exempts(name.prefix)).copied().collect();
         for (end, name) in exempt {
@@ -129,7 +129,7 @@ impl Bans {
     }
 
     /// Forgets what ended more than a day ago.
-    pub(super) fn sweep(&mut self, now: Moment) {
+    pub(crate) fn sweep(&mut self, now: Moment) {
         while let Some(&(end, _)) = self.by_end.first()
             && end.after(BAN_MEMORY) <= now
         {
@@ -137,12 +137,12 @@ impl Bans {
         }
     }
 
-    pub(super) fn take_changes(&mut self) -> Vec<BanChange> {
+    pub(crate) fn take_changes(&mut self) -> Vec<BanChange> {
         std::mem::take(&mut self.changes)
     }
 
     /// Every ban that lanes keep to, as if it had just begun: for a lane that has missed too much.
-    pub(super) fn all(&self, now: Moment) -> Vec<BanChange> {
+    pub(crate) fn all(&self, now: Moment) -> Vec<BanChange> {
         let proved = self.known.iter().filter(|(name, _)| name.source == Source::Proved);
         let change = |(name, ban): (&PeerName, &Ban)| BanChange {
             prefix: name.prefix,
@@ -153,7 +153,7 @@ impl Bans {
     }
 
     /// Bans, live or remembered.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.known.len()
     }
 

@@ -7,7 +7,6 @@ use zeroize::Zeroize;
 use super::ledger::GuessLedger;
 use super::log::{BLOCK_BYTES, Stamped};
 use super::mails::{Mail, MailLog, Sender};
-use super::rules::Rules;
 use super::verification::{Opening, Try, Verification};
 use crate::clock::{Moment, Now, Span};
 use crate::code::{Code, CodeMac};
@@ -17,33 +16,34 @@ use crate::identity::{Mode, Owner};
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
 use crate::request::{Answered, Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
 use crate::route::{Digest128, Fingerprint, StartKeys};
+use crate::rules::Rules;
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.
 #[derive(Debug)]
-pub(super) struct InboxRecord {
-    pub(super) fingerprint: Fingerprint,
+pub(crate) struct InboxRecord {
+    pub(crate) fingerprint: Fingerprint,
     mails: MailLog,
     guesses: GuessLedger,
     live: Vec<Verification>,
 }
 
 impl InboxRecord {
-    pub(super) fn new(fingerprint: Fingerprint) -> Self {
+    pub(crate) fn new(fingerprint: Fingerprint) -> Self {
         Self { fingerprint, mails: MailLog::default(), guesses: GuessLedger::default(), live: Vec::new() }
     }
 
     /// The record of an inbox that woke up: of one mail, nothing else was remembered.
-    pub(super) fn waking(fingerprint: Fingerprint, mail: Mail) -> Self {
+    pub(crate) fn waking(fingerprint: Fingerprint, mail: Mail) -> Self {
         Self { mails: MailLog::of(mail), ..Self::new(fingerprint) }
     }
 
     /// The one mail that is remembered, where there is nothing else.
-    pub(super) fn only_mail(&self) -> Option<Mail> {
+    pub(crate) fn only_mail(&self) -> Option<Mail> {
         self.mails.only().filter(|_| self.live.is_empty() && self.guesses.is_empty())
     }
 
     /// Opens a verification, if the inbox may receive another mail.
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &mut self,
         now: Now,
         issue: Issue,
@@ -75,7 +75,7 @@ impl InboxRecord {
     }
 
     /// Draws a further code for a verification; tries and lifetime stay what they are.
-    pub(super) fn resend(
+    pub(crate) fn resend(
         &mut self,
         now: Now,
         resend: Resend,
@@ -107,7 +107,7 @@ impl InboxRecord {
     }
 
     /// Count, compare, purge: one step, no pause in between.
-    pub(super) fn check(
+    pub(crate) fn check(
         &mut self,
         now: Now,
         check: &Check,
@@ -139,7 +139,7 @@ impl InboxRecord {
     }
 
     /// Purges a verification; one that is unknown or somebody else's stays untouched.
-    pub(super) fn cancel(&mut self, now: Now, slot: &Slot) -> Outcome {
+    pub(crate) fn cancel(&mut self, now: Now, slot: &Slot) -> Outcome {
         let found = self.find(now, slot);
         if let Ok(at) = found {
             self.purge(at);
@@ -147,12 +147,12 @@ impl InboxRecord {
         Outcome::Cancelled { was_live: found.is_ok() }
     }
 
-    pub(super) fn status(&self, now: Now, slot: &Slot, rules: &Rules) -> Result<Outcome, Refusal> {
+    pub(crate) fn status(&self, now: Now, slot: &Slot, rules: &Rules) -> Result<Outcome, Refusal> {
         let verification = &self.live[self.find(now, slot)?];
         Ok(Outcome::Status(verification.standing(now, &rules.settings), verification.metadata()))
     }
 
-    pub(super) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
+    pub(crate) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
         if let Some(verification) = self.live.iter_mut().find(|v| v.id == *id) {
             verification.hand_over(send, accepted);
         }
@@ -160,7 +160,7 @@ impl InboxRecord {
 
     /// Wipes what has expired, and shows it to `gone` before. Returns when to look again, or `None` if nothing is
     /// left to remember.
-    pub(super) fn sweep(
+    pub(crate) fn sweep(
         &mut self,
         now: Moment,
         rules: &Rules,
@@ -178,34 +178,34 @@ impl InboxRecord {
         ends.filter(|end| *end > now).min()
     }
 
-    pub(super) fn holds(&self, id: &Digest128) -> bool {
+    pub(crate) fn holds(&self, id: &Digest128) -> bool {
         self.verification(id).is_some()
     }
 
-    pub(super) fn verification(&self, id: &Digest128) -> Option<&Verification> {
+    pub(crate) fn verification(&self, id: &Digest128) -> Option<&Verification> {
         self.live.iter().find(|verification| verification.id == *id)
     }
 
     /// Whose the record counts as, beside its verifications: who opened the first of those that live, else who
     /// had the last mail sent.
-    pub(super) fn keeper(&self) -> Option<Owner> {
+    pub(crate) fn keeper(&self) -> Option<Owner> {
         let last = || self.mails.latest().map(Mail::owner);
         self.live.first().map(Verification::owner).or_else(last)
     }
 
     /// Of the verification that was opened first.
-    pub(super) fn first_id(&self) -> Option<&Digest128> {
+    pub(crate) fn first_id(&self) -> Option<&Digest128> {
         self.live.first().map(|verification| &verification.id)
     }
 
-    /// Looks at the first of its verifications; see [`super::touch`].
-    pub(super) fn touch(&self) -> u64 {
+    /// Looks at the first of its verifications; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self) -> u64 {
         self.live.first().map_or(0, Verification::touch)
     }
 
     /// Bytes beside the record itself: verifications with their notes, and logs. And of them, those of the
     /// verifications, which count for their owners.
-    pub(super) fn heap_bytes(&self) -> (usize, usize) {
+    pub(crate) fn heap_bytes(&self) -> (usize, usize) {
         let list = match self.live.capacity() {
             0 => 0,
             places => places * size_of::<Verification>() + BLOCK_BYTES,
@@ -241,7 +241,7 @@ impl InboxRecord {
     }
 
     /// Whether the verification that `slot` names lives here, and is the asker's.
-    pub(super) fn finds(&self, now: Now, slot: &Slot) -> bool {
+    pub(crate) fn finds(&self, now: Now, slot: &Slot) -> bool {
         self.find(now, slot).is_ok()
     }
 

@@ -11,12 +11,12 @@
 
 use ahash::HashMap;
 
-use super::rules::Rules;
 use crate::clock::{Moment, Span};
 use crate::identity::{KeyTag, Mode, Owner, ProjectId};
 use crate::limits::{CONVERSION_GRACE, CONVERSION_KEYS, CONVERSION_WINDOW};
 use crate::request::{Answered, Conversion};
 use crate::route::PeerShare;
+use crate::rules::Rules;
 
 const STEP_MILLIS: u64 = 10_000;
 /// Steps that are looked at, those that are too new, and the one that has just begun.
@@ -38,13 +38,13 @@ struct Steps {
 
 /// Owned by the inboxes of a shard.
 #[derive(Default)]
-pub(super) struct Conversions {
+pub(crate) struct Conversions {
     keys: HashMap<(ProjectId, KeyTag), Steps>,
 }
 
 impl Conversions {
     /// Counts a mail, if its inbox will still know of it when its code ends.
-    pub(super) fn mailed(
+    pub(crate) fn mailed(
         &mut self,
         (owner, key, peer): (Owner, KeyTag, Option<PeerShare>),
         life: Span,
@@ -66,7 +66,7 @@ impl Conversions {
     }
 
     /// Counts a right code.
-    pub(super) fn answered(&mut self, owner: Owner, answered: &Answered, now: Moment) {
+    pub(crate) fn answered(&mut self, owner: Owner, answered: &Answered, now: Moment) {
         let step = step_of(answered.at);
         if let Some(steps) = self.keys.get_mut(&(owner.project, answered.key))
             && owner.mode == Mode::Live
@@ -77,7 +77,7 @@ impl Conversions {
     }
 
     /// What became of the mails of the last ten minutes but one.
-    pub(super) fn list(&self, now: Moment) -> Vec<Conversion> {
+    pub(crate) fn list(&self, now: Moment) -> Vec<Conversion> {
         let now = step_of(now);
         let told = |(&(project, key), steps): (&(ProjectId, KeyTag), &Steps)| {
             let seen = (now.saturating_sub(STEPS as u64 - 1)..(now + 1).saturating_sub(NEW_STEPS))

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use crate::clock::{Moment, Span};
 
 /// Bytes a heap block takes beyond what was asked for, at the worst: its header and its rounding.
-pub(super) const BLOCK_BYTES: usize = 24;
+pub(crate) const BLOCK_BYTES: usize = 24;
 
 /// Something that happened at a moment.
-pub(super) trait Stamped: Copy {
+pub(crate) trait Stamped: Copy {
     fn at(&self) -> Moment;
 }
 
@@ -24,7 +24,7 @@ impl Stamped for Moment {
 /// Events, oldest first. Owned by a record.
 #[allow(clippy::box_collection, reason = "a ring's four words would be in every log, and most have none")]
 #[derive(Clone, Debug, Default)]
-pub(super) enum Log<E> {
+pub(crate) enum Log<E> {
     #[default]
     Empty,
     One(E),
@@ -32,7 +32,7 @@ pub(super) enum Log<E> {
 }
 
 impl<E: Stamped> Log<E> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Empty => 0,
             Self::One(_) => 1,
@@ -40,7 +40,7 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    pub(super) fn get(&self, at: usize) -> Option<&E> {
+    pub(crate) fn get(&self, at: usize) -> Option<&E> {
         match self {
             Self::One(event) if at == 0 => Some(event),
             Self::Many(ring) => ring.get(at),
@@ -48,16 +48,16 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    pub(super) fn latest(&self) -> Option<&E> {
+    pub(crate) fn latest(&self) -> Option<&E> {
         self.get(self.len().checked_sub(1)?)
     }
 
     /// The latest first.
-    pub(super) fn iter_back(&self) -> impl Iterator<Item = &E> {
+    pub(crate) fn iter_back(&self) -> impl Iterator<Item = &E> {
         (0..self.len()).rev().filter_map(|at| self.get(at))
     }
 
-    pub(super) fn push(&mut self, event: E) {
+    pub(crate) fn push(&mut self, event: E) {
         match self {
             Self::Empty => *self = Self::One(event),
             Self::One(first) => *self = Self::Many(Box::new(VecDeque::from([*first, event]))),
@@ -73,7 +73,7 @@ impl<E: Stamped> Log<E> {
 
     /// As [`Log::push`], in no more memory than there is: what does not fit beside the new event is forgotten,
     /// the oldest first.
-    pub(super) fn push_in_place(&mut self, event: E) {
+    pub(crate) fn push_in_place(&mut self, event: E) {
         match self {
             Self::Empty | Self::One(_) => *self = Self::One(event),
             Self::Many(ring) => {
@@ -85,7 +85,7 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    pub(super) fn drop_oldest(&mut self, surplus: usize) {
+    pub(crate) fn drop_oldest(&mut self, surplus: usize) {
         if surplus == 0 {
             return;
         }
@@ -96,24 +96,24 @@ impl<E: Stamped> Log<E> {
     }
 
     /// Forgets events that are at least `span` old.
-    pub(super) fn drop_before(&mut self, span: Span, now: Moment) {
+    pub(crate) fn drop_before(&mut self, span: Span, now: Moment) {
         if !self.is_empty() {
             self.drop_oldest(self.len() - self.count_within(span, now));
         }
     }
 
     /// Whether nothing is remembered, as by most logs at most times.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Looks at it, and at nothing beside it; see [`super::touch`].
-    pub(super) fn touch(&self) -> u64 {
+    /// Looks at it, and at nothing beside it; see [`crate::shard::touch`].
+    pub(crate) fn touch(&self) -> u64 {
         u64::from(matches!(self, Self::Empty))
     }
 
     /// How many events are less than `span` old.
-    pub(super) fn count_within(&self, span: Span, now: Moment) -> usize {
+    pub(crate) fn count_within(&self, span: Span, now: Moment) -> usize {
         let is_old = |event: &E| event.at().plus(span) <= now;
         match self {
             Self::Empty => 0,
@@ -122,7 +122,7 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    pub(super) fn remove_latest(&mut self, is_meant: impl Fn(&E) -> bool) {
+    pub(crate) fn remove_latest(&mut self, is_meant: impl Fn(&E) -> bool) {
         match self {
             Self::One(event) if is_meant(event) => *self = Self::Empty,
             Self::Many(ring) => {
@@ -135,7 +135,7 @@ impl<E: Stamped> Log<E> {
     }
 
     /// Bytes beside the record.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Many(ring) => size_of::<VecDeque<E>>() + ring.capacity() * size_of::<E>() + 2 * BLOCK_BYTES,
             _ => 0,
