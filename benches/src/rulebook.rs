@@ -25,7 +25,7 @@ use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::limits::Limit;
 use authepy_engine::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Check, Command, HandOver, Issue, Outcome, Slot};
-use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::route::{InboxFingerprint, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -131,18 +131,18 @@ impl Rulebook {
         self.pairs(turnovers * self.size as u64).map(drop)
     }
 
-    fn welcome(&mut self, newcomers: Vec<(u32, Digest128)>) -> Result<(), String> {
+    fn welcome(&mut self, newcomers: Vec<(u32, InboxFingerprint)>) -> Result<(), String> {
         let arrived = self.issue(newcomers)?;
         self.waiting.extend(arrived);
         Ok(())
     }
 
     /// Numbers and inboxes of the next batch, or of one to come.
-    fn newcomers(&mut self, batch: usize) -> Vec<(u32, Digest128)> {
+    fn newcomers(&mut self, batch: usize) -> Vec<(u32, InboxFingerprint)> {
         let inbox = |lot: &mut Seeded| {
             let mut bytes = [0; 16];
             authepy_engine::entropy::Entropy::fill(lot, &mut bytes);
-            Digest128::from_bytes(bytes)
+            InboxFingerprint::from_bytes(bytes)
         };
         let first = self.issued as u32 + (batch * self.batch) as u32;
         (0..self.batch as u32).map(|nth| (first + nth, inbox(&mut self.lot))).collect()
@@ -157,7 +157,7 @@ impl Rulebook {
         (at < self.waiting.len()).then(|| self.waiting.swap_remove(at))
     }
 
-    fn issue(&mut self, newcomers: Vec<(u32, Digest128)>) -> Result<Vec<Person>, String> {
+    fn issue(&mut self, newcomers: Vec<(u32, InboxFingerprint)>) -> Result<Vec<Person>, String> {
         let charges = newcomers.iter().map(|(number, _)| self.charge(*number, Activity::Issue)).collect();
         self.decide_charges(charges)?;
         let issues = newcomers.iter().map(|(number, inbox)| {

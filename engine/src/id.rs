@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::entropy::Entropy;
-use crate::route::{Digest128, Route, StartKeys};
+use crate::route::{Digest128, IdDigest, Route, StartKeys};
 
 const PREFIX: &str = "vrf_";
 const HALF_DIGITS: usize = 11; // 62^11 > 2^64
@@ -37,7 +37,7 @@ impl IdSecret {
     /// The secret of a request under an idempotency key: the same request makes the same id again, and
     /// what the server stores (the salt) does not suffice to make it.
     pub fn derive(keys: &StartKeys, scope: &[u8], idempotency_key: &[u8], salt: &Digest128) -> Self {
-        let digest = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
+        let digest: Digest128 = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
         Self(digest.0)
     }
 }
@@ -54,7 +54,7 @@ pub struct VerificationId {
     secret: IdSecret,
     masked_route: u16,
     /// Of the text; what the server knows the id by.
-    digest: Digest128,
+    digest: IdDigest,
 }
 
 impl VerificationId {
@@ -95,7 +95,7 @@ impl VerificationId {
 
     /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that whoever holds
     /// the id can tell which verification an event is about; the 128 secret bits are what nobody can search.
-    pub fn digest(&self) -> Digest128 {
+    pub fn digest(&self) -> IdDigest {
         self.digest
     }
 
@@ -157,8 +157,8 @@ fn print(secret: &IdSecret, masked_route: u16) -> IdText {
     IdText(out)
 }
 
-fn digest(text: &[u8; ID_CHARS]) -> Digest128 {
-    Digest128::half_of(Sha256::digest(text).into())
+fn digest(text: &[u8; ID_CHARS]) -> IdDigest {
+    Digest128::half_of(Sha256::digest(text).into()).into()
 }
 
 fn mask(hash: &[u8; 32]) -> u16 {

@@ -11,7 +11,10 @@ use crate::id::VerificationId;
 use crate::identity::{KeyTag, Owner, ProjectId};
 use crate::limits::OVERLOADED_RETRY_AFTER;
 use crate::peer::Prefix;
-use crate::route::{Digest128, DomainTag, Fingerprint, PeerShare, Route, StartKeys};
+use crate::route::{
+    AddressDigest, BodyDigest, ClaimDigest, Digest128, DomainTag, IdDigest, InboxFingerprint, NonceDigest,
+    PeerShare, ReceiptDigest, Route, StartKeys,
+};
 
 mod charge;
 mod purpose;
@@ -25,7 +28,7 @@ pub use window::{ChargeDomain, ChargeKey, RefundDomain, RefundKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
     /// Digest of its id ([`VerificationId::digest`]).
-    pub id: Digest128,
+    pub id: IdDigest,
     /// Whose it was.
     pub project: ProjectId,
 }
@@ -113,9 +116,9 @@ impl Slot {
 #[derive(Clone, Debug)]
 pub struct Issue {
     /// The inbox (canonical recipient); its route says which shard.
-    pub inbox: Fingerprint,
+    pub inbox: InboxFingerprint,
     /// Digest of the address ([`StartKeys::exact_address`]).
-    pub address: Digest128,
+    pub address: AddressDigest,
     /// Who asks.
     pub owner: Owner,
     /// Which of the owner's keys asks.
@@ -129,7 +132,7 @@ pub struct Issue {
     /// Life of the verification; `None` for the configured one.
     pub lifetime: Option<Duration>,
     /// Digest of the nonce that every check must repeat.
-    pub nonce: Option<Digest128>,
+    pub nonce: Option<NonceDigest>,
     /// What the code is for; ends up in the receipt.
     pub purpose: Purpose,
     /// How its mails are to look.
@@ -156,9 +159,9 @@ pub struct Check {
     /// The digits presented.
     pub code: Code,
     /// Digest of the address that the code was sent to, if the caller wants it confirmed.
-    pub address: Option<Digest128>,
+    pub address: Option<AddressDigest>,
     /// Digest of the nonce, if the caller sent one.
-    pub nonce: Option<Digest128>,
+    pub nonce: Option<NonceDigest>,
 }
 
 /// See [`Command::Resend`].
@@ -167,7 +170,7 @@ pub struct Resend {
     /// Which verification.
     pub slot: Slot,
     /// Digest of the address; the server kept no copy of the address itself.
-    pub address: Digest128,
+    pub address: AddressDigest,
     /// As in [`Issue::key`].
     pub key: KeyTag,
     /// As in [`Issue::peer`].
@@ -178,7 +181,7 @@ pub struct Resend {
 #[derive(Clone, Debug)]
 pub struct HandOver {
     /// Digest of the id whose code was mailed.
-    pub id: Digest128,
+    pub id: IdDigest,
     /// The mail's number within its verification, from 1.
     pub send: u8,
     /// Whether a relay took it (or may have).
@@ -189,9 +192,9 @@ pub struct HandOver {
 #[derive(Clone, Debug)]
 pub struct Reserve {
     /// Digest of caller and idempotency key; its route says which shard.
-    pub key: Digest128,
+    pub key: ClaimDigest,
     /// Digest of the route and the canonical body.
-    pub body: Digest128,
+    pub body: BodyDigest,
     /// In whose share of the records it is.
     pub owner: Owner,
     /// The longest the record may live. [`Settle`] shortens it to the life of what it tells of.
@@ -202,7 +205,7 @@ pub struct Reserve {
 #[derive(Clone, Debug)]
 pub struct Settle {
     /// The key claimed before.
-    pub key: Digest128,
+    pub key: ClaimDigest,
     /// What to answer to a repetition; `None` releases the key, so that a refused request may be tried
     /// again under it.
     pub first: Option<First>,
@@ -212,7 +215,7 @@ pub struct Settle {
 #[derive(Clone, Debug)]
 pub struct Spend {
     /// Digest of the receipt's `jti`; its route says which shard.
-    pub receipt: Digest128,
+    pub receipt: ReceiptDigest,
     /// In whose share of the records it is.
     pub owner: Owner,
     /// When the receipt expires by itself and may be forgotten.

@@ -7,7 +7,7 @@ use crate::id::{IdSecret, VerificationId};
 use crate::identity::{KeyTag, Owner};
 use crate::limits::{Capacity, Limit};
 use crate::request::{Issue, MailForm};
-use crate::route::{Fingerprint, StartKeys};
+use crate::route::{AddressDigest, InboxFingerprint, StartKeys};
 use crate::settings::{BanRules, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
@@ -67,12 +67,22 @@ impl Entropy for Seeded {
     }
 }
 
+/// A digest for the address of an inbox, where a test has no address.
+pub fn address_of(inbox: InboxFingerprint) -> AddressDigest {
+    AddressDigest::from_bytes(*inbox.as_bytes())
+}
+
 /// A minimal `Issue`: required fields only, and the inbox's name for the address's digest.
-pub fn plain_issue(keys: &StartKeys, inbox: Fingerprint, owner: Owner, entropy: &mut impl Entropy) -> Issue {
+pub fn plain_issue(
+    keys: &StartKeys,
+    inbox: InboxFingerprint,
+    owner: Owner,
+    entropy: &mut impl Entropy,
+) -> Issue {
     Issue {
         id: VerificationId::new(keys, IdSecret::draw(entropy), inbox.route()),
         inbox,
-        address: inbox,
+        address: address_of(inbox),
         owner,
         key: KeyTag::default(),
         peer: None,

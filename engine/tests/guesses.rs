@@ -20,7 +20,7 @@ use authepy_engine::peer::Peer;
 use authepy_engine::request::{
     Check, Command, HandOver, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot,
 };
-use authepy_engine::route::{Digest128, PeerShare, StartKeys};
+use authepy_engine::route::{AddressDigest, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -192,7 +192,7 @@ fn plans(peers: u32, projects: u32) -> Vec<Plan> {
 /// A code that was mailed, and how to try it.
 struct Mail {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: Code,
     length: u8,
     /// Digits of the codes that live.

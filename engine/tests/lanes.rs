@@ -22,7 +22,7 @@ use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
     Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Resend, Slot,
 };
-use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
+use authepy_engine::route::{AddressDigest, InboxFingerprint, StartKeys};
 use authepy_engine::shard::{BanRules, Settings};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -420,7 +420,7 @@ struct Lanes {
 /// An issued code with all that its owner needs.
 struct Mail {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: Code,
 }
 
@@ -617,7 +617,7 @@ fn keys() -> StartKeys {
     StartKeys::draw(&mut Seeded::new(99))
 }
 
-fn inbox_on(lane: &Lane, (at, lanes): (usize, usize), random: &mut Seeded) -> Fingerprint {
+fn inbox_on(lane: &Lane, (at, lanes): (usize, usize), random: &mut Seeded) -> InboxFingerprint {
     loop {
         let inbox = lane.keys().fingerprint(&random.draw().to_string(), Mode::Live);
         if inbox.route().shard(lanes) == at {

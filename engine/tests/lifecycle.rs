@@ -16,7 +16,7 @@ use authepy_engine::request::{
     Check, Command, First, HandOver, Issue, Issued, MailForm, Outcome, Policy, Refusal, Resend, Reserve,
     Settle, Slot, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::route::{AddressDigest, InboxFingerprint, NonceDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -37,7 +37,7 @@ struct Story {
 /// What the owner of the mailbox holds: the slot's name, and the mail.
 struct Mailed {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: String,
     send: u8,
     standing: Standing,
@@ -1012,7 +1012,7 @@ impl Story {
         while self.shard.sweep(now) {}
     }
 
-    fn inbox(&self, address: &str) -> Digest128 {
+    fn inbox(&self, address: &str) -> InboxFingerprint {
         self.keys.fingerprint(address, Mode::Live)
     }
 
@@ -1063,7 +1063,7 @@ impl Story {
         say(&self.ask(Command::Resend(mail.resend())))
     }
 
-    fn mailed(&self, issued: Issued, address: Digest128, owner: Owner) -> Mailed {
+    fn mailed(&self, issued: Issued, address: AddressDigest, owner: Owner) -> Mailed {
         let slot = Slot::locate(&self.keys, issued.id, owner);
         let code = issued.code.as_str().to_owned();
         Mailed { slot, address, code, send: issued.send, standing: issued.standing }
@@ -1082,8 +1082,8 @@ impl Story {
         &mut self,
         slot: &Slot,
         code: &str,
-        address: Option<Digest128>,
-        nonce: Option<Digest128>,
+        address: Option<AddressDigest>,
+        nonce: Option<NonceDigest>,
     ) -> String {
         let code = Code::read(code).unwrap();
         say(&self.ask(Command::Check(Check { slot: slot.clone(), code, address, nonce })))

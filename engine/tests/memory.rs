@@ -21,7 +21,7 @@ use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
     Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Refusal, Reserve, Settle, Slot, Spend,
 };
-use authepy_engine::route::StartKeys;
+use authepy_engine::route::{BodyDigest, ClaimDigest, ReceiptDigest, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -179,7 +179,12 @@ fn refused_requests_add_no_memory() {
         for n in first..first + 20_000 {
             assert!(story.issue(n % 1_000, "login").is_err());
             let key = digest(story, n);
-            let reserve = Reserve { key, body: key, owner: OWNER, lifetime: Duration::from_secs(300) };
+            let reserve = Reserve {
+                key,
+                body: BodyDigest::from_bytes(*key.as_bytes()),
+                owner: OWNER,
+                lifetime: Duration::from_secs(300),
+            };
             assert!(matches!(story.ask(Command::Reserve(reserve)), Outcome::Reserved { .. }));
             story.ask(Command::Settle(Settle { key, first: None }));
         }
@@ -201,11 +206,20 @@ fn claims_and_spent_receipts_cost_at_most_what_the_ceiling_counts() {
     for (kind, bytes) in [("claim", IDEMPOTENCY_RECORD_BYTES), ("receipt", SPENT_RECEIPT_BYTES)] {
         let empty = HELD.get();
         for n in 0..JUST_GROWN {
-            let key = story.keys.scoped(kind, &[&n.to_le_bytes()]);
+            let key: ClaimDigest = story.keys.scoped(kind, &[&n.to_le_bytes()]);
             let lifetime = Duration::from_secs(300 - n % 200);
             let command = match kind {
-                "claim" => Command::Reserve(Reserve { key, body: key, owner: OWNER, lifetime }),
-                _ => Command::Spend(Spend { receipt: key, owner: OWNER, lifetime }),
+                "claim" => Command::Reserve(Reserve {
+                    key,
+                    body: BodyDigest::from_bytes(*key.as_bytes()),
+                    owner: OWNER,
+                    lifetime,
+                }),
+                _ => Command::Spend(Spend {
+                    receipt: ReceiptDigest::from_bytes(*key.as_bytes()),
+                    owner: OWNER,
+                    lifetime,
+                }),
             };
             story.ask(command);
         }

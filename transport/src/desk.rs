@@ -15,7 +15,7 @@ use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::{Command, Expired};
-use authepy_engine::route::{Digest128, Route, StartKeys};
+use authepy_engine::route::{IdDigest, Route, StartKeys};
 
 use crate::control::ControlHealth;
 use crate::delivery::MailQueue;
@@ -234,7 +234,7 @@ impl Desk {
     }
 
     /// A verification of a live key ended.
-    pub(crate) fn ended(&self, key: &KeyRecord, verification: Digest128, end: End) {
+    pub(crate) fn ended(&self, key: &KeyRecord, verification: IdDigest, end: End) {
         if key.mode == Mode::Live {
             let project = || key.project_name.clone();
             let what = || What::Verification { verification, project: project(), end };

@@ -18,7 +18,7 @@ use authepy_engine::peer::Peer;
 use authepy_engine::request::{
     Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Slot,
 };
-use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::route::{InboxFingerprint, StartKeys};
 use authepy_engine::shard::Shard;
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 
@@ -82,7 +82,7 @@ fn each(
 fn ids(_: usize) -> Result<Turn, String> {
     let mut entropy = Seeded::new(1);
     let keys = StartKeys::draw(&mut entropy);
-    let route = Digest128::from_bytes([7; 16]).route();
+    let route = InboxFingerprint::from_bytes([7; 16]).route();
     Ok(Box::new(move || {
         let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), route);
         id.route(&keys) == route
@@ -210,10 +210,10 @@ impl Town {
         Slot::locate(&self.keys, id, OWNER)
     }
 
-    fn next_digest(&mut self) -> Digest128 {
+    fn next_digest(&mut self) -> InboxFingerprint {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
-        Digest128::from_bytes(bytes)
+        InboxFingerprint::from_bytes(bytes)
     }
 
     /// Each has a network of its own, spread over all of IPv4.

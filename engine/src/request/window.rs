@@ -4,7 +4,7 @@
 
 use crate::clock::Moment;
 use crate::request::KeyWindow;
-use crate::route::{Digest128, DomainTag, PeerShare};
+use crate::route::{AccountDigest, DomainTag, PeerShare};
 
 /// See [`Command::ChargeKey`](crate::request::Command::ChargeKey).
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +12,7 @@ pub struct ChargeKey {
     /// Which window.
     pub window: KeyWindow,
     /// Keyed digest of the API key or project; its route says which shard.
-    pub of: Digest128,
+    pub of: AccountDigest,
 }
 
 /// See [`Command::RefundKey`](crate::request::Command::RefundKey).

@@ -15,25 +15,25 @@ use crate::id::VerificationId;
 use crate::identity::{Mode, Owner};
 use crate::limits::{DELIVERY_RETRY_AFTER, LIVE_PER_INBOX};
 use crate::request::{Answered, Approved, Check, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot};
-use crate::route::{Digest128, Fingerprint, StartKeys};
+use crate::route::{IdDigest, InboxFingerprint, StartKeys};
 use crate::rules::Rules;
 
 /// All that is known of one inbox. Owned by the shard its fingerprint routes to.
 #[derive(Debug)]
 pub(crate) struct InboxRecord {
-    pub(crate) fingerprint: Fingerprint,
+    pub(crate) fingerprint: InboxFingerprint,
     mails: MailLog,
     guesses: GuessLedger,
     live: Vec<Verification>,
 }
 
 impl InboxRecord {
-    pub(crate) fn new(fingerprint: Fingerprint) -> Self {
+    pub(crate) fn new(fingerprint: InboxFingerprint) -> Self {
         Self { fingerprint, mails: MailLog::default(), guesses: GuessLedger::default(), live: Vec::new() }
     }
 
     /// The record of an inbox that woke up: of one mail, nothing else was remembered.
-    pub(crate) fn waking(fingerprint: Fingerprint, mail: Mail) -> Self {
+    pub(crate) fn waking(fingerprint: InboxFingerprint, mail: Mail) -> Self {
         Self { mails: MailLog::of(mail), ..Self::new(fingerprint) }
     }
 
@@ -152,7 +152,7 @@ impl InboxRecord {
         Ok(Outcome::Status(verification.standing(now, &rules.settings), verification.metadata()))
     }
 
-    pub(crate) fn hand_over(&mut self, id: &Digest128, send: u8, accepted: bool) {
+    pub(crate) fn hand_over(&mut self, id: &IdDigest, send: u8, accepted: bool) {
         if let Some(verification) = self.live.iter_mut().find(|v| v.id == *id) {
             verification.hand_over(send, accepted);
         }
@@ -178,11 +178,11 @@ impl InboxRecord {
         ends.filter(|end| *end > now).min()
     }
 
-    pub(crate) fn holds(&self, id: &Digest128) -> bool {
+    pub(crate) fn holds(&self, id: &IdDigest) -> bool {
         self.verification(id).is_some()
     }
 
-    pub(crate) fn verification(&self, id: &Digest128) -> Option<&Verification> {
+    pub(crate) fn verification(&self, id: &IdDigest) -> Option<&Verification> {
         self.live.iter().find(|verification| verification.id == *id)
     }
 
@@ -194,7 +194,7 @@ impl InboxRecord {
     }
 
     /// Of the verification that was opened first.
-    pub(crate) fn first_id(&self) -> Option<&Digest128> {
+    pub(crate) fn first_id(&self) -> Option<&IdDigest> {
         self.live.first().map(|verification| &verification.id)
     }
 

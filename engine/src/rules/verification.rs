@@ -24,7 +24,7 @@ use crate::code::CodeMac;
 use crate::identity::{Mode, Owner, ProjectId};
 use crate::limits::CODE_DIGITS_GUESSED;
 use crate::request::{MailForm, Purpose, Refusal, Standing, Word};
-use crate::route::Digest128;
+use crate::route::{AddressDigest, IdDigest, NonceDigest};
 use crate::settings::Settings;
 
 /// The places of a verification's codes: two that were handed over, older and newer, since the last two
@@ -38,9 +38,9 @@ const PENDING: usize = 2;
 #[derive(Debug, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Verification {
     /// Digest of the id; the id itself is the caller's.
-    pub(crate) id: Digest128,
+    pub(crate) id: IdDigest,
     /// Digest of the address that its mails go to.
-    address: Digest128,
+    address: AddressDigest,
     codes: [Drawn; 3],
     #[zeroize(skip)]
     pub(crate) expires: Moment,
@@ -72,7 +72,7 @@ struct Drawn {
 /// What most verifications go without.
 #[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
 struct Extras {
-    nonce: Option<Digest128>,
+    nonce: Option<NonceDigest>,
     /// A purpose that is no word.
     purpose: Option<Box<str>>,
     /// Of its mails, if it is not the usual one.
@@ -82,9 +82,9 @@ struct Extras {
 
 /// What [`Verification::open`] needs besides the moment.
 pub(crate) struct Opening {
-    pub id: Digest128,
-    pub address: Digest128,
-    pub nonce: Option<Digest128>,
+    pub id: IdDigest,
+    pub address: AddressDigest,
+    pub nonce: Option<NonceDigest>,
     pub owner: Owner,
     pub expires: Moment,
     pub code_length: u8,
@@ -184,8 +184,8 @@ impl Verification {
     /// Whether the request's address, nonce and digits fit at all. None of these spends a try.
     pub(crate) fn fits(
         &self,
-        address: Option<&Digest128>,
-        nonce: Option<&Digest128>,
+        address: Option<&AddressDigest>,
+        nonce: Option<&NonceDigest>,
         code_length: u8,
     ) -> Result<(), Refusal> {
         if address.is_some_and(|address| *address != self.address) {
@@ -207,7 +207,7 @@ impl Verification {
         if live.peek().is_none() { length == self.code_length } else { live.any(|other| other == length) }
     }
 
-    pub(crate) fn is_of(&self, address: &Digest128) -> bool {
+    pub(crate) fn is_of(&self, address: &AddressDigest) -> bool {
         *address == self.address
     }
 
@@ -253,7 +253,7 @@ impl Verification {
 
     /// Looks at all of it, since it is longer than a line of the cache; see [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
-        let [first, .., last] = &self.id.0;
+        let [first, .., last] = self.id.as_bytes();
         let codes = self.codes.iter().fold(0, |sum, code| sum ^ code.length);
         u64::from(first ^ last ^ codes ^ self.attempts) ^ self.expires.as_millis()
     }
@@ -279,8 +279,8 @@ mod tests {
 
     fn opened(change: impl FnOnce(&mut Opening)) -> Verification {
         let mut opening = Opening {
-            id: Digest128::default(),
-            address: Digest128::default(),
+            id: IdDigest::default(),
+            address: AddressDigest::default(),
             nonce: None,
             owner: Owner { project: ProjectId(1), mode: Mode::Live },
             expires: Moment::from_millis(1),
@@ -298,7 +298,7 @@ mod tests {
     fn memory_beside_a_verification_is_what_it_has_besides() {
         let besides = size_of::<Extras>() + BLOCK_BYTES;
         assert_eq!(opened(|_| ()).heap_bytes(), 0);
-        assert_eq!(opened(|opening| opening.nonce = Some(Digest128::default())).heap_bytes(), besides);
+        assert_eq!(opened(|opening| opening.nonce = Some(NonceDigest::default())).heap_bytes(), besides);
         assert_eq!(opened(|opening| opening.form.template = 1).heap_bytes(), besides);
         let long = "a purpose of 24 letters.";
         assert_eq!(opened(|opening| opening.purpose = long.into()).heap_bytes(), besides + 24 + BLOCK_BYTES);

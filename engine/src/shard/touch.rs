@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use super::Shard;
 use crate::request::Command;
-use crate::route::Digest128;
+use crate::route::IdDigest;
 
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Shard {
 }
 
 /// Which verification a command is about, if it has one already.
-fn verification_of(command: &Command) -> Option<Digest128> {
+fn verification_of(command: &Command) -> Option<IdDigest> {
     match command {
         Command::Check(check) => Some(check.slot.id.digest()),
         Command::Resend(resend) => Some(resend.slot.id.digest()),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::identity::{Mode, Owner};
 use crate::limits::EXPIRED_NEWS;
 use crate::request::Expired;
-use crate::route::Digest128;
+use crate::route::IdDigest;
 
 /// See the module's doc. Owned by the shard.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(crate) struct ExpiredLog(Option<VecDeque<Expired>>);
 
 impl ExpiredLog {
     /// Notes the end of a verification. What nobody has taken in time makes room for what is newer.
-    pub(crate) fn note(&mut self, id: Digest128, owner: Owner) {
+    pub(crate) fn note(&mut self, id: IdDigest, owner: Owner) {
         let Some(log) = &mut self.0 else { return };
         if owner.mode == Mode::Live {
             if log.len() == EXPIRED_NEWS {
@@ -37,8 +37,12 @@ mod tests {
     #[test]
     fn nothing_is_kept_until_somebody_asks_and_never_more_than_the_newest() {
         let keys = crate::route::StartKeys::draw(&mut Seeded::new(1));
-        let of =
-            |n: usize, mode| (keys.fingerprint(&n.to_string(), mode), Owner { project: ProjectId(1), mode });
+        let of = |n: usize, mode: Mode| {
+            (
+                keys.scoped::<IdDigest>("id", &[&n.to_le_bytes(), mode.name().as_bytes()]),
+                Owner { project: ProjectId(1), mode },
+            )
+        };
         let mut log = ExpiredLog::default();
         let note = |log: &mut ExpiredLog, n, mode| {
             let (id, owner) = of(n, mode);

@@ -13,11 +13,13 @@ use crate::clock::Moment;
 use crate::identity::Owner;
 use crate::limits::SWEEP_VISITS;
 use crate::request::Refusal;
-use crate::route::Digest128;
+use crate::route::TableKey;
 
 /// What a table of these needs to know of a record.
 pub(crate) trait Expiring {
-    fn name(&self) -> &Digest128;
+    type Name: TableKey;
+
+    fn name(&self) -> &Self::Name;
     fn owner(&self) -> Owner;
     fn expires(&self) -> Moment;
 }
@@ -47,12 +49,12 @@ impl<T: Expiring> ExpiringTable<T> {
         self.records.len()
     }
 
-    pub(crate) fn get(&self, name: &Digest128) -> Option<&T> {
+    pub(crate) fn get(&self, name: &T::Name) -> Option<&T> {
         self.find(name).and_then(|at| self.records.get(at))
     }
 
     /// Changes a record, perhaps its end.
-    pub(crate) fn change(&mut self, name: &Digest128, change: impl FnOnce(&mut T)) {
+    pub(crate) fn change(&mut self, name: &T::Name, change: impl FnOnce(&mut T)) {
         let Some(at) = self.find(name) else { return };
         let Some(record) = self.records.get_mut(at) else { return };
         let (owner, before) = (Some(record.owner()), record.expires());
@@ -83,7 +85,7 @@ impl<T: Expiring> ExpiringTable<T> {
     }
 
     /// Its place is free at once.
-    pub(crate) fn remove(&mut self, name: &Digest128) {
+    pub(crate) fn remove(&mut self, name: &T::Name) {
         if let Some(at) = self.find(name) {
             self.forget(at);
         }
@@ -102,7 +104,7 @@ impl<T: Expiring> ExpiringTable<T> {
         self.due = due;
     }
 
-    fn find(&self, name: &Digest128) -> Option<u32> {
+    fn find(&self, name: &T::Name) -> Option<u32> {
         let is_meant = |at| self.records.get(at).is_some_and(|record| record.name() == name);
         self.by_name.find(name.table_bits(), is_meant)
     }

@@ -18,11 +18,11 @@ use crate::entropy::Entropy;
 use crate::identity::Owner;
 use crate::limits::IN_PROGRESS_RETRY_AFTER;
 use crate::request::{First, Outcome, Refusal, Reserve, Settle};
-use crate::route::Digest128;
+use crate::route::{BodyDigest, ClaimDigest, Digest128};
 
 struct Record {
-    key: Digest128,
-    body: Digest128,
+    key: ClaimDigest,
+    body: BodyDigest,
     salt: Digest128,
     owner: Owner,
     expires: Moment,
@@ -30,7 +30,9 @@ struct Record {
 }
 
 impl Expiring for Record {
-    fn name(&self) -> &Digest128 {
+    type Name = ClaimDigest;
+
+    fn name(&self) -> &ClaimDigest {
         &self.key
     }
 

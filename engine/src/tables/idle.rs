@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use super::index::Index;
 use crate::clock::{Moment, Span};
 use crate::limits::{CODE_LIFETIME_MAX, INDEX_BYTES};
-use crate::route::Fingerprint;
+use crate::route::{InboxFingerprint, TableKey};
 use crate::rules::log::Stamped;
 use crate::rules::mails::Mail;
 
@@ -26,7 +26,7 @@ const PLACES: u32 = 1 << 31;
 /// One place; the index says whether its inbox is still here.
 #[derive(Clone, Copy)]
 struct Idle {
-    inbox: Fingerprint,
+    inbox: InboxFingerprint,
     mail: Mail,
 }
 
@@ -62,13 +62,13 @@ impl IdleInboxes {
         self.places * size_of::<Idle>() + self.by_inbox.bytes()
     }
 
-    pub(crate) fn find(&self, inbox: &Fingerprint) -> Option<u32> {
+    pub(crate) fn find(&self, inbox: &InboxFingerprint) -> Option<u32> {
         let is_meant = |at| self.place(at).is_some_and(|idle| idle.inbox == *inbox);
         self.by_inbox.find(inbox.table_bits(), is_meant)
     }
 
     /// Looks at the slot of an inbox; see [`crate::shard::touch`].
-    pub(crate) fn touch(&self, inbox: &Fingerprint) -> u64 {
+    pub(crate) fn touch(&self, inbox: &InboxFingerprint) -> u64 {
         self.by_inbox.touch(inbox.table_bits())
     }
 
@@ -78,7 +78,7 @@ impl IdleInboxes {
         self.places == 0 || mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= self.newest
     }
 
-    pub(crate) fn push(&mut self, inbox: Fingerprint, mail: Mail) {
+    pub(crate) fn push(&mut self, inbox: InboxFingerprint, mail: Mail) {
         let at = self.number(self.passed + self.places);
         let idle = Idle { inbox, mail };
         match self.chunks.back_mut() {

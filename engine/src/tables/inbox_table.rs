@@ -7,7 +7,7 @@ use std::hint::black_box;
 use super::index::Index;
 use super::records::Records;
 use crate::clock::Moment;
-use crate::route::{Digest128, Fingerprint};
+use crate::route::{IdDigest, InboxFingerprint, TableKey};
 use crate::rules::inbox::InboxRecord;
 
 /// Where each inbox and each live verification is. Owned by its shard.
@@ -36,33 +36,33 @@ impl InboxTable {
         self.records.get_mut(at)
     }
 
-    pub(crate) fn find_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
+    pub(crate) fn find_inbox(&self, fingerprint: &InboxFingerprint) -> Option<u32> {
         let is_meant = |at| self.records.get(at).is_some_and(|record| record.fingerprint == *fingerprint);
         self.by_inbox.find(fingerprint.table_bits(), is_meant)
     }
 
-    pub(crate) fn find_id(&self, id: &Digest128) -> Option<u32> {
+    pub(crate) fn find_id(&self, id: &IdDigest) -> Option<u32> {
         let is_meant = |at| self.records.get(at).is_some_and(|record| record.holds(id));
         self.by_id.find(id.table_bits(), is_meant)
     }
 
     /// Looks at the slot of an inbox; see [`crate::shard::touch`] for this and what follows.
-    pub(crate) fn touch_inbox(&self, fingerprint: &Fingerprint) -> u64 {
+    pub(crate) fn touch_inbox(&self, fingerprint: &InboxFingerprint) -> u64 {
         self.by_inbox.touch(fingerprint.table_bits())
     }
 
     /// Looks at the slot of a verification.
-    pub(crate) fn touch_id(&self, id: &Digest128) -> u64 {
+    pub(crate) fn touch_id(&self, id: &IdDigest) -> u64 {
         self.by_id.touch(id.table_bits())
     }
 
     /// Where this inbox probably is.
-    pub(crate) fn probe_inbox(&self, fingerprint: &Fingerprint) -> Option<u32> {
+    pub(crate) fn probe_inbox(&self, fingerprint: &InboxFingerprint) -> Option<u32> {
         self.by_inbox.probe(fingerprint.table_bits())
     }
 
     /// Where the verification with this id probably is.
-    pub(crate) fn probe_id(&self, id: &Digest128) -> Option<u32> {
+    pub(crate) fn probe_id(&self, id: &IdDigest) -> Option<u32> {
         self.by_id.probe(id.table_bits())
     }
 
@@ -85,12 +85,12 @@ impl InboxTable {
         at
     }
 
-    pub(crate) fn insert_id(&mut self, id: &Digest128, at: u32) {
+    pub(crate) fn insert_id(&mut self, id: &IdDigest, at: u32) {
         self.by_id.insert(id.table_bits(), at);
     }
 
     /// Forgets the id of a verification that was in the record at `at`.
-    pub(crate) fn remove_id(&mut self, id: &Digest128, at: u32) {
+    pub(crate) fn remove_id(&mut self, id: &IdDigest, at: u32) {
         self.by_id.remove(id.table_bits(), at);
     }
 

@@ -29,7 +29,7 @@ use crate::limits::{
     SWEEP_VISITS,
 };
 use crate::request::{Conversion, Expired, HandOver, Issue, Outcome, Refusal, Resend};
-use crate::route::{Digest128, Fingerprint, StartKeys};
+use crate::route::{IdDigest, InboxFingerprint, StartKeys};
 use crate::rules::Rules;
 use crate::rules::inbox::InboxRecord;
 use crate::rules::verification::Verification;
@@ -73,7 +73,7 @@ struct Footprint {
 /// What one verification counts for, and in whose share.
 #[derive(Clone, Copy)]
 struct Held {
-    id: Digest128,
+    id: IdDigest,
     owner: Owner,
     bytes: usize,
     expires: Moment,
@@ -220,7 +220,7 @@ impl Inboxes {
     pub(crate) fn with(
         &mut self,
         now: Now,
-        id: Digest128,
+        id: IdDigest,
         (rules, keys): (&Rules, &StartKeys),
         rule: impl FnOnce(&mut InboxRecord, &StartKeys, &Rules) -> Result<Outcome, Refusal>,
     ) -> Result<Outcome, Refusal> {
@@ -272,7 +272,7 @@ impl Inboxes {
     }
 
     /// The record of an inbox, what it counted for, and where it slept if it woke up for this.
-    fn find_or_wake(&mut self, inbox: &Fingerprint) -> (u32, Footprint, Option<u32>) {
+    fn find_or_wake(&mut self, inbox: &InboxFingerprint) -> (u32, Footprint, Option<u32>) {
         if let Some(at) = self.table.find_inbox(inbox) {
             return (at, self.footprint(at), None);
         }
@@ -321,7 +321,7 @@ impl Inboxes {
     }
 
     /// A verification lives from now on.
-    fn opened(&mut self, id: &Digest128, at: u32) {
+    fn opened(&mut self, id: &IdDigest, at: u32) {
         let Some(verification) = self.table.get(at).and_then(|inbox| inbox.verification(id)) else { return };
         let held = Held::from(verification);
         self.table.insert_id(id, at);

@@ -10,7 +10,7 @@ use ahash::HashMap;
 use crate::clock::Moment;
 use crate::limits::{KEY_SWEEP_EVERY, OVERLOADED_RETRY_AFTER};
 use crate::request::{ChargeKey, Charged, KeyWindow, Policy, Quotas, RefundKey, Refusal};
-use crate::route::Digest128;
+use crate::route::AccountDigest;
 use crate::rules::Rules;
 use crate::rules::limit::Windows;
 use crate::rules::window::WindowLog;
@@ -27,7 +27,7 @@ pub(crate) struct KeyTables {
 
 #[derive(Default)]
 struct KeyTable {
-    windows: HashMap<Digest128, WindowLog>,
+    windows: HashMap<AccountDigest, WindowLog>,
 }
 
 impl KeyTables {
@@ -77,7 +77,7 @@ impl KeyTable {
     /// `most` windows are kept: operators make keys and projects, callers can't.
     fn charge(
         &mut self,
-        key: Digest128,
+        key: AccountDigest,
         (windows, policy): (&Windows, Policy),
         most: usize,
         now: Moment,
@@ -125,8 +125,8 @@ mod tests {
         })
     }
 
-    fn of(n: u8) -> Digest128 {
-        Digest128::from_bytes([n; 16])
+    fn of(n: u8) -> AccountDigest {
+        AccountDigest::from_bytes([n; 16])
     }
 
     #[test]

@@ -4,16 +4,18 @@ use super::expiring::{Expiring, ExpiringTable};
 use crate::clock::Moment;
 use crate::identity::Owner;
 use crate::request::{Outcome, Refusal, Spend};
-use crate::route::Digest128;
+use crate::route::ReceiptDigest;
 
 struct Spent {
-    receipt: Digest128,
+    receipt: ReceiptDigest,
     owner: Owner,
     expires: Moment,
 }
 
 impl Expiring for Spent {
-    fn name(&self) -> &Digest128 {
+    type Name = ReceiptDigest;
+
+    fn name(&self) -> &ReceiptDigest {
         &self.receipt
     }
 

@@ -15,7 +15,7 @@ use authepy_engine::request::{
     Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyWindow,
     Outcome, Policy, Quota, Refusal, Resend, Reserve, Slot, Source, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
+use authepy_engine::route::{BodyDigest, ClaimDigest, IdDigest, InboxFingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::Seeded;
 
@@ -79,14 +79,14 @@ pub(crate) struct Broken {
     shard: Shard,
     known: Vec<Known>,
     /// Every accepted mail, by inbox.
-    mails: Vec<(Fingerprint, Answered)>,
+    mails: Vec<(InboxFingerprint, Answered)>,
     /// Inboxes that met a wrong code, and how often an issue of each was refused.
-    guessed_at: HashSet<Fingerprint>,
-    refused: HashMap<Fingerprint, u8>,
+    guessed_at: HashSet<InboxFingerprint>,
+    refused: HashMap<InboxFingerprint, u8>,
     /// Second shares of lines, by the ones that were told.
     shares: HashMap<PeerShare, PeerShare>,
     /// Who claimed each idempotency key.
-    claims: HashMap<Digest128, Owner>,
+    claims: HashMap<ClaimDigest, Owner>,
     asked: u32,
 }
 
@@ -227,7 +227,7 @@ impl Broken {
             }
             (Rule::AShareGoesOverAllProjects, Command::Issue(issue)) => {
                 let settings = &self.settings.recipient_peer_issue;
-                let own = |(inbox, mail): &&(Fingerprint, Answered)| {
+                let own = |(inbox, mail): &&(InboxFingerprint, Answered)| {
                     *inbox == issue.inbox && mail.peer == issue.peer && issue.peer.is_some()
                 };
                 let own: Vec<u64> =
@@ -241,7 +241,7 @@ impl Broken {
             (Rule::ARefusedIssueLosesThePackedMail, Command::Issue(issue)) => {
                 let mut name = *issue.inbox.as_bytes();
                 name[8] ^= self.refused.get(&issue.inbox).copied().unwrap_or(0);
-                issue.inbox = Fingerprint::from_bytes(name);
+                issue.inbox = InboxFingerprint::from_bytes(name);
             }
             (Rule::AllWindowsOfKeysAreOne, Command::ChargeKey(charge)) => charge.window = KeyWindow::Issue,
             (Rule::ProjectsShareTheirTables, Command::Reserve(Reserve { owner, .. }))
@@ -261,7 +261,7 @@ impl Broken {
             }
             (Rule::MetadataIsLost, Command::Issue(issue)) => issue.metadata = None,
             (Rule::AStrangerMayCancel, Command::Cancel(slot)) => self.adopt(slot),
-            (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => reserve.body = Digest128::default(),
+            (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => reserve.body = BodyDigest::default(),
             (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => reserve.lifetime += A_MILLISECOND,
             (Rule::AllPeersShareOneBudget, Command::Issue(issue)) => {
                 let anybody = Peer::from(IpAddr::from([127, 0, 0, 1]));
@@ -352,15 +352,16 @@ impl Broken {
     }
 
     /// Claims another key for whoever releases this one.
-    fn keep_place(&mut self, now: Now, key: Digest128, entropy: &mut Seeded) {
+    fn keep_place(&mut self, now: Now, key: ClaimDigest, entropy: &mut Seeded) {
         let Some(owner) = self.claims.remove(&key) else { return };
-        let mut other = Digest128::default();
-        while other == Digest128::default() {
+        let mut other = ClaimDigest::default();
+        while other == ClaimDigest::default() {
             let mut bytes = [0; 16];
             entropy.fill(&mut bytes);
-            other = Digest128::from_bytes(bytes);
+            other = ClaimDigest::from_bytes(bytes);
         }
-        let reserve = Reserve { key: other, body: other, owner, lifetime: Duration::from_secs(300) };
+        let reserve =
+            Reserve { key: other, body: BodyDigest::default(), owner, lifetime: Duration::from_secs(300) };
         self.shard.handle(now, Command::Reserve(reserve), entropy);
     }
 
@@ -399,7 +400,7 @@ impl Broken {
                     (Rule::TheKeyOfAMailIsForgotten, _) => answered.key = KeyTag::default(),
                     // So that it is noticed for its windows only.
                     (Rule::ALineHasTwoShares | Rule::AllPeersShareOneBudget, _) => {
-                        let meant = |(other, mail): &&(Fingerprint, Answered)| {
+                        let meant = |(other, mail): &&(InboxFingerprint, Answered)| {
                             *other == inbox && (mail.at, mail.key) == (answered.at, answered.key)
                         };
                         answered.peer = self.mails.iter().rfind(meant).and_then(|(_, mail)| mail.peer);
@@ -412,7 +413,7 @@ impl Broken {
         outcome
     }
 
-    fn remember(&mut self, asked: Option<Digest128>, issue: Option<Issue>, outcome: &Outcome) {
+    fn remember(&mut self, asked: Option<IdDigest>, issue: Option<Issue>, outcome: &Outcome) {
         match (outcome, issue, asked.and_then(|digest| self.find(digest))) {
             (Outcome::Issued(issued), Some(issue), _) => self.known.push(Known {
                 slot: Slot::locate(&self.keys, issued.id.clone(), issue.owner),
@@ -494,7 +495,7 @@ impl Broken {
         }
     }
 
-    fn find(&mut self, digest: Digest128) -> Option<&mut Known> {
+    fn find(&mut self, digest: IdDigest) -> Option<&mut Known> {
         self.known.iter_mut().find(|known| known.slot.id.digest() == digest)
     }
 

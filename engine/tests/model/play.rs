@@ -13,7 +13,9 @@ use authepy_engine::request::{
     Issue, KeyWindow, Outcome, Policy, RefundDomain, RefundKey, Refusal, Resend, Reserve, Settle, Slot,
     Source, Spend,
 };
-use authepy_engine::route::{Digest128, DomainTag, Fingerprint, PeerShare, StartKeys};
+use authepy_engine::route::{
+    AddressDigest, Digest128, DomainTag, InboxFingerprint, NonceDigest, PeerShare, StartKeys,
+};
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, plain_issue};
 
@@ -274,7 +276,7 @@ impl<S: Subject> Play<S> {
         let (slot, meant) = self.slot();
         let guess = self.random.below(100);
         let odds = self.random.below(10);
-        let (stray_nonce, pick) = (self.digest("nonce", 3), self.random.draw() as usize);
+        let (stray_nonce, pick) = (self.digest::<NonceDigest>("nonce", 3), self.random.draw() as usize);
         let stray_address = self.address(0);
         let wrong = Code::draw(6, &mut self.random);
         let Some(verification) = meant.map(|at| &self.oracle.opened[at]) else {
@@ -464,18 +466,18 @@ impl<S: Subject> Play<S> {
         Owner { project: ProjectId(self.random.below(3) as u32), mode }
     }
 
-    fn inbox(&self, number: u64, mode: Mode) -> Fingerprint {
+    fn inbox(&self, number: u64, mode: Mode) -> InboxFingerprint {
         // Every other one is at a known provider's.
         let domain = number.is_multiple_of(2).then_some("example.com");
         self.keys.inbox(&format!("ada{number}@example.com"), domain, mode)
     }
 
     /// One of three spellings of an inbox's address.
-    fn address(&mut self, inbox: u64) -> Digest128 {
+    fn address(&mut self, inbox: u64) -> AddressDigest {
         self.keys.exact_address(&format!("Ada{inbox}+{}@example.com", self.random.below(3)))
     }
 
-    fn digest(&mut self, kind: &str, of: u64) -> Digest128 {
+    fn digest<D: From<Digest128>>(&mut self, kind: &str, of: u64) -> D {
         self.keys.scoped(kind, &[&self.random.below(of).to_le_bytes()])
     }
 }

@@ -9,7 +9,7 @@ use authepy_engine::id::VerificationId;
 use authepy_engine::identity::{KeyTag, Owner};
 use authepy_engine::peer::Peer;
 use authepy_engine::request::{Activity, Check, Command, Issue, Issued, Resend, Slot};
-use authepy_engine::route::{Digest128, Route, StartKeys};
+use authepy_engine::route::{IdDigest, NonceDigest, Route, StartKeys};
 use authepy_engine::testing::{Seeded, plain_issue};
 
 /// Inboxes of a world. Phones own the first ones; the others are there to be sprayed at.
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 pub(crate) struct Mail {
     pub(crate) inbox: u64,
-    pub(crate) digest: Digest128,
+    pub(crate) digest: IdDigest,
     pub(crate) code: Code,
     pub(crate) send: u8,
 }
@@ -40,8 +40,8 @@ pub(crate) struct Mail {
 /// A verification that a phone began.
 struct Known {
     id: VerificationId,
-    digest: Digest128,
-    nonce: Option<Digest128>,
+    digest: IdDigest,
+    nonce: Option<NonceDigest>,
     inbox: u64,
     /// Of the code that was drawn last; anybody who begins one is told.
     digits: u8,
@@ -171,7 +171,12 @@ impl Phone {
     }
 
     /// One that it began, mostly the last.
-    fn slot(&self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<(Slot, Option<Digest128>)> {
+    fn slot(
+        &self,
+        keys: &StartKeys,
+        owner: Owner,
+        random: &mut Seeded,
+    ) -> Option<(Slot, Option<NonceDigest>)> {
         let back = if random.below(4) == 0 { random.below(6) as usize } else { 0 };
         let known = self.began.iter().rev().nth(back)?;
         Some((Slot::locate(keys, known.id.clone(), owner), known.nonce))
@@ -184,6 +189,6 @@ pub(crate) fn address_of(inbox: u64) -> String {
 }
 
 /// Every other inbox's verifications ask for a nonce.
-fn nonce_for(keys: &StartKeys, inbox: u64) -> Option<Digest128> {
+fn nonce_for(keys: &StartKeys, inbox: u64) -> Option<NonceDigest> {
     (inbox % 2 == 1).then(|| keys.scoped("nonce", &[&inbox.to_le_bytes()]))
 }

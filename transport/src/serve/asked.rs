@@ -7,7 +7,7 @@ use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Activity, MailForm, Purpose};
-use authepy_engine::route::Digest128;
+use authepy_engine::route::NonceDigest;
 
 use super::entry::check_ban;
 use super::operation::Request;
@@ -31,7 +31,7 @@ pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
     pub(super) purpose: Purpose,
     pub(super) form: MailForm,
-    pub(super) nonce: Option<Digest128>,
+    pub(super) nonce: Option<NonceDigest>,
     pub(super) metadata: Option<Box<str>>,
     pub(super) code_length: Option<u8>,
     pub(super) lifetime: Option<Duration>,
@@ -40,7 +40,7 @@ pub(super) struct IssueAsked {
 /// A code to be compared.
 pub(super) struct CheckAsked<'a> {
     pub(super) code: Code,
-    pub(super) nonce: Option<Digest128>,
+    pub(super) nonce: Option<NonceDigest>,
     pub(super) statement: Statement<'a>,
 }
 
@@ -127,7 +127,7 @@ fn template(desk: &Desk, request: &Request<'_>, name: Option<&str>) -> Result<u8
     number.ok_or(Problem::MalformedRequest("there is no such template"))
 }
 
-fn nonce(desk: &Desk, text: Option<&wire::Text<'_>>) -> Result<Option<Digest128>, Problem> {
+fn nonce(desk: &Desk, text: Option<&wire::Text<'_>>) -> Result<Option<NonceDigest>, Problem> {
     let nonce = wire::nonce(text)?;
     Ok(nonce.map(|nonce| desk.start_keys().scoped("nonce", &[nonce.as_bytes()])))
 }

@@ -13,7 +13,7 @@ use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
-use authepy_engine::route::{Digest128, PeerDigest};
+use authepy_engine::route::{BodyDigest, ClaimDigest, PeerDigest};
 
 use super::asked::Asked;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
@@ -75,7 +75,7 @@ pub(super) async fn perform(
 }
 
 /// Names what is claimed: the idempotency key, in the scope of who asked.
-fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> Digest128 {
+fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> ClaimDigest {
     let api_key = request.admitted.key();
     let asker = match api_key.class {
         KeyClass::Restricted if !is_random_uuid(key) => request.tab.asker(desk),
@@ -123,7 +123,7 @@ fn repeat(
 }
 
 /// What has to be the same for a request to be the same: the route, the verification, the query, the members.
-fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem> {
+fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<BodyDigest, Problem> {
     let canonical =
         canonical::object(request.body).ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
     let id = request.call.id.as_ref().map(VerificationId::text);

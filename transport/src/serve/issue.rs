@@ -9,7 +9,7 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::identity::{KeyTag, Mode, Owner};
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Command, First, Issue, Issued, Outcome, Refusal, Resend};
-use authepy_engine::route::{Fingerprint, Route};
+use authepy_engine::route::{InboxFingerprint, Route};
 
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
@@ -21,7 +21,7 @@ use crate::reply::Problem;
 /// An issue that only its inbox can still refuse.
 pub(super) struct Placed {
     asked: IssueAsked,
-    inbox: Fingerprint,
+    inbox: InboxFingerprint,
     permit: Option<Permit>,
     places: Places,
 }

@@ -8,7 +8,7 @@ use authepy_engine::perimeter::permission::Route;
 use authepy_engine::receipt::Claims;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Approved, Check, Command, First, Outcome, Refusal, Slot, Spend};
-use authepy_engine::route::Route as ShardRoute;
+use authepy_engine::route::{ReceiptDigest, Route as ShardRoute};
 
 use super::asked::{Asked, CheckAsked, Statement};
 use super::issue::{self, Placed};
@@ -208,7 +208,7 @@ async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem>
     let own = claims.filter(|claims| claims["aud"] == *request.admitted.key().project_name);
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();
-    let receipt = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
+    let receipt: ReceiptDigest = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
     let spend =
         Command::Spend(Spend { receipt, owner: request.owner(), lifetime: desk.receipts().lifetime() });
     match request.ask(desk, receipt.route(), spend).await {

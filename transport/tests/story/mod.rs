@@ -9,7 +9,7 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Slot};
-use authepy_engine::route::StartKeys;
+use authepy_engine::route::{IdDigest, StartKeys};
 use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
@@ -236,7 +236,12 @@ impl Story {
     pub(crate) fn job(&self, to: &str, send: u8) -> MailJob {
         let id = self.keys.fingerprint(to, Mode::Live);
         let (code, expires) = (Code::read("482913").unwrap(), now().at.after(self.lifetime));
-        code_job(to, code, expires, Awaited { id, route: id.route(), send })
+        code_job(
+            to,
+            code,
+            expires,
+            Awaited { id: IdDigest::from_bytes(*id.as_bytes()), route: id.route(), send },
+        )
     }
 
     /// Sends one mail; returns what became of it.
