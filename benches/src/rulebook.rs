@@ -27,7 +27,7 @@ use authepy_engine::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Check, Command, HandOver, Issue, Outcome, Slot};
 use authepy_engine::route::{InboxFingerprint, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 use crate::cpu;
 
@@ -162,7 +162,10 @@ impl Rulebook {
         self.decide_charges(charges)?;
         let issues = newcomers.iter().map(|(number, inbox)| {
             let peer = Some(self.keys.peer_share(&peer(*number)));
-            Command::Issue(Issue { peer, ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy) })
+            Command::Issue(unproven(Issue {
+                peer,
+                ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy)
+            }))
         });
         let issues = issues.collect();
         let (mut people, mut mails) = (Vec::with_capacity(self.batch), Vec::with_capacity(self.batch));
@@ -185,7 +188,7 @@ impl Rulebook {
         self.decide_charges(charges)?;
         let checks = leaving.into_iter().map(|Person { id, code, .. }| {
             let slot = Slot::locate(&self.keys, id, OWNER);
-            Command::Check(Check { slot, code, address: None, nonce: None })
+            Command::Check(unproven(Check { slot, code, address: None, nonce: None }))
         });
         let checks = checks.collect();
         let mut done = 0;

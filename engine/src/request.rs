@@ -17,10 +17,12 @@ use crate::route::{
 };
 
 mod charge;
+mod proof;
 mod purpose;
 mod window;
 pub use crate::settings::{Activity, KeyWindow};
 pub use charge::{Charge, Charged, Quota, Quotas, Source};
+pub use proof::{Addressee, Paid, Proven, Terms};
 pub use purpose::{Purpose, Word};
 pub use window::{ChargeDomain, ChargeKey, RefundDomain, RefundKey};
 
@@ -50,23 +52,23 @@ pub struct Conversion {
 #[derive(Debug)]
 pub enum Command {
     /// Open a verification and draw its first code.
-    Issue(Issue),
+    Issue(Proven<Issue>),
     /// Count a try, compare it, purge on success.
-    Check(Check),
+    Check(Proven<Check>),
     /// Draw another code for a verification that exists.
-    Resend(Resend),
+    Resend(Proven<Resend>),
     /// Purge a verification. Also right for an unknown one.
-    Cancel(Slot),
+    Cancel(Proven<Slot>),
     /// Tell how a verification stands.
-    Status(Slot),
+    Status(Proven<Slot>),
     /// A mail hand-over ended.
     HandOver(HandOver),
     /// Claim an idempotency key.
-    Reserve(Reserve),
+    Reserve(Proven<Reserve>),
     /// Store or release a claimed idempotency key.
     Settle(Settle),
     /// Mark a receipt as introspected.
-    Spend(Spend),
+    Spend(Proven<Spend>),
     /// Count a request in its peer's windows. The route is [`StartKeys::peer_route`].
     Charge(Charge),
     /// Count a mail in the window of an API key or a project. Needed only where that limit is on.

@@ -106,13 +106,13 @@ impl Shard {
         let Self { inboxes, rules, keys, .. } = self;
         let terms = (&*rules, &*keys);
         let decided = match command {
-            Command::Issue(issue) => inboxes.issue(now, issue, terms, entropy),
+            Command::Issue(issue) => inboxes.issue(now, issue.into_inner(), terms, entropy),
             Command::Check(check) => {
                 inboxes.with(now, check.slot.id.digest(), terms, |inbox, keys, rules| {
                     inbox.check(now, &check, rules, keys)
                 })
             }
-            Command::Resend(resend) => inboxes.resend(now, resend, terms, entropy),
+            Command::Resend(resend) => inboxes.resend(now, resend.into_inner(), terms, entropy),
             Command::Cancel(slot) => inboxes
                 .with(now, slot.id.digest(), terms, |inbox, _, _| Ok(inbox.cancel(now, &slot)))
                 .or(Ok(Outcome::Cancelled { was_live: false })),
@@ -120,9 +120,12 @@ impl Shard {
                 inboxes.with(now, slot.id.digest(), terms, |inbox, _, rules| inbox.status(now, &slot, rules))
             }
             Command::HandOver(hand_over) => Ok(inboxes.hand_over(&hand_over)),
-            Command::Reserve(reserve) => {
-                self.idempotency.reserve(now.at, reserve, rules.settings.capacity.idempotency, entropy)
-            }
+            Command::Reserve(reserve) => self.idempotency.reserve(
+                now.at,
+                reserve.into_inner(),
+                rules.settings.capacity.idempotency,
+                entropy,
+            ),
             Command::Settle(settle) => {
                 self.idempotency.settle(settle);
                 Ok(Outcome::Noted)

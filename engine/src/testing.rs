@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::id::{IdSecret, VerificationId};
 use crate::identity::{KeyTag, Owner};
 use crate::limits::{Capacity, Limit};
-use crate::request::{Issue, MailForm};
+use crate::request::{Charged, Issue, MailForm, Proven, Quotas, Refusal};
 use crate::route::{AddressDigest, InboxFingerprint, StartKeys};
 use crate::settings::{BanRules, PeerLimits, Settings};
 
@@ -65,6 +66,21 @@ impl Entropy for Seeded {
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
     }
+}
+
+/// A question without its proofs, for tests and benches of what stands behind the border.
+pub fn unproven<T>(asked: T) -> Proven<T> {
+    Proven(asked)
+}
+
+/// Reaches into a question, for tests that falsify one.
+pub fn falsify<T>(asked: &mut Proven<T>) -> &mut T {
+    &mut asked.0
+}
+
+/// What a model says of a charge.
+pub fn charged(refusal: Option<Refusal>, quotas: Quotas, at: Moment) -> Charged {
+    Charged { refusal, quotas, at }
 }
 
 /// A digest for the address of an inbox, where a test has no address.

@@ -22,7 +22,7 @@ use authepy_engine::request::{
 };
 use authepy_engine::route::{AddressDigest, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 const DAY: u64 = 86_400_000;
 const WEEKS: u64 = 4;
@@ -339,7 +339,7 @@ impl Attack {
                 key: KeyTag::default(),
                 peer: Some(self.peer()),
             };
-            let Outcome::Resent(issued) = self.ask(Command::Resend(command)) else { return };
+            let Outcome::Resent(issued) = self.ask(Command::Resend(unproven(command))) else { return };
             let is_taken = resend < 2 || !self.plan.pending;
             if is_taken {
                 self.delivered(&issued);
@@ -370,7 +370,7 @@ impl Attack {
         let inbox = self.keys.fingerprint(name, Mode::Live);
         let plain = plain_issue(&self.keys, inbox, owner, &mut self.entropy);
         let issue = Issue { address, peer: Some(by), lifetime: Some(Duration::from_secs(600)), ..plain };
-        match self.ask(Command::Issue(issue)) {
+        match self.ask(Command::Issue(unproven(issue))) {
             Outcome::Issued(issued) => {
                 self.delivered(&issued);
                 let length = issued.code.length();
@@ -403,7 +403,7 @@ impl Attack {
 
     fn check(&mut self, slot: &Slot, code: &Code) -> Outcome {
         let check = Check { slot: slot.clone(), code: code.clone(), address: None, nonce: None };
-        self.ask(Command::Check(check))
+        self.ask(Command::Check(unproven(check)))
     }
 
     fn peer(&self) -> PeerShare {

@@ -20,7 +20,7 @@ use authepy_engine::request::{
 };
 use authepy_engine::route::{InboxFingerprint, StartKeys};
 use authepy_engine::shard::Shard;
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 use super::{Question, Turn};
 
@@ -165,7 +165,7 @@ impl Town {
 
     fn cancels(&mut self, count: usize) -> Result<Vec<Command>, String> {
         let mailed = self.mailed(count)?;
-        Ok(mailed.into_iter().map(|issued| Command::Cancel(self.slot(issued.id))).collect())
+        Ok(mailed.into_iter().map(|issued| Command::Cancel(unproven(self.slot(issued.id)))).collect())
     }
 
     /// So many verifications whose mails a relay has taken.
@@ -199,11 +199,11 @@ impl Town {
         let inbox = self.next_digest();
         let peer = self.next_peer();
         let peer = Some(self.keys.peer_share(&peer));
-        Command::Issue(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) })
+        Command::Issue(unproven(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) }))
     }
 
     fn check(&self, id: VerificationId, code: Code) -> Command {
-        Command::Check(Check { slot: self.slot(id), code, address: None, nonce: None })
+        Command::Check(unproven(Check { slot: self.slot(id), code, address: None, nonce: None }))
     }
 
     fn slot(&self, id: VerificationId) -> Slot {

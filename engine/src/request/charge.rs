@@ -5,6 +5,7 @@ use crate::identity::{Mode, Owner};
 use crate::limits::LIMITS_PER_POLICY;
 use crate::peer::Peer;
 use crate::request::{Activity, Refusal};
+use crate::settings::Settings;
 
 /// Whose word it is that the peer did it. Windows, strikes and bans of different sources are apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,13 @@ impl Charge {
         Self { peer, source: Source::Claimed(owner), activity, mode: owner.mode, strikes: true }
     }
 
+    /// Whether these settings count it at all. What a project's claims have banned, no lane knows: where strikes ban,
+    /// the peer's shard is asked about every claim.
+    pub fn is_counted(&self, settings: &Settings) -> bool {
+        let may_be_banned = self.source != Source::Proved && !settings.bans.strikes.is_empty();
+        !settings.peer.of(self.activity).is_empty() || may_be_banned
+    }
+
     /// The same without a strike.
     pub const fn guiltless(self) -> Self {
         Self { strikes: false, ..self }
@@ -52,6 +60,7 @@ impl Charge {
 
 /// How a charge ended. A request that a window refused is not counted by that window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Charged {
     /// `RateLimited`, `Banned` or `Overloaded`; `None` if the request may go on.
     pub refusal: Option<Refusal>,

@@ -17,7 +17,7 @@ use authepy_engine::route::{
     AddressDigest, Digest128, DomainTag, InboxFingerprint, NonceDigest, PeerShare, StartKeys,
 };
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, plain_issue};
+use authepy_engine::testing::{Seeded, plain_issue, unproven};
 
 use crate::oracle::Oracle;
 
@@ -240,15 +240,15 @@ impl<S: Subject> Play<S> {
             143..145 => self.refund(),
             145 => Command::Ban(self.ban()),
             146..150 => Command::Unban(self.prefix()),
-            0..22 => Command::Issue(self.issue()),
-            22..52 => Command::Check(self.check()),
-            52..64 => Command::Resend(self.resend()),
+            0..22 => Command::Issue(unproven(self.issue())),
+            22..52 => Command::Check(unproven(self.check())),
+            52..64 => Command::Resend(unproven(self.resend())),
             64..80 => Command::HandOver(self.hand_over()),
-            80..84 => Command::Cancel(self.slot().0),
-            84..87 => Command::Status(self.slot().0),
-            87..93 => Command::Reserve(self.reserve()),
+            80..84 => Command::Cancel(unproven(self.slot().0)),
+            84..87 => Command::Status(unproven(self.slot().0)),
+            87..93 => Command::Reserve(unproven(self.reserve())),
             93..97 => Command::Settle(self.settle()),
-            _ => Command::Spend(self.spend()),
+            _ => Command::Spend(unproven(self.spend())),
         }
     }
 
@@ -501,13 +501,13 @@ fn line_of(address: IpAddr) -> String {
 
 fn repeatable(command: &Command) -> Option<Command> {
     match command {
-        Command::Issue(issue) => Some(Command::Issue(issue.clone())),
-        Command::Resend(resend) => Some(Command::Resend(resend.clone())),
+        Command::Issue(issue) => Some(Command::Issue(unproven(Issue::clone(issue)))),
+        Command::Resend(resend) => Some(Command::Resend(unproven(Resend::clone(resend)))),
         Command::Charge(charge) => Some(Command::Charge(*charge)),
         Command::ChargeKey(key) => Some(Command::ChargeKey(*key)),
         Command::ChargeDomain(domain) => Some(Command::ChargeDomain(*domain)),
-        Command::Reserve(reserve) => Some(Command::Reserve(reserve.clone())),
-        Command::Spend(spend) => Some(Command::Spend(spend.clone())),
+        Command::Reserve(reserve) => Some(Command::Reserve(unproven(Reserve::clone(reserve)))),
+        Command::Spend(spend) => Some(Command::Spend(unproven(Spend::clone(spend)))),
         _ => None,
     }
 }

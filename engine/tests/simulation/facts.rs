@@ -20,7 +20,7 @@ pub(crate) enum Facts {
 impl Facts {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
-            Command::Issue(issue) => Self::Issue(issue.clone()),
+            Command::Issue(issue) => Self::Issue(Issue::clone(issue)),
             Command::Check(check) => Self::Check {
                 id: check.slot.id.digest(),
                 owner: check.slot.owner,

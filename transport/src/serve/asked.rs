@@ -1,12 +1,10 @@
 //! What a request asks for: its body read and its recipient judged, nothing counted yet.
 
-use std::time::Duration;
-
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Activity, MailForm, Purpose};
+use authepy_engine::request::{Activity, MailForm, Paid, Terms};
 use authepy_engine::route::NonceDigest;
 
 use super::entry::check_ban;
@@ -16,7 +14,7 @@ use crate::desk::Desk;
 use crate::reply::Problem;
 use crate::wire::{self, CheckBody, IssueBody, ResendBody, Text};
 
-/// One operation, ready to be charged and performed.
+/// One operation, ready to be charged.
 pub(super) enum Asked<'a> {
     Issue(IssueAsked),
     Check(CheckAsked<'a>),
@@ -26,15 +24,18 @@ pub(super) enum Asked<'a> {
     Other(Route),
 }
 
+/// One operation that its peer was charged for, ready to be performed.
+pub(super) enum Ready<'a> {
+    Issue(IssueAsked, Paid),
+    Check(CheckAsked<'a>, Paid),
+    Resend(Recipient, Paid),
+    Other(Route),
+}
+
 /// A mail with a code.
 pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
-    pub(super) purpose: Purpose,
-    pub(super) form: MailForm,
-    pub(super) nonce: Option<NonceDigest>,
-    pub(super) metadata: Option<Box<str>>,
-    pub(super) code_length: Option<u8>,
-    pub(super) lifetime: Option<Duration>,
+    pub(super) terms: Terms,
 }
 
 /// A code to be compared.
@@ -66,14 +67,20 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// What its peer is charged for. A resend costs a mail, like an issue.
-    pub(super) fn activity(&self) -> Option<Activity> {
-        match self {
-            Self::Issue(_) | Self::Resend(_) => Some(Activity::Issue),
-            Self::Check(_) => Some(Activity::Check),
-            Self::Other(Route::Cancel) => Some(Activity::Any),
-            Self::Other(_) => None,
-        }
+    /// Charges its peer. A resend costs a mail, like an issue.
+    pub(super) async fn charge(self, desk: &Desk, request: &Request<'_>) -> Result<Ready<'a>, Problem> {
+        let pay = |activity| request.tab.pay(desk, request.admitted, activity);
+        Ok(match self {
+            Self::Issue(asked) => Ready::Issue(asked, pay(Activity::Issue).await?),
+            Self::Check(asked) => Ready::Check(asked, pay(Activity::Check).await?),
+            Self::Resend(recipient) => Ready::Resend(recipient, pay(Activity::Issue).await?),
+            Self::Other(route) => {
+                if route == Route::Cancel {
+                    pay(Activity::Any).await?;
+                }
+                Ready::Other(route)
+            }
+        })
     }
 }
 
@@ -89,15 +96,15 @@ impl IssueAsked {
             check_ban(desk, address)?;
         }
         let locale = Locale::number(body.locale()?.and_then(Locale::lookup));
-        Ok(Self {
+        let terms = Terms {
             nonce: nonce(desk, body.nonce.as_ref())?,
             purpose: body.purpose()?.into(),
             form: MailForm { locale, template: template(desk, request, body.template())? },
             code_length: body.code_length()?,
             lifetime: body.lifetime()?,
             metadata: body.metadata.as_ref().map(wire::Metadata::canonical),
-            recipient: desk.recipient(body.recipient()?, request.owner().mode)?,
-        })
+        };
+        Ok(Self { terms, recipient: desk.recipient(body.recipient()?, request.owner().mode)? })
     }
 }
 

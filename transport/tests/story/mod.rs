@@ -10,7 +10,7 @@ use authepy_engine::code::Code;
 use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Slot};
 use authepy_engine::route::{IdDigest, StartKeys};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, Delivery, DeliveryLimits, DeliveryThread, MailJob, MailQueue, ProviderConfig,
     Show, Templates,
@@ -305,14 +305,16 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
     let lane = seat.start(move |lane| async move {
         let inbox = keys.fingerprint("ada@example.org", Mode::Live);
         let issue = Issue { address, ..plain_issue(&keys, inbox, owner, &mut Seeded::new(11)) };
-        let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
+        let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(unproven(issue))).await else {
+            panic!()
+        };
         let slot = Slot::locate(&keys, mail.id.clone(), owner);
         issued
             .send((slot.id.digest(), slot.route, mail.code.clone(), mail.send, mail.standing.expires))
             .unwrap();
         proceed.recv_async().await.unwrap();
         let check = Check { slot: slot.clone(), code: mail.code, address: None, nonce: None };
-        let outcome = lane.ask(slot.route, Command::Check(check)).await;
+        let outcome = lane.ask(slot.route, Command::Check(unproven(check))).await;
         tell.send(matches!(outcome, Outcome::Approved(_))).unwrap();
     });
     let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();
