@@ -37,7 +37,6 @@ mod tables;
 
 pub mod code;
 pub mod id;
-pub mod receipt;
 
 pub mod clock;
 pub mod entropy;
