@@ -10,6 +10,7 @@ use crate::rules::limit::Windows;
 use crate::rules::mails::MailRules;
 use crate::settings::Settings;
 
+pub(crate) mod ban;
 pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub(crate) mod limit;

@@ -154,6 +154,12 @@ impl Shard {
         decided.unwrap_or_else(Outcome::Refused)
     }
 
+    /// Brings near what these commands are about. Worth it for a batch; each is decided by [`Shard::handle`]
+    /// afterwards.
+    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
+        self.touched.look(&self.inboxes, &self.peers, commands);
+    }
+
     /// Frees what has expired, a bounded number of records at a time. Returns whether there is more.
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);

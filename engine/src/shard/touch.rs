@@ -11,9 +11,10 @@
 
 use std::hint::black_box;
 
-use super::Shard;
 use crate::request::Command;
 use crate::route::IdDigest;
+use crate::tables::inboxes::Inboxes;
+use crate::tables::peers::PeerTable;
 
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
@@ -22,11 +23,15 @@ pub(super) struct Touched {
     peers: Vec<u32>,
 }
 
-impl Shard {
-    /// Brings near what these commands are about. Worth it for a batch; each is decided by
-    /// [`Shard::handle`] afterwards.
-    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
-        let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
+impl Touched {
+    /// Brings near what these commands are about.
+    pub(super) fn look<'a>(
+        &mut self,
+        inboxes: &Inboxes,
+        peers: &PeerTable,
+        commands: impl Iterator<Item = &'a Command> + Clone,
+    ) {
+        let Self { inboxes: found, peers: networks } = self;
         let (idle, inboxes) = (&inboxes.idle, &inboxes.table);
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {

@@ -1,19 +1,6 @@
-//! Bans: how long, how often, and who remembers.
+//! The bans of one shard: who is banned, who was, and what lanes have to be told.
 //!
-//! ```text
-//!              the strike that reaches `bans.strikes`, or the operator's word
-//!   (none) ───────────────────────────────────────────────▶ banned #1: bans.first
-//!     ▲                                                       │ end, or lifted
-//!     │ 24 h after the end                                    ▼
-//!     └──────────────────────────────────────────────── remembered #1
-//!                                                             │ banned again within 24 h
-//!                                                             ▼
-//!                                                        banned #2: twice as long, up to bans.max, …
-//! ```
-//!
-//! A banned peer is charged nothing and gets no strikes: knocking does not prolong a ban. After it, it
-//! starts from strike 0. A lifted ban is remembered like one that ended. An operator's ban counts in the
-//! row; on somebody who is banned already it only moves the end.
+//! How long a ban lasts, [`Ban`] decides.
 //!
 //! A network that a project's secret key told of (`client.ip`) is banned for the requests of that project alone:
 //! nobody else hears of it, and no lane. Exempt networks ([`BanRules::exempts`](crate::settings::BanRules::exempts)) are
@@ -36,14 +23,9 @@ use crate::limits::BAN_MEMORY;
 use crate::peer::{Peer, Prefix};
 use crate::perimeter::ban::BanChange;
 use crate::request::Source;
+use crate::rules::ban::Ban;
 use crate::rules::peer::PeerName;
 use crate::settings::{BanRules, Settings};
-
-#[derive(Clone, Copy)]
-struct Ban {
-    end: Moment,
-    count: u8,
-}
 
 /// The bans of the networks that live on one shard. Owned by it; lanes hold copies.
 #[derive(Default)]
@@ -81,21 +63,14 @@ impl Bans {
         if settings.bans.exempts(name.prefix) {
             return None;
         }
-        let known = self.known.get(&name).copied().filter(|ban| ban.end.after(BAN_MEMORY) > now);
+        let known = self.known.get(&name).copied().filter(|ban| ban.is_remembered(now));
         if known.is_none() && !self.make_room(name.source, settings.capacity.bans, now) {
             return None;
         }
-        let before = known.map_or(0, |ban| ban.count);
-        let count = match known {
-            Some(ban) if ban.end > now => ban.count,
-            _ => before.saturating_add(1),
-        };
-        let doubled =
-            settings.bans.first.saturating_mul(2u32.saturating_pow(u32::from(count.saturating_sub(1))));
-        let end = now.after(span.unwrap_or(doubled.min(settings.bans.max)));
-        self.enter(name, Ban { end, count });
-        self.tell(name, Some(end), count);
-        Some(end)
+        let ban = Ban::next(known, span, &settings.bans, now);
+        self.enter(name, ban);
+        self.tell(name, Some(ban.end), ban.count);
+        Some(ban.end)
     }
 
     /// Ends the bans of exactly this network, whoever told what brought them. False if there was none.
