@@ -21,14 +21,13 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, Outcome, Owner, ProjectId, Slot,
-};
-use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
+use authepy_engine::request::{Activity, Charge, Check, Command, HandOver, Issue, Outcome, Slot};
+use authepy_engine::route::{InboxFingerprint, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 use crate::cpu;
 
@@ -132,18 +131,18 @@ impl Rulebook {
         self.pairs(turnovers * self.size as u64).map(drop)
     }
 
-    fn welcome(&mut self, newcomers: Vec<(u32, Digest128)>) -> Result<(), String> {
+    fn welcome(&mut self, newcomers: Vec<(u32, InboxFingerprint)>) -> Result<(), String> {
         let arrived = self.issue(newcomers)?;
         self.waiting.extend(arrived);
         Ok(())
     }
 
     /// Numbers and inboxes of the next batch, or of one to come.
-    fn newcomers(&mut self, batch: usize) -> Vec<(u32, Digest128)> {
+    fn newcomers(&mut self, batch: usize) -> Vec<(u32, InboxFingerprint)> {
         let inbox = |lot: &mut Seeded| {
             let mut bytes = [0; 16];
             authepy_engine::entropy::Entropy::fill(lot, &mut bytes);
-            Digest128::from_bytes(bytes)
+            InboxFingerprint::from_bytes(bytes)
         };
         let first = self.issued as u32 + (batch * self.batch) as u32;
         (0..self.batch as u32).map(|nth| (first + nth, inbox(&mut self.lot))).collect()
@@ -158,12 +157,15 @@ impl Rulebook {
         (at < self.waiting.len()).then(|| self.waiting.swap_remove(at))
     }
 
-    fn issue(&mut self, newcomers: Vec<(u32, Digest128)>) -> Result<Vec<Person>, String> {
+    fn issue(&mut self, newcomers: Vec<(u32, InboxFingerprint)>) -> Result<Vec<Person>, String> {
         let charges = newcomers.iter().map(|(number, _)| self.charge(*number, Activity::Issue)).collect();
         self.decide_charges(charges)?;
         let issues = newcomers.iter().map(|(number, inbox)| {
             let peer = Some(self.keys.peer_share(&peer(*number)));
-            Command::Issue(Issue { peer, ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy) })
+            Command::Issue(unproven(Issue {
+                peer,
+                ..plain_issue(&self.keys, *inbox, OWNER, &mut self.entropy)
+            }))
         });
         let issues = issues.collect();
         let (mut people, mut mails) = (Vec::with_capacity(self.batch), Vec::with_capacity(self.batch));
@@ -186,7 +188,7 @@ impl Rulebook {
         self.decide_charges(charges)?;
         let checks = leaving.into_iter().map(|Person { id, code, .. }| {
             let slot = Slot::locate(&self.keys, id, OWNER);
-            Command::Check(Check { slot, code, address: None, nonce: None })
+            Command::Check(unproven(Check { slot, code, address: None, nonce: None }))
         });
         let checks = checks.collect();
         let mut done = 0;

@@ -8,13 +8,13 @@
 //!   pending[ticket] ◀── flume(answers) ◀──────────────────┘
 //! ```
 //!
-//! Only `actor/seat.rs` (threads) and `actor/shard_actor.rs` (inboxes) name actix. A shard is reached from its own thread only, so a `RefCell`
-//! suffices and is never held across an await. A full inbox refuses the whole batch at once; nobody
-//! waits for room. The answer channel can't be full: a batch of answers belongs to a batch of asks, and
-//! a lane has at most [`PENDING_ASKS_PER_LANE`] of those under way.
+//! No other module of the engine names actix; here `seat.rs` does (threads) and `shard_actor.rs` (what an actor
+//! reads). A shard is reached from its own thread only, so a `RefCell` suffices; it is never held across an await. A
+//! full channel refuses the whole batch at once; nobody waits for room. The channel of answers can't be full: a batch
+//! of answers belongs to a batch of asks, and a lane has at most [`PENDING_ASKS_PER_LANE`](crate::limits::PENDING_ASKS_PER_LANE) of those under way.
 //!
-//! No lock is held around state. flume's channels have a mutex inside, which is held for one push or pop of a whole
-//! batch: two lanes meet on it only while both touch the same channel, some dozens of nanoseconds a turn.
+//! State has no lock. The channels between lanes have one: flume holds a mutex for each push or pop of a whole batch,
+//! so two lanes wait for each other only while both touch the same channel, some dozens of nanoseconds a turn.
 //!
 //! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`), and the
 //! operator's word on bans comes by one of its own (`actor/operator.rs`).
@@ -34,14 +34,16 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use crate::clock::{Clock, Moment, Now};
-use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER, PENDING_ASKS_PER_LANE};
+use crate::limits::{BATCH_ASKS, OVERLOADED_RETRY_AFTER};
+use crate::peer::Prefix;
 use crate::perimeter::ban::{BanChange, BanEntry};
-use crate::perimeter::peer::Prefix;
 use crate::request::{Command, Conversion, Expired, Outcome, Refusal};
 use crate::route::{Route, StartKeys};
-use crate::shard::{Census, Settings, Shard};
+use crate::settings::Settings;
+use crate::shard::{Census, Shard};
 
 mod bans;
+mod doors;
 mod inbox;
 mod operator;
 mod pending;
@@ -49,11 +51,12 @@ mod seat;
 mod shard_actor;
 pub use bans::BansNow;
 use bans::LaneBans;
+use doors::{Answers, Asks, Doors, Inboxes, Post, Word};
+pub use doors::{Readiness, Vital};
 pub use operator::Operator;
 pub use pending::Answer;
 use pending::PendingAsks;
-use seat::{Answers, Asks, Doors, Inboxes, Post, Word};
-pub use seat::{LaneEntropy, LaneThread, Readiness, Seat, Teller, Vital, run, seats};
+pub use seat::{LaneEntropy, LaneThread, Seat, Teller, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
 

@@ -12,7 +12,7 @@ use crate::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN};
 use crate::route::StartKeys;
 
 /// Two digits a byte, then how many there are: with both halves of the key it fits into one block of SHA-256.
-pub(crate) const PACKED_CODE_BYTES: usize = CODE_DIGITS_MAX as usize / 2 + 1;
+const PACKED_CODE_BYTES: usize = CODE_DIGITS_MAX as usize / 2 + 1;
 
 /// Six to ten ASCII digits. Wiped when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

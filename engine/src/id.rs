@@ -12,9 +12,8 @@
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::code::PACKED_CODE_BYTES;
 use crate::entropy::Entropy;
-use crate::route::{Digest128, Route, StartKeys};
+use crate::route::{Digest128, IdDigest, Route, StartKeys};
 
 const PREFIX: &str = "vrf_";
 const HALF_DIGITS: usize = 11; // 62^11 > 2^64
@@ -38,7 +37,7 @@ impl IdSecret {
     /// The secret of a request under an idempotency key: the same request makes the same id again, and
     /// what the server stores (the salt) does not suffice to make it.
     pub fn derive(keys: &StartKeys, scope: &[u8], idempotency_key: &[u8], salt: &Digest128) -> Self {
-        let digest = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
+        let digest: Digest128 = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
         Self(digest.0)
     }
 }
@@ -55,7 +54,7 @@ pub struct VerificationId {
     secret: IdSecret,
     masked_route: u16,
     /// Of the text; what the server knows the id by.
-    digest: Digest128,
+    digest: IdDigest,
 }
 
 impl VerificationId {
@@ -96,14 +95,14 @@ impl VerificationId {
 
     /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that whoever holds
     /// the id can tell which verification an event is about; the 128 secret bits are what nobody can search.
-    pub fn digest(&self) -> Digest128 {
+    pub fn digest(&self) -> IdDigest {
         self.digest
     }
 
     /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one block of a
     /// fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of what a pair of issue and
     /// check hashes.
-    pub(crate) fn code_mac(&self, keys: &StartKeys, packed: &[u8; PACKED_CODE_BYTES]) -> Digest128 {
+    pub(crate) fn code_mac<const N: usize>(&self, keys: &StartKeys, packed: &[u8; N]) -> Digest128 {
         let mut hash = Sha256::new();
         hash.update(keys.code);
         hash.update(self.secret.0);
@@ -158,8 +157,8 @@ fn print(secret: &IdSecret, masked_route: u16) -> IdText {
     IdText(out)
 }
 
-fn digest(text: &[u8; ID_CHARS]) -> Digest128 {
-    Digest128::half_of(Sha256::digest(text).into())
+fn digest(text: &[u8; ID_CHARS]) -> IdDigest {
+    Digest128::half_of(Sha256::digest(text).into()).into()
 }
 
 fn mask(hash: &[u8; 32]) -> u16 {

@@ -29,16 +29,20 @@ pub mod perimeter;
 pub mod recipient;
 
 pub mod route;
+mod rules;
+mod settings;
 pub mod shard;
 pub mod stack;
+mod tables;
 
 pub mod code;
 pub mod id;
-pub mod receipt;
 
 pub mod clock;
 pub mod entropy;
+pub mod identity;
 pub mod limits;
+pub mod peer;
 
 pub mod actor;
 

@@ -20,7 +20,14 @@
 
 use std::time::Duration;
 
-use crate::shard::Limit;
+/// At most `count` events in any span of `window`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Events allowed; zero denies all.
+    pub count: u32,
+    /// The span.
+    pub window: Duration,
+}
 
 /// Digits of a code, least: a guess hits one of 10⁶ (NIST SP 800-63B-4, 3.1.3.2 asks for 6).
 pub const CODE_DIGITS_MIN: u8 = 6;
@@ -152,6 +159,9 @@ pub const OPERATOR_VISITS: usize = 16;
 
 /// Inboxes and peers one sweep visits before it gives the lane back: about 100 µs.
 pub const SWEEP_VISITS: usize = 512;
+
+/// Records that a sweep visits together, having looked at all of them; 128 B.
+pub(crate) const DUE_AT_ONCE: usize = 32;
 
 /// How much of each kind one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

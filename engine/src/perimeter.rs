@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ahash::HashMap;
 
 use crate::clock::Now;
-use crate::request::{KeyTag, ProjectId};
+use crate::identity::{KeyDigest, KeyTag, Mode, Owner, ProjectId};
 
 pub mod api_key;
 pub mod ban;
@@ -23,10 +23,9 @@ pub mod blocks;
 pub mod forwarded;
 pub mod life;
 pub mod origin;
-pub mod peer;
 pub mod permission;
 
-use api_key::{KeyClass, KeyDigest, KeyText, Mode, bearer};
+use api_key::{KeyClass, KeyText, bearer};
 use life::KeyLife;
 use origin::{Origin, OriginRules};
 
@@ -196,6 +195,11 @@ impl Admitted {
     /// The key that opened the border.
     pub fn key(&self) -> &KeyRecord {
         &self.key
+    }
+
+    /// In whose name it may act.
+    pub fn owner(&self) -> Owner {
+        Owner { project: self.key.project, mode: self.key.mode }
     }
 
     /// The accepted origin of a restricted key, as it was sent: what the answer lets read itself.

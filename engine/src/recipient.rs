@@ -23,9 +23,9 @@ mod scan;
 pub use domain::{Realm, RegistrableDomain};
 pub use fault::{RecipientFault, RecipientFaultKind};
 
-use crate::perimeter::api_key::Mode;
+use crate::identity::Mode;
 use crate::recipient::provider::{Home, ProviderTable};
-use crate::route::{Fingerprint, StartKeys};
+use crate::route::{InboxFingerprint, StartKeys};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -145,7 +145,7 @@ impl Recipient {
     /// The name of its inbox. It tells the domain as well where a live key mails to an unfamiliar one; test keys
     /// send no mail.
     #[must_use]
-    pub fn inbox(&self, keys: &StartKeys, mode: Mode) -> Fingerprint {
+    pub fn inbox(&self, keys: &StartKeys, mode: Mode) -> InboxFingerprint {
         let counted = if mode == Mode::Live { self.unfamiliar_domain() } else { None };
         keys.inbox(self.canonical(), counted.map(RegistrableDomain::as_str), mode)
     }

@@ -20,58 +20,25 @@
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
 use crate::limits::{
-    BAN_RECORD_BYTES, DOMAIN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, OVERLOADED_RETRY_AFTER,
-    PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES, SWEEP_VISITS,
+    BAN_RECORD_BYTES, DOMAIN_RECORD_BYTES, IDEMPOTENCY_RECORD_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
+    SWEEP_VISITS,
 };
 use crate::perimeter::ban::BanChange;
-use crate::request::{Ban, Command, Conversion, Expired, Outcome, Refusal, Source};
+use crate::request::{Ban, Command, Conversion, Expired, OVERLOADED, Outcome, Refusal, Source};
 use crate::route::StartKeys;
+use crate::rules::Rules;
+use crate::rules::peer::PeerName;
+use crate::tables::bans::Bans;
+use crate::tables::domains::DomainTable;
+use crate::tables::idempotency::IdempotencyTable;
+use crate::tables::inboxes::Inboxes;
+use crate::tables::keys::KeyTables;
+use crate::tables::peers::PeerTable;
+use crate::tables::spent::SpentReceipts;
 
-mod conversions;
-mod expired;
-mod idle;
-mod inbox;
-mod inboxes;
-mod ledger;
-mod mails;
-mod verification;
-
-mod ban;
-mod claims;
-mod forgotten;
-mod peer;
-mod peers;
-mod strike;
-
-mod domains;
-mod expiring;
-mod idempotency;
-mod key;
-mod shares;
-mod spent;
-
-mod index;
-mod limit;
-mod log;
-mod records;
-mod rules;
-mod settings;
-mod table;
 mod touch;
-mod window;
 
-use ban::Bans;
-use domains::DomainTable;
-use idempotency::IdempotencyTable;
-use inboxes::Inboxes;
-use key::KeyTables;
-pub use limit::Limit;
-pub use peer::PeerLimits;
-use peer::PeerName;
-use peers::PeerTable;
-use rules::Rules;
-pub use settings::{BanRules, Settings};
-use spent::SpentReceipts;
+pub use crate::settings::{BanRules, PeerLimits, Settings};
 use touch::Touched;
 
 /// What a shard holds, for the metrics.
@@ -139,13 +106,13 @@ impl Shard {
         let Self { inboxes, rules, keys, .. } = self;
         let terms = (&*rules, &*keys);
         let decided = match command {
-            Command::Issue(issue) => inboxes.issue(now, issue, terms, entropy),
+            Command::Issue(issue) => inboxes.issue(now, issue.into_inner(), terms, entropy),
             Command::Check(check) => {
                 inboxes.with(now, check.slot.id.digest(), terms, |inbox, keys, rules| {
                     inbox.check(now, &check, rules, keys)
                 })
             }
-            Command::Resend(resend) => inboxes.resend(now, resend, terms, entropy),
+            Command::Resend(resend) => inboxes.resend(now, resend.into_inner(), terms, entropy),
             Command::Cancel(slot) => inboxes
                 .with(now, slot.id.digest(), terms, |inbox, _, _| Ok(inbox.cancel(now, &slot)))
                 .or(Ok(Outcome::Cancelled { was_live: false })),
@@ -153,9 +120,12 @@ impl Shard {
                 inboxes.with(now, slot.id.digest(), terms, |inbox, _, rules| inbox.status(now, &slot, rules))
             }
             Command::HandOver(hand_over) => Ok(inboxes.hand_over(&hand_over)),
-            Command::Reserve(reserve) => {
-                self.idempotency.reserve(now.at, reserve, rules.settings.capacity.idempotency, entropy)
-            }
+            Command::Reserve(reserve) => self.idempotency.reserve(
+                now.at,
+                reserve.into_inner(),
+                rules.settings.capacity.idempotency,
+                entropy,
+            ),
             Command::Settle(settle) => {
                 self.idempotency.settle(settle);
                 Ok(Outcome::Noted)
@@ -182,6 +152,12 @@ impl Shard {
             Command::Unban(prefix) => Ok(Outcome::Unbanned { was_banned: self.bans.lift(prefix, now.at) }),
         };
         decided.unwrap_or_else(Outcome::Refused)
+    }
+
+    /// Brings near what these commands are about. Worth it for a batch; each is decided by [`Shard::handle`]
+    /// afterwards.
+    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
+        self.touched.look(&self.inboxes, &self.peers, commands);
     }
 
     /// Frees what has expired, a bounded number of records at a time. Returns whether there is more.
@@ -260,5 +236,3 @@ impl Shard {
         Ok(Outcome::Banned(until))
     }
 }
-
-const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::entropy::Entropy;
 use crate::id::{IdSecret, VerificationId};
-use crate::limits::Capacity;
-use crate::request::{Issue, KeyTag, MailForm, Owner};
-use crate::route::{Fingerprint, StartKeys};
-use crate::shard::{BanRules, Limit, PeerLimits, Settings};
+use crate::identity::{KeyTag, Owner};
+use crate::limits::{Capacity, Limit};
+use crate::request::{Charged, Issue, MailForm, Proven, Quotas, Refusal};
+use crate::route::{AddressDigest, InboxFingerprint, StartKeys};
+use crate::settings::{BanRules, PeerLimits, Settings};
 
 /// SplitMix64: good enough to vary a test, and the same for the same seed.
 #[derive(Clone, Debug)]
@@ -66,12 +68,37 @@ impl Entropy for Seeded {
     }
 }
 
+/// A question without its proofs, for tests and benches of what stands behind the border.
+pub fn unproven<T>(asked: T) -> Proven<T> {
+    Proven(asked)
+}
+
+/// Reaches into a question, for tests that falsify one.
+pub fn falsify<T>(asked: &mut Proven<T>) -> &mut T {
+    &mut asked.0
+}
+
+/// What a model says of a charge.
+pub fn charged(refusal: Option<Refusal>, quotas: Quotas, at: Moment) -> Charged {
+    Charged { refusal, quotas, at }
+}
+
+/// A digest for the address of an inbox, where a test has no address.
+pub fn address_of(inbox: InboxFingerprint) -> AddressDigest {
+    AddressDigest::from_bytes(*inbox.as_bytes())
+}
+
 /// A minimal `Issue`: required fields only, and the inbox's name for the address's digest.
-pub fn plain_issue(keys: &StartKeys, inbox: Fingerprint, owner: Owner, entropy: &mut impl Entropy) -> Issue {
+pub fn plain_issue(
+    keys: &StartKeys,
+    inbox: InboxFingerprint,
+    owner: Owner,
+    entropy: &mut impl Entropy,
+) -> Issue {
     Issue {
         id: VerificationId::new(keys, IdSecret::draw(entropy), inbox.route()),
         inbox,
-        address: inbox,
+        address: address_of(inbox),
         owner,
         key: KeyTag::default(),
         peer: None,

@@ -3,7 +3,8 @@
 
 use KeyClass::{Restricted, Secret};
 use Mode::{Live, Test};
-use authepy_engine::perimeter::api_key::{ALPHABET, ApiKey, KeyClass, KeyText, Mode, bearer, looks_like_key};
+use authepy_engine::identity::Mode;
+use authepy_engine::perimeter::api_key::{ALPHABET, ApiKey, KeyClass, KeyText, bearer, looks_like_key};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::limits::{IDEMPOTENCY_RECORD_BYTES, INBOX_RECORD_BYTES, SPENT_RECEIPT_BYTES};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Command, Outcome, Owner, ProjectId, Reserve, Slot, Spend};
-use authepy_engine::route::StartKeys;
+use authepy_engine::request::{Command, Outcome, Reserve, Slot, Spend};
+use authepy_engine::route::{BodyDigest, ClaimDigest, ReceiptDigest, StartKeys};
 use authepy_engine::shard::{Census, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 #[test]
 fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
@@ -22,7 +22,7 @@ fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
     let mut issue = |shard: &mut Shard, mode, address: &str| {
         let owner = Owner { project: ProjectId(1), mode };
         let issue = plain_issue(&keys, keys.fingerprint(address, mode), owner, &mut entropy);
-        match shard.handle(now, Command::Issue(issue), &mut entropy) {
+        match shard.handle(now, Command::Issue(unproven(issue)), &mut entropy) {
             Outcome::Issued(issued) => Slot::locate(&keys, issued.id, owner),
             other => panic!("{other:?}"),
         }
@@ -37,12 +37,24 @@ fn every_slot_is_counted_with_its_mode_until_it_is_purged_or_expires() {
 
     let mut unused = Seeded::new(8);
     let lifetime = Duration::from_secs(60);
-    let digest = keys.scoped("x", &[]);
     let owner = Owner { project: ProjectId(1), mode: Mode::Live };
-    shard.handle(now, Command::Reserve(Reserve { key: digest, body: digest, owner, lifetime }), &mut unused);
-    shard.handle(now, Command::Spend(Spend { receipt: digest, owner, lifetime }), &mut unused);
+    shard.handle(
+        now,
+        Command::Reserve(unproven(Reserve {
+            key: ClaimDigest::default(),
+            body: BodyDigest::default(),
+            owner,
+            lifetime,
+        })),
+        &mut unused,
+    );
+    shard.handle(
+        now,
+        Command::Spend(unproven(Spend { receipt: ReceiptDigest::default(), owner, lifetime })),
+        &mut unused,
+    );
     for slot in [&slots[0], &slots[3]] {
-        shard.handle(now, Command::Cancel(slot.clone()), &mut unused);
+        shard.handle(now, Command::Cancel(unproven(slot.clone())), &mut unused);
     }
     let others = IDEMPOTENCY_RECORD_BYTES + SPENT_RECEIPT_BYTES;
     let left = shard.census();

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::limits::Capacity;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::limits::{Capacity, Limit};
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
-use authepy_engine::request::{Command, Issued, Outcome, Owner, Policy, ProjectId, Refusal, Slot};
+use authepy_engine::request::{Command, Issued, Outcome, Policy, Refusal, Slot};
 use authepy_engine::route::StartKeys;
-use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
 
@@ -47,7 +47,7 @@ impl Story {
     fn issue(&mut self, second: u64, address: &str) -> Outcome {
         let inbox = self.keys.fingerprint(address, OWNER.mode);
         let issue = plain_issue(&self.keys, inbox, OWNER, &mut self.entropy);
-        self.ask(second, Command::Issue(issue))
+        self.ask(second, Command::Issue(unproven(issue)))
     }
 
     fn issued(&mut self, second: u64, address: &str) -> Issued {
@@ -86,7 +86,7 @@ fn what_lives_keeps_the_terms_it_was_issued_under() {
         (settings.attempts, settings.sends, settings.code_length) = (1, 1, 10);
     });
     let slot = Slot::locate(&story.keys, id, OWNER);
-    match story.ask(120, Command::Status(slot)) {
+    match story.ask(120, Command::Status(unproven(slot))) {
         Outcome::Status(standing, _) => {
             assert_eq!((standing.code_length, standing.attempts_remaining), (6, 5));
             assert_eq!(standing.expires, Moment::from_millis(300_000));

@@ -1,5 +1,5 @@
 //! What guessing gets an attacker: the strongest we know, over virtual weeks, against the limits as shipped
-//! (A01, A06). The derivation is in `shard/ledger.rs`; here it is counted.
+//! (A01, A06). The derivation is in `rules/ledger.rs`; here it is counted.
 //!
 //! The attacker knows everything but the codes. It opens verifications as fast as the limits let it, from
 //! as many peers as it likes or from one, with the keys of one project or of several, lets the guess ledger stop one short of its budget, holds as many
@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy, ProjectId, Refusal, Resend, Slot,
+    Check, Command, HandOver, Issue, Issued, Outcome, Policy, Refusal, Resend, Slot,
 };
-use authepy_engine::route::{Digest128, PeerShare, StartKeys};
+use authepy_engine::route::{AddressDigest, PeerShare, StartKeys};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 const DAY: u64 = 86_400_000;
 const WEEKS: u64 = 4;
@@ -192,7 +192,7 @@ fn plans(peers: u32, projects: u32) -> Vec<Plan> {
 /// A code that was mailed, and how to try it.
 struct Mail {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: Code,
     length: u8,
     /// Digits of the codes that live.
@@ -339,7 +339,7 @@ impl Attack {
                 key: KeyTag::default(),
                 peer: Some(self.peer()),
             };
-            let Outcome::Resent(issued) = self.ask(Command::Resend(command)) else { return };
+            let Outcome::Resent(issued) = self.ask(Command::Resend(unproven(command))) else { return };
             let is_taken = resend < 2 || !self.plan.pending;
             if is_taken {
                 self.delivered(&issued);
@@ -370,7 +370,7 @@ impl Attack {
         let inbox = self.keys.fingerprint(name, Mode::Live);
         let plain = plain_issue(&self.keys, inbox, owner, &mut self.entropy);
         let issue = Issue { address, peer: Some(by), lifetime: Some(Duration::from_secs(600)), ..plain };
-        match self.ask(Command::Issue(issue)) {
+        match self.ask(Command::Issue(unproven(issue))) {
             Outcome::Issued(issued) => {
                 self.delivered(&issued);
                 let length = issued.code.length();
@@ -403,7 +403,7 @@ impl Attack {
 
     fn check(&mut self, slot: &Slot, code: &Code) -> Outcome {
         let check = Check { slot: slot.clone(), code: code.clone(), address: None, nonce: None };
-        self.ask(Command::Check(check))
+        self.ask(Command::Check(unproven(check)))
     }
 
     fn peer(&self) -> PeerShare {

@@ -7,8 +7,7 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -17,16 +16,15 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, PENDING_ASKS_PER_LANE};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::{BATCH_ASKS, INBOX_BATCHES, Limit, PENDING_ASKS_PER_LANE};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, KeyTag, Outcome, Owner, ProjectId,
-    Refusal, Resend, Slot,
+    Activity, Ban, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Resend, Slot,
 };
-use authepy_engine::route::{Digest128, Fingerprint, StartKeys};
-use authepy_engine::shard::{BanRules, Limit, Settings};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::route::{AddressDigest, InboxFingerprint, StartKeys};
+use authepy_engine::shard::{BanRules, Settings};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 const ROUNDS: u64 = 1_000;
 const PARALLEL: usize = 64;
@@ -75,7 +73,7 @@ fn a_check_that_races_a_resend_wins_once_or_meets_two_codes() {
                 Resend { slot: mail.slot.clone(), address: mail.address, key: KeyTag::default(), peer: None };
             let asked_by = (round % 2) as usize;
             let resent = lanes.begin(asked_by, async move |lane| {
-                lane.ask(resend.slot.route, Command::Resend(resend)).await
+                lane.ask(resend.slot.route, Command::Resend(unproven(resend))).await
             });
             let checked = lanes.volley(&mail, mail.code.clone()).await;
             assert_eq!(checked.approved, 1);
@@ -165,7 +163,7 @@ fn every_answer_arrives_and_reaches_its_asker() {
                     let mut cancels = Vec::new();
                     for marked in issues {
                         let slot = marked.issued().await;
-                        cancels.push(lane.ask(slot.route, Command::Cancel(slot)));
+                        cancels.push(lane.ask(slot.route, Command::Cancel(unproven(slot))));
                     }
                     for cancel in cancels {
                         assert!(matches!(cancel.await, Outcome::Cancelled { .. }));
@@ -422,7 +420,7 @@ struct Lanes {
 /// An issued code with all that its owner needs.
 struct Mail {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: Code,
 }
 
@@ -521,7 +519,7 @@ impl Lanes {
             let inbox = lane.keys().fingerprint(&name, Mode::Live);
             let request = lane.with_entropy(|entropy| plain_issue(lane.keys(), inbox, OWNER, entropy));
             let address = request.address;
-            match lane.ask(inbox.route(), Command::Issue(request)).await {
+            match lane.ask(inbox.route(), Command::Issue(unproven(request))).await {
                 Outcome::Issued(Issued { id, code, .. }) => {
                     Mail { slot: Slot::locate(lane.keys(), id, OWNER), address, code }
                 }
@@ -541,7 +539,7 @@ impl Lanes {
                     let check =
                         || Check { slot: slot.clone(), code: code.clone(), address: None, nonce: None };
                     let asks: Vec<_> =
-                        (0..share).map(|_| lane.ask(slot.route, Command::Check(check()))).collect();
+                        (0..share).map(|_| lane.ask(slot.route, Command::Check(unproven(check())))).collect();
                     let mut outcomes = Vec::new();
                     for ask in asks {
                         outcomes.push(ask.await);
@@ -590,7 +588,7 @@ impl Marked {
         let mark = random.draw().to_string();
         let plain = plain_issue(lane.keys(), inbox, OWNER, random);
         let (id, issue) = (plain.id.clone(), Issue { purpose: (&*mark).into(), ..plain });
-        let answer = lane.ask(inbox.route(), Command::Issue(issue));
+        let answer = lane.ask(inbox.route(), Command::Issue(unproven(issue)));
         Self { mark, id, answer }
     }
 
@@ -619,7 +617,7 @@ fn keys() -> StartKeys {
     StartKeys::draw(&mut Seeded::new(99))
 }
 
-fn inbox_on(lane: &Lane, (at, lanes): (usize, usize), random: &mut Seeded) -> Fingerprint {
+fn inbox_on(lane: &Lane, (at, lanes): (usize, usize), random: &mut Seeded) -> InboxFingerprint {
     loop {
         let inbox = lane.keys().fingerprint(&random.draw().to_string(), Mode::Live);
         if inbox.route().shard(lanes) == at {
@@ -634,7 +632,7 @@ fn ask_about_nothing(lane: &Lane, at: usize) -> Answer {
     let inbox = inbox_on(lane, (at, 2), &mut random);
     let id = VerificationId::new(lane.keys(), IdSecret::draw(&mut random), inbox.route());
     let slot = Slot::locate(lane.keys(), id, OWNER);
-    lane.ask(slot.route, Command::Status(slot))
+    lane.ask(slot.route, Command::Status(unproven(slot)))
 }
 
 fn is_not_found(outcome: &Outcome) -> bool {

@@ -9,16 +9,16 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::limits::{Capacity, MAILS_REMEMBERED};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::{Capacity, Limit, MAILS_REMEMBERED};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Check, Command, First, HandOver, Issue, Issued, KeyTag, MailForm, Outcome, Owner, Policy, ProjectId,
-    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
+    Check, Command, First, HandOver, Issue, Issued, MailForm, Outcome, Policy, Refusal, Resend, Reserve,
+    Settle, Slot, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::route::{AddressDigest, InboxFingerprint, NonceDigest, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -37,7 +37,7 @@ struct Story {
 /// What the owner of the mailbox holds: the slot's name, and the mail.
 struct Mailed {
     slot: Slot,
-    address: Digest128,
+    address: AddressDigest,
     code: String,
     send: u8,
     standing: Standing,
@@ -185,7 +185,7 @@ fn a_wrong_recipient_or_nonce_or_length_spends_no_try() {
         assert_eq!(story.check_all(slot, code, Some(right), Some(wrong_nonce)), "nonce mismatch");
         assert_eq!(story.check_all(slot, "1234567", Some(right), Some(nonce)), "malformed code");
     }
-    let Outcome::Status(standing, _) = story.ask(Command::Status(slot.clone())) else { panic!() };
+    let Outcome::Status(standing, _) = story.ask(Command::Status(unproven(slot.clone()))) else { panic!() };
     assert_eq!(standing.attempts_remaining, 5);
     assert_eq!(story.check_all(slot, &mail.code, Some(right), Some(nonce)), "approved");
 }
@@ -291,7 +291,7 @@ fn a_resend_goes_to_the_same_address_or_nowhere() {
     for other in ["ada+1@example.com", "ad.a@example.com", "\u{e0}da@example.com"] {
         let address = story.keys.exact_address(other);
         let elsewhere = Resend { address, ..mail.resend() };
-        assert_eq!(say(&story.ask(Command::Resend(elsewhere))), "recipient mismatch");
+        assert_eq!(say(&story.ask(Command::Resend(unproven(elsewhere)))), "recipient mismatch");
     }
     assert_eq!(story.resend(&mail), "resent");
 }
@@ -345,7 +345,7 @@ fn another_project_or_mode_finds_nothing() {
         assert_eq!(story.status(&slot), "not found");
         story.seconds = 30.0;
         let resend = Resend { slot, ..mail.resend() };
-        assert_eq!(say(&story.ask(Command::Resend(resend))), "not found");
+        assert_eq!(say(&story.ask(Command::Resend(unproven(resend)))), "not found");
     }
     assert_eq!(story.check(&mail.slot, &mail.code), "approved");
 }
@@ -370,7 +370,7 @@ fn a_status_tells_purpose_and_notes_and_spends_nothing() {
     let request = Issue { metadata: Some("{\"ref\":\"cart-42\"}".into()), ..story.request(ADA, ACME) };
     let mail = story.issued(request);
     for _ in 0..20 {
-        let Outcome::Status(standing, notes) = story.ask(Command::Status(mail.slot.clone())) else {
+        let Outcome::Status(standing, notes) = story.ask(Command::Status(unproven(mail.slot.clone()))) else {
             panic!()
         };
         assert_eq!(standing, mail.standing);
@@ -386,12 +386,12 @@ fn a_resend_looks_like_the_issue() {
         let mut story = Story::new();
         let form = MailForm { locale: form.0, template: form.1 };
         let request = Issue { form, purpose: purpose.into(), ..story.request(ADA, ACME) };
-        let Outcome::Issued(issued) = story.ask(Command::Issue(request.clone())) else { panic!() };
+        let Outcome::Issued(issued) = story.ask(Command::Issue(unproven(request.clone()))) else { panic!() };
         assert_eq!((issued.form, &*issued.standing.purpose), (form, purpose));
         let mail = story.mailed(issued, request.address, ACME);
         story.hand_over(&mail, true);
         story.seconds = 30.0;
-        let Outcome::Resent(resent) = story.ask(Command::Resend(mail.resend())) else { panic!() };
+        let Outcome::Resent(resent) = story.ask(Command::Resend(unproven(mail.resend()))) else { panic!() };
         assert_eq!((resent.form, &*resent.standing.purpose), (form, purpose));
     }
 }
@@ -459,7 +459,7 @@ fn a_project_uses_up_its_own_mails_and_hears_nothing_of_anothers() {
     let ask = |story: &mut Story, project: u32| {
         let owner = Owner { project: ProjectId(project), mode: Mode::Live };
         let request = story.request(ADA, owner);
-        say(&story.ask(Command::Issue(request)))
+        say(&story.ask(Command::Issue(unproven(request))))
     };
     for project in 1..=2 {
         (0..5).for_each(|_| assert_eq!(ask(&mut story, project), "issued"));
@@ -483,7 +483,7 @@ fn a_peers_share_is_one_projects_and_that_of_its_line() {
     let ask = |story: &mut Story, owner, address: &str| {
         let peer = Some(story.keys.peer_share(&Peer::from(address.parse::<IpAddr>().unwrap())));
         let request = Issue { peer, ..story.request(ADA, owner) };
-        say(&story.ask(Command::Issue(request)))
+        say(&story.ask(Command::Issue(unproven(request))))
     };
     // One line, three subnets of its /56.
     for subnet in ["2001:db8:0:100::1", "2001:db8:0:101::1", "2001:db8:0:1ff::1"] {
@@ -510,7 +510,7 @@ fn a_right_code_tells_which_mail_it_answers() {
     story.hand_over(&first, true);
     story.seconds = 40.0;
     let resend = Resend { key: KeyTag(2), peer: None, ..first.resend() };
-    assert_eq!(say(&story.ask(Command::Resend(resend))), "resent");
+    assert_eq!(say(&story.ask(Command::Resend(unproven(resend)))), "resent");
     // Another project's mail is newer, and no business of this one.
     story.seconds = 50.0;
     let others = request(&mut story, OTHER_PROJECT, 3, peer);
@@ -522,7 +522,9 @@ fn a_right_code_tells_which_mail_it_answers() {
         nonce: None,
     };
     let right = check(&story, &first);
-    let Outcome::Approved(approved) = story.ask(Command::Check(right)) else { panic!("not approved") };
+    let Outcome::Approved(approved) = story.ask(Command::Check(unproven(right))) else {
+        panic!("not approved")
+    };
     let answered = approved.answered.unwrap();
     assert_eq!((answered.at, answered.key), (Moment::from_millis(40_000), KeyTag(2)));
     assert_eq!((answered.peer, answered.domain), (None, inbox.domain()));
@@ -750,7 +752,7 @@ fn one_peer_uses_its_share_of_an_inbox_only() {
     let (stranger, owner) = (peer(&story, "203.0.113.7"), peer(&story, "2001:db8::1"));
     let ask = |story: &mut Story, peer| {
         let request = Issue { peer, ..story.request(ADA, ACME) };
-        say(&story.ask(Command::Issue(request)))
+        say(&story.ask(Command::Issue(unproven(request))))
     };
     for _ in 0..3 {
         assert_eq!(ask(&mut story, stranger), "issued");
@@ -781,7 +783,7 @@ fn a_resend_counts_in_the_share_of_whoever_asks_for_it() {
         story.seconds = second;
         story.hand_over(&mail, true);
         let resend = Resend { peer, ..mail.resend() };
-        assert_eq!(say(&story.ask(Command::Resend(resend))), answer);
+        assert_eq!(say(&story.ask(Command::Resend(unproven(resend)))), answer);
     }
 }
 
@@ -794,7 +796,7 @@ fn where_the_inbox_has_no_window_a_full_log_holds_strangers_up_and_forgets_no_sh
     let ask = |story: &mut Story, n: u32| {
         let peer = Some(story.keys.peer_share(&Peer::from(IpAddr::from(n.to_be_bytes()))));
         let request = Issue { peer, ..story.request(ADA, ACME) };
-        let mail = match story.ask(Command::Issue(request)) {
+        let mail = match story.ask(Command::Issue(unproven(request))) {
             Outcome::Issued(issued) => story.mailed(issued, story.keys.exact_address(ADA), ACME),
             other => return say(&other),
         };
@@ -829,12 +831,13 @@ fn a_claimed_key_is_in_progress_until_it_is_settled() {
 fn a_settled_key_repeats_the_first_answer_with_the_first_salt() {
     let mut story = Story::new();
     let reserve = story.reservation("key", "body");
-    let Outcome::Reserved { salt } = story.ask(Command::Reserve(reserve.clone())) else { panic!() };
+    let Outcome::Reserved { salt } = story.ask(Command::Reserve(unproven(reserve.clone()))) else { panic!() };
     let answer = First::Incorrect { attempts_remaining: 3, expires: Moment::from_millis(1_000_000) };
     story.ask(Command::Settle(Settle { key: reserve.key, first: Some(answer.clone()) }));
     story.seconds = 299.999;
     for _ in 0..3 {
-        let Outcome::Repeated { first, salt: again } = story.ask(Command::Reserve(reserve.clone())) else {
+        let Outcome::Repeated { first, salt: again } = story.ask(Command::Reserve(unproven(reserve.clone())))
+        else {
             panic!()
         };
         assert_eq!(first, answer);
@@ -842,7 +845,7 @@ fn a_settled_key_repeats_the_first_answer_with_the_first_salt() {
         assert_eq!(story.reserve("key", "other body"), "key reused");
     }
     story.seconds = 300.0;
-    let Outcome::Reserved { salt: fresh } = story.ask(Command::Reserve(reserve)) else { panic!() };
+    let Outcome::Reserved { salt: fresh } = story.ask(Command::Reserve(unproven(reserve))) else { panic!() };
     assert!(fresh != salt);
 }
 
@@ -856,7 +859,7 @@ fn a_first_answer_is_repeated_no_longer_than_its_verification_lives() {
         story.hand_over(&mail, true);
         story.seconds = 10.0;
         let reserve = story.reservation("key", "body");
-        assert_eq!(say(&story.ask(Command::Reserve(reserve.clone()))), "reserved");
+        assert_eq!(say(&story.ask(Command::Reserve(unproven(reserve.clone())))), "reserved");
         let check = |code: &str| Check {
             slot: mail.slot.clone(),
             code: Code::read(code).unwrap(),
@@ -865,7 +868,8 @@ fn a_first_answer_is_repeated_no_longer_than_its_verification_lives() {
         };
         // A wrong code, the right one, and the last wrong one.
         let tries = [vec![wrong(&mail)], vec![&mail.code], vec![wrong(&mail); 5]];
-        let outcomes: Vec<_> = tries[nth].iter().map(|code| story.ask(Command::Check(check(code)))).collect();
+        let outcomes: Vec<_> =
+            tries[nth].iter().map(|code| story.ask(Command::Check(unproven(check(code))))).collect();
         let first = match outcomes.into_iter().next_back().unwrap() {
             Outcome::Incorrect { attempts_remaining, expires } => {
                 First::Incorrect { attempts_remaining, expires }
@@ -925,11 +929,15 @@ fn one_project_fills_neither_table_for_another() {
     });
     let reserve = |story: &mut Story, n: u32, owner| {
         let reserve = Reserve { owner, ..story.reservation(&format!("{owner:?} {n}"), "body") };
-        say(&story.ask(Command::Reserve(reserve)))
+        say(&story.ask(Command::Reserve(unproven(reserve))))
     };
     let spend = |story: &mut Story, n: u32, owner| {
         let receipt = story.keys.scoped("receipt", &[format!("{owner:?} {n}").as_bytes()]);
-        say(&story.ask(Command::Spend(Spend { receipt, owner, lifetime: Duration::from_secs(120) })))
+        say(&story.ask(Command::Spend(unproven(Spend {
+            receipt,
+            owner,
+            lifetime: Duration::from_secs(120),
+        }))))
     };
     let count = |story: &mut Story, ask: &dyn Fn(&mut Story, u32, Owner) -> String, owner| {
         (0..1_000).filter(|&n| !ask(story, n, owner).starts_with("overloaded")).count()
@@ -951,10 +959,10 @@ fn a_short_life_does_not_wait_behind_a_longer_one_for_its_place() {
         ("reserved".into(), "spent, first: true")
     );
     let claim = Reserve { lifetime: short, ..story.reservation("short", "body") };
-    assert_eq!(say(&story.ask(Command::Reserve(claim))), "reserved");
+    assert_eq!(say(&story.ask(Command::Reserve(unproven(claim)))), "reserved");
     let receipt = story.keys.scoped("receipt", &[b"short"]);
     let spend = Spend { receipt, owner: ACME, lifetime: short };
-    assert_eq!(say(&story.ask(Command::Spend(spend))), "spent, first: true");
+    assert_eq!(say(&story.ask(Command::Spend(unproven(spend)))), "spent, first: true");
     assert_eq!(
         (story.reserve("c", "body"), story.spend("c")),
         ("overloaded, 30s".into(), "overloaded, 30s".into())
@@ -1012,7 +1020,7 @@ impl Story {
         while self.shard.sweep(now) {}
     }
 
-    fn inbox(&self, address: &str) -> Digest128 {
+    fn inbox(&self, address: &str) -> InboxFingerprint {
         self.keys.fingerprint(address, Mode::Live)
     }
 
@@ -1024,7 +1032,7 @@ impl Story {
 
     fn issued(&mut self, request: Issue) -> Mailed {
         let (owner, address) = (request.owner, request.address);
-        match self.ask(Command::Issue(request)) {
+        match self.ask(Command::Issue(unproven(request))) {
             Outcome::Issued(issued) => self.mailed(issued, address, owner),
             other => panic!("not issued: {other:?}"),
         }
@@ -1043,11 +1051,11 @@ impl Story {
 
     fn try_issue(&mut self, address: &str) -> String {
         let request = self.request(address, ACME);
-        say(&self.ask(Command::Issue(request)))
+        say(&self.ask(Command::Issue(unproven(request))))
     }
 
     fn resent(&mut self, mail: &Mailed) -> Mailed {
-        match self.ask(Command::Resend(mail.resend())) {
+        match self.ask(Command::Resend(unproven(mail.resend()))) {
             Outcome::Resent(issued) => self.mailed(issued, mail.address, mail.slot.owner),
             other => panic!("not resent: {other:?}"),
         }
@@ -1060,10 +1068,10 @@ impl Story {
     }
 
     fn resend(&mut self, mail: &Mailed) -> String {
-        say(&self.ask(Command::Resend(mail.resend())))
+        say(&self.ask(Command::Resend(unproven(mail.resend()))))
     }
 
-    fn mailed(&self, issued: Issued, address: Digest128, owner: Owner) -> Mailed {
+    fn mailed(&self, issued: Issued, address: AddressDigest, owner: Owner) -> Mailed {
         let slot = Slot::locate(&self.keys, issued.id, owner);
         let code = issued.code.as_str().to_owned();
         Mailed { slot, address, code, send: issued.send, standing: issued.standing }
@@ -1082,19 +1090,19 @@ impl Story {
         &mut self,
         slot: &Slot,
         code: &str,
-        address: Option<Digest128>,
-        nonce: Option<Digest128>,
+        address: Option<AddressDigest>,
+        nonce: Option<NonceDigest>,
     ) -> String {
         let code = Code::read(code).unwrap();
-        say(&self.ask(Command::Check(Check { slot: slot.clone(), code, address, nonce })))
+        say(&self.ask(Command::Check(unproven(Check { slot: slot.clone(), code, address, nonce }))))
     }
 
     fn cancel(&mut self, slot: &Slot) -> String {
-        say(&self.ask(Command::Cancel(slot.clone())))
+        say(&self.ask(Command::Cancel(unproven(slot.clone()))))
     }
 
     fn status(&mut self, slot: &Slot) -> String {
-        say(&self.ask(Command::Status(slot.clone())))
+        say(&self.ask(Command::Status(unproven(slot.clone()))))
     }
 
     fn reservation(&self, key: &str, body: &str) -> Reserve {
@@ -1108,12 +1116,16 @@ impl Story {
 
     fn reserve(&mut self, key: &str, body: &str) -> String {
         let reserve = self.reservation(key, body);
-        say(&self.ask(Command::Reserve(reserve)))
+        say(&self.ask(Command::Reserve(unproven(reserve))))
     }
 
     fn spend(&mut self, receipt: &str) -> String {
         let receipt = self.keys.scoped("receipt", &[receipt.as_bytes()]);
-        say(&self.ask(Command::Spend(Spend { receipt, owner: ACME, lifetime: Duration::from_secs(120) })))
+        say(&self.ask(Command::Spend(unproven(Spend {
+            receipt,
+            owner: ACME,
+            lifetime: Duration::from_secs(120),
+        }))))
     }
 }
 

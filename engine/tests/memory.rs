@@ -12,19 +12,18 @@ use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::limits::{
     BAN_RECORD_BYTES, Capacity, IDEMPOTENCY_RECORD_BYTES, INBOX_IDLE_BYTES, INBOX_PACKED_BYTES,
-    INBOX_RECORD_BYTES, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
+    INBOX_RECORD_BYTES, Limit, PEER_RECORD_BYTES, SPENT_RECEIPT_BYTES,
 };
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Owner, ProjectId, Refusal, Reserve,
-    Settle, Slot, Spend,
+    Activity, Ban, Charge, Charged, Check, Command, Issue, Outcome, Refusal, Reserve, Settle, Slot, Spend,
 };
-use authepy_engine::route::StartKeys;
-use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::route::{BodyDigest, ClaimDigest, ReceiptDigest, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 thread_local! {
     /// Bytes this thread has allocated and not freed, with their overhead.
@@ -93,7 +92,7 @@ fn an_inbox_that_remembers_one_mail_costs_at_most_54_bytes_and_one_with_more_120
             for _ in 0..256.min(JUST_GROWN - n) {
                 let held: Vec<_> = (0..codes).map(|_| story.issue(n, "login").unwrap()).collect();
                 if wrong {
-                    story.ask(Command::Check(guess(&held[0])));
+                    story.ask(Command::Check(unproven(guess(&held[0]))));
                 }
                 n += 1;
             }
@@ -123,7 +122,7 @@ fn two_projects_stay_within_the_ceiling_whatever_they_were_before() {
             let metadata = (!wide.is_empty()).then(|| format!("{{\"x\":\"{wide}\"}}").into());
             let issue = Issue { owner, metadata, ..story.request(n, "spray") };
             n += 1;
-            story.ask(Command::Issue(issue));
+            story.ask(Command::Issue(unproven(issue)));
             most = most.max(HELD.get() - empty);
             if round % 3 == 1 && spray % 500 == 0 {
                 story.seconds += 301;
@@ -145,7 +144,7 @@ fn one_project_fills_half_and_another_finds_room() {
         let mut issued = 0;
         for n in first..first + count {
             let issue = Issue { owner, ..story.request(n, "spray") };
-            issued += u64::from(matches!(story.ask(Command::Issue(issue)), Outcome::Issued(_)));
+            issued += u64::from(matches!(story.ask(Command::Issue(unproven(issue))), Outcome::Issued(_)));
         }
         issued
     };
@@ -180,8 +179,13 @@ fn refused_requests_add_no_memory() {
         for n in first..first + 20_000 {
             assert!(story.issue(n % 1_000, "login").is_err());
             let key = digest(story, n);
-            let reserve = Reserve { key, body: key, owner: OWNER, lifetime: Duration::from_secs(300) };
-            assert!(matches!(story.ask(Command::Reserve(reserve)), Outcome::Reserved { .. }));
+            let reserve = Reserve {
+                key,
+                body: BodyDigest::from_bytes(*key.as_bytes()),
+                owner: OWNER,
+                lifetime: Duration::from_secs(300),
+            };
+            assert!(matches!(story.ask(Command::Reserve(unproven(reserve))), Outcome::Reserved { .. }));
             story.ask(Command::Settle(Settle { key, first: None }));
         }
         HELD.get()
@@ -202,11 +206,20 @@ fn claims_and_spent_receipts_cost_at_most_what_the_ceiling_counts() {
     for (kind, bytes) in [("claim", IDEMPOTENCY_RECORD_BYTES), ("receipt", SPENT_RECEIPT_BYTES)] {
         let empty = HELD.get();
         for n in 0..JUST_GROWN {
-            let key = story.keys.scoped(kind, &[&n.to_le_bytes()]);
+            let key: ClaimDigest = story.keys.scoped(kind, &[&n.to_le_bytes()]);
             let lifetime = Duration::from_secs(300 - n % 200);
             let command = match kind {
-                "claim" => Command::Reserve(Reserve { key, body: key, owner: OWNER, lifetime }),
-                _ => Command::Spend(Spend { receipt: key, owner: OWNER, lifetime }),
+                "claim" => Command::Reserve(unproven(Reserve {
+                    key,
+                    body: BodyDigest::from_bytes(*key.as_bytes()),
+                    owner: OWNER,
+                    lifetime,
+                })),
+                _ => Command::Spend(unproven(Spend {
+                    receipt: ReceiptDigest::from_bytes(*key.as_bytes()),
+                    owner: OWNER,
+                    lifetime,
+                })),
             };
             story.ask(command);
         }
@@ -224,7 +237,7 @@ fn what_a_verification_has_besides_is_accounted() {
         let notes = format!("{{\"ref\":\"{}\"}}", "x".repeat((n % 500) as usize));
         let purpose = "p".repeat(1 + n as usize % 64);
         let issue = Issue { metadata: Some(notes.into()), ..story.request(n % 400, &purpose) };
-        assert!(matches!(story.ask(Command::Issue(issue)), Outcome::Issued(_)));
+        assert!(matches!(story.ask(Command::Issue(unproven(issue))), Outcome::Issued(_)));
     }
     let (held, accounted) = (HELD.get() - empty, story.shard.census().inbox_bytes);
     println!("{held} B held, {accounted} B accounted");
@@ -239,7 +252,7 @@ fn issues_without_a_window_leave_no_appointments_behind() {
     let cycle = |story: &mut Story| {
         for n in 0..20_000 {
             let slot = story.issue(n % 10, "login").unwrap().0;
-            assert!(matches!(story.ask(Command::Cancel(slot)), Outcome::Cancelled { .. }));
+            assert!(matches!(story.ask(Command::Cancel(unproven(slot))), Outcome::Cancelled { .. }));
         }
         HELD.get()
     };
@@ -263,7 +276,7 @@ fn a_spray_of_a_million_recipients_costs_no_live_code() {
     assert!(most <= CEILING, "{most} B held");
     for (slot, code) in honest {
         let check = Check { slot, code, address: None, nonce: None };
-        assert!(matches!(story.ask(Command::Check(check)), Outcome::Approved(_)));
+        assert!(matches!(story.ask(Command::Check(unproven(check))), Outcome::Approved(_)));
     }
     // When the spray has expired and its windows have passed, there is room again.
     story.seconds = 90_000;
@@ -583,7 +596,7 @@ impl Story {
 
     fn issue(&mut self, inbox: u64, purpose: &str) -> Result<(Slot, Code), Refusal> {
         let request = self.request(inbox, purpose);
-        match self.ask(Command::Issue(request)) {
+        match self.ask(Command::Issue(unproven(request))) {
             Outcome::Issued(issued) => Ok((Slot::locate(&self.keys, issued.id, OWNER), issued.code)),
             Outcome::Refused(refusal) => Err(refusal),
             other => panic!("{other:?}"),

@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
-use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::identity::{KeyDigest, Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::perimeter::blocks::Blocks;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{
-    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Owner, Policy, ProjectId,
-    RefundKey, Refusal,
+    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Policy, RefundKey, Refusal,
 };
-use authepy_engine::route::{Digest128, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
+use authepy_engine::route::{AccountDigest, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, as_shipped};
 
 const EVE: &str = "203.0.113.7";
@@ -356,7 +356,7 @@ fn a_key_is_charged_for_accepted_issues_only() {
     let keys = StartKeys::draw(&mut Seeded::new(1));
     let [key, other] = [1, 2].map(|n| keys.api_key(&KeyDigest::from_bytes([n; 32])));
     let issues = |of| ChargeKey { window: KeyWindow::Issue, of };
-    let charge = |story: &mut Story, of: Digest128| match story.ask(Command::ChargeKey(issues(of))) {
+    let charge = |story: &mut Story, of: AccountDigest| match story.ask(Command::ChargeKey(issues(of))) {
         Outcome::Charged(charged) => charged,
         other => panic!("{other:?}"),
     };

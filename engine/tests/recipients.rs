@@ -1,7 +1,7 @@
 //! Addresses row by row: what is refused and why, and which spellings share a bucket.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_engine::recipient::RecipientFaultKind as Kind;
 use authepy_engine::recipient::provider::families::{CATCH_ALLS, FAMILIES};
 use authepy_engine::recipient::provider::relays::RELAYS;

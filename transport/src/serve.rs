@@ -7,8 +7,8 @@
 
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::Mode;
+use authepy_engine::peer::Peer;
 use authepy_engine::perimeter::{Admitted, KeyRecord};
 use authepy_http3::error::{Code, Fault};
 use authepy_http3::head::Head;
@@ -202,10 +202,7 @@ async fn perform(
 
 /// Recipient → the peer's windows → the inbox, once for all requests under one idempotency key.
 async fn decide(desk: &Desk, request: &Request<'_>, key: Option<&[u8]>) -> Result<Reply, Problem> {
-    let asked = Asked::read(desk, request)?;
-    if let Some(activity) = asked.activity() {
-        request.tab.charge(desk, activity, request.owner().mode).await?;
-    }
+    let asked = Asked::read(desk, request)?.charge(desk, request).await?;
     match key {
         None => operation::perform(desk, request, asked, None).await.map(|done| done.reply),
         // Boxed, here and below, is what few requests do: its room would be every request's.

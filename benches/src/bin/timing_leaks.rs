@@ -24,14 +24,15 @@ use std::time::{Duration, Instant};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, IdText, VerificationId};
-use authepy_engine::perimeter::api_key::{ApiKey, KeyClass, Mode};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::perimeter::api_key::{ApiKey, KeyClass};
 use authepy_engine::perimeter::life::KeyLife;
 use authepy_engine::perimeter::origin::OriginRules;
 use authepy_engine::perimeter::{Credentials, KeyBook, KeyRecord, Seen, admit};
-use authepy_engine::request::{Check, Command, Issued, Outcome, Owner, ProjectId, Slot};
+use authepy_engine::request::{Check, Command, Issued, Outcome, Slot};
 use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 use clap::Parser;
 
 const OWNER: Owner = Owner { project: ProjectId(1), mode: Mode::Live };
@@ -149,7 +150,7 @@ impl Bench {
         let text = format!("ada{}@example.com", self.issued);
         let inbox = self.keys.fingerprint(&text, Mode::Live);
         let issue = plain_issue(&self.keys, inbox, OWNER, &mut self.random);
-        match self.ask(Command::Issue(issue)) {
+        match self.ask(Command::Issue(unproven(issue))) {
             Outcome::Issued(issued) => issued,
             other => unreachable!("{other:?}"),
         }
@@ -163,7 +164,7 @@ impl Bench {
             None => unreachable!("ids are well formed"),
             Some(id) => {
                 let slot = Slot::locate(&self.keys, id, OWNER);
-                self.ask(Command::Check(Check { slot, code, address: None, nonce: None }))
+                self.ask(Command::Check(unproven(Check { slot, code, address: None, nonce: None })))
             }
         };
         let took = start.elapsed();
@@ -230,7 +231,7 @@ impl Bench {
         let slot = Slot::locate(&self.keys, issued.id, OWNER);
         match end {
             End::Consumed => drop(self.check(text.as_str(), &issued.code)),
-            End::Cancelled => drop(self.ask(Command::Cancel(slot))),
+            End::Cancelled => drop(self.ask(Command::Cancel(unproven(slot)))),
             End::Expired => {}
         }
         text

@@ -13,14 +13,14 @@ use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Owner, ProjectId, Refusal, Slot,
+    Activity, Charge, Check, Command, HandOver, Issue, Issued, Outcome, Refusal, Slot,
 };
-use authepy_engine::route::{Digest128, StartKeys};
+use authepy_engine::route::{InboxFingerprint, StartKeys};
 use authepy_engine::shard::Shard;
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 
 use super::{Question, Turn};
 
@@ -82,7 +82,7 @@ fn each(
 fn ids(_: usize) -> Result<Turn, String> {
     let mut entropy = Seeded::new(1);
     let keys = StartKeys::draw(&mut entropy);
-    let route = Digest128::from_bytes([7; 16]).route();
+    let route = InboxFingerprint::from_bytes([7; 16]).route();
     Ok(Box::new(move || {
         let id = VerificationId::new(&keys, IdSecret::draw(&mut entropy), route);
         id.route(&keys) == route
@@ -165,7 +165,7 @@ impl Town {
 
     fn cancels(&mut self, count: usize) -> Result<Vec<Command>, String> {
         let mailed = self.mailed(count)?;
-        Ok(mailed.into_iter().map(|issued| Command::Cancel(self.slot(issued.id))).collect())
+        Ok(mailed.into_iter().map(|issued| Command::Cancel(unproven(self.slot(issued.id)))).collect())
     }
 
     /// So many verifications whose mails a relay has taken.
@@ -199,21 +199,21 @@ impl Town {
         let inbox = self.next_digest();
         let peer = self.next_peer();
         let peer = Some(self.keys.peer_share(&peer));
-        Command::Issue(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) })
+        Command::Issue(unproven(Issue { peer, ..plain_issue(&self.keys, inbox, OWNER, &mut self.entropy) }))
     }
 
     fn check(&self, id: VerificationId, code: Code) -> Command {
-        Command::Check(Check { slot: self.slot(id), code, address: None, nonce: None })
+        Command::Check(unproven(Check { slot: self.slot(id), code, address: None, nonce: None }))
     }
 
     fn slot(&self, id: VerificationId) -> Slot {
         Slot::locate(&self.keys, id, OWNER)
     }
 
-    fn next_digest(&mut self) -> Digest128 {
+    fn next_digest(&mut self) -> InboxFingerprint {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
-        Digest128::from_bytes(bytes)
+        InboxFingerprint::from_bytes(bytes)
     }
 
     /// Each has a network of its own, spread over all of IPv4.

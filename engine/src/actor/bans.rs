@@ -25,8 +25,8 @@ use ahash::HashMap;
 
 use crate::clock::Moment;
 use crate::limits::BAN_NEWS;
+use crate::peer::Prefix;
 use crate::perimeter::ban::{BanChange, BanEntry, BanTable, Effect};
-use crate::perimeter::peer::Prefix;
 use crate::route::StartKeys;
 
 /// Networks a lane may be behind by before it is told everything anew. 48 B each.

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use super::{Doors, Lane};
+use crate::peer::Prefix;
 use crate::perimeter::ban::BanEntry;
-use crate::perimeter::peer::Prefix;
 use crate::request::{Ban, Command, Outcome, Refusal};
 use crate::route::{PeerDigest, StartKeys};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::Lane;
-use super::seat::{Post, Vital};
+use super::doors::{Post, Vital};
 use crate::stack::wipe_stack;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);

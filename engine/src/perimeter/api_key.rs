@@ -15,9 +15,9 @@ pub use exposure::looks_like_key;
 
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
+
+use crate::identity::{KeyDigest, Mode};
 
 /// The digits of base62, in order of their value.
 pub const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -35,25 +35,6 @@ pub enum KeyClass {
     Secret,
     /// Ships in browsers and apps; bound to origins.
     Restricted,
-}
-
-/// Whether mail is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mode {
-    /// The real thing.
-    Live,
-    /// No mail, code `000000`, own counters.
-    Test,
-}
-
-impl Mode {
-    /// Its name, as receipts say it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
 }
 
 /// Every prefix with what it stands for.
@@ -130,7 +111,7 @@ impl<'a> KeyText<'a> {
     /// What the store knows the key by. The body is 131 random bits, so no salt and no slow hash.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest(Sha256::digest(self.text).into())
+        KeyDigest::from_bytes(Sha256::digest(self.text).into())
     }
 
     /// The last four characters, all of the checksum: what a console may show.
@@ -208,44 +189,6 @@ fn checksum(covered: &[u8]) -> [u8; CHECKSUM] {
         value /= 62;
     }
     digits
-}
-
-/// SHA-256 of a whole key. Equality takes constant time; `Debug` shows nothing.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct KeyDigest([u8; 32]);
-
-impl KeyDigest {
-    /// A digest from the store.
-    #[must_use]
-    pub const fn from_bytes(octets: [u8; 32]) -> Self {
-        Self(octets)
-    }
-
-    /// The digest for the store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for KeyDigest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for KeyDigest {}
-
-impl Hash for KeyDigest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl fmt::Debug for KeyDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyDigest(redacted)")
-    }
 }
 
 /// The credential of an `Authorization: Bearer KEY` value: scheme in any case (RFC 9110 section

@@ -4,7 +4,7 @@
 //!   owning shard ── BanChange ──▶ every lane's BanTable ◀── until(address)   before QUIC, before TLS
 //! ```
 //!
-//! The peer's shard decides (`shard/ban.rs`); a table only repeats it. While nobody is banned a look-up is
+//! The peer's shard decides (`tables/bans.rs`); a table only repeats it. While nobody is banned a look-up is
 //! one comparison; else it is one probe of a keyed hash table for IPv4 and at most three for IPv6. A ban
 //! that has run out is not one, whether or not the table has forgotten it yet.
 
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ahash::HashMap;
 
 use crate::clock::Moment;
-use crate::perimeter::peer::{Peer, Prefix};
+use crate::peer::{Peer, Prefix};
 
 /// What an owning shard has to tell about one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::peer::Prefix;
 use crate::limits::CONFIGURED_BLOCKS;
+use crate::peer::Prefix;
 
 /// A list of networks. Immutable; usually empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ mod domain_set;
 mod protected;
 mod reading;
 
-pub use reading::{CatalogFault, Skipped, SkippedWhy};
+pub use protected::SkippedWhy;
+pub use reading::{CatalogFault, Skipped};
 
 use crate::recipient::disposable::domain_set::DomainSet;
 use crate::recipient::disposable::reading::{MAX_BYTES, Reading};

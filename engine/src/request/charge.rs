@@ -1,28 +1,11 @@
 //! What a peer and an API key are charged for, and what is left to them.
 
 use crate::clock::Moment;
+use crate::identity::{Mode, Owner};
 use crate::limits::LIMITS_PER_POLICY;
-use crate::perimeter::api_key::Mode;
-use crate::perimeter::peer::Peer;
-use crate::request::{Owner, Refusal};
-
-/// What a peer did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activity {
-    /// Asked for a mail: an issue or a resend.
-    Issue,
-    /// Presented a code.
-    Check,
-    /// Was answered with a 4xx other than 409, 425 and 429.
-    Denied,
-    /// Completed a handshake.
-    Handshake,
-    /// Asked for anything else, or began a handshake from an address that it had proved.
-    Any,
-    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a window of its
-    /// own, so that such a page uses up nothing of its visitors'.
-    Foreign,
-}
+use crate::peer::Peer;
+use crate::request::{Activity, Refusal};
+use crate::settings::Settings;
 
 /// Whose word it is that the peer did it. Windows, strikes and bans of different sources are apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +45,13 @@ impl Charge {
         Self { peer, source: Source::Claimed(owner), activity, mode: owner.mode, strikes: true }
     }
 
+    /// Whether these settings count it at all. What a project's claims have banned, no lane knows: where strikes ban,
+    /// the peer's shard is asked about every claim.
+    pub fn is_counted(&self, settings: &Settings) -> bool {
+        let may_be_banned = self.source != Source::Proved && !settings.bans.strikes.is_empty();
+        !settings.peer.of(self.activity).is_empty() || may_be_banned
+    }
+
     /// The same without a strike.
     pub const fn guiltless(self) -> Self {
         Self { strikes: false, ..self }
@@ -70,6 +60,7 @@ impl Charge {
 
 /// How a charge ended. A request that a window refused is not counted by that window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Charged {
     /// `RateLimited`, `Banned` or `Overloaded`; `None` if the request may go on.
     pub refusal: Option<Refusal>,

@@ -3,20 +3,8 @@
 //! Whether a mail is promised another shard decides: so a place is taken first, and given back if it is not.
 
 use crate::clock::Moment;
-use crate::route::{Digest128, DomainTag, PeerShare};
-
-/// Which window is meant. Each has a table of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyWindow {
-    /// Issues of an API key: `limits.key.issue`.
-    Issue,
-    /// Mails of an API key that no right code has answered: `limits.key.unverified`.
-    Unverified,
-    /// Issues of a project: `limits.project.issue`.
-    Project,
-    /// Alerts of a project. They go to people: a backend in a loop must not write to them all night.
-    Alerts,
-}
+use crate::request::KeyWindow;
+use crate::route::{AccountDigest, DomainTag, PeerShare};
 
 /// See [`Command::ChargeKey`](crate::request::Command::ChargeKey).
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +12,7 @@ pub struct ChargeKey {
     /// Which window.
     pub window: KeyWindow,
     /// Keyed digest of the API key or project; its route says which shard.
-    pub of: Digest128,
+    pub of: AccountDigest,
 }
 
 /// See [`Command::RefundKey`](crate::request::Command::RefundKey).

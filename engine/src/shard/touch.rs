@@ -11,12 +11,10 @@
 
 use std::hint::black_box;
 
-use super::Shard;
 use crate::request::Command;
-use crate::route::Digest128;
-
-/// Records that a sweep visits together, having looked at all of them; 128 B.
-pub(super) const DUE_AT_ONCE: usize = 32;
+use crate::route::IdDigest;
+use crate::tables::inboxes::Inboxes;
+use crate::tables::peers::PeerTable;
 
 /// Places found in one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
@@ -25,11 +23,15 @@ pub(super) struct Touched {
     peers: Vec<u32>,
 }
 
-impl Shard {
-    /// Brings near what these commands are about. Worth it for a batch; each is decided by
-    /// [`Shard::handle`] afterwards.
-    pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
-        let Self { touched: Touched { inboxes: found, peers: networks }, inboxes, peers, .. } = self;
+impl Touched {
+    /// Brings near what these commands are about.
+    pub(super) fn look<'a>(
+        &mut self,
+        inboxes: &Inboxes,
+        peers: &PeerTable,
+        commands: impl Iterator<Item = &'a Command> + Clone,
+    ) {
+        let Self { inboxes: found, peers: networks } = self;
         let (idle, inboxes) = (&inboxes.idle, &inboxes.table);
         let slots = commands.clone().fold(0, |sum, command| {
             sum ^ match command {
@@ -64,7 +66,7 @@ impl Shard {
 }
 
 /// Which verification a command is about, if it has one already.
-fn verification_of(command: &Command) -> Option<Digest128> {
+fn verification_of(command: &Command) -> Option<IdDigest> {
     match command {
         Command::Check(check) => Some(check.slot.id.digest()),
         Command::Resend(resend) => Some(resend.slot.id.digest()),

@@ -8,16 +8,16 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::entropy::Entropy as _;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{
-    Activity, Answered, Approved, Charge, ChargeDomain, Check, Command, First, Issue, Issued, KeyTag,
-    KeyWindow, Outcome, Owner, Policy, ProjectId, Quota, Refusal, Resend, Reserve, Slot, Source, Spend,
-    Standing,
+    Activity, Answered, Approved, Charge, Check, Command, First, Issue, Issued, KeyWindow, Outcome, Policy,
+    Quota, Refusal, Reserve, Slot, Source, Standing,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings, Shard};
-use authepy_engine::testing::Seeded;
+use authepy_engine::route::{BodyDigest, ClaimDigest, IdDigest, InboxFingerprint, PeerShare, StartKeys};
+use authepy_engine::shard::{Settings, Shard};
+use authepy_engine::testing::{Seeded, falsify, unproven};
 
 use crate::oracle::wait_for_window;
 use crate::play::Subject;
@@ -79,22 +79,22 @@ pub(crate) struct Broken {
     shard: Shard,
     known: Vec<Known>,
     /// Every accepted mail, by inbox.
-    mails: Vec<(Fingerprint, Answered)>,
+    mails: Vec<(InboxFingerprint, Answered)>,
     /// Inboxes that met a wrong code, and how often an issue of each was refused.
-    guessed_at: HashSet<Fingerprint>,
-    refused: HashMap<Fingerprint, u8>,
+    guessed_at: HashSet<InboxFingerprint>,
+    refused: HashMap<InboxFingerprint, u8>,
     /// Second shares of lines, by the ones that were told.
     shares: HashMap<PeerShare, PeerShare>,
     /// Who claimed each idempotency key.
-    claims: HashMap<Digest128, Owner>,
+    claims: HashMap<ClaimDigest, Owner>,
     asked: u32,
 }
 
 impl Subject for Broken {
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
         let (digest, issue, asked) = match &command {
-            Command::Issue(issue) => (None, Some(issue.clone()), Some((issue.key, issue.peer))),
-            Command::Check(Check { slot, .. }) => (Some(slot.id.digest()), None, None),
+            Command::Issue(issue) => (None, Some(Issue::clone(issue)), Some((issue.key, issue.peer))),
+            Command::Check(check) => (Some(check.slot.id.digest()), None, None),
             Command::Resend(resend) => (Some(resend.slot.id.digest()), None, Some((resend.key, resend.peer))),
             _ => (None, None, None),
         };
@@ -181,7 +181,10 @@ impl Broken {
     fn tamper(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Result<Command, Outcome> {
         let rule = self.rule;
         match command {
-            Command::Check(check) => return self.tamper_check(now, check, entropy).map(Command::Check),
+            Command::Check(mut check) => {
+                self.tamper_check(now, falsify(&mut check), entropy)?;
+                return Ok(Command::Check(check));
+            }
             Command::Cancel(_) if rule == Rule::CancelDoesNothing => {
                 return Err(Outcome::Cancelled { was_live: true });
             }
@@ -215,19 +218,16 @@ impl Broken {
         let mut command = command;
         self.asked += 1;
         match (rule, &mut command) {
-            (
-                Rule::ALineHasTwoShares,
-                Command::Issue(Issue { peer: Some(share), .. })
-                | Command::Resend(Resend { peer: Some(share), .. })
-                | Command::ChargeDomain(ChargeDomain { peer: Some(share), .. }),
-            ) if self.asked.is_multiple_of(2) => {
-                let second = Peer::from(IpAddr::from([0, 0, 0, self.shares.len() as u8]));
-                let second = self.keys.peer_share(&second);
-                *share = *self.shares.entry(*share).or_insert(second);
+            (Rule::ALineHasTwoShares, command) if self.asked.is_multiple_of(2) => {
+                if let Some(share) = share_of(command) {
+                    let second = Peer::from(IpAddr::from([0, 0, 0, self.shares.len() as u8]));
+                    let second = self.keys.peer_share(&second);
+                    *share = *self.shares.entry(*share).or_insert(second);
+                }
             }
             (Rule::AShareGoesOverAllProjects, Command::Issue(issue)) => {
                 let settings = &self.settings.recipient_peer_issue;
-                let own = |(inbox, mail): &&(Fingerprint, Answered)| {
+                let own = |(inbox, mail): &&(InboxFingerprint, Answered)| {
                     *inbox == issue.inbox && mail.peer == issue.peer && issue.peer.is_some()
                 };
                 let own: Vec<u64> =
@@ -241,31 +241,31 @@ impl Broken {
             (Rule::ARefusedIssueLosesThePackedMail, Command::Issue(issue)) => {
                 let mut name = *issue.inbox.as_bytes();
                 name[8] ^= self.refused.get(&issue.inbox).copied().unwrap_or(0);
-                issue.inbox = Fingerprint::from_bytes(name);
+                falsify(issue).inbox = InboxFingerprint::from_bytes(name);
             }
             (Rule::AllWindowsOfKeysAreOne, Command::ChargeKey(charge)) => charge.window = KeyWindow::Issue,
-            (Rule::ProjectsShareTheirTables, Command::Reserve(Reserve { owner, .. }))
-            | (Rule::ProjectsShareTheirTables, Command::Spend(Spend { owner, .. })) => {
-                owner.project = ProjectId(0);
+            (Rule::ProjectsShareTheirTables, command) => {
+                owner_of(command).into_iter().for_each(|owner| owner.project = ProjectId(0));
             }
-            (Rule::TestKeysUseLiveKeysShare, Command::Reserve(Reserve { owner, .. }))
-            | (Rule::TestKeysUseLiveKeysShare, Command::Spend(Spend { owner, .. })) => {
-                owner.mode = Mode::Live
+            (Rule::TestKeysUseLiveKeysShare, command) => {
+                owner_of(command).into_iter().for_each(|owner| owner.mode = Mode::Live);
             }
             (_, Command::Reserve(reserve)) if rule == Rule::ReleasedClaimsKeepTheirPlace => {
                 self.claims.insert(reserve.key, reserve.owner);
             }
 
             (Rule::ACodeLivesAMillisecondLonger, Command::Issue(issue)) => {
-                issue.lifetime = issue.lifetime.map(|life| life + A_MILLISECOND);
+                falsify(issue).lifetime = issue.lifetime.map(|life| life + A_MILLISECOND);
             }
-            (Rule::MetadataIsLost, Command::Issue(issue)) => issue.metadata = None,
-            (Rule::AStrangerMayCancel, Command::Cancel(slot)) => self.adopt(slot),
-            (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => reserve.body = Digest128::default(),
-            (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => reserve.lifetime += A_MILLISECOND,
+            (Rule::MetadataIsLost, Command::Issue(issue)) => falsify(issue).metadata = None,
+            (Rule::AStrangerMayCancel, Command::Cancel(slot)) => self.adopt(falsify(slot)),
+            (Rule::AnyBodyIsRepeated, Command::Reserve(reserve)) => {
+                falsify(reserve).body = BodyDigest::default()
+            }
+            (Rule::KeysLiveTooLong, Command::Reserve(reserve)) => falsify(reserve).lifetime += A_MILLISECOND,
             (Rule::AllPeersShareOneBudget, Command::Issue(issue)) => {
                 let anybody = Peer::from(IpAddr::from([127, 0, 0, 1]));
-                issue.peer = issue.peer.map(|_| self.keys.peer_share(&anybody));
+                falsify(issue).peer = issue.peer.map(|_| self.keys.peer_share(&anybody));
             }
             (Rule::TestKeysCountAsLive, Command::Charge(charge)) => charge.mode = Mode::Live,
             (Rule::NeighboursAreStrangers, Command::Charge(charge)) if charge.peer.prefixes().count() > 1 => {
@@ -303,14 +303,14 @@ impl Broken {
         Ok(command)
     }
 
-    fn tamper_check(&mut self, now: Now, mut check: Check, entropy: &mut Seeded) -> Result<Check, Outcome> {
+    fn tamper_check(&mut self, now: Now, check: &mut Check, entropy: &mut Seeded) -> Result<(), Outcome> {
         let left = self.attempts(now, &check.slot, entropy);
         if self.rule == Rule::AStrangerMayCheck {
             self.adopt(&mut check.slot);
         }
         let Some(at) = self.known.iter().position(|known| known.slot.id.digest() == check.slot.id.digest())
         else {
-            return Ok(check);
+            return Ok(());
         };
         let known = &mut self.known[at];
         let typed = check.code.as_str();
@@ -344,24 +344,25 @@ impl Broken {
             _ if spends_a_try => {
                 let (slot, nonce) = (check.slot.clone(), known.issue.nonce);
                 let spent = Check { slot, code: wrong_code, address: None, nonce };
-                self.shard.handle(now, Command::Check(spent), entropy);
+                self.shard.handle(now, Command::Check(unproven(spent)), entropy);
             }
             _ => {}
         }
-        Ok(check)
+        Ok(())
     }
 
     /// Claims another key for whoever releases this one.
-    fn keep_place(&mut self, now: Now, key: Digest128, entropy: &mut Seeded) {
+    fn keep_place(&mut self, now: Now, key: ClaimDigest, entropy: &mut Seeded) {
         let Some(owner) = self.claims.remove(&key) else { return };
-        let mut other = Digest128::default();
-        while other == Digest128::default() {
+        let mut other = ClaimDigest::default();
+        while other == ClaimDigest::default() {
             let mut bytes = [0; 16];
             entropy.fill(&mut bytes);
-            other = Digest128::from_bytes(bytes);
+            other = ClaimDigest::from_bytes(bytes);
         }
-        let reserve = Reserve { key: other, body: other, owner, lifetime: Duration::from_secs(300) };
-        self.shard.handle(now, Command::Reserve(reserve), entropy);
+        let reserve =
+            Reserve { key: other, body: BodyDigest::default(), owner, lifetime: Duration::from_secs(300) };
+        self.shard.handle(now, Command::Reserve(unproven(reserve)), entropy);
     }
 
     /// What an inbox says of its mails and guesses. `meant` is the issue that the command is, or is about.
@@ -399,7 +400,7 @@ impl Broken {
                     (Rule::TheKeyOfAMailIsForgotten, _) => answered.key = KeyTag::default(),
                     // So that it is noticed for its windows only.
                     (Rule::ALineHasTwoShares | Rule::AllPeersShareOneBudget, _) => {
-                        let meant = |(other, mail): &&(Fingerprint, Answered)| {
+                        let meant = |(other, mail): &&(InboxFingerprint, Answered)| {
                             *other == inbox && (mail.at, mail.key) == (answered.at, answered.key)
                         };
                         answered.peer = self.mails.iter().rfind(meant).and_then(|(_, mail)| mail.peer);
@@ -412,7 +413,7 @@ impl Broken {
         outcome
     }
 
-    fn remember(&mut self, asked: Option<Digest128>, issue: Option<Issue>, outcome: &Outcome) {
+    fn remember(&mut self, asked: Option<IdDigest>, issue: Option<Issue>, outcome: &Outcome) {
         match (outcome, issue, asked.and_then(|digest| self.find(digest))) {
             (Outcome::Issued(issued), Some(issue), _) => self.known.push(Known {
                 slot: Slot::locate(&self.keys, issued.id.clone(), issue.owner),
@@ -458,7 +459,7 @@ impl Broken {
             }
             (Rule::ALiveCodeMakesRoom, Outcome::Refused(Refusal::Overloaded { .. })) => {
                 for known in &self.known {
-                    self.shard.handle(now, Command::Cancel(known.slot.clone()), entropy);
+                    self.shard.handle(now, Command::Cancel(unproven(known.slot.clone())), entropy);
                 }
             }
             (Rule::ReceiptsAreActiveTwice, Outcome::Spent { first }) => *first = true,
@@ -488,13 +489,13 @@ impl Broken {
 
     /// Tries left, asked of the inner shard; `None` where the asker may not know.
     fn attempts(&mut self, now: Now, slot: &Slot, entropy: &mut Seeded) -> Option<u8> {
-        match self.shard.handle(now, Command::Status(slot.clone()), entropy) {
+        match self.shard.handle(now, Command::Status(unproven(slot.clone())), entropy) {
             Outcome::Status(standing, _) => Some(standing.attempts_remaining),
             _ => None,
         }
     }
 
-    fn find(&mut self, digest: Digest128) -> Option<&mut Known> {
+    fn find(&mut self, digest: IdDigest) -> Option<&mut Known> {
         self.known.iter_mut().find(|known| known.slot.id.digest() == digest)
     }
 
@@ -502,6 +503,25 @@ impl Broken {
         if let Some(known) = self.known.iter().find(|known| known.slot.id.digest() == slot.id.digest()) {
             slot.owner = known.slot.owner;
         }
+    }
+}
+
+/// Whose share of a budget a command uses.
+fn share_of(command: &mut Command) -> Option<&mut PeerShare> {
+    match command {
+        Command::Issue(issue) => falsify(issue).peer.as_mut(),
+        Command::Resend(resend) => falsify(resend).peer.as_mut(),
+        Command::ChargeDomain(charge) => charge.peer.as_mut(),
+        _ => None,
+    }
+}
+
+/// In whose share of a table a command's record is.
+fn owner_of(command: &mut Command) -> Option<&mut Owner> {
+    match command {
+        Command::Reserve(reserve) => Some(&mut falsify(reserve).owner),
+        Command::Spend(spend) => Some(&mut falsify(spend).owner),
+        _ => None,
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::request::{ChargeDomain, Charged, Outcome, Policy, Quotas, RefundDomain, Refusal};
+use authepy_engine::request::{ChargeDomain, Outcome, Policy, Quotas, RefundDomain, Refusal};
 use authepy_engine::route::{DomainTag, PeerShare};
 use authepy_engine::shard::Settings;
+use authepy_engine::testing::charged;
 
 use crate::oracle::{millis, wait_for_window};
 
@@ -46,7 +47,7 @@ impl DomainOracle {
             policy: Policy::Domain,
             retry_after: Duration::from_millis(wait),
         });
-        Outcome::Charged(Charged { refusal, quotas: Quotas::default(), at: Moment::from_millis(at) })
+        Outcome::Charged(charged(refusal, Quotas::default(), Moment::from_millis(at)))
     }
 
     /// Takes the newest mail of the same peer back that is not newer than it says.

@@ -21,13 +21,16 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{KeyTag, Mode, Owner};
+use authepy_engine::limits::Limit;
 use authepy_engine::request::{
-    Answered, Approved, Check, Command, First, HandOver, Issue, Issued, KeyTag, Outcome, Owner, Policy,
-    Refusal, Resend, Reserve, Settle, Slot, Spend, Standing,
+    Answered, Approved, Check, Command, First, HandOver, Issue, Issued, Outcome, Policy, Refusal, Resend,
+    Reserve, Settle, Slot, Spend, Standing,
 };
-use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::route::{
+    BodyDigest, ClaimDigest, Digest128, IdDigest, InboxFingerprint, PeerShare, ReceiptDigest, StartKeys,
+};
+use authepy_engine::shard::Settings;
 
 use crate::domains::DomainOracle;
 use crate::peers::PeerOracle;
@@ -52,7 +55,7 @@ pub(crate) struct Mail {
 /// A verification that was opened at some time; it never leaves the list.
 pub(crate) struct Opened {
     pub(crate) id: VerificationId,
-    pub(crate) digest: Digest128,
+    pub(crate) digest: IdDigest,
     pub(crate) issue: Issue,
     pub(crate) expires: u64,
     pub(crate) mails: Vec<Mail>,
@@ -64,7 +67,7 @@ pub(crate) struct Opened {
 }
 
 struct Delivered {
-    inbox: Fingerprint,
+    inbox: InboxFingerprint,
     owner: Owner,
     key: KeyTag,
     by: Option<PeerShare>,
@@ -73,21 +76,21 @@ struct Delivered {
 
 /// A wrong code that was compared with one live code.
 struct Guessed {
-    inbox: Fingerprint,
+    inbox: InboxFingerprint,
     at: u64,
 }
 
 /// Something an inbox has to remember.
 struct Trace {
-    inbox: Fingerprint,
+    inbox: InboxFingerprint,
     until: u64,
     of_a_mail: bool,
     freed: bool,
 }
 
 struct Claim {
-    key: Digest128,
-    body: Digest128,
+    key: ClaimDigest,
+    body: BodyDigest,
     owner: Owner,
     salt: Digest128,
     /// For how long it is repeated, and has a place.
@@ -98,7 +101,7 @@ struct Claim {
 }
 
 struct SpentOnce {
-    receipt: Digest128,
+    receipt: ReceiptDigest,
     owner: Owner,
     expires: u64,
     place: bool,
@@ -474,7 +477,7 @@ impl Oracle {
         }
     }
 
-    fn touch(&mut self, inbox: Fingerprint, at: u64) {
+    fn touch(&mut self, inbox: InboxFingerprint, at: u64) {
         let codes = self.opened.iter_mut().filter(|o| o.issue.inbox == inbox && o.expires <= at);
         codes.for_each(|o| o.freed = true);
         // An inbox of one mail may be packed, and then nobody looks at its end.
@@ -483,7 +486,7 @@ impl Oracle {
         traces.for_each(|t| t.freed = true);
     }
 
-    fn guess(&mut self, inbox: Fingerprint, at: u64, compared: usize) {
+    fn guess(&mut self, inbox: InboxFingerprint, at: u64, compared: usize) {
         self.guessed.extend((0..compared).map(|_| Guessed { inbox, at }));
         let counts = self.rules.recipient_guess.iter().any(|limit| limit.count > 0);
         if compared > 0 && counts {
@@ -495,7 +498,7 @@ impl Oracle {
     /// Six; eight once the budget of wrong codes is used up, ten once it is used up twice. Eight as well if
     /// the new code's tries, with those that live short codes still have, could take it past the budget by a
     /// verification's tries, whether or not one has gone wrong yet.
-    fn least_digits(&self, inbox: &Fingerprint, at: u64) -> u8 {
+    fn least_digits(&self, inbox: &InboxFingerprint, at: u64) -> u8 {
         let wrong = |window| {
             let of = self.guessed.iter().filter(|g| g.inbox == *inbox && g.at + millis(window) > at);
             of.count()
@@ -584,7 +587,7 @@ impl Oracle {
     /// The windows of the project, of the peer who asks, if one does, and of all projects.
     fn wait_for_mail(
         &self,
-        inbox: &Fingerprint,
+        inbox: &InboxFingerprint,
         (owner, by): (Owner, Option<PeerShare>),
         at: u64,
     ) -> Option<u64> {
@@ -630,7 +633,7 @@ impl Oracle {
     }
 
     /// The last mail of the project that this inbox is remembered to have got.
-    fn answered(&self, inbox: &Fingerprint, owner: Owner, at: u64) -> Option<Answered> {
+    fn answered(&self, inbox: &InboxFingerprint, owner: Owner, at: u64) -> Option<Answered> {
         let rules = &self.rules;
         let all = [&rules.recipient_issue, &rules.recipient_peer_issue, &rules.recipient_all_issue];
         let span = all.map(|limits| longest(limits)).into_iter().max().unwrap_or(0);
@@ -641,7 +644,7 @@ impl Oracle {
     }
 
     /// One project may hold at most as many as are free.
-    fn wait_for_room(&self, inbox: &Fingerprint, owner: Owner, at: u64) -> Option<u64> {
+    fn wait_for_room(&self, inbox: &InboxFingerprint, owner: Owner, at: u64) -> Option<u64> {
         let here = self.opened.iter().filter(|o| o.issue.inbox == *inbox && o.is_live(at));
         let held: Vec<Held> = here.map(|o| (o.issue.owner, o.expires)).collect();
         let mut ends: Vec<u64> = held.iter().map(|(_, end)| *end).collect();

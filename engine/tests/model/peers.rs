@@ -15,13 +15,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
+use authepy_engine::limits::Limit;
+use authepy_engine::peer::Peer;
 use authepy_engine::perimeter::blocks::Blocks;
-use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::request::{
-    Activity, Ban, Charge, ChargeKey, Charged, Command, KeyWindow, Outcome, Policy, Quota, Refusal, Source,
+    Activity, Ban, Charge, ChargeKey, Command, KeyWindow, Outcome, Policy, Quota, Refusal, Source,
 };
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::shard::Settings;
+use authepy_engine::testing;
 
 use crate::oracle::{millis, wait_for_window};
 
@@ -312,7 +314,7 @@ fn quotas_of(limits: &[Limit], events: &[u64], at: u64) -> Vec<Quota> {
 }
 
 fn charged(at: u64, refusal: Option<Refusal>, quotas: Vec<Quota>) -> Outcome {
-    Outcome::Charged(Charged { refusal, quotas: quotas.into_iter().collect(), at: Moment::from_millis(at) })
+    Outcome::Charged(testing::charged(refusal, quotas.into_iter().collect(), Moment::from_millis(at)))
 }
 
 fn banned_for(wait: u64) -> Refusal {

@@ -6,16 +6,18 @@ use std::time::Duration;
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
 use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::identity::{KeyTag, Mode, Owner, ProjectId};
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::request::{
     Activity, Approved, Ban, Charge, ChargeDomain, ChargeKey, Charged, Check, Command, First, HandOver,
-    Issue, KeyTag, KeyWindow, Outcome, Owner, Policy, ProjectId, RefundDomain, RefundKey, Refusal, Resend,
-    Reserve, Settle, Slot, Source, Spend,
+    Issue, KeyWindow, Outcome, Policy, RefundDomain, RefundKey, Refusal, Resend, Reserve, Settle, Slot,
+    Source, Spend,
 };
-use authepy_engine::route::{Digest128, DomainTag, Fingerprint, PeerShare, StartKeys};
+use authepy_engine::route::{
+    AddressDigest, Digest128, DomainTag, InboxFingerprint, NonceDigest, PeerShare, StartKeys,
+};
 use authepy_engine::shard::{Settings, Shard};
-use authepy_engine::testing::{Seeded, plain_issue};
+use authepy_engine::testing::{Seeded, plain_issue, unproven};
 
 use crate::oracle::Oracle;
 
@@ -238,15 +240,15 @@ impl<S: Subject> Play<S> {
             143..145 => self.refund(),
             145 => Command::Ban(self.ban()),
             146..150 => Command::Unban(self.prefix()),
-            0..22 => Command::Issue(self.issue()),
-            22..52 => Command::Check(self.check()),
-            52..64 => Command::Resend(self.resend()),
+            0..22 => Command::Issue(unproven(self.issue())),
+            22..52 => Command::Check(unproven(self.check())),
+            52..64 => Command::Resend(unproven(self.resend())),
             64..80 => Command::HandOver(self.hand_over()),
-            80..84 => Command::Cancel(self.slot().0),
-            84..87 => Command::Status(self.slot().0),
-            87..93 => Command::Reserve(self.reserve()),
+            80..84 => Command::Cancel(unproven(self.slot().0)),
+            84..87 => Command::Status(unproven(self.slot().0)),
+            87..93 => Command::Reserve(unproven(self.reserve())),
             93..97 => Command::Settle(self.settle()),
-            _ => Command::Spend(self.spend()),
+            _ => Command::Spend(unproven(self.spend())),
         }
     }
 
@@ -274,7 +276,7 @@ impl<S: Subject> Play<S> {
         let (slot, meant) = self.slot();
         let guess = self.random.below(100);
         let odds = self.random.below(10);
-        let (stray_nonce, pick) = (self.digest("nonce", 3), self.random.draw() as usize);
+        let (stray_nonce, pick) = (self.digest::<NonceDigest>("nonce", 3), self.random.draw() as usize);
         let stray_address = self.address(0);
         let wrong = Code::draw(6, &mut self.random);
         let Some(verification) = meant.map(|at| &self.oracle.opened[at]) else {
@@ -464,18 +466,18 @@ impl<S: Subject> Play<S> {
         Owner { project: ProjectId(self.random.below(3) as u32), mode }
     }
 
-    fn inbox(&self, number: u64, mode: Mode) -> Fingerprint {
+    fn inbox(&self, number: u64, mode: Mode) -> InboxFingerprint {
         // Every other one is at a known provider's.
         let domain = number.is_multiple_of(2).then_some("example.com");
         self.keys.inbox(&format!("ada{number}@example.com"), domain, mode)
     }
 
     /// One of three spellings of an inbox's address.
-    fn address(&mut self, inbox: u64) -> Digest128 {
+    fn address(&mut self, inbox: u64) -> AddressDigest {
         self.keys.exact_address(&format!("Ada{inbox}+{}@example.com", self.random.below(3)))
     }
 
-    fn digest(&mut self, kind: &str, of: u64) -> Digest128 {
+    fn digest<D: From<Digest128>>(&mut self, kind: &str, of: u64) -> D {
         self.keys.scoped(kind, &[&self.random.below(of).to_le_bytes()])
     }
 }
@@ -499,13 +501,13 @@ fn line_of(address: IpAddr) -> String {
 
 fn repeatable(command: &Command) -> Option<Command> {
     match command {
-        Command::Issue(issue) => Some(Command::Issue(issue.clone())),
-        Command::Resend(resend) => Some(Command::Resend(resend.clone())),
+        Command::Issue(issue) => Some(Command::Issue(unproven(Issue::clone(issue)))),
+        Command::Resend(resend) => Some(Command::Resend(unproven(Resend::clone(resend)))),
         Command::Charge(charge) => Some(Command::Charge(*charge)),
         Command::ChargeKey(key) => Some(Command::ChargeKey(*key)),
         Command::ChargeDomain(domain) => Some(Command::ChargeDomain(*domain)),
-        Command::Reserve(reserve) => Some(Command::Reserve(reserve.clone())),
-        Command::Spend(spend) => Some(Command::Spend(spend.clone())),
+        Command::Reserve(reserve) => Some(Command::Reserve(unproven(Reserve::clone(reserve)))),
+        Command::Spend(spend) => Some(Command::Spend(unproven(Spend::clone(spend)))),
         _ => None,
     }
 }

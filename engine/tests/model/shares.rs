@@ -3,7 +3,7 @@
 //! One owner, a project and mode, may hold at most as much as is free. A wait is true if by then there is room,
 //! and no more than ten seconds longer than it has to be.
 
-use authepy_engine::request::Owner;
+use authepy_engine::identity::Owner;
 
 /// Ends are told in steps of ten seconds.
 const STEP: u64 = 10_000;

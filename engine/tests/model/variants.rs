@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use authepy_engine::limits::Capacity;
+use authepy_engine::limits::{Capacity, Limit};
 use authepy_engine::perimeter::blocks::Blocks;
-use authepy_engine::shard::{Limit, PeerLimits, Settings};
+use authepy_engine::shard::{PeerLimits, Settings};
 use authepy_engine::testing::as_shipped;
 
 use crate::peers::EXEMPT;

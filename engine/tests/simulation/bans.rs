@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
+use authepy_engine::peer::{Peer, Prefix};
 use authepy_engine::perimeter::ban::BanChange;
-use authepy_engine::perimeter::peer::{Peer, Prefix};
 use authepy_engine::request::{Activity, Charge, Policy, Refusal, Source};
 
 use crate::watch::{Told, same};

@@ -1,16 +1,17 @@
 //! What a command asks, kept aside before the shard takes it.
 
 use authepy_engine::code::Code;
-use authepy_engine::request::{Charge, Command, HandOver, Issue, Owner};
-use authepy_engine::route::{Digest128, PeerShare};
+use authepy_engine::identity::Owner;
+use authepy_engine::request::{Charge, Command, HandOver, Issue};
+use authepy_engine::route::{IdDigest, NonceDigest, PeerShare};
 
 /// As far as the watch needs it.
 pub(crate) enum Facts {
     Issue(Issue),
-    Check { id: Digest128, owner: Owner, code: Code, nonce: Option<Digest128> },
-    Resend { id: Digest128, owner: Owner, peer: Option<PeerShare> },
-    Cancel(Digest128, Owner),
-    Status(Digest128, Owner),
+    Check { id: IdDigest, owner: Owner, code: Code, nonce: Option<NonceDigest> },
+    Resend { id: IdDigest, owner: Owner, peer: Option<PeerShare> },
+    Cancel(IdDigest, Owner),
+    Status(IdDigest, Owner),
     HandOver(HandOver),
     Charge(Charge),
     Other,
@@ -19,7 +20,7 @@ pub(crate) enum Facts {
 impl Facts {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
-            Command::Issue(issue) => Self::Issue(issue.clone()),
+            Command::Issue(issue) => Self::Issue(Issue::clone(issue)),
             Command::Check(check) => Self::Check {
                 id: check.slot.id.digest(),
                 owner: check.slot.owner,
@@ -38,7 +39,7 @@ impl Facts {
     }
 
     /// The verification it names, and who names it.
-    pub(crate) fn names(&self) -> Option<(Digest128, Owner)> {
+    pub(crate) fn names(&self) -> Option<(IdDigest, Owner)> {
         match *self {
             Self::Check { id, owner, .. } | Self::Resend { id, owner, .. } => Some((id, owner)),
             Self::Cancel(id, owner) | Self::Status(id, owner) => Some((id, owner)),

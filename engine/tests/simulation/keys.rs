@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use authepy_engine::entropy::Entropy as _;
+use authepy_engine::identity::{Mode, Owner, ProjectId};
 use authepy_engine::perimeter::KeyRecord;
-use authepy_engine::perimeter::api_key::{ApiKey, KeyClass, Mode};
+use authepy_engine::perimeter::api_key::{ApiKey, KeyClass};
 use authepy_engine::perimeter::life::KeyLife;
 use authepy_engine::perimeter::origin::OriginRules;
-use authepy_engine::request::{Owner, ProjectId};
 use authepy_engine::testing::Seeded;
 
 /// A key of the world, and when it was revoked on the clock that does not jump.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use authepy_engine::code::Code;
 use authepy_engine::id::VerificationId;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Check, Command, Issue, Issued, KeyTag, Owner, Resend, Slot};
-use authepy_engine::route::{Digest128, Route, StartKeys};
-use authepy_engine::testing::{Seeded, plain_issue};
+use authepy_engine::identity::{KeyTag, Owner};
+use authepy_engine::peer::Peer;
+use authepy_engine::request::{Activity, Check, Command, Issue, Issued, Resend, Slot};
+use authepy_engine::route::{IdDigest, NonceDigest, Route, StartKeys};
+use authepy_engine::testing::{Seeded, plain_issue, unproven};
 
 /// Inboxes of a world. Phones own the first ones; the others are there to be sprayed at.
 pub(crate) const INBOXES: u64 = 240;
@@ -31,7 +32,7 @@ pub(crate) enum Kind {
 #[derive(Clone)]
 pub(crate) struct Mail {
     pub(crate) inbox: u64,
-    pub(crate) digest: Digest128,
+    pub(crate) digest: IdDigest,
     pub(crate) code: Code,
     pub(crate) send: u8,
 }
@@ -39,8 +40,8 @@ pub(crate) struct Mail {
 /// A verification that a phone began.
 struct Known {
     id: VerificationId,
-    digest: Digest128,
-    nonce: Option<Digest128>,
+    digest: IdDigest,
+    nonce: Option<NonceDigest>,
     inbox: u64,
     /// Of the code that was drawn last; anybody who begins one is told.
     digits: u8,
@@ -100,10 +101,12 @@ impl Phone {
             (Mood::Honest, 25..75) => self.type_in(keys, owner, random),
             (Mood::Honest, 75..82) => self.guess(keys, owner, random),
             (Mood::Honest, 82..94) => self.resend(keys, owner, random),
-            (Mood::Honest, 94..97) => {
-                self.slot(keys, owner, random).map(|(slot, _)| (None, slot.route, Command::Cancel(slot)))
-            }
-            _ => self.slot(keys, owner, random).map(|(slot, _)| (None, slot.route, Command::Status(slot))),
+            (Mood::Honest, 94..97) => self
+                .slot(keys, owner, random)
+                .map(|(slot, _)| (None, slot.route, Command::Cancel(unproven(slot)))),
+            _ => self
+                .slot(keys, owner, random)
+                .map(|(slot, _)| (None, slot.route, Command::Status(unproven(slot)))),
         }
     }
 
@@ -138,7 +141,7 @@ impl Phone {
             purpose: ["login", "sign-up"][random.below(2) as usize].into(),
             ..plain
         };
-        (Some(Activity::Issue), fingerprint.route(), Command::Issue(issue))
+        (Some(Activity::Issue), fingerprint.route(), Command::Issue(unproven(issue)))
     }
 
     /// The code of a mail, mostly of the last one, mostly for its own verification.
@@ -150,7 +153,11 @@ impl Phone {
         let (known, code) = (&self.began[at], mail.code.clone());
         let slot = Slot::locate(keys, known.id.clone(), owner);
         let nonce = if random.below(8) == 0 { Some(keys.scoped("nonce", &[b"other"])) } else { known.nonce };
-        Some((Some(Activity::Check), slot.route, Command::Check(Check { slot, code, address: None, nonce })))
+        Some((
+            Some(Activity::Check),
+            slot.route,
+            Command::Check(unproven(Check { slot, code, address: None, nonce })),
+        ))
     }
 
     fn guess(&mut self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<Deed> {
@@ -158,7 +165,11 @@ impl Phone {
         let known = self.began.iter_mut().find(|known| known.digest == slot.id.digest())?;
         known.guesses += 1;
         let code = Code::draw(if random.below(10) == 0 { 8 } else { known.digits }, random);
-        Some((Some(Activity::Check), slot.route, Command::Check(Check { slot, code, address: None, nonce })))
+        Some((
+            Some(Activity::Check),
+            slot.route,
+            Command::Check(unproven(Check { slot, code, address: None, nonce })),
+        ))
     }
 
     fn resend(&mut self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<Deed> {
@@ -166,11 +177,20 @@ impl Phone {
         let known = self.began.iter().find(|known| known.digest == slot.id.digest())?;
         let address = keys.exact_address(&address_of(known.inbox));
         let (key, peer) = (KeyTag::default(), Some(keys.peer_share(&Peer::from(self.address))));
-        Some((Some(Activity::Issue), slot.route, Command::Resend(Resend { slot, address, key, peer })))
+        Some((
+            Some(Activity::Issue),
+            slot.route,
+            Command::Resend(unproven(Resend { slot, address, key, peer })),
+        ))
     }
 
     /// One that it began, mostly the last.
-    fn slot(&self, keys: &StartKeys, owner: Owner, random: &mut Seeded) -> Option<(Slot, Option<Digest128>)> {
+    fn slot(
+        &self,
+        keys: &StartKeys,
+        owner: Owner,
+        random: &mut Seeded,
+    ) -> Option<(Slot, Option<NonceDigest>)> {
         let back = if random.below(4) == 0 { random.below(6) as usize } else { 0 };
         let known = self.began.iter().rev().nth(back)?;
         Some((Slot::locate(keys, known.id.clone(), owner), known.nonce))
@@ -183,6 +203,6 @@ pub(crate) fn address_of(inbox: u64) -> String {
 }
 
 /// Every other inbox's verifications ask for a nonce.
-fn nonce_for(keys: &StartKeys, inbox: u64) -> Option<Digest128> {
+fn nonce_for(keys: &StartKeys, inbox: u64) -> Option<NonceDigest> {
     (inbox % 2 == 1).then(|| keys.scoped("nonce", &[&inbox.to_le_bytes()]))
 }

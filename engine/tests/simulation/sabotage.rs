@@ -7,6 +7,7 @@ use authepy_engine::clock::Moment;
 use authepy_engine::limits::Capacity;
 use authepy_engine::request::{Approved, Charge, Command, Outcome, Source};
 use authepy_engine::shard::Settings;
+use authepy_engine::testing::falsify;
 
 use crate::facts::Facts;
 use crate::watch::Watch;
@@ -84,12 +85,13 @@ impl Sabotage {
         match (self, command) {
             (Self::StrangersPassForOwners, Command::Check(mut check)) => {
                 if let Some(case) = watch.case(&check.slot.id.digest()) {
-                    check.slot.owner = case.owner;
+                    falsify(&mut check).slot.owner = case.owner;
                 }
                 Command::Check(check)
             }
             (Self::NoncesAreRepaired, Command::Check(mut check)) => {
-                check.nonce = watch.case(&check.slot.id.digest()).and_then(|case| case.nonce).or(check.nonce);
+                falsify(&mut check).nonce =
+                    watch.case(&check.slot.id.digest()).and_then(|case| case.nonce).or(check.nonce);
                 Command::Check(check)
             }
             (Self::ClaimsBanForAll, Command::Charge(charge)) => {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Issue, Issued, Outcome, Owner, Policy, Refusal};
-use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
-use authepy_engine::shard::{Limit, Settings};
+use authepy_engine::identity::{Mode, Owner};
+use authepy_engine::limits::Limit;
+use authepy_engine::request::{Issue, Issued, Outcome, Policy, Refusal};
+use authepy_engine::route::{IdDigest, InboxFingerprint, NonceDigest, PeerShare, StartKeys};
+use authepy_engine::shard::Settings;
 
 use crate::bans::{BanWatch, Sight};
 use crate::facts::Facts;
@@ -22,9 +23,9 @@ const HITS_PER_MILLION: f64 = 30.0;
 
 /// A verification, as its outcomes told it.
 pub(crate) struct Case {
-    pub(crate) inbox: Fingerprint,
+    pub(crate) inbox: InboxFingerprint,
     pub(crate) owner: Owner,
-    pub(crate) nonce: Option<Digest128>,
+    pub(crate) nonce: Option<NonceDigest>,
     deadline: Moment,
     /// Each code, and whether its mail is known to have failed.
     codes: Vec<(Code, bool)>,
@@ -53,12 +54,12 @@ impl Case {
 pub(crate) struct Watch {
     stated: Settings,
     ceiling: usize,
-    numbers: HashMap<Fingerprint, u64>,
-    cases: HashMap<Digest128, Case>,
+    numbers: HashMap<InboxFingerprint, u64>,
+    cases: HashMap<IdDigest, Case>,
     /// Accepted mails of each inbox, by time.
-    mails: HashMap<Fingerprint, Vec<(u64, Owner, Option<PeerShare>)>>,
+    mails: HashMap<InboxFingerprint, Vec<(u64, Owner, Option<PeerShare>)>>,
     /// Wrong codes compared in each inbox: when, and with how many hits in a million.
-    guesses: HashMap<Fingerprint, Vec<(u64, f64)>>,
+    guesses: HashMap<InboxFingerprint, Vec<(u64, f64)>>,
     pub(crate) bans: BanWatch,
     pub(crate) seen: BTreeMap<&'static str, u64>,
 }
@@ -92,17 +93,17 @@ impl Watch {
         self.stated.clone()
     }
 
-    pub(crate) fn case(&self, id: &Digest128) -> Option<&Case> {
+    pub(crate) fn case(&self, id: &IdDigest) -> Option<&Case> {
         self.cases.get(id)
     }
 
     /// Whether another verification of this inbox was opened before.
-    pub(crate) fn is_known(&self, inbox: &Fingerprint) -> bool {
+    pub(crate) fn is_known(&self, inbox: &InboxFingerprint) -> bool {
         self.mails.contains_key(inbox)
     }
 
     /// The number of the inbox that a verification is about.
-    pub(crate) fn inbox_of(&self, id: Digest128) -> u64 {
+    pub(crate) fn inbox_of(&self, id: IdDigest) -> u64 {
         self.numbers[&self.cases[&id].inbox]
     }
 
@@ -177,7 +178,7 @@ impl Watch {
         }
     }
 
-    fn own(&self, id: &Digest128, owner: Owner) -> Option<&Case> {
+    fn own(&self, id: &IdDigest, owner: Owner) -> Option<&Case> {
         self.cases.get(id).filter(|case| case.owner == owner)
     }
 
@@ -212,7 +213,7 @@ impl Watch {
     fn mailed(
         &mut self,
         at: Moment,
-        inbox: Fingerprint,
+        inbox: InboxFingerprint,
         owner: Owner,
         peer: Option<PeerShare>,
     ) -> Result<(), Told> {
@@ -241,9 +242,9 @@ impl Watch {
     fn checked(
         &mut self,
         at: Moment,
-        (id, owner): (Digest128, Owner),
+        (id, owner): (IdDigest, Owner),
         code: &Code,
-        nonce: Option<Digest128>,
+        nonce: Option<NonceDigest>,
         outcome: &Outcome,
     ) -> Result<(), Told> {
         let tries = self.stated.attempts;
@@ -282,7 +283,7 @@ impl Watch {
     }
 
     /// 12: one peer's trying, or everybody's, in one inbox and any day.
-    fn guessed(&mut self, at: Moment, id: Digest128, code: &Code) -> Result<(), Told> {
+    fn guessed(&mut self, at: Moment, id: IdDigest, code: &Code) -> Result<(), Told> {
         let case = &self.cases[&id];
         let alike = case.valid().filter(|valid| valid.length() == code.length()).count();
         let hits = alike as f64 * 10f64.powi(6 - i32::from(code.length()));
@@ -317,7 +318,7 @@ impl Watch {
     }
 
     /// 5: a mail goes out once.
-    pub(crate) fn mail_arrived(&mut self, id: Digest128, send: u8) -> Result<(), Told> {
+    pub(crate) fn mail_arrived(&mut self, id: IdDigest, send: u8) -> Result<(), Told> {
         let arrived = self.cases.get_mut(&id).map(|case| &mut case.arrived).ok_or("a mail about nothing")?;
         if arrived.contains(&send) {
             return Err("a mail came twice".into());

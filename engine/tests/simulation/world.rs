@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::clock::{Moment, Now};
+use authepy_engine::identity::Mode;
 use authepy_engine::limits::Capacity;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::peer::Peer;
 use authepy_engine::perimeter::ban::{BanChange, BanTable};
-use authepy_engine::perimeter::peer::Peer;
 use authepy_engine::perimeter::{Credentials, Denial, KeyBook, Seen, admit};
 use authepy_engine::request::{Activity, Charge, Command, HandOver, Outcome};
 use authepy_engine::route::{Route, StartKeys};

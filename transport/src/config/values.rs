@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use authepy_engine::limits::{LIMITS_PER_POLICY, WINDOW_COUNT_MAX, WINDOW_SPAN_MAX};
-use authepy_engine::shard::Limit;
+use authepy_engine::limits::{LIMITS_PER_POLICY, Limit, WINDOW_COUNT_MAX, WINDOW_SPAN_MAX};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use authepy_engine::actor::Operator;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::peer::Peer;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};

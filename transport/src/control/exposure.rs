@@ -3,8 +3,8 @@
 //! Only a request that carries the whole key, with a right checksum and while it works, makes a report: so nobody
 //! can have a key revoked without holding it. Who holds it could do worse with it.
 
+use authepy_engine::identity::KeyDigest;
 use authepy_engine::perimeter::KeyBook;
-use authepy_engine::perimeter::api_key::KeyDigest;
 
 use super::changes::{Changes, Revoked};
 use crate::control::policy::Policy;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use authepy_engine::perimeter::api_key::{KeyClass, KeyDigest, Mode};
+use authepy_engine::identity::{KeyDigest, Mode, ProjectId};
+use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::life::KeyLife;
 use authepy_engine::perimeter::origin::OriginRule;
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
-use authepy_engine::request::ProjectId;
 
 use super::store::{AlertRow, KeyRow};
 use crate::ground::hex::unhex;

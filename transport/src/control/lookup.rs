@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::KeyDigest;
+use authepy_engine::identity::KeyDigest;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use tokio::sync::oneshot;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use authepy_engine::route::{Digest128, PeerDigest};
+use authepy_engine::route::{IdDigest, PeerDigest};
 
 mod poster;
 mod wire;
@@ -48,7 +48,7 @@ pub(crate) struct Event {
 pub(crate) enum What {
     /// A mail's hand-over ended.
     Mail {
-        verification: Digest128,
+        verification: IdDigest,
         project: Arc<str>,
         /// See [`Events::recipient`].
         recipient: [u8; 16],
@@ -56,7 +56,7 @@ pub(crate) enum What {
         outcome: MailOutcome,
     },
     /// A verification ended.
-    Verification { verification: Digest128, project: Arc<str>, end: End },
+    Verification { verification: IdDigest, project: Arc<str>, end: End },
     /// A provider is left alone, or works again.
     Provider { name: Box<str>, works: bool },
     /// A network was banned.

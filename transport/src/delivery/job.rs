@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 use authepy_engine::code::Code;
-use authepy_engine::route::{Digest128, Route};
+use authepy_engine::route::{IdDigest, Route};
 use zeroize::Zeroizing;
 
 use super::message::Wording;
@@ -85,7 +85,7 @@ pub struct CodeMail {
 #[derive(Clone, Debug)]
 pub struct Awaited {
     /// Digest of the verification's id.
-    pub id: Digest128,
+    pub id: IdDigest,
     /// The shard that waits to hear of the hand-over.
     pub route: Route,
     /// The mail's number within its verification, from 1.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use authepy_engine::request::ProjectId;
+use authepy_engine::identity::ProjectId;
 
 use crate::limits::PROJECTS;
 

@@ -19,8 +19,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
+use authepy_engine::identity::ProjectId;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
-use authepy_engine::request::ProjectId;
 
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
@@ -345,9 +345,9 @@ pub(super) mod tests {
 
     use authepy_engine::clock::Moment;
     use authepy_engine::code::Code;
-    use authepy_engine::perimeter::api_key::Mode;
+    use authepy_engine::identity::Mode;
     use authepy_engine::request::MailForm;
-    use authepy_engine::route::StartKeys;
+    use authepy_engine::route::{IdDigest, StartKeys};
     use authepy_engine::testing::Seeded;
 
     use super::*;
@@ -365,7 +365,7 @@ pub(super) mod tests {
                 wording: Templates::load(None, None).unwrap().wording("Acme", MailForm::default()),
                 domain: None,
                 lifetime: Duration::from_secs(300),
-                awaited: Awaited { id, route: id.route(), send },
+                awaited: Awaited { id: IdDigest::from_bytes(*id.as_bytes()), route: id.route(), send },
             }),
             expires: Moment::from_millis(1_000),
         }

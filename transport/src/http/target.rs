@@ -1,8 +1,9 @@
 //! Method and path: which route a request means.
 
 use authepy_engine::id::VerificationId;
+use authepy_engine::identity::Mode;
 use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::api_key::{Mode, looks_like_key};
+use authepy_engine::perimeter::api_key::looks_like_key;
 use authepy_engine::perimeter::permission::{Route, permits};
 use authepy_http3::head::{Field, Head, Known, Method};
 

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authepy_engine::actor::Lane;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
+use authepy_engine::identity::Mode;
+use authepy_engine::peer::Peer;
 use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome};
 use quinn::{Endpoint, Incoming};
 use tokio::task::yield_now;

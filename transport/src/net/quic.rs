@@ -16,8 +16,9 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use authepy_engine::identity::Mode;
 use authepy_engine::perimeter::KeyRecord;
-use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::stack::{LeavingNothing, wipe_stack};
 use authepy_http3::control;
 use authepy_http3::error::{Code, Fault};

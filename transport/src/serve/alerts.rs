@@ -10,9 +10,10 @@
 
 use std::time::Duration;
 
+use authepy_engine::identity::Mode;
 use authepy_engine::limits::DELIVERY_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::request::{ChargeKey, Command, KeyWindow, Outcome, Refusal};
+use authepy_engine::route::AccountDigest;
 use authepy_http3::json;
 use authepy_http3::json::bodies::AlertBody;
 
@@ -66,7 +67,7 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
 
 async fn charge(desk: &Desk, request: &Request<'_>) -> Result<(), Problem> {
     let project = request.owner().project.0.to_le_bytes();
-    let digest = desk.start_keys().scoped("alerts", &[&project]);
+    let digest: AccountDigest = desk.start_keys().scoped("alerts", &[&project]);
     let charge = ChargeKey { window: KeyWindow::Alerts, of: digest };
     match desk.ask(digest.route(), Command::ChargeKey(charge)).await {
         Outcome::Charged(charged) => charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into())),

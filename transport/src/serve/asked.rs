@@ -1,13 +1,11 @@
 //! What a request asks for: its body read and its recipient judged, nothing counted yet.
 
-use std::time::Duration;
-
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Activity, MailForm, Purpose};
-use authepy_engine::route::Digest128;
+use authepy_engine::request::{Activity, MailForm, Paid, Terms};
+use authepy_engine::route::NonceDigest;
 use authepy_http3::json;
 use authepy_http3::json::bodies::{CheckBody, IssueBody, ResendBody, Text};
 
@@ -18,7 +16,7 @@ use crate::http::reply::Problem;
 use crate::http::wire;
 use crate::serve::desk::Desk;
 
-/// One operation, ready to be charged and performed.
+/// One operation, ready to be charged.
 pub(super) enum Asked<'a> {
     Issue(IssueAsked),
     Check(CheckAsked<'a>),
@@ -28,21 +26,24 @@ pub(super) enum Asked<'a> {
     Other(Route),
 }
 
+/// One operation that its peer was charged for, ready to be performed.
+pub(super) enum Ready<'a> {
+    Issue(IssueAsked, Paid),
+    Check(CheckAsked<'a>, Paid),
+    Resend(Recipient, Paid),
+    Other(Route),
+}
+
 /// A mail with a code.
 pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
-    pub(super) purpose: Purpose,
-    pub(super) form: MailForm,
-    pub(super) nonce: Option<Digest128>,
-    pub(super) metadata: Option<Box<str>>,
-    pub(super) code_length: Option<u8>,
-    pub(super) lifetime: Option<Duration>,
+    pub(super) terms: Terms,
 }
 
 /// A code to be compared.
 pub(super) struct CheckAsked<'a> {
     pub(super) code: Code,
-    pub(super) nonce: Option<Digest128>,
+    pub(super) nonce: Option<NonceDigest>,
     pub(super) statement: Statement<'a>,
 }
 
@@ -69,14 +70,20 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// What its peer is charged for. A resend costs a mail, like an issue.
-    pub(super) fn activity(&self) -> Option<Activity> {
-        match self {
-            Self::Issue(_) | Self::Resend(_) => Some(Activity::Issue),
-            Self::Check(_) => Some(Activity::Check),
-            Self::Other(Route::Cancel) => Some(Activity::Any),
-            Self::Other(_) => None,
-        }
+    /// Charges its peer. A resend costs a mail, like an issue.
+    pub(super) async fn charge(self, desk: &Desk, request: &Request<'_>) -> Result<Ready<'a>, Problem> {
+        let pay = |activity| request.tab.pay(desk, request.admitted, activity);
+        Ok(match self {
+            Self::Issue(asked) => Ready::Issue(asked, pay(Activity::Issue).await?),
+            Self::Check(asked) => Ready::Check(asked, pay(Activity::Check).await?),
+            Self::Resend(recipient) => Ready::Resend(recipient, pay(Activity::Issue).await?),
+            Self::Other(route) => {
+                if route == Route::Cancel {
+                    pay(Activity::Any).await?;
+                }
+                Ready::Other(route)
+            }
+        })
     }
 }
 
@@ -92,15 +99,16 @@ impl IssueAsked {
             check_ban(desk, address)?;
         }
         let locale = Locale::number(wire::locale(&body)?.and_then(Locale::lookup));
-        Ok(Self {
+        let terms = Terms {
             nonce: nonce(desk, body.nonce.as_ref())?,
             purpose: wire::purpose(&body)?.into(),
             form: MailForm { locale, template: template(desk, request, body.template.as_deref())? },
             code_length: wire::code_length(&body)?,
             lifetime: wire::lifetime(&body)?,
             metadata: wire::metadata(&body)?,
-            recipient: desk.recipient(wire::recipient(body.recipient.as_ref())?, request.owner().mode)?,
-        })
+        };
+        let recipient = wire::recipient(body.recipient.as_ref())?;
+        Ok(Self { terms, recipient: desk.recipient(recipient, request.owner().mode)? })
     }
 }
 
@@ -130,7 +138,7 @@ fn template(desk: &Desk, request: &Request<'_>, name: Option<&str>) -> Result<u8
     number.ok_or(Problem::MalformedRequest("there is no such template"))
 }
 
-fn nonce(desk: &Desk, text: Option<&Text<'_>>) -> Result<Option<Digest128>, Problem> {
+fn nonce(desk: &Desk, text: Option<&Text<'_>>) -> Result<Option<NonceDigest>, Problem> {
     let nonce = wire::nonce(text)?;
     Ok(nonce.map(|nonce| desk.start_keys().scoped("nonce", &[nonce.as_bytes()])))
 }

@@ -44,8 +44,8 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
 
 async fn place(desk: &Desk, request: &Request<'_>) -> Result<Placed, Problem> {
     let asked = IssueAsked::read(desk, request)?;
-    request.tab.charge(desk, Activity::Issue, request.owner().mode).await?;
-    Placed::take(desk, request, asked).await
+    let paid = request.tab.pay(desk, request.admitted, Activity::Issue).await?;
+    Placed::take(desk, request, asked, paid).await
 }
 
 async fn issue(

@@ -10,11 +10,11 @@ use authepy_engine::actor::{Answer, Lane};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::entropy::Entropy;
 use authepy_engine::id::IdSecret;
-use authepy_engine::perimeter::api_key::{KeyDigest, Mode};
+use authepy_engine::identity::{KeyDigest, Mode};
 use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use authepy_engine::recipient::{Realm, Recipient};
 use authepy_engine::request::{Command, Expired};
-use authepy_engine::route::{Digest128, Route, StartKeys};
+use authepy_engine::route::{IdDigest, Route, StartKeys};
 use authepy_http3::wiped::Wiped;
 
 use crate::control::exposure::Exposed;
@@ -195,7 +195,7 @@ impl Desk {
     }
 
     /// A verification of a live key ended.
-    pub(crate) fn ended(&self, key: &KeyRecord, verification: Digest128, end: End) {
+    pub(crate) fn ended(&self, key: &KeyRecord, verification: IdDigest, end: End) {
         if key.mode == Mode::Live {
             let project = || key.project_name.clone();
             let what = || What::Verification { verification, project: project(), end };

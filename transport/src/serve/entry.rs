@@ -11,8 +11,9 @@
 use std::net::IpAddr;
 
 use authepy_engine::clock::Moment;
+use authepy_engine::identity::Mode;
 use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
-use authepy_engine::perimeter::api_key::{KeyClass, KeyText, Mode, bearer};
+use authepy_engine::perimeter::api_key::{KeyClass, KeyText, bearer};
 use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forwarded};
 use authepy_engine::request::Refusal;
 use authepy_http3::head::{Field, Head, Known};

@@ -12,12 +12,12 @@ use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
 use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::perimeter::permission::Route;
-use authepy_engine::request::{Command, First, Outcome, Refusal, Reserve, Settle};
-use authepy_engine::route::{Digest128, PeerDigest};
+use authepy_engine::request::{Command, First, Outcome, Proven, Refusal, Reserve, Settle};
+use authepy_engine::route::{BodyDigest, ClaimDigest, PeerDigest};
 use authepy_http3::head::{Field, Head, Known};
 use authepy_http3::json;
 
-use super::asked::Asked;
+use super::asked::Ready;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::Call;
@@ -49,14 +49,14 @@ pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, P
 pub(super) async fn perform(
     desk: &Desk,
     request: &Request<'_>,
-    asked: Asked<'_>,
+    asked: Ready<'_>,
     key: &[u8],
 ) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
     let claim = claim(desk, request, key);
-    let (body, owner) = (body_digest(desk, request)?, request.owner());
+    let body = body_digest(desk, request)?;
     // For as long as any verification may live; the first answer says how long this one does.
-    let reserve = Reserve { key: claim, body, owner, lifetime: CODE_LIFETIME_MAX };
+    let reserve = Proven::<Reserve>::new(request.admitted, claim, body, CODE_LIFETIME_MAX);
     match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
             let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
@@ -75,7 +75,7 @@ pub(super) async fn perform(
 }
 
 /// Names what is claimed: the idempotency key, in the scope of who asked.
-fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> Digest128 {
+fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> ClaimDigest {
     let api_key = request.admitted.key();
     let asker = match api_key.class {
         KeyClass::Restricted if !is_random_uuid(key) => request.tab.asker(desk),
@@ -103,17 +103,17 @@ fn is_random_uuid(text: &[u8]) -> bool {
 fn repeat(
     desk: &Desk,
     request: &Request<'_>,
-    asked: &Asked<'_>,
+    asked: &Ready<'_>,
     first: &First,
     secret: IdSecret,
 ) -> Result<Reply, Problem> {
     match (asked, first) {
-        (Asked::Check(asked), first) => verdict_reply(desk, request, &asked.statement, first),
-        (Asked::Issue(asked), First::Issued(standing, route)) => {
+        (Ready::Check(asked, _), first) => verdict_reply(desk, request, &asked.statement, first),
+        (Ready::Issue(asked, _), First::Issued(standing, route)) => {
             let id = VerificationId::new(desk.start_keys(), secret, *route);
             Ok(standing_reply(&id, standing, &asked.recipient))
         }
-        (Asked::Resend(recipient), First::Issued(standing, _)) => {
+        (Ready::Resend(recipient, _), First::Issued(standing, _)) => {
             let id = request.call.id.as_ref().ok_or(Refusal::VerificationNotFound)?;
             Ok(standing_reply(id, standing, recipient))
         }
@@ -123,7 +123,7 @@ fn repeat(
 }
 
 /// What has to be the same for a request to be the same: the route, the verification, the query, the members.
-fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<Digest128, Problem> {
+fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<BodyDigest, Problem> {
     let canonical = json::canonical::object(request.body)
         .ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
     let id = request.call.id.as_ref().map(VerificationId::text);

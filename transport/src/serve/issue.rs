@@ -5,11 +5,13 @@
 //!                                                                                └─▶ places given back
 //! ```
 
-use authepy_engine::id::{IdSecret, VerificationId};
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::id::IdSecret;
+use authepy_engine::identity::{Mode, Owner};
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Command, First, Issue, Issued, KeyTag, Outcome, Owner, Refusal, Resend};
-use authepy_engine::route::{Fingerprint, Route};
+use authepy_engine::request::{
+    Addressee, Command, First, Issue, Issued, Outcome, Paid, Proven, Refusal, Resend,
+};
+use authepy_engine::route::Route;
 
 use super::asked::IssueAsked;
 use super::operation::{Done, Request, standing_reply, unexpected};
@@ -21,18 +23,24 @@ use crate::serve::desk::Desk;
 /// An issue that only its inbox can still refuse.
 pub(super) struct Placed {
     asked: IssueAsked,
-    inbox: Fingerprint,
+    paid: Paid,
+    addressee: Addressee,
     permit: Option<Permit>,
     places: Places,
 }
 
 impl Placed {
     /// Takes the places, before anything is promised.
-    pub(super) async fn take(desk: &Desk, request: &Request<'_>, asked: IssueAsked) -> Result<Self, Problem> {
+    pub(super) async fn take(
+        desk: &Desk,
+        request: &Request<'_>,
+        asked: IssueAsked,
+        paid: Paid,
+    ) -> Result<Self, Problem> {
         let permit = reserve_mail(desk, request.owner())?;
-        let inbox = asked.recipient.inbox(desk.start_keys(), request.owner().mode);
-        let places = Places::take(desk, request, MailFor::Issue, inbox.domain()).await?;
-        Ok(Self { asked, inbox, permit, places })
+        let addressee = Addressee::of(&asked.recipient, request.admitted, desk.start_keys());
+        let places = Places::take(desk, request, MailFor::Issue, addressee.inbox().domain()).await?;
+        Ok(Self { asked, paid, addressee, permit, places })
     }
 
     /// Opens the verification. `secret` is the id to be, where an idempotency key decides it.
@@ -42,27 +50,13 @@ impl Placed {
         request: &Request<'_>,
         secret: Option<IdSecret>,
     ) -> Result<Done, Problem> {
-        let Self { asked, inbox, permit, places } = self;
-        let keys = desk.start_keys();
+        let Self { asked, paid, addressee, permit, places } = self;
+        let IssueAsked { recipient, terms } = asked;
+        let (keys, inbox) = (desk.start_keys(), addressee.inbox());
         let secret = secret.unwrap_or_else(|| desk.draw_secret());
-        let command = Command::Issue(Issue {
-            inbox,
-            address: keys.exact_address(asked.recipient.exact()),
-            owner: request.owner(),
-            key: KeyTag::from(&request.admitted.key().digest),
-            peer: request.tab.share(desk),
-            id: VerificationId::new(keys, secret, inbox.route()),
-            code_length: asked.code_length,
-            lifetime: asked.lifetime,
-            nonce: asked.nonce,
-            purpose: asked.purpose,
-            form: asked.form,
-            metadata: asked.metadata,
-        });
-        match request.ask(desk, inbox.route(), command).await {
-            Outcome::Issued(issued) => {
-                Ok(sent(desk, request, (permit, inbox.route()), issued, &asked.recipient))
-            }
+        let issue = Proven::<Issue>::new(request.admitted, addressee, paid, terms, keys, secret);
+        match request.ask(desk, inbox.route(), Command::Issue(issue)).await {
+            Outcome::Issued(issued) => Ok(sent(desk, request, (permit, inbox.route()), issued, &recipient)),
             other => {
                 places.give_back(desk, request);
                 Err(unexpected(other))
@@ -77,15 +71,15 @@ pub(super) async fn resend(
     desk: &Desk,
     request: &Request<'_>,
     recipient: &Recipient,
+    paid: Paid,
 ) -> Result<Done, Problem> {
     let slot = request.slot(desk)?;
     let keys = desk.start_keys();
     let permit = reserve_mail(desk, request.owner())?;
-    let domain = recipient.inbox(keys, request.owner().mode).domain();
-    let places = Places::take(desk, request, MailFor::Resend, domain).await?;
-    let (route, address) = (slot.route, keys.exact_address(recipient.exact()));
-    let key = KeyTag::from(&request.admitted.key().digest);
-    let resend = Resend { slot, address, key, peer: request.tab.share(desk) };
+    let addressee = Addressee::of(recipient, request.admitted, keys);
+    let places = Places::take(desk, request, MailFor::Resend, addressee.inbox().domain()).await?;
+    let route = slot.route;
+    let resend = Proven::<Resend>::new(request.admitted, slot, addressee, paid, keys);
     match request.ask(desk, route, Command::Resend(resend)).await {
         Outcome::Resent(issued) => Ok(sent(desk, request, (permit, route), issued, recipient)),
         other => {

@@ -2,17 +2,16 @@
 
 use authepy_engine::actor::Answer;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
+use authepy_engine::identity::{Mode, Owner};
 use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::api_key::Mode;
 use authepy_engine::perimeter::permission::Route;
-use authepy_engine::receipt::Claims;
 use authepy_engine::recipient::Recipient;
-use authepy_engine::request::{Approved, Check, Command, First, Outcome, Owner, Refusal, Slot, Spend};
-use authepy_engine::route::Route as ShardRoute;
+use authepy_engine::request::{Approved, Check, Command, First, Outcome, Paid, Proven, Refusal, Slot, Spend};
+use authepy_engine::route::{ReceiptDigest, Route as ShardRoute};
 use authepy_http3::json;
 use authepy_http3::json::bodies::IntrospectBody;
 
-use super::asked::{Asked, CheckAsked, Statement};
+use super::asked::{CheckAsked, Ready, Statement};
 use super::issue::{self, Placed};
 use super::{Tab, alerts, batch, places};
 use crate::delivery::events::End;
@@ -20,6 +19,7 @@ use crate::http::reply::{Problem, Reply};
 use crate::http::target::Call;
 use crate::http::wire;
 use crate::serve::desk::Desk;
+use crate::serve::receipt::Claims;
 
 /// A request that was admitted and read.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl From<Reply> for Done {
 
 impl Request<'_> {
     pub(super) fn owner(&self) -> Owner {
-        Owner { project: self.admitted.key().project, mode: self.admitted.key().mode }
+        self.admitted.owner()
     }
 
     /// Puts a question to an inbox's shard.
@@ -58,9 +58,9 @@ impl Request<'_> {
         desk.ask(route, command)
     }
 
-    pub(super) fn slot(&self, desk: &Desk) -> Result<Slot, Problem> {
+    pub(super) fn slot(&self, desk: &Desk) -> Result<Proven<Slot>, Problem> {
         let id = self.call.id.clone().ok_or(Refusal::VerificationNotFound)?;
-        Ok(Slot::locate(desk.start_keys(), id, self.owner()))
+        Ok(Proven::<Slot>::new(self.admitted, id, desk.start_keys()))
     }
 }
 
@@ -68,16 +68,18 @@ impl Request<'_> {
 pub(super) async fn perform(
     desk: &Desk,
     request: &Request<'_>,
-    asked: Asked<'_>,
+    asked: Ready<'_>,
     secret: Option<IdSecret>,
 ) -> Result<Done, Problem> {
     let route = match asked {
-        Asked::Issue(asked) => {
-            return Placed::take(desk, request, asked).await?.open(desk, request, secret).await;
+        Ready::Issue(asked, paid) => {
+            return Placed::take(desk, request, asked, paid).await?.open(desk, request, secret).await;
         }
-        Asked::Check(asked) => return check(desk, request, asked).await,
-        Asked::Resend(recipient) => return Box::pin(issue::resend(desk, request, &recipient)).await,
-        Asked::Other(route) => route,
+        Ready::Check(asked, paid) => return check(desk, request, asked, paid).await,
+        Ready::Resend(recipient, paid) => {
+            return Box::pin(issue::resend(desk, request, &recipient, paid)).await;
+        }
+        Ready::Other(route) => route,
     };
     Box::pin(other(desk, request, route)).await
 }
@@ -105,14 +107,18 @@ pub(super) fn standing_reply(
     Reply::accepted(body).located(text)
 }
 
-async fn check(desk: &Desk, request: &Request<'_>, asked: CheckAsked<'_>) -> Result<Done, Problem> {
+async fn check(
+    desk: &Desk,
+    request: &Request<'_>,
+    asked: CheckAsked<'_>,
+    paid: Paid,
+) -> Result<Done, Problem> {
     let CheckAsked { code, nonce, statement } = asked;
     let slot = request.slot(desk)?;
     let (route, digest) = (slot.route, slot.id.digest());
     let recipient = statement.recipient.as_ref();
-    let address = recipient.map(|recipient| desk.start_keys().exact_address(recipient.exact()));
-    let command = Command::Check(Check { slot, code, address, nonce });
-    let first = match request.ask(desk, route, command).await {
+    let check = Proven::<Check>::new(slot, code, recipient, nonce, paid, desk.start_keys());
+    let first = match request.ask(desk, route, Command::Check(check)).await {
         Outcome::Approved(approved) => First::Approved(approved),
         Outcome::Incorrect { attempts_remaining, expires } => {
             First::Incorrect { attempts_remaining, expires }
@@ -211,10 +217,9 @@ async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem>
     let own = claims.filter(|claims| claims["aud"] == *request.admitted.key().project_name);
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();
-    let receipt = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
-    let spend =
-        Command::Spend(Spend { receipt, owner: request.owner(), lifetime: desk.receipts().lifetime() });
-    match request.ask(desk, receipt.route(), spend).await {
+    let receipt: ReceiptDigest = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
+    let spend = Proven::<Spend>::new(request.admitted, receipt, desk.receipts().lifetime());
+    match request.ask(desk, receipt.route(), Command::Spend(spend)).await {
         Outcome::Spent { first: true } => {
             claims["active"] = true.into();
             Ok(Reply::ok(claims.to_string().into_bytes()).into())

@@ -11,11 +11,11 @@
 
 use authepy_engine::actor::Answer;
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::{KeyTag, Mode, Owner};
 use authepy_engine::request::{
-    Answered, ChargeDomain, ChargeKey, Command, KeyTag, KeyWindow, Outcome, Owner, RefundDomain, RefundKey,
+    Answered, ChargeDomain, ChargeKey, Command, KeyWindow, Outcome, RefundDomain, RefundKey,
 };
-use authepy_engine::route::{Digest128, DomainTag, Route};
+use authepy_engine::route::{AccountDigest, DomainTag, Route};
 
 use super::operation::{Request, unexpected};
 use crate::http::reply::Problem;
@@ -123,7 +123,7 @@ fn windows_of(desk: &Desk, request: &Request<'_>, mail: MailFor, domain: Option<
     let is_on = |window| !settings.key(window).is_empty();
     let (is_issue, is_live) = (mail == MailFor::Issue, owner.mode == Mode::Live);
     let mut windows = Vec::new();
-    let mut add = |window, of: Digest128| windows.push(Window::Key(ChargeKey { window, of }));
+    let mut add = |window, of: AccountDigest| windows.push(Window::Key(ChargeKey { window, of }));
     if is_issue && is_on(KeyWindow::Issue) {
         add(KeyWindow::Issue, keys.api_key(&key.digest));
     }
@@ -152,11 +152,11 @@ pub(super) fn answered(desk: &Desk, owner: Owner, mail: &Answered) {
     }
 }
 
-fn project(desk: &Desk, owner: Owner) -> Digest128 {
+fn project(desk: &Desk, owner: Owner) -> AccountDigest {
     let mode = [u8::from(owner.mode == Mode::Test)];
     desk.start_keys().scoped("project", &[&owner.project.0.to_le_bytes(), &mode])
 }
 
-fn unverified(desk: &Desk, owner: Owner, key: KeyTag) -> Digest128 {
+fn unverified(desk: &Desk, owner: Owner, key: KeyTag) -> AccountDigest {
     desk.start_keys().scoped("unverified", &[&owner.project.0.to_le_bytes(), &key.0.to_le_bytes()])
 }

@@ -10,8 +10,7 @@
 
 use std::time::Duration;
 
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::receipt::Claims;
+use authepy_engine::identity::Mode;
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
@@ -31,12 +30,40 @@ const RECEIPT_BYTES: usize = 4_096;
 
 /// Room for claims without an address or a nonce, and with a usual one.
 const USUAL_CLAIMS_BYTES: usize = 384;
-/// How the person was recognised: [`authepy_engine::receipt::METHOD`] alone.
+/// `amr`: how the inbox was confirmed (RFC 8176), by a one-time code. It is no statement about a person.
 const AMR: &str = r#"["otp"]"#;
 /// A dot, and 64 bytes in base64.
 const SIGNATURE_CHARS: usize = 1 + 86;
 /// Before the live key's seed in the hash that is the test key's seed. Changing it changes every test key.
 const TEST_SEED_LABEL: &[u8] = b"authepy test receipts v1:";
+
+/// The claims of one receipt. Times are whole seconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims<'a> {
+    /// `iss`: this service, as configured.
+    pub issuer: &'a str,
+    /// `aud`: the project whose key checked the code.
+    pub audience: &'a str,
+    /// `sub`: the verification's id.
+    pub subject: &'a str,
+    /// What the code was for.
+    pub purpose: &'a str,
+    /// The nonce given at issue and repeated at the check.
+    pub nonce: Option<&'a str>,
+    /// The address, if the check carried it; it is the one the code was sent to. Signed is what the parser made of
+    /// it ([`Recipient::exact`](authepy_engine::recipient::Recipient::exact)), never the text that was typed: the domain is
+    /// its lower-case A-label, the local part is as the check spelled it. The spelling of the issue is not kept, so
+    /// the two may differ in the ASCII case of the local part.
+    pub email: Option<&'a str>,
+    /// Whether a live or a test key checked the code. Each mode has a signing key of its own.
+    pub mode: Mode,
+    /// `iat`.
+    pub issued_at: u64,
+    /// `exp`.
+    pub expires_at: u64,
+    /// `jti`: one for each verification.
+    pub id: &'a str,
+}
 
 /// The keys that sign: one for each mode. Shared by all lanes, immutable.
 pub struct ReceiptKeys {

@@ -17,14 +17,19 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::perimeter::peer::Peer;
-use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Owner, Quotas, Source};
+use authepy_engine::identity::{Mode, Owner};
+use authepy_engine::limits::OVERLOADED_RETRY_AFTER;
+use authepy_engine::peer::Peer;
+use authepy_engine::perimeter::Admitted;
+use authepy_engine::request::{Activity, Charge, Charged, Command, Outcome, Paid, Quotas, Refusal, Source};
 use authepy_engine::route::{PeerDigest, PeerShare, Route};
 
 use super::operation::unexpected;
 use crate::http::reply::{Problem, Rates, Reply};
 use crate::serve::desk::Desk;
+
+/// A page's request that nobody answers for. There is none: the address that sent it does.
+const UNPAID: Problem = Problem::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
 
 /// The account of one request, or of one item of a batch. Owned by whoever serves it.
 #[derive(Default)]
@@ -79,14 +84,9 @@ impl Tab {
         self.source.get() == Source::Proved && self.peer.get().is_some_and(|peer| peer == Peer::from(address))
     }
 
-    /// Whose share of an inbox's or a domain's budget the request uses.
+    /// Whose share of a domain's budget the request uses.
     pub(super) fn share(&self, desk: &Desk) -> Option<PeerShare> {
-        let (peer, keys) = (self.peer.get()?, desk.start_keys());
-        // A project's word about a peer must not use up what is the peer's own at other projects.
-        Some(match self.source.get() {
-            Source::Proved => keys.peer_share(&peer),
-            Source::Claimed(owner) => keys.claimed_share(&peer, owner.project),
-        })
+        self.peer.get().map(|peer| self.source.get().share(desk.start_keys(), &peer))
     }
 
     /// Who answers for the request, by a digest; `None` if nobody does.
@@ -98,10 +98,32 @@ impl Tab {
         self.rates.get()
     }
 
-    /// Counts what the request asks for in its peer's windows.
-    pub(super) async fn charge(&self, desk: &Desk, activity: Activity, mode: Mode) -> Result<(), Problem> {
-        let Some((route, command)) = self.question(desk, activity, mode) else { return Ok(()) };
-        let charged = ask(desk, route, command).await?;
+    /// Counts what an admitted request asks for, and proves it to the command that asks for it.
+    pub(super) async fn pay(
+        &self,
+        desk: &Desk,
+        admitted: &Admitted,
+        activity: Activity,
+    ) -> Result<Paid, Problem> {
+        match self.charge(desk, activity, admitted.key().mode).await? {
+            Some(paid) => Ok(paid),
+            None => Paid::by_nobody(admitted, activity).ok_or(UNPAID),
+        }
+    }
+
+    /// Counts what the request asks for in its peer's windows. `None` if nobody answers for it.
+    pub(super) async fn charge(
+        &self,
+        desk: &Desk,
+        activity: Activity,
+        mode: Mode,
+    ) -> Result<Option<Paid>, Problem> {
+        let Some(charge) = self.charge_of(activity, mode) else { return Ok(None) };
+        if let Some(paid) = Paid::uncounted(&charge, &desk.policy().settings) {
+            return Ok(Some(paid));
+        }
+        let route = desk.start_keys().peer_route(&charge.peer);
+        let charged = ask(desk, route, Command::Charge(charge)).await?;
         let mut rates = self.rates.get();
         match activity {
             Activity::Denied => rates.denied = charged.quotas,
@@ -109,34 +131,27 @@ impl Tab {
             Activity::Handshake | Activity::Any | Activity::Foreign => {}
         }
         self.rates.set(rates);
-        charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
+        Ok(Some(Paid::of(&charge, &charged)?))
     }
 
     /// Counts a visit of an open page.
     pub(super) async fn charge_visit(&self, desk: &Desk) -> Result<(), Problem> {
         let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Any };
-        self.charge(desk, activity, Mode::Live).await
+        self.charge(desk, activity, Mode::Live).await.map(drop)
     }
 
     /// Counts a denial where nobody can wait for what its window says.
     pub(super) fn note_denial(&self, desk: &Desk) {
-        if let Some((route, command)) = self.question(desk, Activity::Denied, Mode::Live) {
-            let _unheard = desk.ask(route, command);
+        let charge = self.charge_of(Activity::Denied, Mode::Live);
+        if let Some(charge) = charge.filter(|charge| charge.is_counted(&desk.policy().settings)) {
+            let _unheard = desk.ask(desk.start_keys().peer_route(&charge.peer), Command::Charge(charge));
         }
     }
 
-    /// What to ask of whom; `None` if nobody answers for the request, or the limit is off.
-    fn question(&self, desk: &Desk, activity: Activity, mode: Mode) -> Option<(Route, Command)> {
-        let (peer, source) = (self.peer.get()?, self.source.get());
-        let settings = &desk.policy().settings;
-        // What a project's claims have banned, no lane knows: only the peer's shard.
-        let may_be_banned = source != Source::Proved && !settings.bans.strikes.is_empty();
-        if settings.peer.of(activity).is_empty() && !may_be_banned {
-            return None;
-        }
+    /// What is charged to whom; `None` if nobody answers for the request.
+    fn charge_of(&self, activity: Activity, mode: Mode) -> Option<Charge> {
         let strikes = !self.is_excused.get() && !self.is_foreign.get();
-        let charge = Charge { peer, source, activity, mode, strikes };
-        Some((desk.start_keys().peer_route(&peer), Command::Charge(charge)))
+        Some(Charge { peer: self.peer.get()?, source: self.source.get(), activity, mode, strikes })
     }
 
     /// What the key's window was like after this request.

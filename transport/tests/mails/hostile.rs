@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_engine::request::MailForm;
-use authepy_engine::route::StartKeys;
+use authepy_engine::route::{IdDigest, StartKeys};
 use authepy_engine::testing::Seeded;
 use authepy_transport::delivery::{
     Awaited, CodeMail, Content, MailJob, Notice, Preview, TemplateFault, Templates,
@@ -66,7 +66,7 @@ proptest! {
             wording: TEMPLATES.as_ref().unwrap().wording(&project, MailForm { locale, template: 0 }),
             domain: Some(domain.into()),
             lifetime: Duration::from_secs(lifetime),
-            awaited: Awaited { id, route: id.route(), send: 1 },
+            awaited: Awaited { id: IdDigest::from_bytes(*id.as_bytes()), route: id.route(), send: 1 },
         });
         let (mail, raw) = composed(content);
         prop_assert_eq!(names(&raw), [

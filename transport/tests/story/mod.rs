@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use authepy_engine::actor::{self, Seat, Teller};
 use authepy_engine::clock::{Moment, Now};
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
-use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Owner, ProjectId, Slot};
-use authepy_engine::route::StartKeys;
-use authepy_engine::testing::{Seeded, as_shipped, plain_issue};
+use authepy_engine::identity::{Mode, Owner, ProjectId};
+use authepy_engine::request::{Check, Command, Issue, MailForm, Outcome, Slot};
+use authepy_engine::route::{IdDigest, StartKeys};
+use authepy_engine::testing::{Seeded, as_shipped, plain_issue, unproven};
 use authepy_transport::config::ProviderConfig;
 use authepy_transport::delivery::events::Events;
 use authepy_transport::delivery::{
@@ -236,7 +236,12 @@ impl Story {
     pub(crate) fn job(&self, to: &str, send: u8) -> MailJob {
         let id = self.keys.fingerprint(to, Mode::Live);
         let (code, expires) = (Code::read("482913").unwrap(), now().at.after(self.lifetime));
-        code_job(to, code, expires, Awaited { id, route: id.route(), send })
+        code_job(
+            to,
+            code,
+            expires,
+            Awaited { id: IdDigest::from_bytes(*id.as_bytes()), route: id.route(), send },
+        )
     }
 
     /// Sends one mail; returns what became of it.
@@ -300,14 +305,16 @@ async fn verify(mut story: Story) -> (Outcomes, bool) {
     let lane = seat.start(move |lane| async move {
         let inbox = keys.fingerprint("ada@example.org", Mode::Live);
         let issue = Issue { address, ..plain_issue(&keys, inbox, owner, &mut Seeded::new(11)) };
-        let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(issue)).await else { panic!() };
+        let Outcome::Issued(mail) = lane.ask(inbox.route(), Command::Issue(unproven(issue))).await else {
+            panic!()
+        };
         let slot = Slot::locate(&keys, mail.id.clone(), owner);
         issued
             .send((slot.id.digest(), slot.route, mail.code.clone(), mail.send, mail.standing.expires))
             .unwrap();
         proceed.recv_async().await.unwrap();
         let check = Check { slot: slot.clone(), code: mail.code, address: None, nonce: None };
-        let outcome = lane.ask(slot.route, Command::Check(check)).await;
+        let outcome = lane.ask(slot.route, Command::Check(unproven(check))).await;
         tell.send(matches!(outcome, Outcome::Approved(_))).unwrap();
     });
     let (id, route, code, send, expires) = jobs.recv_async().await.unwrap();

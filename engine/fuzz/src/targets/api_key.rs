@@ -2,7 +2,8 @@
 //!
 //! The input is read as a text, and as a recipe: what to draw, what to change, how to escape.
 
-use authepy_engine::perimeter::api_key::{ALPHABET, KeyClass, KeyText, Mode, bearer, looks_like_key};
+use authepy_engine::identity::Mode;
+use authepy_engine::perimeter::api_key::{ALPHABET, KeyClass, KeyText, bearer, looks_like_key};
 use sha2::{Digest, Sha256};
 
 const PREFIXES: [(&str, KeyClass, Mode); 4] = [

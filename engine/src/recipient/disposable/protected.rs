@@ -1,7 +1,15 @@
 //! Names that no list may refuse: a mistake there would refuse half the world.
 
-use crate::recipient::disposable::reading::SkippedWhy;
 use crate::recipient::provider::families::FAMILIES;
+
+/// Why an entry was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkippedWhy {
+    /// A public suffix: strangers own the names below it.
+    PublicSuffix,
+    /// A mail host of the provider table.
+    MailHost,
+}
 
 /// Why `domain` (lower-case A-labels) can't be an entry of the base list, if it can't.
 pub(super) fn why_protected(domain: &str) -> Option<SkippedWhy> {

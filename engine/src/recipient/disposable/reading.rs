@@ -1,7 +1,7 @@
 //! Text becomes a base list, whole or not at all.
 
 use crate::recipient::disposable::domain_set::DomainSet;
-use crate::recipient::disposable::protected::{is_public_suffix, why_protected};
+use crate::recipient::disposable::protected::{SkippedWhy, is_public_suffix, why_protected};
 use crate::recipient::domain::host_name;
 use std::borrow::Cow;
 use std::fmt;
@@ -26,15 +26,6 @@ pub struct Skipped {
     pub domain: String,
     /// Why it was left out.
     pub why: SkippedWhy,
-}
-
-/// Why an entry was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SkippedWhy {
-    /// A public suffix: strangers own the names below it.
-    PublicSuffix,
-    /// A mail host of the provider table.
-    MailHost,
 }
 
 /// Why a text did not become a catalog. The one in use stays.

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use authepy_engine::clock::{Now, whole_seconds_up};
+use authepy_engine::peer::Prefix;
 use authepy_engine::perimeter::ban::BanEntry;
-use authepy_engine::perimeter::peer::Prefix;
 use authepy_engine::request::{Ban, Refusal};
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -122,9 +122,9 @@ async fn heard<T>(asked: impl Future<Output = Result<T, Refusal>>) -> Result<T, 
 }
 
 fn prefix(text: &str) -> Result<Prefix, Fault> {
-    text.trim().parse().map_err(|why: authepy_engine::perimeter::peer::MalformedPrefix| {
-        Fault::Value("peer", why.to_string())
-    })
+    text.trim()
+        .parse()
+        .map_err(|why: authepy_engine::peer::MalformedPrefix| Fault::Value("peer", why.to_string()))
 }
 
 fn left(entry: &BanEntry, now: &Now) -> Duration {

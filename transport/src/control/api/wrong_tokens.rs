@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::peer::Prefix;
+use authepy_engine::peer::Prefix;
 use tokio::time::sleep;
 
 use super::answer::Fault;
@@ -105,7 +105,7 @@ fn make_room(peers: &mut HashMap<Prefix, Wrong>) {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use authepy_engine::perimeter::peer::Peer;
+    use authepy_engine::peer::Peer;
     use futures_util::FutureExt as _;
 
     use super::*;

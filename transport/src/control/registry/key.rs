@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use authepy_engine::entropy::Entropy as _;
-use authepy_engine::perimeter::api_key::{ApiKey, KeyClass, Mode};
+use authepy_engine::identity::Mode;
+use authepy_engine::perimeter::api_key::{ApiKey, KeyClass};
 use authepy_engine::perimeter::life::{KeyLife, KeyState};
 use authepy_engine::perimeter::origin::OriginRule;
 use serde::{Serialize, Serializer};

@@ -23,7 +23,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use authepy_engine::perimeter::peer::{Peer, Prefix};
+use authepy_engine::peer::{Peer, Prefix};
 
 use crate::config::Connections;
 use crate::limits::{CROWDED_PART, PEER_CELLS};

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use authepy_engine::perimeter::peer::{Level, Peer, Prefix};
+use authepy_engine::peer::{Level, Peer, Prefix};
 
 /// Ends one connection at once. It must not await, nor enter or leave a roll.
 pub(crate) type ShowOut = Rc<dyn Fn()>;

@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::peer::{Level, Peer, Prefix};
+use authepy_engine::peer::{Level, Peer, Prefix};
 use tokio::sync::Notify;
 
 use crate::limits::UNSERVED_LOOK;

@@ -1,6 +1,6 @@
 //! From a request stream to its answer: one write, or the right way to have none.
 
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_http3::error::{Code, Fault};
 use authepy_http3::response;
 use bytes::Bytes;

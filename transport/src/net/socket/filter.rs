@@ -14,7 +14,7 @@
 
 use std::ops::RangeInclusive;
 
-use authepy_engine::perimeter::peer::{Prefix, Sources};
+use authepy_engine::peer::{Prefix, Sources};
 use libc::sock_filter;
 
 type Code = Vec<sock_filter>;

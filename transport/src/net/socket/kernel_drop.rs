@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use authepy_engine::actor::Lane;
 use authepy_engine::clock::Moment;
-use authepy_engine::perimeter::peer::Prefix;
+use authepy_engine::peer::Prefix;
 use socket2::{SockFilter, SockRef};
 use tokio::sync::Notify;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use authepy_engine::perimeter::peer::Prefix;
+use authepy_engine::peer::Prefix;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};

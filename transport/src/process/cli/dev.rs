@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::identity::Mode;
+use authepy_engine::perimeter::api_key::KeyClass;
 use authepy_engine::recipient::Realm;
 use serde::Serialize;
 use tempfile::TempDir;

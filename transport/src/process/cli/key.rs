@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use authepy_engine::perimeter::api_key::{KeyClass, Mode};
+use authepy_engine::identity::Mode;
+use authepy_engine::perimeter::api_key::KeyClass;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;

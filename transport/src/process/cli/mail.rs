@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use authepy_engine::code::Code;
-use authepy_engine::perimeter::api_key::Mode;
+use authepy_engine::identity::Mode;
 use authepy_engine::request::MailForm;
-use authepy_engine::route::StartKeys;
+use authepy_engine::route::{IdDigest, StartKeys};
 use clap::{Args, Subcommand};
 
 use super::Failure;
@@ -138,7 +138,7 @@ impl Studio<'_> {
             wording: self.templates.wording(&self.sample.project, form),
             domain: self.sample.domain.as_deref().map(Into::into),
             lifetime: LIFETIME,
-            awaited: Awaited { id, route: id.route(), send: 1 },
+            awaited: Awaited { id: IdDigest::from_bytes(*id.as_bytes()), route: id.route(), send: 1 },
         });
         let job = MailJob { to: "ada@example.com".into(), content, expires: now.at.after(LIFETIME) };
         Preview::of(&job, &self.from, &self.keys, now.unix_ms).ok_or_else(unmakable)
