@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::operator::{admin, admin_bytes, admin_with, authepy, new_key, told};
-use common::phone::Phone;
-use common::serve::Site;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::operator::{admin, admin_bytes, admin_with, authepy, new_key, told};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::serve::Site;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -227,7 +225,7 @@ async fn a_secret_key_in_a_browser_raises_the_alarm_once_a_minute() {
 fn status_tells_how_a_running_server_is() {
     let server = DevServer::start(&[]);
     let run = |words: &[&str], token: &str| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_authepy"))
+        std::process::Command::new(authepy_testkit::binary())
             .args(words)
             .args(["--admin", server.text("admin")])
             .env("AUTHEPY_ADMIN_TOKEN", token)

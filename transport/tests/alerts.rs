@@ -2,13 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
-use common::DevServer;
-use common::operator::{authepy, told};
-use common::phone::{Phone, Wire};
-use common::script::Script;
-use common::serve::{Served, Site};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::{authepy, told};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::{Served, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,7 +34,7 @@ fn outbox() -> (TempDir, String) {
 /// All mails in an outbox, once there are `count`.
 async fn mails(folder: &TempDir, count: usize) -> Vec<String> {
     let new = folder.path().join("outbox/new");
-    let deadline = std::time::Instant::now() + common::PATIENCE;
+    let deadline = std::time::Instant::now() + authepy_testkit::PATIENCE;
     loop {
         let mails: Vec<String> = std::fs::read_dir(&new)
             .into_iter()

@@ -6,9 +6,7 @@
     reason = "a failed expectation is the point"
 )]
 
-mod common;
-
-over_every_wire!(
+authepy_testkit::over_every_wire!(
     a_code_is_issued_mailed_checked_once_and_purged,
     the_last_wrong_code_ends_the_verification,
     a_resend_adds_a_code_and_no_tries,
@@ -20,8 +18,8 @@ over_every_wire!(
     an_operator_may_teach_how_a_provider_folds,
 );
 
-use common::phone::{Heard, Phone, Wire};
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::{Heard, Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 
 async fn a_code_is_issued_mailed_checked_once_and_purged(wire: Wire) {

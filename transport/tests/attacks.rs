@@ -6,13 +6,11 @@
     reason = "a failed expectation is the point"
 )]
 
-mod common;
-
 use std::time::Duration;
 
-use common::phone::{Phone, connect};
-use common::raw::{HEAD, frame, headers, section};
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::{Phone, connect};
+use authepy_testkit::raw::{HEAD, frame, headers, section};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use quinn::{Connection, ConnectionError, VarInt};
 
 const EXCESSIVE_LOAD: u64 = 0x107;

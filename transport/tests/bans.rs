@@ -7,18 +7,16 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a ban's end is a moment of real time")]
 
-mod common;
-
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use common::operator::admin;
-use common::peers::{
+use authepy_testkit::operator::admin;
+use authepy_testkit::peers::{
     EXCESSIVE_LOAD, IDS, PATIENCE, Prober, Welcomed, is_answered, knock, knock_and_ask, knock_too_often,
     shown_out,
 };
-use common::tcp::try_connect;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::tcp::try_connect;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use quinn::ConnectionError;
 use serde_json::json;
 use tokio::io::AsyncReadExt;

@@ -1,12 +1,10 @@
 //! `POST /v1/verifications:batch` from outside: order, independence of its items, limits for each.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::phone::{Heard, Phone};
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::{Heard, Phone};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 
 const BATCH: &str = "/v1/verifications:batch";

@@ -1,10 +1,8 @@
 //! Memory under a spray of recipients (A67): the ceiling holds for the process, and no live code is dropped.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
-use common::phone::Phone;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod operator;
-
 use std::sync::Arc;
 use std::time::Instant;
 
-use operator::client::{Quic, Tcp, trusting};
-use operator::{Folder, PATIENCE, Pair, Server};
+use authepy_testkit::client::{Quic, Tcp, trusting};
+use authepy_testkit::folder::{Folder, Pair};
+use authepy_testkit::{DevServer as Server, PATIENCE};
 use rustls::ClientConfig;
 
 const REPLACED: &str = "the certificate was replaced";

@@ -1,9 +1,7 @@
 //! `authepy config check` and `config print`: what an operator runs before a start.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod operator;
-
-use operator::{Folder, Pair, authepy, text};
+use authepy_testkit::folder::{Folder, Pair, authepy, text};
 use serde_json::{Value, json};
 
 /// An admin token that is strong enough, and marked so that it is found where it should not be.

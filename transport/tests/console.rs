@@ -1,16 +1,14 @@
 //! The console: what the admin listener serves of it, and what an operator does with it in Chromium.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use common::operator::{AdminAnswer, admin_bytes};
-use common::script::report;
-use common::{DevServer, NO_LIMITS, binary};
+use authepy_testkit::operator::{AdminAnswer, admin_bytes};
+use authepy_testkit::script::report;
+use authepy_testkit::{DevServer, NO_LIMITS, binary};
 use serde_json::json;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \

@@ -3,10 +3,8 @@
 //! That larger ones are heard all the same is Chromium's part (`outside_clients.rs`): it begins with 1,250 bytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation in a test is the point")]
 
-mod common;
-
-use common::DevServer;
-use common::phone::Phone;
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 #[tokio::test]
 async fn neither_side_of_a_visit_looks_for_larger_datagrams() {

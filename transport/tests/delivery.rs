@@ -3,8 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test brings its own clock")]
 
 #[cfg(test)] // tells clippy that these are tests too
-mod common;
-#[cfg(test)]
 mod story;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,7 +162,7 @@ async fn a_connection_is_used_again_and_a_dead_one_costs_nothing() {
 
 #[tokio::test]
 async fn smtp_sink_takes_sixty() {
-    let sink = common::sink::Sink::start();
+    let sink = authepy_testkit::sink::Sink::start();
     let story = Story::new(&[story::sink_config(&sink)]);
     assert_eq!(story.send_many(60).await, outcome("sent").map(|(name, n)| (name, n * 60)));
 }
@@ -287,7 +285,7 @@ async fn a_connection_that_died_while_idle_costs_a_webhook_nothing() {
     let first = hook.0.until("closed");
     story::settled(&queue, 1).await;
     queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 2));
-    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(thread.drain(authepy_testkit::PATIENCE).await, 0);
     assert_eq!(queue.counters().outcomes(), outcome("sent").map(|(name, n)| (name, n * 2)));
     assert_eq!((first.len(), hook.posts()), (3, 1), "connected, post, closed; then the other post");
 }
@@ -301,7 +299,7 @@ async fn a_relay_that_comes_back_gets_what_was_promised() {
     queue.reserve(now().at, story::ACME).unwrap().submit(story.job("ada@example.org", 1));
     let posts: Vec<_> = (0..3).map(|_| hook.0.next("post")).collect();
     assert!(posts.iter().all(|post| post["body"]["id"] == posts[0]["body"]["id"]), "the same mail each time");
-    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(thread.drain(authepy_testkit::PATIENCE).await, 0);
     assert_eq!(queue.counters().outcomes(), outcome("sent"));
     let hook = Hook::start("503");
     let story = Story::new(&[hook.config("http", "")]).trying_again(PAUSES);
@@ -330,7 +328,7 @@ async fn a_provider_that_fails_is_left_alone_and_nothing_is_promised_meanwhile()
     story::settled(&queue, 6).await;
     assert_eq!(queue.counters().outcomes()[..2], [("sent", 1), ("failed", 5)]);
     assert!(queue.reserve(now().at, story::ACME).is_ok());
-    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(thread.drain(authepy_testkit::PATIENCE).await, 0);
 }
 
 #[tokio::test]
@@ -352,7 +350,7 @@ async fn a_dead_address_is_not_tried_again_at_once() {
         story::settled(&queue, nth as u64 + 1).await;
     }
     assert_eq!(queue.counters().outcomes(), outcome("failed").map(|(name, n)| (name, n * 3)));
-    assert_eq!(thread.drain(common::PATIENCE).await, 0);
+    assert_eq!(thread.drain(authepy_testkit::PATIENCE).await, 0);
     let asked = relay.events().iter().filter(|event| event.get("refused").is_some()).count();
     assert_eq!(asked, 2, "the relay was asked once for each address");
 }

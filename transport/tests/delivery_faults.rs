@@ -8,15 +8,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use common::operator::new_key;
-use common::phone::{Phone, Wire};
-use common::script::Script;
-use common::serve::{Served, Site};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::{Served, Site};
 use tempfile::TempDir;
 
 const PHONES: usize = 8;

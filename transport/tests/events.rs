@@ -2,17 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
+use authepy_testkit::peers::knock_too_often;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::script::Script;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use common::peers::knock_too_often;
-use common::phone::Phone;
-use common::script::Script;
-use common::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -193,9 +191,9 @@ async fn what_happened_is_posted_before_the_process_ends() {
 #[test]
 fn an_endpoint_that_can_not_work_is_refused_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let site = common::serve::Site::new(
-        &common::serve::Site::sqlite(&folder),
-        &common::serve::Site::outbox(&folder),
+    let site = authepy_testkit::serve::Site::new(
+        &authepy_testkit::serve::Site::sqlite(&folder),
+        &authepy_testkit::serve::Site::outbox(&folder),
     );
     let config = site.path("authepy.toml");
     for (settings, reason) in [
@@ -207,7 +205,7 @@ fn an_endpoint_that_can_not_work_is_refused_before_the_start() {
         let settings = settings.iter().flat_map(|setting| ["--set", *setting]);
         let arguments: Vec<&str> =
             ["config", "check", "--config", &config].into_iter().chain(settings).collect();
-        let (code, told) = common::operator::refused(&arguments);
+        let (code, told) = authepy_testkit::operator::refused(&arguments);
         assert!(code == 78 && told.contains("events") && told.contains(reason), "{told}");
         assert!(!told.contains("s3cret"), "{told}");
     }

@@ -3,15 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::PATIENCE;
-use common::operator::{admin, new_key, told};
-use common::phone::{Phone, Wire};
-use common::script::Script;
-use common::serve::{Served, Site};
+use authepy_testkit::PATIENCE;
+use authepy_testkit::operator::{admin, new_key, told};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::{Served, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

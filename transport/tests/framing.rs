@@ -10,15 +10,13 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "Retries are counted by the second")]
 
-mod common;
-
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::peers::{IDS, PATIENCE, is_answered, knock, knock_too_often, shown_out};
-use common::phone::{Phone, client_config};
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::peers::{IDS, PATIENCE, is_answered, knock, knock_too_often, shown_out};
+use authepy_testkit::phone::{Phone, client_config};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::json;
 use tokio::time::timeout;
 

@@ -5,13 +5,11 @@
 //! received" needs keys of early data, which this server never has; such packets are dropped unread.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::process::Command;
 
-use common::DevServer;
-use common::phone::Phone;
-use common::script::python;
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::script::python;
 use serde_json::Value;
 
 const CASES: usize = 47;
@@ -23,7 +21,7 @@ async fn every_case_of_h3spec_ends_as_it_says() {
     Phone::connect(&server).await.issue("ada@mybrand.com").await;
     let before = server.log();
     let output = Command::new(python())
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/h3spec.py"))
+        .arg(authepy_testkit::script::client("h3spec.py"))
         .arg(server.ready.to_string())
         .output()
         .unwrap();

@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::operator::{admin, new_key, told};
-use common::phone::Phone;
-use common::postgres::Postgres;
-use common::serve::Site;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::operator::{admin, new_key, told};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::postgres::Postgres;
+use authepy_testkit::serve::Site;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;

@@ -7,9 +7,7 @@
     reason = "a failed expectation is the point"
 )]
 
-mod common;
-
-over_every_wire!(
+authepy_testkit::over_every_wire!(
     no_file_of_the_json_test_suite_changes_anything,
     hostile_bodies_are_named_for_what_they_are,
     only_a_string_of_digits_is_a_code,
@@ -18,8 +16,8 @@ over_every_wire!(
 
 use std::path::PathBuf;
 
-use common::phone::{Heard, Phone, Wire};
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::{Heard, Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use http::{HeaderValue, Uri};
 use serde_json::{Value, json};
 

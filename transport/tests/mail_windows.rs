@@ -2,13 +2,11 @@
 //! known mail provider's (S8), of a key's unanswered mails, and of a project.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::net::Ipv4Addr;
 
-use common::DevServer;
-use common::operator::new_key;
-use common::phone::{Heard, Phone, Wire};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Heard, Phone, Wire};
 use serde_json::json;
 
 const ISSUE: &str = "/v1/verifications";

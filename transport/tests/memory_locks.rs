@@ -1,10 +1,8 @@
 //! What a running server's memory is kept out of: core files and swap (A35, A36).
 #![allow(clippy::unwrap_used, reason = "a failed expectation is the point")]
 
-mod common;
-
-use common::DevServer;
-use common::phone::Phone;
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 const ARGUMENTS: [&str; 4] = ["dev", "--json", "--listen", "127.0.0.1:0"];
 

@@ -4,16 +4,14 @@
 //! `.ci/test` makes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use bytes::Bytes;
-use common::phone::Phone;
-use common::{DevServer, NO_LIMITS};
 use serde_json::{Value, json};
 
 /// All families as the Prometheus client reads them; it refuses what is not OpenMetrics.
@@ -21,7 +19,7 @@ fn families(server: &DevServer) -> Value {
     let clients = std::env::var("AUTHEPY_CLIENTS").unwrap_or_else(|_| {
         panic!("AUTHEPY_CLIENTS is not set: run the tests through .ci/test, which installs the clients")
     });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/openmetrics.py");
+    let script = authepy_testkit::script::client("openmetrics.py");
     let mut parser = Command::new(format!("{clients}/bin/python"))
         .arg(script)
         .stdin(Stdio::piped())

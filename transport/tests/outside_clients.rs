@@ -4,12 +4,10 @@
 //! They live in the virtual environment that `.ci/test` makes; without it these tests fail and say so.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::process::Command;
 
-use common::DevServer;
-use common::script::report;
+use authepy_testkit::DevServer;
+use authepy_testkit::script::report;
 use serde_json::{Value, json};
 
 #[test]

@@ -6,10 +6,8 @@
     reason = "a failed expectation is the point"
 )]
 
-mod common;
-
-use common::phone::Phone;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use futures_util::future::join_all;
 
 const CONNECTIONS: usize = 16;

@@ -6,10 +6,8 @@
     reason = "a failed expectation is the point"
 )]
 
-mod common;
-
-use common::phone::Phone;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// With plain `SO_REUSEPORT` a moved connection lands on another lane with probability 1 - 1/lanes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,12 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
-use common::operator::new_key;
-use common::phone::{Phone, Wire};
-use common::postfix::Postfix;
-use common::serve::{Served, Site};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::postfix::Postfix;
+use authepy_testkit::serve::{Served, Site};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -39,7 +37,7 @@ fn mails(server: &Served, outcome: &str) -> u64 {
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + common::PATIENCE;
+    let deadline = std::time::Instant::now() + authepy_testkit::PATIENCE;
     while !holds() {
         assert!(std::time::Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

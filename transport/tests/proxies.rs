@@ -1,10 +1,8 @@
 //! Who is believed about where a request came from, seen from outside.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod operator;
-
-use operator::Server;
-use operator::client::{Fields, Quic, Tcp, outcome, trusting};
+use authepy_testkit::DevServer as Server;
+use authepy_testkit::client::{Fields, Quic, Tcp, outcome, trusting};
 use serde_json::json;
 
 const ANY_NUMBER: &str = "limits.recipient.issue=off";

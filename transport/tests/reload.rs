@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod operator;
-
 use std::time::Instant;
 
-use operator::client::{Fields, Tcp, outcome, trusting};
-use operator::{Folder, NOT_TAKEN, PATIENCE, Pair, Server, TAKEN};
+use authepy_testkit::client::{Fields, Tcp, outcome, trusting};
+use authepy_testkit::folder::{Folder, NOT_TAKEN, Pair, TAKEN};
+use authepy_testkit::{DevServer as Server, PATIENCE};
 
 const CONTRADICTION: Fields<'static> =
     &[("Forwarded", "for=203.0.113.9"), ("X-Forwarded-For", "198.51.100.1")];

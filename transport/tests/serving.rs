@@ -1,13 +1,11 @@
 //! `authepy serve` with TLS files and an SMTP relay, and `authepy demo`, as an operator runs them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
 use std::process::Command;
 
-use common::phone::Phone;
-use common::sink::Sink;
-use common::{DevServer, code_in};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::sink::Sink;
+use authepy_testkit::{DevServer, code_in};
 use serde_json::json;
 
 #[tokio::test]
@@ -16,7 +14,7 @@ async fn serve_mails_through_a_relay_and_ends_on_sigterm() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let store = format!("sqlite://{}", path("authepy.db"));
-    let secret = common::operator::new_key(&store, "shop", &["--class", "secret"])["key"].clone();
+    let secret = authepy_testkit::operator::new_key(&store, "shop", &["--class", "secret"])["key"].clone();
     let secret = secret.as_str().unwrap();
     let ca = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(path("cert.pem"), ca.cert.pem()).unwrap();
@@ -46,7 +44,7 @@ async fn serve_mails_through_a_relay_and_ends_on_sigterm() {
 
 #[test]
 fn the_demo_holds_every_step() {
-    let output = Command::new(env!("CARGO_BIN_EXE_authepy")).arg("demo").output().unwrap();
+    let output = Command::new(authepy_testkit::binary()).arg("demo").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     for step in ["issue", "mail", "guess", "check", "receipt", "replay", "alias", "bot", "origin", "done"] {
@@ -64,7 +62,7 @@ fn wrong_settings_and_wrong_words_end_with_their_exit_codes() {
         (vec!["dev", "--listen", "localhost"], 2),
         (vec!["dev", "--json", "--listen", "192.0.2.1:0"], 69),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_authepy")).args(&arguments).output().unwrap();
+        let output = Command::new(authepy_testkit::binary()).args(&arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }

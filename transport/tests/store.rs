@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::operator::{authepy, new_key, refused, told};
-use common::phone::Phone;
-use common::postgres::Postgres;
-use common::serve::Site;
+use authepy_testkit::operator::{authepy, new_key, refused, told};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::postgres::Postgres;
+use authepy_testkit::serve::Site;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

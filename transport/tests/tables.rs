@@ -2,12 +2,10 @@
 //! another sign up all the same (findings S6, S7, S17, S24; contract, section 8).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 
-mod common;
-
-use common::NO_LIMITS;
-use common::operator::new_key;
-use common::phone::{Heard, Phone};
-use common::serve::{Served, Site};
+use authepy_testkit::NO_LIMITS;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Heard, Phone};
+use authepy_testkit::serve::{Served, Site};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;

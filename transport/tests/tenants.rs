@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use common::operator::new_key;
-use common::phone::Phone;
-use common::script::Script;
-use common::serve::{Served, Site};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::{Served, Site};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -114,7 +112,7 @@ fn guests(mails: &HashMap<String, usize>) -> usize {
 async fn until_mailed(relay: &Script, count: usize) -> HashMap<String, usize> {
     let (mut mails, began) = (HashMap::new(), Instant::now());
     while guests(&mails) < count {
-        assert!(began.elapsed() < common::PATIENCE, "{} of {count}", guests(&mails));
+        assert!(began.elapsed() < authepy_testkit::PATIENCE, "{} of {count}", guests(&mails));
         tokio::time::sleep(Duration::from_millis(20)).await;
         for (to, more) in mailed(relay) {
             *mails.entry(to).or_default() += more;

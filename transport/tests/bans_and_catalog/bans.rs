@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::DevServer;
-use crate::common::operator::{admin, authepy};
 use crate::{BANS, PATIENCE, exit_code, run, told, until};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::{admin, authepy};
 
 /// The peers on the list, sorted.
 fn banned(server: &DevServer) -> Vec<String> {
@@ -152,7 +152,7 @@ fn bad_bans_are_refused_by_name_and_nobody_is_banned() {
     ] {
         assert_eq!(exit_code(&server, words), 2, "{words:?}");
     }
-    let nobody = Command::new(env!("CARGO_BIN_EXE_authepy"))
+    let nobody = Command::new(authepy_testkit::binary())
         .args(["ban", "list", "--admin", "http://127.0.0.1:1"])
         .env("AUTHEPY_ADMIN_TOKEN", "x")
         .output();

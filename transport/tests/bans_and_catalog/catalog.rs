@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::operator::admin;
-use crate::common::phone::Phone;
-use crate::common::serve::Site;
-use crate::common::{DevServer, NO_LIMITS};
 use crate::{BANS, CATALOG, class_and_refused, exit_code, run, told, until};
+use authepy_testkit::operator::admin;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::serve::Site;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// Sends these bytes; `length` is what the head says.
 fn send_text(server: &DevServer, path: &str, text: &[u8], length: usize) -> TcpStream {

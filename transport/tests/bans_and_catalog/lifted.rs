@@ -5,11 +5,11 @@ use std::pin::pin;
 
 use tokio::time::timeout;
 
-use crate::common::DevServer;
-use crate::common::peers::{IDS, is_answered, knock};
-use crate::common::phone::{Phone, Wire};
-use crate::common::tcp::try_connect;
 use crate::{PATIENCE, told};
+use authepy_testkit::DevServer;
+use authepy_testkit::peers::{IDS, is_answered, knock};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::tcp::try_connect;
 
 const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 5, 1);
 

@@ -4,15 +4,13 @@
 
 mod bans;
 mod catalog;
-#[path = "../common/mod.rs"]
-mod common;
 mod lifted;
 mod relays;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::DevServer;
+use authepy_testkit::DevServer;
 use serde_json::Value;
 
 const BANS: &str = "/admin/v1/bans";
@@ -22,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a command against this server.
 fn run(server: &DevServer, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_authepy"))
+    Command::new(authepy_testkit::binary())
         .args(words)
         .args(["--admin", server.text("admin")])
         .env("AUTHEPY_ADMIN_TOKEN", server.text("admin_token"))

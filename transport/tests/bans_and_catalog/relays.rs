@@ -3,10 +3,10 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::operator::new_key;
-use crate::common::phone::Phone;
-use crate::common::serve::{Served, Site};
 use crate::{class_and_refused, until};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::serve::{Served, Site};
 
 const ISSUE: &str = "/v1/verifications";
 const TAKEN: &str = "the config was read again";

@@ -7,9 +7,6 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod descriptors;
 mod early_answers;
 mod head;

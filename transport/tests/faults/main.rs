@@ -9,9 +9,6 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod clocks;
 mod control;
 mod drain;

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::common::canary::Canary;
-use super::common::phone::Phone;
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 /// What a panic says in these tests; an address, as a slice's or a parser's panic would quote.
 const SAID: &str = "eve@example.com";

@@ -4,19 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod encodings;
 mod peers;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use common::operator::new_key;
-use common::phone::{Heard, Phone, Wire};
-use common::script::Script;
-use common::serve::Site;
-use common::tcp::Ports;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Heard, Phone, Wire};
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::Site;
+use authepy_testkit::tcp::Ports;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use encodings::{found, found_number, spellings, spellings_of_address};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Scan;
-use super::common::operator::{admin, admin_bytes};
-use super::common::peers::knock_too_often;
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, NO_LIMITS};
+use authepy_testkit::operator::{admin, admin_bytes};
+use authepy_testkit::peers::knock_too_often;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::json;
 
 const ARGUMENTS: [&str; 4] = ["dev", "--json", "--listen", "[::]:0"];

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::operator::common::NO_LIMITS;
-use super::operator::common::phone::Phone;
-use super::operator::{Folder, PATIENCE, Server, authepy, text};
 use super::{Mail, mails_in, read};
+use authepy_testkit::NO_LIMITS;
+use authepy_testkit::folder::{Folder, authepy, text};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer as Server, PATIENCE};
 
 async fn server() -> (Server, Phone, PathBuf) {
     let server = Server::start(&[&NO_LIMITS[..], &["codes.resend_after=0s"]].concat());

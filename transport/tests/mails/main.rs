@@ -8,9 +8,6 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../operator/mod.rs"]
-mod operator;
-
 mod hostile;
 mod languages;
 mod templates;
@@ -19,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use operator::PATIENCE;
+use authepy_testkit::PATIENCE;
 use serde::Deserialize;
 
 /// A mail as a mail program reads it.
@@ -69,7 +66,7 @@ fn read(paths: &[PathBuf]) -> Vec<Mail> {
     let venv =
         std::env::var_os("AUTHEPY_CLIENTS").expect("AUTHEPY_CLIENTS must name a Python venv; see .ci/test");
     let output = Command::new(PathBuf::from(venv).join("bin/python"))
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/read_mail.py"))
+        .arg(authepy_testkit::script::client("read_mail.py"))
         .args(paths)
         .output()
         .unwrap();

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::mails_in;
-use super::operator::client::{Tcp, trusting};
-use super::operator::common::phone::Phone;
-use super::operator::{Folder, NOT_TAKEN, Pair, Server, TAKEN, authepy, text};
+use authepy_testkit::DevServer as Server;
+use authepy_testkit::client::{Tcp, trusting};
+use authepy_testkit::folder::{Folder, NOT_TAKEN, Pair, TAKEN, authepy, text};
+use authepy_testkit::phone::Phone;
 
 /// Writes files of the template folder, and names it as a setting.
 fn write(folder: &Folder, files: &[(&str, &str)]) -> String {

@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::common::peers::{PATIENCE, knock};
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, tcp::try_connect};
 use super::{ask, limit_met, retry_after};
+use authepy_testkit::peers::{PATIENCE, knock};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, tcp::try_connect};
 
 const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 81, 1);
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 81, 2);
@@ -76,7 +76,7 @@ async fn unfinished_hello(server: &DevServer, source: Ipv4Addr) -> (bool, TcpStr
     socket.bind((source, 0).into()).unwrap();
     let mut stream = socket.connect(server.tcp()).await.unwrap();
     let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
-    let tls = super::common::phone::tls_config(server, &["h2"]);
+    let tls = authepy_testkit::phone::tls_config(server, &["h2"]);
     let mut client = rustls::ClientConnection::new(tls.into(), name).unwrap();
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();

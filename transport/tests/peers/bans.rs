@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::common::DevServer;
-use super::common::phone::Phone;
 use super::{BEHIND_A_PROXY, ask, ask_for, forged, limit_met, until};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 /// Breaches the windows of issues, of checks and of denials, one after the other, with limits of one each.
 async fn breach_three_windows(page: &Phone, id: &str) {

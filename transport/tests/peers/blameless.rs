@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::common::DevServer;
-use super::common::operator::admin;
-use super::common::phone::{Phone, Wire};
 use super::{ask, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::admin;
+use authepy_testkit::phone::{Phone, Wire};
 use serde_json::json;
 
 /// Any strike bans at once.
@@ -74,7 +74,7 @@ async fn what_carries_a_key_or_comes_from_nearer_is_no_foreign_page_and_strikes(
         }
         let quic = guilty.quic().connection.clone();
         let _unanswered = tokio::spawn(async move { guilty.get("/v1/x").await });
-        super::common::peers::shown_out(&quic).await;
+        authepy_testkit::peers::shown_out(&quic).await;
     }
 }
 

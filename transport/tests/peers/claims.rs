@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::common::DevServer;
-use super::common::operator::admin;
-use super::common::phone::{Phone, Wire};
 use super::{ask, ask_for};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::admin;
+use authepy_testkit::phone::{Phone, Wire};
 
 /// Where a tenant's back end is.
 const BACK_END: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 1);
@@ -86,7 +86,7 @@ async fn what_a_peer_did_itself_bans_it_for_projects_that_name_it() {
     // The third is answered by the end of the connection.
     let quic = villain.quic().connection.clone();
     let _unanswered = tokio::spawn(async move { villain.get("/v1/x").await });
-    super::common::peers::shown_out(&quic).await;
+    authepy_testkit::peers::shown_out(&quic).await;
     let backend = Phone::connect(&server).await;
     for _ in 0..100 {
         if ask_for(&backend, "ada@example.com", "127.0.66.2").await.code() == (403, "banned") {

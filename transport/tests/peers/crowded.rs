@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::common::DevServer;
-use super::common::phone::{Phone, Wire};
 use super::{ask, limit_met};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Phone, Wire};
 
 /// More than the table has places for: the peers' part of 16 MiB is below 6,000.
 const PEERS: u32 = 9_000;

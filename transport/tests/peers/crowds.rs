@@ -6,9 +6,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::common::DevServer;
-use super::common::phone::{Heard, Phone};
 use super::{ask, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Heard, Phone};
 
 const PEOPLE: usize = 200;
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::common::DevServer;
-use super::common::phone::{Phone, Wire};
 use super::{BEHIND_A_PROXY, ask, ask_for, forged, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Phone, Wire};
 
 #[tokio::test]
 async fn the_thirty_first_denial_of_a_minute_is_a_429() {

@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
-use super::common::DevServer;
-use super::common::operator::admin;
-use super::common::peers::{is_answered, shown_out};
-use super::common::phone::{Phone, Wire};
-use super::common::serve::Site;
 use super::{limit_met, until};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::admin;
+use authepy_testkit::peers::{is_answered, shown_out};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::serve::Site;
 
 /// A request that is one denial too many strikes, and a strike bans.
 const STRICT: [&str; 3] = ["engine.shards=2", "limits.peer.denied=3/10m", "bans.strikes=1/10m"];

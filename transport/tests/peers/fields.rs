@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::common::DevServer;
-use super::common::phone::{Heard, Phone};
 use super::{ask, ask_for, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Heard, Phone};
 
 type Items = Vec<(String, BTreeMap<String, u64>)>;
 

@@ -8,9 +8,6 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod any;
 mod bans;
 mod blameless;
@@ -24,8 +21,8 @@ mod prefixes;
 mod shares;
 mod windows;
 
-use common::DevServer;
-use common::phone::{Heard, Phone};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Heard, Phone};
 use serde_json::{Value, json};
 
 /// Believes what this machine says about where requests came from.

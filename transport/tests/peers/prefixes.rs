@@ -1,8 +1,8 @@
 //! Who is one peer: an IPv4 address however it is written; of IPv6 the /64, and the /56 and /48 around it.
 
-use super::common::DevServer;
-use super::common::phone::Phone;
 use super::{ask_for, limit_met};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 #[tokio::test]
 async fn a_mapped_address_is_the_ipv4_address_it_maps() {

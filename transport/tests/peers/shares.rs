@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::common::DevServer;
-use super::common::phone::Phone;
 use super::{ask, ask_again, ask_for, await_mails, code, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 const ALIASES: [&str; 5] = [
     "ada.lovelace@gmail.com",

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::common::DevServer;
-use super::common::phone::Phone;
 use super::{BEHIND_A_PROXY, ask, ask_again, limit_met, retry_after};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
 
 #[tokio::test]
 async fn the_twenty_first_mail_a_peer_asks_for_in_a_minute_is_refused() {

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use super::Calm;
-use super::common::DevServer;
-use super::common::script::python;
+use authepy_testkit::DevServer;
+use authepy_testkit::script::python;
 
 /// Frames of a kind.
 const COUNT: u64 = 100_000;
@@ -18,7 +18,7 @@ const DEAF: &str = "Idle timeout";
 /// Plays one kind; returns how many frames left and what closed the connection.
 async fn play(server: &DevServer, kind: &str) -> (u64, Option<u64>) {
     let mut script = Command::new(python());
-    script.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/quic_storm.py"));
+    script.arg(authepy_testkit::script::client("quic_storm.py"));
     script.args([&server.ready.to_string(), kind, &COUNT.to_string()]);
     let output = tokio::task::spawn_blocking(move || script.output().unwrap()).await.unwrap();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout)

@@ -9,17 +9,14 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod datagrams;
 mod frames;
 mod overload;
 mod resets;
 mod streams;
 
-use common::canary::Canary;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// How much more memory than when idle the server may hold.
 const ROOM_KIB: u64 = 64 << 10;

@@ -11,10 +11,10 @@ use nix::unistd::Pid;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::common::PATIENCE;
-use super::common::canary::Canary;
-use super::common::phone::Phone;
 use super::{DevServer, NO_LIMITS};
+use authepy_testkit::PATIENCE;
+use authepy_testkit::canary::Canary;
+use authepy_testkit::phone::Phone;
 
 const PHONES: usize = 40;
 /// Requests that a phone has under way.

@@ -3,8 +3,8 @@
 use quinn::{Connection, ConnectionError, VarInt};
 
 use super::Calm;
-use super::common::phone::connect;
-use super::common::raw::{HEAD, frame, headers, section};
+use authepy_testkit::phone::connect;
+use authepy_testkit::raw::{HEAD, frame, headers, section};
 
 const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(0x107);
 const REQUEST_CANCELLED: VarInt = VarInt::from_u32(0x10c);

@@ -3,8 +3,8 @@
 use quinn::{Connection, ConnectionError};
 
 use super::Calm;
-use super::common::phone::connect;
-use super::common::raw::{frame, varint};
+use authepy_testkit::phone::connect;
+use authepy_testkit::raw::{frame, varint};
 
 /// Streams or frames at most.
 const COUNT: usize = 100_000;

@@ -18,9 +18,9 @@ use authepy_transport::delivery::{
 use authepy_transport::events::Events;
 use serde_json::Value;
 
-use crate::common::PATIENCE;
-use crate::common::script::Script;
-use crate::common::sink::Sink;
+use authepy_testkit::PATIENCE;
+use authepy_testkit::script::Script;
+use authepy_testkit::sink::Sink;
 
 pub(crate) fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::PATIENCE;
-use super::common::peers::knock_and_ask;
-use super::common::phone::{Phone, client_config};
-use super::common::tcp::{Tls, try_connect};
-use super::common::{DevServer, NO_LIMITS};
+use authepy_testkit::peers::knock_and_ask;
+use authepy_testkit::phone::{Phone, client_config};
+use authepy_testkit::tcp::{Tls, try_connect};
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 const ADA: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const BOB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::common::tcp::connect;
-use super::common::{DevServer, NO_LIMITS};
 use super::frames::{self, *};
 use super::{PATIENCE, until_closed};
+use authepy_testkit::tcp::connect;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 const BODY: &str = r#"{"recipient":"ada@example.com"}"#;
 

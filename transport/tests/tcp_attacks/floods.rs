@@ -2,9 +2,9 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::common::{DevServer, NO_LIMITS};
 use super::frames::{self, *};
 use super::{PATIENCE, canary, until_closed};
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// How much more memory than before the server may hold under attack.
 const ROOM_KIB: u64 = 64 << 10;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::common::DevServer;
-use super::common::tcp::{self, Tls};
+use authepy_testkit::DevServer;
+use authepy_testkit::tcp::{self, Tls};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;

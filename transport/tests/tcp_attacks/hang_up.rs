@@ -2,8 +2,8 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::common::tcp::connect;
-use super::common::{DevServer, NO_LIMITS};
+use authepy_testkit::tcp::connect;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// More lanes than one, so that most requests wait for a shard that is not on their own while the end of
 /// the connection is read.

@@ -6,9 +6,6 @@
     reason = "a failed expectation is the point"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod crowds;
 mod drain;
 mod floods;
@@ -20,8 +17,8 @@ mod strangers;
 
 use std::time::Duration;
 
-use common::DevServer;
-use common::phone::{Phone, Wire};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Phone, Wire};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How long anything here may take before the test says that it never happens.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::common::tcp;
-use super::common::{DevServer, NO_LIMITS};
 use super::frames::{self, *};
 use super::{PATIENCE, canary, until_closed};
+use authepy_testkit::tcp;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 const DEADLINE: [&str; 2] = ["connections.deadline=1s", "connections.idle=1h"];
 const IDLE: [&str; 2] = ["connections.deadline=1h", "connections.idle=1s"];

@@ -3,9 +3,9 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::common::tcp::connect;
-use super::common::{DevServer, NO_LIMITS};
 use super::{canary, until_closed};
+use authepy_testkit::tcp::connect;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// How the server has to take some bytes.
 #[derive(Clone, Copy, PartialEq)]

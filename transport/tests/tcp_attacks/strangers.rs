@@ -3,10 +3,10 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::common::tcp::{connect, try_connect};
-use super::common::{DevServer, NO_LIMITS};
 use super::frames::{self, *};
 use super::{canary, until_closed};
+use authepy_testkit::tcp::{connect, try_connect};
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";

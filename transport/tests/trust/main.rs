@@ -8,20 +8,17 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod meaning;
 mod modes;
 mod repeats;
 mod stock;
 
+use authepy_testkit::phone::{Heard, Phone};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::phone::{Heard, Phone};
 use serde_json::{Value, json};
 
-over_every_wire!(
+authepy_testkit::over_every_wire!(
     anybody_may_read_and_keep_the_key_sets,
     a_page_says_whose_code_it_checks,
     the_query_belongs_to_a_request,
@@ -37,7 +34,7 @@ async fn test_receipt(phone: &Phone, recipient: &str) -> String {
 }
 
 /// Signs up with a live key; returns the receipt.
-async fn live_receipt(server: &common::DevServer, phone: &Phone, recipient: &str) -> String {
+async fn live_receipt(server: &authepy_testkit::DevServer, phone: &Phone, recipient: &str) -> String {
     let id = phone.issue(recipient).await;
     receipt(&phone.check_of(recipient, &id, &server.code_for(recipient)).await)
 }

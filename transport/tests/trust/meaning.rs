@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, NO_LIMITS};
 use super::{claims, receipt};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// Finding S2: a receipt without an address leaves a backend to believe the page.
 pub(super) async fn a_page_says_whose_code_it_checks(wire: Wire) {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::common::DevServer;
-use super::common::operator::new_key;
-use super::common::phone::{Phone, Wire};
-use super::common::serve::Site;
 use super::{claims, introspect, live_receipt, part, test_receipt};
+use authepy_testkit::DevServer;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::serve::Site;
 
 const LIVE_SET: &str = "/.well-known/jwks.json";
 const TEST_SET: &str = "/.well-known/jwks-test.json";

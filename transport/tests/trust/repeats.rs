@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
-use super::common::DevServer;
-use super::common::phone::{Heard, Phone, Wire};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::{Heard, Phone, Wire};
 
 const KEY: &str = "idempotency-key";
 const UUID: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";

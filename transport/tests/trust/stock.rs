@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::common::DevServer;
-use super::common::phone::Phone;
-use super::common::script::{report, report_of_node};
 use super::{encode, live_receipt, part, test_receipt};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::script::{report, report_of_node};
 
 /// A library, and what it calls a key that it does not know, a signature that is not right, and an algorithm that
 /// it does not take.

@@ -4,9 +4,11 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::{DevServer, binary};
+
 /// Runs `authepy` with these arguments.
 pub fn authepy(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_authepy")).args(arguments).output().unwrap()
+    Command::new(binary()).args(arguments).output().unwrap()
 }
 
 /// Runs a command that must succeed; returns the JSON it prints.
@@ -31,14 +33,14 @@ pub fn new_key(store: &str, project: &str, how: &[&str]) -> Value {
 }
 
 /// Asks the admin API of a running server; returns status and body.
-pub fn admin(server: &super::DevServer, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+pub fn admin(server: &DevServer, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let token = format!("Bearer {}", server.text("admin_token"));
     admin_with(server, method, path, &[("Authorization", &token)], body)
 }
 
 /// The same, with headers of the caller's choice.
 pub fn admin_with(
-    server: &super::DevServer,
+    server: &DevServer,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
@@ -69,7 +71,7 @@ impl AdminAnswer {
 
 /// Asks the admin listener and returns the answer as it came.
 pub fn admin_bytes(
-    server: &super::DevServer,
+    server: &DevServer,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],

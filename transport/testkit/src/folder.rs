@@ -1,23 +1,15 @@
 //! An operator's view: files in a folder, the built binary, its exit codes, signals and log.
-#![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
-#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 use std::process::{Command, Output, Stdio};
 
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
-#[path = "../common/mod.rs"]
-pub mod common;
-
-pub mod client;
-
-pub use common::{DevServer as Server, PATIENCE};
+use crate::{DevServer as Server, binary};
 
 /// Runs the binary to its end, in this folder and with these variables.
 pub fn authepy(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_authepy"))
+    Command::new(binary())
         .args(arguments)
         .envs(variables.iter().copied())
         .current_dir(folder.temp.path())

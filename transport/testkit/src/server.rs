@@ -1,16 +1,8 @@
 //! A real server for each test: the built binary, own ports, own folder, ended with the test.
-#![allow(dead_code, reason = "each test file uses its part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed expectation is the point"
-)]
-#![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,18 +10,6 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-
-pub mod canary;
-pub mod operator;
-pub mod peers;
-pub mod phone;
-pub mod postfix;
-pub mod postgres;
-pub mod raw;
-pub mod script;
-pub mod serve;
-pub mod sink;
-pub mod tcp;
 
 /// A running `authepy dev --json`, with everything its ready line said.
 pub struct DevServer {
@@ -58,7 +38,15 @@ pub const NO_LIMITS: [&str; 11] = [
 
 /// The binary under test: the one built with the tests, or `AUTHEPY_BINARY`, such as the release build.
 pub fn binary() -> PathBuf {
-    std::env::var_os("AUTHEPY_BINARY").map_or(env!("CARGO_BIN_EXE_authepy").into(), PathBuf::from)
+    std::env::var_os("AUTHEPY_BINARY").map_or_else(beside_the_test, PathBuf::from)
+}
+
+/// Cargo puts tests into `deps`, in the folder of the programs. Those of this package it builds before its tests.
+fn beside_the_test() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join("authepy");
+    assert!(binary.is_file(), "{} is missing: build the workspace", binary.display());
+    binary
 }
 
 impl DevServer {
@@ -81,7 +69,7 @@ impl DevServer {
 
     /// The same, with these variables in its environment.
     pub fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_authepy"));
+        let mut command = Command::new(binary());
         Self::started(command.envs(variables.iter().copied()).args(arguments))
     }
 

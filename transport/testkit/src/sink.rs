@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use crate::PATIENCE;
 
 /// A running one; ends with the test, and the mails with it.
 pub struct Sink {

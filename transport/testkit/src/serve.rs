@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::DevServer;
+use crate::DevServer;
 
 /// The admin token of every such server.
 pub const TOKEN: &str = "ath_admin_0f1e2d3c4b5a69788796a5b4c3d2e1f0";

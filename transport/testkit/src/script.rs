@@ -1,4 +1,4 @@
-//! A program in `tests/clients` that plays somebody's server and tells what it sees, one JSON line an event.
+//! A program in `testkit/clients` that plays somebody's server and tells what it sees, one JSON line an event.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::{DevServer, PATIENCE};
+use crate::{DevServer, PATIENCE};
 
 /// A running script; ends with the test.
 pub struct Script {
@@ -18,7 +18,7 @@ pub struct Script {
 impl Script {
     pub fn start(name: &str, arguments: &[&str], certificate: Option<(&Path, &Path)>) -> Self {
         let mut command = Command::new(python());
-        command.arg(format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))).args(arguments);
+        command.arg(client(name)).args(arguments);
         if let Some((chain, key)) = certificate {
             command.arg("--cert").arg(chain).arg("--key").arg(key);
         }
@@ -79,15 +79,16 @@ pub fn report_of_node(script: &str, server: &DevServer, arguments: &[&str]) -> V
 }
 
 fn report_by(interpreter: &mut Command, script: &str, server: &DevServer, arguments: &[&str]) -> Value {
-    let output = interpreter
-        .arg(format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR")))
-        .arg(server.ready.to_string())
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output =
+        interpreter.arg(client(script)).arg(server.ready.to_string()).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     serde_json::from_str(line).unwrap()
+}
+
+/// The path of a program in `testkit/clients`.
+pub fn client(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
 }
 
 /// The interpreter that has what the clients need.

@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::DevServer;
-use super::phone::tls_config;
+use crate::DevServer;
+use crate::phone::tls_config;
 
 pub type Tls = TlsStream<TcpStream>;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use quinn::{ConnectionError, VarInt};
 use tokio::time::timeout;
 
-use super::phone::client_config;
-use super::{DevServer, raw};
+use crate::phone::client_config;
+use crate::{DevServer, raw};
 
 /// Longer than anything here takes on a busy machine, shorter than any timeout of the server's.
 pub const PATIENCE: Duration = Duration::from_secs(8);

@@ -10,8 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
-use super::DevServer;
-use super::tcp::{Ports, TcpLine};
+use crate::DevServer;
+use crate::tcp::{Ports, TcpLine};
 
 pub type Requests = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
@@ -32,7 +32,7 @@ impl Wire {
 macro_rules! over_every_wire {
     ($($behaviour:ident),* $(,)?) => {
         $(mod $behaviour {
-            use super::common::phone::Wire;
+            use $crate::phone::Wire;
 
             #[tokio::test]
             async fn over_h3() {

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Server};
+use crate::{DevServer as Server, PATIENCE};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 pub type Fields<'a> = &'a [(&'a str, &'a str)];

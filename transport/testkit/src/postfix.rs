@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use crate::PATIENCE;
 
 /// Accepts mail for gmail.com and nobody else.
 pub struct Postfix {

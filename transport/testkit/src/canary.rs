@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::phone::Phone;
-use super::{DevServer, PATIENCE, code_in};
+use crate::phone::Phone;
+use crate::{DevServer, PATIENCE, code_in};
 
 /// Sign-ups at least, however short the fault.
 const LEAST: usize = 5;
