@@ -1,4 +1,4 @@
-//! The fuzz targets of `transport/fuzz` on a stable compiler, as `engine/tests/fuzz.rs` has those of the
+//! The fuzz targets of `transport/fuzz` on a stable compiler, as `engine/tests/model/fuzz.rs` has those of the
 //! engine. Within the crate, as what they look at is private to it.
 #![allow(clippy::panic, clippy::expect_used, reason = "a failed property ends the run")]
 

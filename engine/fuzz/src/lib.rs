@@ -1,7 +1,7 @@
 //! Fuzz targets of the engine: what must hold for any bytes, one file a target in `targets/`.
 //!
 //! ```text
-//!   engine/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── engine/tests/fuzz.rs
+//!   engine/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── engine/tests/model/fuzz.rs
 //!        (libFuzzer, nightly)                                  (corpus and mutations, stable, in CI)
 //! ```
 //!
@@ -19,7 +19,7 @@
 
 pub mod targets;
 
-// The slow model of the shard, as `engine/tests/model.rs` plays it.
+// The slow model of the shard, as `engine/tests/model/main.rs` plays it.
 #[allow(dead_code)]
 #[path = "../../tests/model/broken.rs"]
 mod broken;

@@ -13,6 +13,7 @@ mod clocks;
 mod control;
 mod drain;
 mod expired;
+mod isolation;
 mod killed;
 mod log;
 mod panics;
