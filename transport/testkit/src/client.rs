@@ -1,18 +1,19 @@
-//! Clients that are not ours: rustls and hand-written HTTP/1.1 on TCP, the `h3` crate on quinn.
+//! Clients with a trust of their own, for changing certificates: rustls and hand-written HTTP/1.1 on TCP, HTTP/3.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
+use crate::phone::Phone;
 use crate::{DevServer as Server, PATIENCE};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
+/// Header fields of a request: names and values.
 pub type Fields<'a> = &'a [(&'a str, &'a str)];
 
 /// A TLS client that trusts these and remembers its sessions.
@@ -52,6 +53,7 @@ impl Tcp {
         self.stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
     }
 
+    /// Whether the TLS session of an earlier connection was resumed.
     pub fn was_resumed(&self) -> bool {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }
@@ -71,6 +73,7 @@ impl Tcp {
         self.answer()
     }
 
+    /// Asks for a code for this recipient; returns status and body.
     pub fn issue(&mut self, recipient: &str, fields: Fields<'_>) -> (u16, Value) {
         self.send("POST", "/v1/verifications", fields, &json!({"recipient": recipient}).to_string())
     }
@@ -93,14 +96,8 @@ impl Tcp {
     }
 }
 
-/// One HTTP/3 connection.
-pub struct Quic {
-    requests: h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
-    connection: quinn::Connection,
-    _endpoint: quinn::Endpoint,
-    authority: String,
-    key: String,
-}
+/// One HTTP/3 connection, by the client that [`Phone`] is, with the caller's trust.
+pub struct Quic(Phone);
 
 impl Quic {
     /// Connects; `None` if the certificate is not trusted.
@@ -109,38 +106,20 @@ impl Quic {
         let tls = QuicClientConfig::try_from(tls.clone()).unwrap();
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
         let connection = endpoint.connect(server.h3(), "localhost").unwrap().await.ok()?;
-        let (mut driver, requests) =
-            h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
-        tokio::spawn(async move { std::future::poll_fn(|context| driver.poll_close(context)).await });
-        let authority = format!("localhost:{}", server.h3().port());
-        let key = server.text("secret_key").to_owned();
-        Some(Self { requests, connection, _endpoint: endpoint, authority, key })
+        Some(Self(Phone::on_quic(server, endpoint, connection).await))
     }
 
     /// The certificate that the server showed.
     pub fn shown(&self) -> CertificateDer<'static> {
-        let identity = self.connection.peer_identity().unwrap();
+        let identity = self.0.quic().connection.peer_identity().unwrap();
         identity.downcast::<Vec<CertificateDer<'static>>>().unwrap()[0].clone()
     }
 
+    /// Asks for a code for this recipient; returns status and body.
     pub async fn issue(&self, recipient: &str, fields: Fields<'_>) -> (u16, Value) {
-        let mut request = http::Request::post(format!("https://{}/v1/verifications", self.authority))
-            .header("authorization", format!("Bearer {}", self.key))
-            .header("content-type", "application/json");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let mut stream = self.requests.clone().send_request(request.body(()).unwrap()).await.unwrap();
-        let body = json!({"recipient": recipient}).to_string();
-        // A server that has answered already may have stopped the stream.
-        let _stopped = stream.send_data(Bytes::from(body)).await;
-        let _stopped = stream.finish().await;
-        let status = stream.recv_response().await.unwrap().status().as_u16();
-        let mut bytes = Vec::new();
-        while let Some(mut chunk) = stream.recv_data().await.unwrap() {
-            bytes.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
-        }
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        let phone = fields.iter().fold(self.0.clone(), |phone, (name, value)| phone.with(name, value));
+        let heard = phone.post("/v1/verifications", &json!({"recipient": recipient})).await;
+        (heard.status.as_u16(), heard.body)
     }
 }
 

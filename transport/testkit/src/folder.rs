@@ -18,6 +18,7 @@ pub fn authepy(folder: &Folder, variables: &[(&str, &str)], arguments: &[&str]) 
         .unwrap()
 }
 
+/// What a program wrote, without its last line end.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
@@ -25,17 +26,22 @@ pub fn text(bytes: &[u8]) -> String {
 /// A folder with a config, a certificate and a store with one secret key.
 pub struct Folder {
     temp: tempfile::TempDir,
+    /// A secret key of the store; empty without one.
     pub secret_key: String,
 }
 
 /// A self-signed certificate for `localhost`.
 pub struct Pair {
+    /// The certificate as a client trusts it.
     pub der: CertificateDer<'static>,
+    /// The certificate in PEM.
     pub chain: String,
+    /// Its private key in PEM.
     pub key: String,
 }
 
 impl Pair {
+    /// Makes a new one.
     pub fn make() -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let (der, chain) = (made.cert.der().clone(), made.cert.pem());
@@ -58,6 +64,7 @@ impl Folder {
         folder
     }
 
+    /// The path of a file in the folder.
     pub fn path(&self, name: &str) -> String {
         self.temp.path().join(name).to_str().unwrap().to_owned()
     }
@@ -70,6 +77,7 @@ impl Folder {
         path
     }
 
+    /// Writes a file with these permissions; returns its path.
     pub fn write_with_mode(&self, name: &str, text: &str, mode: u32) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.path(name);
@@ -105,6 +113,7 @@ impl Folder {
     }
 }
 
-/// What the log says of a config that was taken, and of one that was not.
+/// What the log says of a config that was taken.
 pub const TAKEN: &str = "the config was read again";
+/// What the log says of a config that was not taken.
 pub const NOT_TAKEN: &str = "the config can't be used";

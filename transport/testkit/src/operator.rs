@@ -53,9 +53,11 @@ pub fn admin_with(
 /// An answer of the admin listener as it came.
 #[derive(Debug)]
 pub struct AdminAnswer {
+    /// The HTTP status.
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The body, as text.
     pub body: String,
 }
 

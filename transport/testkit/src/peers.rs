@@ -17,7 +17,9 @@ pub const EXCESSIVE_LOAD: VarInt = VarInt::from_u32(0x107);
 
 /// A QUIC connection that the server has welcomed.
 pub struct Welcomed {
+    /// The endpoint, which has to outlive its connection.
     pub endpoint: quinn::Endpoint,
+    /// The connection.
     pub connection: quinn::Connection,
     /// The server's control stream, which comes first.
     _control: quinn::RecvStream,
@@ -90,6 +92,7 @@ pub struct Prober {
 }
 
 impl Prober {
+    /// A socket at this address.
     pub fn new(server: &DevServer, source: Ipv4Addr) -> Self {
         let socket = UdpSocket::bind((source, 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -13,17 +13,22 @@ use serde_json::Value;
 use crate::DevServer;
 use crate::tcp::{Ports, TcpLine};
 
+/// Where the `h3` crate takes requests.
 pub type Requests = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
 /// What a phone speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
+    /// HTTP/3 over QUIC.
     H3,
+    /// HTTP/2 over TLS.
     H2,
+    /// HTTP/1.1 over TLS.
     H1,
 }
 
 impl Wire {
+    /// All three.
     pub const ALL: [Self; 3] = [Self::H3, Self::H2, Self::H1];
 }
 
@@ -56,7 +61,9 @@ macro_rules! over_every_wire {
 #[derive(Clone)]
 pub struct Phone {
     line: Line,
+    /// The API key of each request; empty for none.
     pub key: String,
+    /// More header fields of each request.
     pub headers: Vec<(String, String)>,
     authority: String,
 }
@@ -70,26 +77,34 @@ enum Line {
 /// An HTTP/3 connection.
 #[derive(Clone)]
 pub struct QuicLine {
+    /// The HTTP/3 client on it.
     pub requests: Requests,
+    /// The QUIC connection.
     pub connection: quinn::Connection,
+    /// The socket under it.
     pub endpoint: quinn::Endpoint,
 }
 
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Heard {
+    /// The HTTP status.
     pub status: StatusCode,
+    /// The header fields.
     pub headers: HeaderMap,
+    /// The body.
     pub bytes: Vec<u8>,
     /// The body, if it is JSON.
     pub body: Value,
 }
 
 impl Heard {
+    /// The status and the problem's code; an empty one where the body names none.
     pub fn code(&self) -> (u16, &str) {
         (self.status.as_u16(), self.body["code"].as_str().unwrap_or(""))
     }
 
+    /// The value of this header field; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -251,10 +266,12 @@ impl Phone {
         self.with("x-forwarded-for", address)
     }
 
+    /// Sends a POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Value) -> Heard {
         self.send("POST", path, Some(body.to_string().as_bytes())).await
     }
 
+    /// Sends a GET.
     pub async fn get(&self, path: &str) -> Heard {
         self.send("GET", path, None).await
     }

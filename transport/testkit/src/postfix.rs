@@ -11,6 +11,7 @@ use crate::PATIENCE;
 /// Accepts mail for gmail.com and nobody else.
 pub struct Postfix {
     process: Option<Child>,
+    /// Where it listens, on `127.0.0.1`.
     pub port: u16,
     folder: TempDir,
 }
@@ -84,6 +85,7 @@ impl Postfix {
         let _reaped = process.wait();
     }
 
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log/mail.log")).unwrap_or_default()
     }

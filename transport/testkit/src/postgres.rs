@@ -55,10 +55,12 @@ impl Postgres {
         Self { process, port, _folder: folder }
     }
 
+    /// The store's URL, as a config file says it.
     pub fn url(&self) -> String {
         format!("postgres://postgres@{}/postgres", self.address())
     }
 
+    /// Where it listens.
     pub fn address(&self) -> std::net::SocketAddr {
         std::net::SocketAddr::from(([127, 0, 0, 1], self.port))
     }

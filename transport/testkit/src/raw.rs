@@ -1,13 +1,16 @@
 //! HTTP/3 spelled by hand, for what no client sends or tells: hostile frames, and the GOAWAY off the wire.
 
+/// A QUIC integer (RFC 9000, 16) in its longest form.
 pub fn varint(value: u64) -> Vec<u8> {
     (value | 0b11 << 62).to_be_bytes().to_vec()
 }
 
+/// A frame of this type, with the length it declares, right or wrong.
 pub fn frame(kind: u64, declared: u64, payload: &[u8]) -> Vec<u8> {
     [varint(kind), varint(declared), payload.to_vec()].concat()
 }
 
+/// A HEADERS frame with this field section.
 pub fn headers(section: &[u8]) -> Vec<u8> {
     frame(1, section.len() as u64, section)
 }

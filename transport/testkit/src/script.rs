@@ -11,11 +11,13 @@ use crate::{DevServer, PATIENCE};
 /// A running script; ends with the test.
 pub struct Script {
     process: Child,
+    /// Where it listens, on `127.0.0.1`.
     pub port: u16,
     events: flume::Receiver<Value>,
 }
 
 impl Script {
+    /// Starts a program of `testkit/clients`, with TLS if it gets a chain and a key; waits for its port.
     pub fn start(name: &str, arguments: &[&str], certificate: Option<(&Path, &Path)>) -> Self {
         let mut command = Command::new(python());
         command.arg(client(name)).args(arguments);

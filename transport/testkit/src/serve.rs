@@ -10,6 +10,7 @@ pub const TOKEN: &str = "ath_admin_0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// A folder with a certificate and a config file.
 pub struct Site {
+    /// The folder, removed with the site.
     pub folder: TempDir,
 }
 
@@ -87,6 +88,7 @@ impl Served {
 /// A server with its folder.
 pub struct Served {
     server: DevServer,
+    /// Its files.
     pub site: Site,
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 /// A running `authepy dev --json`, with everything its ready line said.
 pub struct DevServer {
     process: Child,
+    /// The ready line: addresses, paths and, of `dev`, keys.
     pub ready: Value,
     log: Arc<(Mutex<String>, Condvar)>,
 }
@@ -96,14 +97,17 @@ impl DevServer {
         Self { process, ready, log }
     }
 
+    /// A text of the ready line.
     pub fn text(&self, member: &str) -> &str {
         self.ready[member].as_str().unwrap()
     }
 
+    /// Where it listens for QUIC.
     pub fn h3(&self) -> SocketAddr {
         self.text("h3").parse().unwrap()
     }
 
+    /// Where it listens for TCP.
     pub fn tcp(&self) -> SocketAddr {
         self.text("tcp").parse().unwrap()
     }
@@ -113,6 +117,7 @@ impl DevServer {
         CertificateDer::from_pem_file(self.text("ca")).unwrap()
     }
 
+    /// The id of its process.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -131,6 +136,7 @@ impl DevServer {
         assert!(!ended.timed_out(), "{what:?} not {times} times in: {log}");
     }
 
+    /// Sends a signal, such as `-HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -147,6 +153,7 @@ impl DevServer {
         self.log_says(word, time);
     }
 
+    /// Whether its process has not ended.
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
     }

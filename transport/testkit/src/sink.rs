@@ -12,10 +12,12 @@ use crate::PATIENCE;
 pub struct Sink {
     process: Child,
     folder: TempDir,
+    /// Where it listens, on `127.0.0.1`.
     pub port: u16,
 }
 
 impl Sink {
+    /// Starts one on a free port.
     pub fn start() -> Self {
         // It can't choose a port itself; should another process take it in between, start again.
         for _ in 0..5 {

@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use crate::DevServer;
 use crate::phone::tls_config;
 
+/// A client's TLS stream.
 pub type Tls = TlsStream<TcpStream>;
 
 /// A TLS connection that offers these protocols.
@@ -71,16 +72,20 @@ impl Dial {
 /// hyper on one connection; HTTP/1.1 comes back when the server has closed it.
 #[derive(Clone)]
 pub enum TcpLine {
+    /// HTTP/1.1, one request after the other.
     Http1(Arc<Http1Line>),
+    /// HTTP/2.
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
+/// An HTTP/1.1 connection, and how to open the next one.
 pub struct Http1Line {
     dial: Dial,
     sender: Mutex<http1::SendRequest<Full<Bytes>>>,
 }
 
 impl TcpLine {
+    /// HTTP/1.1 from this address; the ports grow with each connection.
     pub async fn http1_from(server: &DevServer, source: IpAddr) -> (Self, Ports) {
         let dial = Dial::new(server, "http/1.1", source);
         let ports = dial.ports.clone();
@@ -88,6 +93,7 @@ impl TcpLine {
         (Self::Http1(Arc::new(Http1Line { dial, sender })), ports)
     }
 
+    /// HTTP/2 from this address, and its port.
     pub async fn http2_from(server: &DevServer, source: IpAddr) -> (Self, Ports) {
         let dial = Dial::new(server, "h2", source);
         let stream = TokioIo::new(dial.connect().await.unwrap());
@@ -96,6 +102,7 @@ impl TcpLine {
         (Self::Http2(sender), dial.ports)
     }
 
+    /// Sends one request and reads its answer.
     pub async fn send(&self, request: Request<Bytes>) -> (StatusCode, HeaderMap, Vec<u8>) {
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, Full::new(body));
