@@ -24,7 +24,7 @@ const TARGETS: [(&str, Check, usize); 5] = [
 const CANARY_MUTATIONS: usize = 200_000;
 
 fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpus/{name}.hex"))
 }
 
 #[test]

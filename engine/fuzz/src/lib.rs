@@ -5,17 +5,18 @@
 //!        (libFuzzer, nightly)                                  (corpus and mutations, stable, in CI)
 //! ```
 //!
-//! A long run, from the root of the repository; `NAME` is a file of `fuzz_targets/`, finds go to `WORK`,
-//! which must exist:
+//! A long run, from the root of the repository; `NAME` is a file of `fuzz_targets/`, finds go to `WORK`:
 //!
 //! ```text
-//!   cargo +nightly fuzz run --fuzz-dir engine/fuzz -s none NAME WORK engine/fuzz/corpus/NAME -- \
-//!       -max_total_time=3600
+//!   .ci/corpus unfold engine/fuzz/corpus/NAME.hex KEPT
+//!   mkdir WORK
+//!   cargo +nightly fuzz run --fuzz-dir engine/fuzz -s none NAME WORK KEPT -- -max_total_time=3600
 //!   cargo +nightly fuzz run --fuzz-dir engine/fuzz -s none --features canary NAME      # must crash
 //! ```
 //!
 //! (`-s none`: nothing here is unsafe, and without a sanitizer a target runs three times as often.) What
-//! `WORK` adds to the coverage is kept by `-- -merge=1 engine/fuzz/corpus/NAME WORK`.
+//! `WORK` adds to the coverage, `-- -merge=1 KEPT WORK` puts into `KEPT`; `.ci/corpus fold KEPT
+//! engine/fuzz/corpus/NAME.hex` keeps it.
 
 pub mod targets;
 
@@ -23,6 +24,8 @@ pub mod targets;
 #[allow(dead_code)]
 #[path = "../../tests/model/broken.rs"]
 mod broken;
+#[path = "../../tests/model/domains.rs"]
+mod domains;
 #[allow(dead_code)]
 #[path = "../../tests/model/oracle.rs"]
 mod oracle;
@@ -32,6 +35,8 @@ mod peers;
 #[allow(dead_code)]
 #[path = "../../tests/model/play.rs"]
 mod play;
+#[path = "../../tests/model/shares.rs"]
+mod shares;
 #[allow(dead_code)]
 #[path = "../../tests/model/variants.rs"]
 mod variants;

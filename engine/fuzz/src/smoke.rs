@@ -1,7 +1,7 @@
 //! Runs a target without libFuzzer: its kept corpus, then cheap mutations of it, the same on every run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use authepy_engine::testing::Seeded;
 
@@ -42,12 +42,18 @@ fn look(check: Check, input: &[u8]) {
     }
 }
 
+/// The inputs of a corpus: a line of hexadecimal each, as `.ci/corpus` writes them.
 fn kept(corpus: &Path) -> Vec<Vec<u8>> {
-    let files = std::fs::read_dir(corpus).expect("a kept corpus");
-    let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
-    paths.sort();
-    assert!(paths.len() > 10, "{} inputs are no corpus", paths.len());
-    paths.iter().map(|path| std::fs::read(path).expect("a readable file")).collect()
+    let text = std::fs::read_to_string(corpus).expect("a kept corpus");
+    let inputs: Vec<Vec<u8>> = text.lines().filter(|line| !line.starts_with('#')).map(bytes).collect();
+    assert!(inputs.len() > 10, "{} inputs are no corpus", inputs.len());
+    inputs
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    assert!(hex.len().is_multiple_of(2), "half an octet in {hex}");
+    let octet = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+    (0..hex.len()).step_by(2).map(octet).collect()
 }
 
 /// One of `kept` with a few changes: octets, pieces of others, cuts, repetitions.
