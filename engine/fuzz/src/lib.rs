@@ -20,7 +20,7 @@
 
 pub mod targets;
 
-// The slow model of the shard, as `engine/tests/model/main.rs` plays it.
+// The slow model of the shard, as `engine/tests/model/` plays it.
 #[allow(dead_code)]
 #[path = "../../tests/model/broken.rs"]
 mod broken;

@@ -8,7 +8,7 @@
 //!               └── after any delay ──┘
 //! ```
 //!
-//! `model.rs` holds one shard against an oracle that knows each answer; here nobody knows the answers, and a
+//! `tests/model/` holds one shard against an oracle that knows each answer; here nobody knows the answers, and a
 //! [`watch`] that sees every command and outcome holds the whole against these:
 //!
 //! 1. at most one success per verification;
@@ -26,7 +26,7 @@
 //! 11. time revives nothing: an id that was not found is not found again;
 //! 12. wrong codes compared in an inbox within a day would hit with less than 3·10⁻⁵, whoever tried them.
 //!
-//! That a shard that panics answers nobody and turns readiness red needs real lanes: `lanes.rs`, and
+//! That a shard that panics answers nobody and turns readiness red needs real lanes: `tests/lanes.rs`, and
 //! `transport/tests/faults/panics.rs`.
 //!
 //! A world in which one of these is broken on purpose must be caught ([`Sabotage`]). A failure names its seed:

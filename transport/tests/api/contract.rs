@@ -230,7 +230,7 @@ async fn bad_input_is_named_and_changes_nothing(wire: Wire) {
 }
 
 /// Refused before any inbox hears of it, which `authepy_shard_messages_total` counts. With the default limits, where
-/// the shard of the peer does hear: a denial is charged to it before it is answered (`peers/denials.rs`).
+/// the shard of the peer does hear: a denial is charged to it before it is answered (`attacks/peers/denials.rs`).
 async fn keys_and_origins_are_judged_before_the_body(wire: Wire) {
     let server = DevServer::start(&[]);
     let phone = Phone::over(wire, &server).await;

@@ -1,7 +1,7 @@
 //! Nothing lost, nothing twice: a whole server with two relays of which three in ten mails meet a fault.
 //!
 //! ```text
-//!   AUTHEPY_FAULT_ISSUES=100000 cargo test --release --test delivery_faults -- --nocapture
+//!   AUTHEPY_FAULT_ISSUES=100000 cargo test --release --test delivery every_accepted_code -- --nocapture
 //! ```
 //!
 //! In the suite it is 2,000 issues. What a relay kept, and whether it said so, is told by the relay.

@@ -22,6 +22,7 @@ async fn issue_hundred(phone: &Phone, name: &str, from: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_spray_of_recipients_meets_the_ceiling_and_every_live_code_still_works() {
+    let _turn = crate::turn().await;
     let server = DevServer::start(&[&NO_LIMITS[..], &["memory.ceiling=16MiB"]].concat());
     let phone = Phone::connect_with(&server, server.text("secret_test_key")).await;
     let mut live = Vec::new();

@@ -13,3 +13,12 @@ mod ceiling;
 mod parallel;
 mod storms;
 mod tables;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Tests of this program run one after the other: each takes all cores, and what one measures of its server (memory,
+/// what is shed, who is heard in time) would tell of the other's load.
+async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}

@@ -14,6 +14,7 @@ async fn phones(server: &DevServer) -> Vec<Phone> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_times_sixty_four_right_codes_are_a_thousand_successes() {
+    let _turn = crate::turn().await;
     let settings: Vec<&str> = NO_LIMITS.iter().copied().chain(["engine.shards=4"]).collect();
     let server = DevServer::start(&settings);
     let phones = phones(&server).await;
@@ -29,6 +30,7 @@ async fn a_thousand_times_sixty_four_right_codes_are_a_thousand_successes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_sixty_four_parallel_wrong_codes_five_are_compared() {
+    let _turn = crate::turn().await;
     let settings: Vec<&str> = NO_LIMITS.iter().copied().chain(["engine.shards=4"]).collect();
     let server = DevServer::start(&settings);
     let phones = phones(&server).await;

@@ -89,6 +89,7 @@ fn overloaded(heard: &Heard) -> bool {
 
 #[tokio::test]
 async fn inboxes_that_one_project_fills_have_room_for_another() {
+    let _turn = crate::turn().await;
     let town = Town::new().await;
     let mut taken = 0;
     // Two rounds in which it gets hardly anything: the table is as full as one project can make it.
@@ -108,6 +109,7 @@ async fn inboxes_that_one_project_fills_have_room_for_another() {
 
 #[tokio::test]
 async fn claims_that_one_project_makes_and_loses_leave_room_for_another() {
+    let _turn = crate::turn().await;
     let town = Town::new().await;
     // Refused: each claims a key and releases it. More than the table has places for.
     let unknown = format!("{ISSUE}/vrf_{}/check", "0".repeat(25));
@@ -138,6 +140,7 @@ async fn claims_that_one_project_makes_and_loses_leave_room_for_another() {
 
 #[tokio::test]
 async fn receipts_that_one_project_spends_leave_room_for_another() {
+    let _turn = crate::turn().await;
     let town = Town::new().await;
     let mut is_full = false;
     for from in (0..20_000).step_by(100) {

@@ -20,7 +20,7 @@ pub fn check(input: &[u8], canary: bool) {
     let variant = &variants[usize::from(first) % variants.len()];
     let told = match canary {
         false => play(variant, script, |keys, rules| Shard::new(keys, rules.clone())),
-        // One of the broken shards that `tests/model/main.rs` knows.
+        // One of the broken shards that `tests/model/` knows.
         true => play(variant, script, |keys, rules| Broken::new(Rule::ACodeWorksTwice, keys, rules)),
     };
     if let Err(difference) = told {

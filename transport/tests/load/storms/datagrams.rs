@@ -78,6 +78,7 @@ fn spoiled(dice: &mut Dice, initials: &[Vec<u8>]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a54_spoiled_datagrams_get_at_most_three_times_their_bytes_back() {
+    let _turn = crate::turn().await;
     let count: usize = std::env::var("AUTHEPY_DATAGRAMS").map_or(COUNT, |n| n.parse().unwrap());
     let calm = Calm::start("datagrams").await;
     let initials = initials();

@@ -30,6 +30,7 @@ async fn play(server: &DevServer, kind: &str) -> (u64, Option<u64>) {
 
 #[tokio::test]
 async fn a51_a52_frames_without_measure_are_refused_or_borne() {
+    let _turn = crate::turn().await;
     let calm = Calm::start("frames").await;
     // With how the connection may end; `true`: it may also bear all of them.
     for (kind, is_borne) in [

@@ -60,6 +60,7 @@ async fn impatient(phone: &Phone, name: String, is_over: &Cell<bool>, refused: &
 
 #[tokio::test]
 async fn a_lane_that_is_behind_hears_fewer_phones_and_every_backend() {
+    let _turn = crate::turn().await;
     let settings = ["engine.shards=1", "connections.resets=1000000"];
     let server = DevServer::start(&[&NO_LIMITS[..], &settings].concat());
     let backend = Canary::without_mail(&server, server.text("secret_test_key"), "backend").await;

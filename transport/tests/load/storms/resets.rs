@@ -50,6 +50,7 @@ async fn flood(connection: &Connection, way: Way) -> (usize, ConnectionError) {
 
 #[tokio::test]
 async fn a42_resets_of_every_make_use_up_a_budget_and_then_the_connection() {
+    let _turn = crate::turn().await;
     let calm = Calm::start("resets").await;
     for way in [Way::Reset, Way::Stop, Way::Malformed, Way::Unexpected] {
         let floods = async {

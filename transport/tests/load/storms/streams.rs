@@ -41,6 +41,7 @@ fn code(end: &ConnectionError) -> u64 {
 
 #[tokio::test]
 async fn a43_streams_and_frames_that_serve_no_request_have_a_budget() {
+    let _turn = crate::turn().await;
     let calm = Calm::start("streams").await;
     for (what, one, expected) in [
         ("grease frames of no bytes", frame(0x21, 0, &[]), 0x107),
