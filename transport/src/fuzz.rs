@@ -4,12 +4,10 @@
 
 use std::path::PathBuf;
 
-#[path = "../../engine/fuzz/src/smoke.rs"]
-mod smoke;
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 
-use smoke::Check;
+use authepy_engine_testkit::smoke::{self, Check};
 
 /// Name, property, and how many mutations: as many as take about two seconds where nothing is optimised.
 const TARGETS: [(&str, Check, usize); 5] = [

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use crate::smoke::{self, Check};
-use crate::targets;
+use authepy_engine_testkit::smoke::{self, Check};
+use authepy_engine_testkit::targets;
 
 /// Name, property, and how many mutations: as many as take about two seconds where nothing is optimised.
 const TARGETS: [(&str, Check, usize); 7] = [

@@ -23,23 +23,11 @@
 use std::collections::BTreeMap;
 
 use authepy_engine::shard::{Settings, Shard};
+use authepy_engine_testkit::model::broken::{Broken, Rule};
+use authepy_engine_testkit::model::play::Play;
+use authepy_engine_testkit::model::variants::{Variant, variants};
 
-mod broken;
-mod domains;
 mod fuzz;
-mod oracle;
-mod peers;
-mod play;
-mod shares;
-#[path = "../../fuzz/src/smoke.rs"]
-mod smoke;
-#[path = "../../fuzz/src/targets/mod.rs"]
-mod targets;
-mod variants;
-
-use broken::{Broken, Rule};
-use play::Play;
-use variants::{Variant, variants};
 
 const SEEDS: [u64; 6] = [1, 2, 3, 5, 8, 13];
 /// Seeds that a broken rule is played with until it is noticed.

@@ -8,7 +8,7 @@ use authepy_engine::request::{ChargeDomain, Charged, Outcome, Policy, Quotas, Re
 use authepy_engine::route::{DomainTag, PeerShare};
 use authepy_engine::shard::Settings;
 
-use crate::oracle::{millis, wait_for_window};
+use super::oracle::{millis, wait_for_window};
 
 struct Counted {
     domain: DomainTag,

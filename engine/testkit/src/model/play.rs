@@ -17,12 +17,15 @@ use authepy_engine::route::{Digest128, DomainTag, Fingerprint, PeerShare, StartK
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::{Seeded, plain_issue};
 
-use crate::oracle::Oracle;
+use super::oracle::Oracle;
 
 /// What is tested: the shard, or a shard with one rule broken.
-pub(crate) trait Subject {
+pub trait Subject {
+    /// Decides about a command.
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome;
+    /// Frees a part of what is dead; whether there may be more.
     fn sweep(&mut self, now: Moment) -> bool;
+    /// Live verifications, and inboxes.
     fn population(&self) -> [usize; 2];
     /// All that is held besides: bytes of inboxes, peers, bytes of their logs, bans.
     fn holdings(&self) -> [usize; 4];
@@ -51,7 +54,7 @@ impl Subject for Shard {
 type Told = String;
 
 /// A run in progress.
-pub(crate) struct Play<S> {
+pub struct Play<S> {
     subject: S,
     oracle: Oracle,
     keys: StartKeys,
@@ -61,11 +64,12 @@ pub(crate) struct Play<S> {
     inboxes: u64,
     done: usize,
     /// How often each kind of outcome was seen, to prove that the run reached it.
-    pub(crate) seen: std::collections::BTreeMap<&'static str, usize>,
+    pub seen: std::collections::BTreeMap<&'static str, usize>,
 }
 
 impl<S: Subject> Play<S> {
-    pub(crate) fn new(
+    /// A run whose choices follow from its seed.
+    pub fn new(
         seed: u64,
         inboxes: u64,
         rules: &Settings,
@@ -75,7 +79,7 @@ impl<S: Subject> Play<S> {
     }
 
     /// A run whose choices are `random`'s.
-    pub(crate) fn with(
+    pub fn with(
         random: Seeded,
         mut entropy: Seeded,
         inboxes: u64,
@@ -98,7 +102,7 @@ impl<S: Subject> Play<S> {
 
     /// Plays `commands` commands, or as many as a script has, and the final sweep; `Err` holds the first
     /// difference.
-    pub(crate) fn run(&mut self, commands: usize) -> Result<(), Told> {
+    pub fn run(&mut self, commands: usize) -> Result<(), Told> {
         while self.done < commands && !self.random.is_over() {
             self.pass_time();
             if self.random.below(12) == 0 {

@@ -23,7 +23,7 @@ use authepy_engine::request::{
 };
 use authepy_engine::shard::{Limit, Settings};
 
-use crate::oracle::{millis, wait_for_window};
+use super::oracle::{millis, wait_for_window};
 
 const A_DAY: u64 = 86_400_000;
 

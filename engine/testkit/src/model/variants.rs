@@ -7,17 +7,20 @@ use authepy_engine::perimeter::blocks::Blocks;
 use authepy_engine::shard::{Limit, PeerLimits, Settings};
 use authepy_engine::testing::as_shipped;
 
-use crate::peers::EXEMPT;
+use super::peers::EXEMPT;
 
 /// A way to run the service, with the number of inboxes that makes its limits bite.
-pub(crate) struct Variant {
-    pub(crate) name: &'static str,
-    pub(crate) inboxes: u64,
-    pub(crate) settings: Settings,
+pub struct Variant {
+    /// What is told of a run that fails.
+    pub name: &'static str,
+    /// How many inboxes are asked about.
+    pub inboxes: u64,
+    /// The settings of the shard and of the model.
+    pub settings: Settings,
 }
 
 /// All of them.
-pub(crate) fn variants() -> Vec<Variant> {
+pub fn variants() -> Vec<Variant> {
     let usual = Settings {
         capacity: Capacity {
             verifications: 1_000,

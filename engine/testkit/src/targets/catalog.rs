@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use authepy_engine::recipient::disposable::{Catalog, DomainClass};
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     let Ok(loaded) = Catalog::with_lists(input, &[], &[]) else { return };
     let text = std::str::from_utf8(input).expect("a catalog is UTF-8");

@@ -29,9 +29,9 @@ use authepy_engine::request::{
 use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings};
 
-use crate::domains::DomainOracle;
-use crate::peers::PeerOracle;
-use crate::shares::{Held, Share};
+use super::domains::DomainOracle;
+use super::peers::PeerOracle;
+use super::shares::{Held, Share};
 
 const LIVE_PER_INBOX: usize = 32;
 /// Mails that an inbox may get at least, in the longest window, where no window over all projects covers it.

@@ -3,6 +3,10 @@
 use authepy_engine::code::Code;
 use authepy_engine::id::{ID_CHARS, VerificationId};
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     if let Ok(text) = std::str::from_utf8(input) {
         id(text);

@@ -8,6 +8,10 @@ use authepy_engine::recipient::{MAX_ADDRESS, MAX_LOCAL, Realm, Recipient, Recipi
 
 static PROVIDERS: LazyLock<ProviderTable> = LazyLock::new(ProviderTable::built_in);
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     let Ok(raw) = std::str::from_utf8(input) else { return };
     match (parse(raw, Realm::Public), parse(raw, Realm::Dev)) {

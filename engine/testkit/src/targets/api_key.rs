@@ -14,6 +14,10 @@ const PREFIXES: [(&str, KeyClass, Mode); 4] = [
 const BODY: usize = 22;
 const CHECKSUM: usize = 6;
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     assert_eq!(reads(input, canary).is_some(), is_key(input));
     if let Some(credential) = bearer(input) {

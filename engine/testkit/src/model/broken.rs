@@ -19,17 +19,19 @@ use authepy_engine::route::{Digest128, Fingerprint, PeerShare, StartKeys};
 use authepy_engine::shard::{Limit, Settings, Shard};
 use authepy_engine::testing::Seeded;
 
-use crate::oracle::wait_for_window;
-use crate::play::Subject;
+use super::oracle::wait_for_window;
+use super::play::Subject;
 
 macro_rules! rules {
     ($($rule:ident),* $(,)?) => {
         /// One broken rule each.
+        #[allow(missing_docs, reason = "each name is the rule")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Rule { $($rule),* }
+        pub enum Rule { $($rule),* }
 
         impl Rule {
-            pub(crate) const ALL: &[Rule] = &[$(Rule::$rule),*];
+            /// All of them.
+            pub const ALL: &[Rule] = &[$(Rule::$rule),*];
         }
     };
 }
@@ -72,7 +74,7 @@ struct Known {
 }
 
 /// A shard that breaks `rule` and keeps all others.
-pub(crate) struct Broken {
+pub struct Broken {
     rule: Rule,
     settings: Settings,
     keys: StartKeys,
@@ -124,7 +126,8 @@ impl Subject for Broken {
 }
 
 impl Broken {
-    pub(crate) fn new(rule: Rule, keys: StartKeys, settings: &Settings) -> Self {
+    /// A shard without commands so far.
+    pub fn new(rule: Rule, keys: StartKeys, settings: &Settings) -> Self {
         let mut other = settings.clone();
         match rule {
             Rule::OneTryTooMany => other.attempts += 1,

@@ -8,6 +8,10 @@ use url::Url;
 const LIST: [&str; 5] =
     ["localhost", "mybrand.com", "*.mybrand.com", "b\u{fc}cher.de", "abcdefghijklmnopabcdefghijklmnop"];
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     let (text, value) = match input.iter().position(|&octet| octet == b'\n') {
         Some(at) => (&input[..at], &input[at + 1..]),

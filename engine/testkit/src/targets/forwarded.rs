@@ -15,6 +15,10 @@ static TRUSTED: LazyLock<Blocks> = LazyLock::new(|| {
 const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     let mut parts = input.splitn(3, |&octet| octet == b'\n');
     let [forwarded, x_forwarded_for, front] = [(); 3].map(|()| parts.next().unwrap_or_default());

@@ -7,20 +7,24 @@ use authepy_engine::route::StartKeys;
 use authepy_engine::shard::{Settings, Shard};
 use authepy_engine::testing::Seeded;
 
-use crate::broken::{Broken, Rule};
-use crate::play::{Play, Subject};
-use crate::variants::{Variant, variants};
+use crate::model::broken::{Broken, Rule};
+use crate::model::play::{Play, Subject};
+use crate::model::variants::{Variant, variants};
 
 /// More would only be slow: the model scans all that ever happened.
 const COMMANDS: usize = 400;
 
+/// Looks at one input, with one answer falsified where this is the canary.
+///
+/// # Panics
+/// If the property does not hold.
 pub fn check(input: &[u8], canary: bool) {
     let Some((&first, script)) = input.split_first() else { return };
     let variants = variants();
     let variant = &variants[usize::from(first) % variants.len()];
     let told = match canary {
         false => play(variant, script, |keys, rules| Shard::new(keys, rules.clone())),
-        // One of the broken shards that `tests/model/` knows.
+        // One of the shards that `tests/model/` catches.
         true => play(variant, script, |keys, rules| Broken::new(Rule::ACodeWorksTwice, keys, rules)),
     };
     if let Err(difference) = told {
