@@ -121,6 +121,8 @@ async fn the_alarm_is_the_same_whether_the_request_is_refused_or_not() {
         let other = world.key(&["--class", "secret"]);
         let page = phone.with_key(&other.text).with("origin", "https://mybrand.com");
         assert_eq!(page.get(PATH).await.code(), expected);
+        // The answer may be here before the line.
+        world.server.log_says("key.exposed", 2);
         let log = world.server.log();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains("key.exposed")).collect();
         assert!(lines.len() == 2 && lines[1].contains(&other.id), "{lines:?}");
