@@ -11,7 +11,7 @@
 //! State belongs to shards, each owned by one thread; [`actor`] is the skin by which threads ask each
 //! other, and the only file that knows of actors. Its channels have a mutex inside.
 //!
-//! Invariants, each played against a slow model in `tests/model.rs`: a right code succeeds once; a try is
+//! Invariants, each played against a slow model in `tests/model/`: a right code succeeds once; a try is
 //! counted before it is compared; nothing works after expiry, cancel or the last try; tries are never
 //! given back; an id shows itself to its own project and mode only; windows survive the purge; a full
 //! table refuses new work and drops no live code.

@@ -6,17 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the point")]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-mod common;
-
 use std::collections::HashSet;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use common::operator::new_key;
-use common::phone::{Phone, Wire};
-use common::script::Script;
-use common::serve::Site;
-use common::{DevServer, NO_LIMITS};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::Site;
+use authepy_testkit::{DevServer, NO_LIMITS};
 use serde_json::json;
 
 /// Begins every address of these tests and nothing else: 20 characters that no machine makes by itself.

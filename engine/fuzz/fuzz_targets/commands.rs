@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    authepy_engine_fuzz::targets::commands::check(input, authepy_engine_fuzz::CANARY);
+    authepy_engine_testkit::targets::commands::check(input, cfg!(feature = "canary"));
 });

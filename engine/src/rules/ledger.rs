@@ -40,7 +40,7 @@
 //! | one project, any peers | 25 | 15 codes × 5 | 25·10⁻⁶ + 75·10⁻⁸ |
 //! | one peer, one project (`limits.recipient_peer.issue` = 3/10m, 5/1d) | 25 | 8 codes × 5 | 25·10⁻⁶ + 40·10⁻⁸ |
 //!
-//! `tests/guesses.rs` plays the attackers for virtual weeks and counts. With the windows of mails switched off
+//! `tests/rules/guesses.rs` plays the attackers for virtual weeks and counts. With the windows of mails switched off
 //! six digits see no more than the same 25; codes of eight are bounded by what an inbox may hold live.
 
 use super::limit::{Limits, Window};

@@ -1,5 +1,5 @@
 //! Fuzz targets of what reads a caller's bytes, as `engine/fuzz` has them of the rules; run them as its
-//! `src/lib.rs` says, with `transport/fuzz` in place of `engine/fuzz`.
+//! `Cargo.toml` says, with `transport/fuzz` in place of `engine/fuzz`.
 //!
 //! ```text
 //!   transport/fuzz/fuzz_targets/NAME.rs ──▶ targets::NAME::check ◀── transport/http3/tests/fuzz.rs

@@ -1,15 +1,13 @@
-//! The fuzz targets of `transport/fuzz` on a stable compiler, as `engine/tests/fuzz.rs` has those of the
+//! The fuzz targets of `transport/fuzz` on a stable compiler, as `engine/tests/model/fuzz.rs` has those of the
 //! engine.
 #![allow(clippy::panic, clippy::expect_used, reason = "a failed property ends the run")]
 
 use std::path::PathBuf;
 
-#[path = "../../../engine/fuzz/src/smoke.rs"]
-mod smoke;
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
-use smoke::Check;
+use authepy_engine_testkit::smoke::{self, Check};
 
 /// Name, property, and how many mutations: as many as take about two seconds where nothing is optimised.
 const TARGETS: [(&str, Check, usize); 5] = [
@@ -24,7 +22,7 @@ const TARGETS: [(&str, Check, usize); 5] = [
 const CANARY_MUTATIONS: usize = 200_000;
 
 fn corpus(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/corpus/{name}.hex"))
 }
 
 #[test]

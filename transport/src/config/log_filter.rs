@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// Crates that may write to the log. `tests/log_scan/` reads every line of theirs for secrets and addresses.
+/// Crates that may write to the log. `tests/operations/log_scan/` reads every line of theirs for secrets and addresses.
 const HEARD: [&str; 2] = ["authepy_transport", "authepy_engine"];
 const LEVELS: [Level; 5] = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
 

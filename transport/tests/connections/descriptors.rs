@@ -12,9 +12,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
-use super::common::operator::admin;
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::operator::admin;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 /// Where the attacker sits.
 const ADDRESSES: u8 = 6;

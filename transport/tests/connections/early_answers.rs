@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::common::DevServer;
-use super::common::NO_LIMITS;
+use authepy_testkit::DevServer;
+use authepy_testkit::NO_LIMITS;
 
 /// One request by curl, with a body of this size: its exit code, and what it prints.
 fn curl(server: &DevServer, version: &str, more: &[&str], body: &str) -> (Option<i32>, String) {

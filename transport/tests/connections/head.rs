@@ -2,8 +2,8 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, NO_LIMITS, PATIENCE, tcp};
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE, tcp};
 
 /// What HEAD of these is answered with.
 const PAGES: [(&str, u16); 5] = [

@@ -10,8 +10,8 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::common::phone::{Phone, client_config, tls_config};
-use super::common::{DevServer, NO_LIMITS};
+use authepy_testkit::phone::{Phone, client_config, tls_config};
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 fn server(settings: &[&str]) -> DevServer {
     DevServer::start(&[&NO_LIMITS[..], settings].concat())

@@ -7,13 +7,13 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
+mod datagrams;
 mod descriptors;
 mod early_answers;
 mod head;
 mod lanes;
 mod networks;
+mod outside_clients;
+mod phone_moves;
 mod resets;
 mod unserved;

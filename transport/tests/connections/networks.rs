@@ -9,8 +9,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use super::common::peers::{Welcomed, knock_and_ask};
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::peers::{Welcomed, knock_and_ask};
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 /// Runs `test` on a thread with a network of its own, in which every address of 2001:db8::/32 is this machine's. What
 /// it starts is in there with it.

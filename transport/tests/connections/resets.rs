@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::common::script::report;
-use super::common::{DevServer, NO_LIMITS};
+use authepy_testkit::script::report;
+use authepy_testkit::{DevServer, NO_LIMITS};
 
 fn server(listen: &[&str]) -> DevServer {
     let mut arguments = vec!["dev", "--json"];

@@ -8,10 +8,10 @@ use quinn::{Connection, ConnectionError, Endpoint, TransportConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-use super::common::peers::{EXCESSIVE_LOAD, knock};
-use super::common::phone::{Phone, Wire, client_config};
-use super::common::tcp::{Tls, try_connect};
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::peers::{EXCESSIVE_LOAD, knock};
+use authepy_testkit::phone::{Phone, Wire, client_config};
+use authepy_testkit::tcp::{Tls, try_connect};
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 const IDLE: Duration = Duration::from_secs(1);
 /// A third of it, as everything here is done.

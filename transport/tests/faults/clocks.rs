@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::common::canary::Canary;
-use super::common::operator::{admin, new_key};
-use super::common::phone::Phone;
-use super::common::{DevServer, PATIENCE};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::operator::{admin, new_key};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, PATIENCE};
 
 /// A server whose clocks are ours.
 struct Faked {

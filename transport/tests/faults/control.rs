@@ -1,5 +1,5 @@
 //! A panic in each task of the control plane (R02): nothing else ends with it, the task begins anew and does its work.
-//! Brought about by `AUTHEPY_FAULT=control:TASK` and SIGUSR1 (`transport/src/fault.rs`).
+//! Brought about by `AUTHEPY_FAULT=control:TASK` and SIGUSR1 (`transport/src/ground/fault.rs`).
 #![cfg(debug_assertions)] // optimised builds have no way to do it
 
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use rcgen::generate_simple_self_signed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::common::PATIENCE;
-use super::common::canary::Canary;
-use super::common::operator::{admin, new_key, told};
-use super::common::phone::Phone;
-use super::common::postgres::Postgres;
-use super::common::serve::{Served, Site};
 use super::stores::lock;
+use authepy_testkit::PATIENCE;
+use authepy_testkit::canary::Canary;
+use authepy_testkit::operator::{admin, new_key, told};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::postgres::Postgres;
+use authepy_testkit::serve::{Served, Site};
 
 /// What an injected panic says; the log must not.
 const SAID: &str = "eve@example.com";

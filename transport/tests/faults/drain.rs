@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::common::operator::new_key;
-use super::common::serve::{Served, Site};
-use super::common::sink::Sink;
 use super::phone::{Fate, Line, SharedLine, Target};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::serve::{Served, Site};
+use authepy_testkit::sink::Sink;
 
 /// Connections that issue all the time.
 const LINES: usize = 6;

@@ -11,10 +11,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use tempfile::TempDir;
 
-use super::common::canary::Canary;
-use super::common::operator::new_key;
-use super::common::phone::{Phone, client_config};
-use super::common::serve::{Served, Site};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::{Phone, client_config};
+use authepy_testkit::serve::{Served, Site};
 
 const REPLACED: &str = "the certificate was replaced";
 const EXPIRED: &str = "the certificate has expired";

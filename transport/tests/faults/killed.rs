@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
-use super::common::operator::new_key;
-use super::common::phone::Phone;
-use super::common::serve::Site;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::serve::Site;
 
 /// Codes that live when it happens.
 const LIVE: usize = 1_000;
@@ -23,7 +23,7 @@ async fn a_killed_server_is_back_on_its_port_and_every_old_id_is_unknown() {
     let phone = Phone::connect_with(&server, &key).await;
     let ids = join_all((0..LIVE).map(|n| phone.issue_owned(format!("user{n}@gmail.com")))).await;
     // One that is under way over TCP, so that the port has a past.
-    let tcp = Phone::over(super::common::phone::Wire::H2, &server).await.with_key(&key);
+    let tcp = Phone::over(authepy_testkit::phone::Wire::H2, &server).await.with_key(&key);
     assert_eq!(tcp.get("/readyz").await.status, 200);
 
     server.signal("-KILL");

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::common::DevServer;
-use super::common::canary::Canary;
+use authepy_testkit::DevServer;
+use authepy_testkit::canary::Canary;
 
 /// A pipe with a name, full from the start: what is written to it is not taken.
 struct Pipe {

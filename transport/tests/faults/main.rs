@@ -9,13 +9,11 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod clocks;
 mod control;
 mod drain;
 mod expired;
+mod isolation;
 mod killed;
 mod log;
 mod panics;

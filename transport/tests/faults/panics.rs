@@ -1,11 +1,11 @@
-//! A panic in a running server (A60), brought about by `AUTHEPY_FAULT` and SIGUSR1 (`transport/src/fault.rs`).
+//! A panic in a running server (A60), brought about by `AUTHEPY_FAULT` and SIGUSR1 (`transport/src/ground/fault.rs`).
 #![cfg(debug_assertions)] // optimised builds have no way to do it
 
 use std::time::{Duration, Instant};
 
-use super::common::canary::Canary;
-use super::common::phone::Phone;
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 /// What a panic says in these tests; an address, as a slice's or a parser's panic would quote.
 const SAID: &str = "eve@example.com";

@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::common::DevServer;
-use super::common::phone::client_config;
-use super::common::raw::{frame, headers, section, take_frame, take_varint, varint};
+use authepy_testkit::DevServer;
+use authepy_testkit::phone::client_config;
+use authepy_testkit::raw::{frame, headers, section, take_frame, take_varint, varint};
 
 const CONTROL: u64 = 0;
 const DATA: u64 = 0;

@@ -5,13 +5,15 @@ use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
 
-use super::common::DevServer;
-use super::common::canary::Canary;
+use authepy_testkit::canary::Canary;
+use authepy_testkit::{DevServer, binary};
 
 /// Exit code and words of a start that must not come about; one that does ends with `timeout`'s 124.
 fn start_on(address: SocketAddr) -> (i32, String) {
     let output = Command::new("timeout")
-        .args(["20", env!("CARGO_BIN_EXE_authepy"), "dev", "--json", "--admin", "127.0.0.1:0"])
+        .arg("20")
+        .arg(binary())
+        .args(["dev", "--json", "--admin", "127.0.0.1:0"])
         .args(["--listen", &address.to_string()])
         .output()
         .unwrap();

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
-use super::common::canary::Canary;
-use super::common::operator::new_key;
-use super::common::phone::Phone;
-use super::common::script::Script;
-use super::common::serve::{Served, Site};
-use super::common::{PATIENCE, code_in};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::operator::new_key;
+use authepy_testkit::phone::Phone;
+use authepy_testkit::script::Script;
+use authepy_testkit::serve::{Served, Site};
+use authepy_testkit::{PATIENCE, code_in};
 
 /// Mails sent into each fault: as many as open a breaker.
 const MAILS: usize = 5;

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::common::canary::Canary;
-use super::common::phone::{Phone, Wire};
-use super::common::{DevServer, NO_LIMITS, PATIENCE};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::phone::{Phone, Wire};
+use authepy_testkit::{DevServer, NO_LIMITS, PATIENCE};
 
 fn confined(how: &str, settings: &[&str]) -> DevServer {
     let mut arguments = vec!["dev", "--json", "--listen", "127.0.0.1:0", "--set", "engine.shards=1"];

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::common::operator::new_key;
-use super::common::postgres::Postgres;
-use super::common::serve::Site;
-use super::common::{PATIENCE, binary};
+use authepy_testkit::operator::new_key;
+use authepy_testkit::postgres::Postgres;
+use authepy_testkit::serve::Site;
+use authepy_testkit::{PATIENCE, binary};
 
 /// Stops of each kind.
 const STOPS: u32 = 50;

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::common::canary::Canary;
-use super::common::operator::{admin, new_key};
-use super::common::phone::Phone;
-use super::common::postgres::Postgres;
-use super::common::serve::{Served, Site};
-use super::common::{DevServer, PATIENCE, binary};
+use authepy_testkit::canary::Canary;
+use authepy_testkit::operator::{admin, new_key};
+use authepy_testkit::phone::Phone;
+use authepy_testkit::postgres::Postgres;
+use authepy_testkit::serve::{Served, Site};
+use authepy_testkit::{DevServer, PATIENCE, binary};
 
 /// A PostgreSQL as its client sees it: what it says passes through here.
 struct Between {
