@@ -10,6 +10,6 @@ pub(crate) mod entropy;
 #[cfg(debug_assertions)]
 pub(crate) mod fault;
 pub(crate) mod hex;
+pub(crate) mod log_throttle;
 pub(crate) mod published;
-pub(crate) mod told;
 pub mod wiping;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   UDP ─▶ socket ─▶ accept ─▶ connection ─▶ exchange (http3) ─┐
-//!                                                              ├─▶ serve ─▶ desk ─▶ engine
+//!                                                              ├─▶ serve ─▶ context ─▶ engine
 //!   TCP ─▶ tcp_socket ─▶ tcp (hyper) ──────▶ exchange ─────────┘     │
 //!                                                    reply ◀─ wire ◀─┴─▶ delivery ─▶ relay
 //!   store ◀─▶ control ── Published: keys, policy, certificate ──▶ lanes

@@ -2,7 +2,7 @@
 //!
 //! The order is the cheapest refusal first, and each step's result is the next one's argument, so that
 //! none can be skipped: an operation needs an [`Admitted`] and what was [`Asked`]. What a request costs its
-//! peer is kept on its [`Tab`], and a refusal is charged before it is answered.
+//! peer is kept on its [`RateAccount`], and a refusal is charged before it is answered.
 //! HTTP/3 and the TCP door differ only in their [`Exchange`].
 
 use std::net::IpAddr;
@@ -17,28 +17,28 @@ use crate::http::query;
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::RouteLabel;
 use crate::http::target::{Call, Target};
-use crate::overload::turnstile::Full;
-use crate::serve::desk::Desk;
+use crate::overload::admission_queue::Full;
+use crate::serve::lane_context::LaneContext;
 
 mod alerts;
 mod asked;
 mod batch;
-pub(crate) mod desk;
 mod entry;
 pub(crate) mod exposure;
 mod idempotency;
 mod issue;
+pub(crate) mod lane_context;
 pub(crate) mod lanes;
 mod operation;
 mod places;
 mod public;
+mod rate_account;
 pub mod receipt;
-mod tab;
 
 use asked::Asked;
 use entry::{OVERLOADED, TurnedAway};
 use operation::Request;
-use tab::Tab;
+use rate_account::RateAccount;
 
 /// One request on its way in: its head is there, its body not yet.
 pub trait Exchange {
@@ -53,87 +53,89 @@ pub trait Exchange {
 }
 
 /// Serves one request. A [`Fault`] means that no answer can be given: the stream or connection ends.
-pub async fn serve(desk: &Desk, exchange: &mut impl Exchange) -> Result<Reply, Fault> {
+pub async fn serve(context: &LaneContext, exchange: &mut impl Exchange) -> Result<Reply, Fault> {
     let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
-    let (target, id, tab) = (Target::of(head), desk.request_id(), Tab::default());
+    let (target, id, account) = (Target::of(head), context.request_id(), RateAccount::default());
     let label = target.label();
-    let (mode, served) = match entry::peer(desk, head, exchange.peer()) {
+    let (mode, served) = match entry::peer(context, head, exchange.peer()) {
         Err(problem) => (Mode::Live, Ok(problem.into())),
         Ok(peer) => {
-            tab.charge_to(peer);
+            account.charge_to(peer);
             if entry::is_of_foreign_page(head) {
-                tab.foreign_page();
+                account.foreign_page();
             }
             match target {
                 Target::Public(page) => {
-                    (Mode::Live, Ok(Box::pin(public::answer(desk, page, head, &tab)).await))
+                    (Mode::Live, Ok(Box::pin(public::answer(context, page, head, &account)).await))
                 }
-                Target::Key(destination) => with_key(desk, destination, &tab, id.as_str(), exchange).await,
+                Target::Key(destination) => {
+                    with_key(context, destination, &account, id.as_str(), exchange).await
+                }
             }
         }
     };
     match served {
         Ok(reply) => {
-            let mut reply = tab.settle(desk, reply).await;
-            if reply.tells_of_ban() && tab.is_of(exchange.peer()) {
+            let mut reply = account.settle(context, reply).await;
+            if reply.tells_of_ban() && account.is_of(exchange.peer()) {
                 // Whoever is banned gets no answer; only who speaks for others hears of it.
-                desk.counters().aborted(label, mode);
+                context.counters().aborted(label, mode);
                 return Err(Fault::Connection(Code::ExcessiveLoad));
             }
             if matches!(label, RouteLabel::Issue | RouteLabel::Check | RouteLabel::Resend) {
-                reply.tell_rates(&tab.rates());
+                reply.tell_rates(&account.rates());
             }
             reply.identify(id);
-            desk.counters().count(label, mode, &reply);
-            tell(desk, (&tab, exchange.peer()), label, &reply);
+            context.counters().count(label, mode, &reply);
+            tell(context, (&account, exchange.peer()), label, &reply);
             Ok(reply)
         }
         Err(fault) => {
-            desk.counters().aborted(label, mode);
+            context.counters().aborted(label, mode);
             Err(fault)
         }
     }
 }
 
 /// Answers a request whose head could not be read; counts against its peer like any refusal.
-pub(crate) async fn refuse(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
-    unread(desk, Mode::Live, tab_of_unread(desk, network).settle(desk, problem.into()).await)
+pub(crate) async fn refuse(context: &LaneContext, network: IpAddr, problem: Problem) -> Reply {
+    unread(context, Mode::Live, tab_of_unread(context, network).settle(context, problem.into()).await)
 }
 
 /// The same where there is no time to hear what the peer's window says.
-pub(crate) fn refuse_at_once(desk: &Desk, network: IpAddr, problem: Problem) -> Reply {
-    tab_of_unread(desk, network).note_denial(desk);
-    unread(desk, Mode::Live, problem.into())
+pub(crate) fn refuse_at_once(context: &LaneContext, network: IpAddr, problem: Problem) -> Reply {
+    tab_of_unread(context, network).note_denial(context);
+    unread(context, Mode::Live, problem.into())
 }
 
 /// Answers a request that the lane has no time to read. It counts against nobody, and as one of the last key that
 /// its connection showed.
-pub(crate) fn overloaded(desk: &Desk, mode: Mode) -> Reply {
-    unread(desk, mode, OVERLOADED.into())
+pub(crate) fn overloaded(context: &LaneContext, mode: Mode) -> Reply {
+    unread(context, mode, OVERLOADED.into())
 }
 
 /// Whose request a trusted proxy passed on stands in the head, and the proxy speaks for others too: so a
 /// head of its that can't be read is charged to nobody.
-fn tab_of_unread(desk: &Desk, network: IpAddr) -> Tab {
-    let tab = Tab::default();
-    if !desk.policy().trusted_proxies.contains(network.to_canonical()) {
-        tab.charge_to(network);
+fn tab_of_unread(context: &LaneContext, network: IpAddr) -> RateAccount {
+    let account = RateAccount::default();
+    if !context.policy().trusted_proxies.contains(network.to_canonical()) {
+        account.charge_to(network);
     }
-    tab
+    account
 }
 
-fn unread(desk: &Desk, mode: Mode, mut reply: Reply) -> Reply {
-    reply.identify(desk.request_id());
-    desk.counters().count(RouteLabel::Unknown, mode, &reply);
+fn unread(context: &LaneContext, mode: Mode, mut reply: Reply) -> Reply {
+    reply.identify(context.request_id());
+    context.counters().count(RouteLabel::Unknown, mode, &reply);
     reply
 }
 
 /// A line for each answer, for who looks for a fault. It names whose request it was, or whose connection, by the hash
 /// that events use too.
-fn tell(desk: &Desk, (tab, network): (&Tab, IpAddr), label: RouteLabel, reply: &Reply) {
+fn tell(context: &LaneContext, (account, network): (&RateAccount, IpAddr), label: RouteLabel, reply: &Reply) {
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let of_network = || desk.start_keys().peer_digest(&Peer::from(network));
-        let peer = tab.asker(desk).unwrap_or_else(of_network);
+        let of_network = || context.start_keys().peer_digest(&Peer::from(network));
+        let peer = account.asker(context).unwrap_or_else(of_network);
         let problem = reply.problem.map(Problem::code);
         let (request, route, status) = (reply.request_id(), label.name(), reply.status);
         tracing::debug!(request, %peer, route, status, problem, "answered");
@@ -142,22 +144,22 @@ fn tell(desk: &Desk, (tab, network): (&Tab, IpAddr), label: RouteLabel, reply: &
 
 /// Key → origin → route. Also tells whose counters the request belongs in.
 async fn with_key(
-    desk: &Desk,
+    context: &LaneContext,
     destination: Result<Call, Problem>,
-    tab: &Tab,
+    account: &RateAccount,
     id: &str,
     exchange: &mut impl Exchange,
 ) -> (Mode, Result<Reply, Fault>) {
     let Some(head) = exchange.head() else {
         return (Mode::Live, Err(Fault::Stream(Code::RequestIncomplete)));
     };
-    let admitted = match entry::enter(desk, head, tab).await {
+    let admitted = match entry::enter(context, head, account).await {
         Err(TurnedAway { mode, problem }) => return (mode, Ok(problem.into())),
         Ok(admitted) => admitted,
     };
     exchange.admitted(admitted.key());
     let served = match destination {
-        Ok(call) => perform(desk, &admitted, &call, (tab, id), exchange).await,
+        Ok(call) => perform(context, &admitted, &call, (account, id), exchange).await,
         Err(problem) => Ok(problem.into()),
     };
     (admitted.key().mode, served.map(|reply| reply.readable_by(admitted.origin())))
@@ -165,10 +167,10 @@ async fn with_key(
 
 /// Class → body → its class's turn → the operation.
 async fn perform(
-    desk: &Desk,
+    context: &LaneContext,
     admitted: &Admitted,
     call: &Call,
-    (tab, id): (&Tab, &str),
+    (account, id): (&RateAccount, &str),
     exchange: &mut impl Exchange,
 ) -> Result<Reply, Fault> {
     if !call.permitted(admitted) {
@@ -184,7 +186,7 @@ async fn perform(
         Err(problem) => return Ok(problem.into()),
     };
     let class = admitted.key().class;
-    if desk.turnstile().is_full(class) {
+    if context.admission_queue().is_full(class) {
         return Ok(OVERLOADED.into());
     }
     let body = match exchange.body().await {
@@ -192,20 +194,20 @@ async fn perform(
         Err(Fault::Answer(refused)) => return Ok(Problem::from(refused).into()),
         Err(fault) => return Err(fault),
     };
-    if let Err(Full) = desk.turnstile().pass(class).await {
+    if let Err(Full) = context.admission_queue().pass(class).await {
         return Ok(OVERLOADED.into());
     }
-    let request = Request { admitted, call, id, query: &query, body, tab };
-    let answer = decide(desk, &request, key.as_deref()).await;
+    let request = Request { admitted, call, id, query: &query, body, account };
+    let answer = decide(context, &request, key.as_deref()).await;
     Ok(answer.unwrap_or_else(Reply::from))
 }
 
 /// Recipient → the peer's windows → the inbox, once for all requests under one idempotency key.
-async fn decide(desk: &Desk, request: &Request<'_>, key: Option<&[u8]>) -> Result<Reply, Problem> {
-    let asked = Asked::read(desk, request)?.charge(desk, request).await?;
+async fn decide(context: &LaneContext, request: &Request<'_>, key: Option<&[u8]>) -> Result<Reply, Problem> {
+    let asked = Asked::read(context, request)?.charge(context, request).await?;
     match key {
-        None => operation::perform(desk, request, asked, None).await.map(|done| done.reply),
+        None => operation::perform(context, request, asked, None).await.map(|done| done.reply),
         // Boxed, here and below, is what few requests do: its room would be every request's.
-        Some(key) => Box::pin(idempotency::perform(desk, request, asked, key)).await,
+        Some(key) => Box::pin(idempotency::perform(context, request, asked, key)).await,
     }
 }

@@ -5,7 +5,7 @@ use crate::perimeter::api_key::KeyClass;
 
 /// What a request wants, beside the routes that need no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
+pub enum Operation {
     /// `POST /v1/verifications`
     Issue,
     /// `POST /v1/verifications/{id}/check`
@@ -39,21 +39,27 @@ pub enum IssueField {
 
 /// Whether a key of `class` may use `route` (contract, section 3).
 #[must_use]
-pub const fn permits(class: KeyClass, route: Route) -> bool {
+pub const fn permits(class: KeyClass, route: Operation) -> bool {
     match (class, route) {
         (
             KeyClass::Secret,
-            Route::Issue
-            | Route::Check
-            | Route::Resend
-            | Route::Cancel
-            | Route::Status
-            | Route::Batch
-            | Route::Introspect
-            | Route::Alerts,
+            Operation::Issue
+            | Operation::Check
+            | Operation::Resend
+            | Operation::Cancel
+            | Operation::Status
+            | Operation::Batch
+            | Operation::Introspect
+            | Operation::Alerts,
         )
-        | (KeyClass::Restricted, Route::Issue | Route::Check | Route::Resend | Route::Cancel) => true,
-        (KeyClass::Restricted, Route::Status | Route::Batch | Route::Introspect | Route::Alerts) => false,
+        | (
+            KeyClass::Restricted,
+            Operation::Issue | Operation::Check | Operation::Resend | Operation::Cancel,
+        ) => true,
+        (
+            KeyClass::Restricted,
+            Operation::Status | Operation::Batch | Operation::Introspect | Operation::Alerts,
+        ) => false,
     }
 }
 
@@ -80,14 +86,14 @@ mod tests {
     #[test]
     fn every_class_and_route_answers_as_the_contract_says() {
         let table = [
-            (Route::Issue, true),
-            (Route::Check, true),
-            (Route::Resend, true),
-            (Route::Cancel, true),
-            (Route::Status, false),
-            (Route::Batch, false),
-            (Route::Introspect, false),
-            (Route::Alerts, false),
+            (Operation::Issue, true),
+            (Operation::Check, true),
+            (Operation::Resend, true),
+            (Operation::Cancel, true),
+            (Operation::Status, false),
+            (Operation::Batch, false),
+            (Operation::Introspect, false),
+            (Operation::Alerts, false),
         ];
         for (route, restricted) in table {
             assert!(permits(Secret, route), "{route:?}");

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn levels_of_our_own_are_as_asked() {
         let cases = [
-            ("info", "authepy_transport::desk", Some(Level::INFO)),
+            ("info", "authepy_transport::context", Some(Level::INFO)),
             ("TRACE", "authepy_engine", Some(Level::TRACE)),
             ("off", "authepy_transport", None),
             (
@@ -84,8 +84,8 @@ mod tests {
                 "authepy_transport::control::keeper",
                 Some(Level::DEBUG),
             ),
-            ("warn,authepy_transport::control=debug", "authepy_transport::desk", Some(Level::WARN)),
-            ("authepy=debug", "authepy_transport::desk", Some(Level::DEBUG)),
+            ("warn,authepy_transport::control=debug", "authepy_transport::context", Some(Level::WARN)),
+            ("authepy=debug", "authepy_transport::context", Some(Level::DEBUG)),
             ("authepy_engine", "authepy_engine::shard", Some(Level::TRACE)),
             ("authepy_engine", "authepy_transport", None),
             ("quinn=trace,error", "authepy_transport", Some(Level::ERROR)),

@@ -1,7 +1,7 @@
 //! What an operator may change while serving: one immutable value, published whole.
 //!
 //! ```text
-//!   SIGHUP ─▶ control/reload ──────┬─▶ Published<Policy> ─┬─▶ requests read it (desk)
+//!   SIGHUP ─▶ control/reload ──────┬─▶ Published<Policy> ─┬─▶ requests read it (context)
 //!   catalog load ─▶ control/catalog ┘                     └─▶ each lane hands `settings` to its shard (lane)
 //! ```
 

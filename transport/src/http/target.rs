@@ -4,7 +4,7 @@ use authepy_engine::id::VerificationId;
 use authepy_engine::identity::Mode;
 use authepy_engine::perimeter::Admitted;
 use authepy_engine::perimeter::api_key::looks_like_key;
-use authepy_engine::perimeter::permission::{Route, permits};
+use authepy_engine::perimeter::permission::{Operation, permits};
 use authepy_http3::head::{Field, Head, Known, Method};
 
 use crate::http::reply::Problem;
@@ -27,7 +27,7 @@ pub(crate) enum Page {
 /// A route that needs a key, with the verification it names.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) route: Route,
+    pub(crate) route: Operation,
     /// The id in the path. `None` on routes without one, and for a text that is no id: an unknown
     /// verification like any other.
     pub(crate) id: Option<VerificationId>,
@@ -72,14 +72,14 @@ impl Target {
             Self::Public(Page::Preflight) => RouteLabel::Preflight,
             Self::Public(Page::WrongMethod) | Self::Key(Err(_)) => RouteLabel::Unknown,
             Self::Key(Ok(call)) => match call.route {
-                Route::Issue => RouteLabel::Issue,
-                Route::Check => RouteLabel::Check,
-                Route::Resend => RouteLabel::Resend,
-                Route::Cancel => RouteLabel::Cancel,
-                Route::Status => RouteLabel::Status,
-                Route::Batch => RouteLabel::Batch,
-                Route::Introspect => RouteLabel::Introspect,
-                Route::Alerts => RouteLabel::Alerts,
+                Operation::Issue => RouteLabel::Issue,
+                Operation::Check => RouteLabel::Check,
+                Operation::Resend => RouteLabel::Resend,
+                Operation::Cancel => RouteLabel::Cancel,
+                Operation::Status => RouteLabel::Status,
+                Operation::Batch => RouteLabel::Batch,
+                Operation::Introspect => RouteLabel::Introspect,
+                Operation::Alerts => RouteLabel::Alerts,
             },
         }
     }
@@ -100,10 +100,10 @@ impl Call {
             _ => Err(Problem::MethodNotAllowed("POST, OPTIONS")),
         };
         match path {
-            COLLECTION => return post(Route::Issue, None),
-            "/v1/verifications:batch" => return post(Route::Batch, None),
-            "/v1/receipts/introspect" => return post(Route::Introspect, None),
-            "/v1/alerts" => return post(Route::Alerts, None),
+            COLLECTION => return post(Operation::Issue, None),
+            "/v1/verifications:batch" => return post(Operation::Batch, None),
+            "/v1/receipts/introspect" => return post(Operation::Introspect, None),
+            "/v1/alerts" => return post(Operation::Alerts, None),
             _ => {}
         }
         let rest =
@@ -111,11 +111,11 @@ impl Call {
         let (id, action) = rest.split_once('/').map_or((rest, None), |(id, action)| (id, Some(action)));
         let id = VerificationId::parse(id);
         match (action, head.method()) {
-            (Some("check"), _) => post(Route::Check, id),
-            (Some("resend"), _) => post(Route::Resend, id),
+            (Some("check"), _) => post(Operation::Check, id),
+            (Some("resend"), _) => post(Operation::Resend, id),
             (Some(_), _) => Err(Problem::NotFound),
-            (None, Method::Get) => Ok(Self { route: Route::Status, id }),
-            (None, Method::Delete) => Ok(Self { route: Route::Cancel, id }),
+            (None, Method::Get) => Ok(Self { route: Operation::Status, id }),
+            (None, Method::Delete) => Ok(Self { route: Operation::Cancel, id }),
             (None, _) => Err(Problem::MethodNotAllowed("GET, DELETE, OPTIONS")),
         }
     }
@@ -143,7 +143,7 @@ impl Call {
     }
 
     fn takes_body(&self) -> bool {
-        !matches!(self.route, Route::Status | Route::Cancel)
+        !matches!(self.route, Operation::Status | Operation::Cancel)
     }
 }
 

@@ -34,21 +34,21 @@ use quinn::{Endpoint, Incoming};
 use tokio::task::yield_now;
 
 use crate::config::Connections;
-use crate::ground::told::Told;
+use crate::ground::log_throttle::LogThrottle;
 use crate::metrics::Protocol;
 use crate::net::quic;
 use crate::net::socket::IdMark;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 mod caps;
+mod registry;
 mod retries;
-mod roll;
 mod unserved;
 use caps::crowded_from;
 pub(crate) use caps::{Caps, Place};
+use registry::ConnectionRegistry;
+pub(crate) use registry::{Listed, ShowOut};
 use retries::Retries;
-use roll::Roll;
-pub(crate) use roll::{Listed, ShowOut};
 use unserved::{Candidates, Unserved};
 pub(crate) use unserved::{Listing, WayOut};
 
@@ -63,10 +63,10 @@ struct Inner {
     /// What is open in the whole process.
     caps: Arc<Caps>,
     retries: RefCell<Retries>,
-    roll: Roll,
+    registry: ConnectionRegistry,
     unserved: Unserved,
     /// Connections that were ended to make room.
-    displaced: RefCell<Told>,
+    displaced: RefCell<LogThrottle>,
     bounds: Bounds,
 }
 
@@ -94,12 +94,12 @@ impl From<&Connections> for Bounds {
 
 impl Admission {
     pub(crate) fn new(lane: Lane, lanes: usize, caps: Arc<Caps>, bounds: Bounds) -> Self {
-        let roll = Roll::default();
-        let of_banned = roll.clone();
+        let registry = ConnectionRegistry::default();
+        let of_banned = registry.clone();
         lane.on_ban(move |network| of_banned.show_out(network));
         let (unserved, displaced) = Default::default();
         let retries = RefCell::new(Retries::new());
-        Self(Rc::new(Inner { lane, lanes, caps, retries, roll, unserved, displaced, bounds }))
+        Self(Rc::new(Inner { lane, lanes, caps, retries, registry, unserved, displaced, bounds }))
     }
 
     /// Stream resets one connection may cause.
@@ -118,11 +118,11 @@ impl Admission {
     }
 
     /// A place for a TCP connection, whose address its own handshake has proved. `None`: close it.
-    pub(crate) async fn enter(&self, desk: &Desk, address: IpAddr) -> Option<Newcomer> {
+    pub(crate) async fn enter(&self, context: &LaneContext, address: IpAddr) -> Option<Newcomer> {
         if self.0.lane.is_banned(address) {
             return None;
         }
-        let peer = counted(desk, address);
+        let peer = counted(context, address);
         self.make_room(peer, Protocol::Tcp).await;
         let place = self.0.caps.enter(peer, Protocol::Tcp)?;
         Some(self.listed(place, peer, Protocol::Tcp))
@@ -187,39 +187,39 @@ impl Admission {
     /// `show_out`. `None`: the connection must be closed at once.
     pub(crate) async fn welcome(
         &self,
-        desk: &Desk,
+        context: &LaneContext,
         place: &mut Place,
         address: IpAddr,
         show_out: ShowOut,
     ) -> Option<Listed> {
-        let peer = counted(desk, address);
+        let peer = counted(context, address);
         if !place.validated(peer) {
             return None;
         }
-        // On the roll first: a ban is either seen here or finds the connection there.
-        let listed = self.0.roll.enter(address, show_out);
+        // On the registry first: a ban is either seen here or finds the connection there.
+        let listed = self.0.registry.enter(address, show_out);
         if self.0.lane.is_banned(address) {
             return None;
         }
         match peer {
-            Some(peer) if !self.charge(desk, peer, Activity::Handshake).await => None,
+            Some(peer) if !self.charge(context, peer, Activity::Handshake).await => None,
             _ => Some(listed),
         }
     }
 
     /// Counts a handshake that begins from an address which it has proved already, by a TCP handshake or a Retry
     /// token. False if its peer has begun too many, or is banned.
-    pub(crate) async fn begin(&self, desk: &Desk, address: IpAddr) -> bool {
-        match counted(desk, address) {
-            Some(peer) => self.charge(desk, peer, Activity::Any).await,
+    pub(crate) async fn begin(&self, context: &LaneContext, address: IpAddr) -> bool {
+        match counted(context, address) {
+            Some(peer) => self.charge(context, peer, Activity::Any).await,
             None => true,
         }
     }
 
     /// Counts one handshake, begun or completed. False if the peer has made too many. A shard too busy to count
     /// lets it pass: it will say so to the requests themselves.
-    async fn charge(&self, desk: &Desk, peer: Peer, activity: Activity) -> bool {
-        if desk.policy().settings.peer.of(activity).is_empty() {
+    async fn charge(&self, context: &LaneContext, peer: Peer, activity: Activity) -> bool {
+        if context.policy().settings.peer.of(activity).is_empty() {
             return true;
         }
         let charge = Charge::proved(peer, activity, Mode::Live);
@@ -230,26 +230,26 @@ impl Admission {
 }
 
 /// The peer that answers for this address; `None` for a proxy that carries everybody.
-pub(crate) fn counted(desk: &Desk, address: IpAddr) -> Option<Peer> {
-    (!desk.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
+pub(crate) fn counted(context: &LaneContext, address: IpAddr) -> Option<Peer> {
+    (!context.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
 }
 
 /// Decides about every connection that knocks at one endpoint, until the process ends. `ours` is on the ids that this
 /// process made: one that begins with such an id has chosen its lane by it, or comes late for a connection that is gone.
-pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, desk: Desk, admission: Admission) {
+pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, context: LaneContext, admission: Admission) {
     while let Some(incoming) = endpoint.accept().await {
-        if desk.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
+        if context.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
             incoming.refuse();
             continue;
         }
-        decide(incoming, &desk, &admission).await;
+        decide(incoming, &context, &admission).await;
     }
 }
 
-async fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
+async fn decide(incoming: Incoming, context: &LaneContext, admission: &Admission) {
     let (source, Inner { lane, caps, retries, .. }) = (incoming.remote_address(), &*admission.0);
     let is_validated = incoming.remote_address_validated();
-    let peer = counted(desk, source.ip().to_canonical());
+    let peer = counted(context, source.ip().to_canonical());
     // Where somebody has to make room, a newcomer shows first where he is: Initials are easily forged.
     let is_crowded =
         || caps.is_crowded(Protocol::Quic) || peer.is_some_and(|peer| caps.crowded_network(peer).is_some());
@@ -271,12 +271,12 @@ async fn decide(incoming: Incoming, desk: &Desk, admission: &Admission) {
     match place {
         Some(place) => {
             let newcomer = admission.listed(place, peer, Protocol::Quic);
-            let (desk, admission) = (desk.clone(), admission.clone());
+            let (context, admission) = (context.clone(), admission.clone());
             tokio::task::spawn_local(async move {
-                if is_validated && !admission.begin(&desk, source.ip().to_canonical()).await {
+                if is_validated && !admission.begin(&context, source.ip().to_canonical()).await {
                     return incoming.refuse();
                 }
-                quic::drive(incoming, desk, admission, newcomer).await;
+                quic::drive(incoming, context, admission, newcomer).await;
             });
         }
         None => incoming.refuse(),

@@ -18,9 +18,9 @@ use crate::ground::wiping;
 use crate::limits;
 use crate::metrics::Counters;
 use crate::net::accept::{Admission, Bounds, Caps, accept};
-use crate::net::socket::{DeafSocket, Ears, IdMark, KernelDrop, LaneConnectionIds, Steering};
+use crate::net::socket::{FilterParts, FilteringSocket, IdMark, KernelDrop, LaneConnectionIds, Steering};
 use crate::net::tcp;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 use crate::serve::lanes::LanesShared;
 
 /// How often a lane publishes what its shard holds, and looks for a new policy.
@@ -64,17 +64,17 @@ pub fn start(
             pin(core);
         }
         let policy = lanes.shared.policy.clone();
-        let desk = Desk::new(lane.clone(), lanes, counters);
+        let context = LaneContext::new(lane.clone(), lanes, counters);
         let admission = Admission::new(lane.clone(), doors.steering.lanes(), doors.caps.clone(), bounds);
-        desk.watch_shard();
-        let gate = desk.clone();
-        spawn_vital(&lane, async move { gate.turnstile().run().await });
-        let result = open(&lane, doors, &desk, &admission);
+        context.watch_shard();
+        let gate = context.clone();
+        spawn_vital(&lane, async move { gate.admission_queue().run().await });
+        let result = open(&lane, doors, &context, &admission);
         // Whoever starts the lanes has gone only if the start failed elsewhere.
         let _gone = started.send(result);
         #[cfg(debug_assertions)]
         crate::ground::fault::obey(&lane);
-        lane.vital().run(publish(&lane, &desk, &policy)).await;
+        lane.vital().run(publish(&lane, &context, &policy)).await;
     })
 }
 
@@ -83,39 +83,39 @@ fn spawn_vital(lane: &Lane, task: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(lane.vital().run(task));
 }
 
-fn open(lane: &Lane, mut doors: Doors, desk: &Desk, admission: &Admission) -> io::Result<()> {
+fn open(lane: &Lane, mut doors: Doors, context: &LaneContext, admission: &Admission) -> io::Result<()> {
     // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
     spawn_vital(lane, admission.clone().expire());
-    let (shedding, turnstile) = (desk.shedding().clone(), desk.turnstile().clone());
-    let ears = Ears { lane: lane.clone(), kernel, shedding, turnstile };
+    let (shedding, admission_queue) = (context.shedding().clone(), context.admission_queue().clone());
+    let filter = FilterParts { lane: lane.clone(), kernel, shedding, admission_queue };
     for socket in std::mem::take(&mut doors.udp) {
-        let endpoint = endpoint(&ears, &doors, socket)?;
-        spawn_vital(lane, accept(endpoint, doors.mark.clone(), desk.clone(), admission.clone()));
+        let endpoint = endpoint(&filter, &doors, socket)?;
+        spawn_vital(lane, accept(endpoint, doors.mark.clone(), context.clone(), admission.clone()));
     }
     for listener in doors.tcp {
         let port = listener.local_addr()?.port();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let accept = tcp::accept(listener, port, doors.tls.clone(), desk.clone(), admission.clone());
+        let accept = tcp::accept(listener, port, doors.tls.clone(), context.clone(), admission.clone());
         spawn_vital(lane, accept);
     }
     Ok(())
 }
 
-fn endpoint(ears: &Ears, doors: &Doors, socket: UdpSocket) -> io::Result<Endpoint> {
-    let (runtime, index) = (Arc::new(TokioRuntime), ears.lane.index());
+fn endpoint(filter: &FilterParts, doors: &Doors, socket: UdpSocket) -> io::Result<Endpoint> {
+    let (runtime, index) = (Arc::new(TokioRuntime), filter.lane.index());
     let mut config = EndpointConfig::new(Arc::new(doors.reset.key_at(socket.local_addr()?)));
     let (steering, mark) = (doors.steering.clone(), doors.mark.clone());
     config.cid_generator(move || Box::new(LaneConnectionIds::new(index, steering.clone(), mark.clone())));
     config.max_udp_payload_size(limits::DATAGRAM_BYTES).map_err(io::Error::other)?;
-    let socket = DeafSocket::new(ears, runtime.wrap_udp_socket(socket)?);
+    let socket = FilteringSocket::new(filter, runtime.wrap_udp_socket(socket)?);
     Endpoint::new_with_abstract_socket(config, Some(doors.quic.clone()), socket, runtime)
 }
 
 /// Tells the size of the shard, and tells the shard what the operator has changed.
-async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
+async fn publish(lane: &Lane, context: &LaneContext, policy: &Published<Policy>) {
     let mut known: Option<Arc<Policy>> = None;
     let banned = Rc::new(Notify::new());
     let heard = banned.clone();
@@ -127,10 +127,10 @@ async fn publish(lane: &Lane, desk: &Desk, policy: &Published<Policy>) {
             lane.configure(present.settings.clone());
             known = Some(present);
         }
-        desk.counters().publish(lane.census(), lane.ban_count(), desk.shedding().shed());
+        context.counters().publish(lane.census(), lane.ban_count(), context.shedding().shed());
         if lane.now().at.since(counted) >= COUNT_CONVERSIONS_EVERY {
             counted = lane.now().at;
-            desk.counters().publish_conversions(lane.conversions());
+            context.counters().publish_conversions(lane.conversions());
         }
         // A ban is told at once, its end in time.
         let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;

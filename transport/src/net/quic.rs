@@ -32,17 +32,17 @@ use crate::limits;
 use crate::metrics::Protocol;
 use crate::net::accept::{Admission, Listing, Newcomer, ShowOut, WayOut, counted};
 use crate::overload::shedding::Known;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 mod answer;
-mod anteroom;
 pub(crate) mod exchange;
-use anteroom::{Anteroom, Stream};
+mod stream_queue;
+use stream_queue::{Stream, StreamQueue};
 
 /// What the tasks of one connection share.
 pub(crate) struct Session {
     connection: Connection,
-    pub(crate) desk: Desk,
+    pub(crate) context: LaneContext,
     pub(crate) admission: Admission,
     /// The address the handshake proved, for the whole life of the connection: a later one may be a claim,
     /// and whoever moves takes his strikes along.
@@ -62,30 +62,35 @@ pub(crate) struct Session {
 }
 
 /// Sees one connection through, from its first packet to its last.
-pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, newcomer: Newcomer) {
+pub(crate) async fn drive(
+    incoming: Incoming,
+    context: LaneContext,
+    admission: Admission,
+    newcomer: Newcomer,
+) {
     let Newcomer { mut place, listing, way_out } = newcomer;
     // Until the handshake is over, nothing is heard from any other address, so this is the one it proves. The
     // connection may have moved by the time we are told, perhaps to an address it only claims.
     let peer = incoming.remote_address().ip().to_canonical();
     let Ok(connecting) = incoming.accept() else { return };
     // From here on: a stop in the middle of a handshake owes its phone a GOAWAY.
-    let _open = desk.drain().guard();
+    let _open = context.drain().guard();
     let shaken = tokio::select! {
         shaken = timeout(limits::HANDSHAKE_DEADLINE, connecting) => shaken,
-        () = desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+        () = context.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
         () = way_out.at_once.notified() => return,
     };
     let Ok(Ok(connection)) = shaken else { return };
     let closing = connection.clone();
     let show_out: ShowOut = Rc::new(move || closing.close(number(Code::ExcessiveLoad), b""));
-    let Some(_listed) = admission.welcome(&desk, &mut place, peer, show_out.clone()).await else {
+    let Some(_listed) = admission.welcome(&context, &mut place, peer, show_out.clone()).await else {
         return show_out();
     };
-    desk.counters().connected(Protocol::Quic);
+    context.counters().connected(Protocol::Quic);
     let session = Rc::new(Session {
         peer,
         connection,
-        desk,
+        context,
         admission,
         peer_streams: RefCell::default(),
         resets: Cell::new(0),
@@ -97,7 +102,7 @@ pub(crate) async fn drive(incoming: Incoming, desk: Desk, admission: Admission, 
         way_out,
     });
     session.clone().serve().await;
-    session.desk.counters().disconnected();
+    session.context.counters().disconnected();
 }
 
 impl Session {
@@ -108,7 +113,7 @@ impl Session {
         }
         // The id of the first request not yet seen; what a GOAWAY names.
         let mut next_request = 0;
-        let mut anteroom = Anteroom::new(&self);
+        let mut stream_queue = StreamQueue::new(&self);
         loop {
             tokio::select! {
                 accepted = self.connection.accept_bi() => {
@@ -117,15 +122,15 @@ impl Session {
                     while let Some(accepted) = more {
                         let Ok(stream) = accepted else { return };
                         next_request = u64::from(VarInt::from(stream.0.id())) + 4;
-                        anteroom.enter(stream);
+                        stream_queue.enter(stream);
                         more = self.connection.accept_bi().now_or_never();
                     }
-                    while let Some(stream) = anteroom.next().now_or_never() {
+                    while let Some(stream) = stream_queue.next().now_or_never() {
                         self.begin(stream);
                     }
                     wipe_stack();
                 }
-                stream = anteroom.next() => {
+                stream = stream_queue.next() => {
                     self.begin(stream);
                     wipe_stack();
                 }
@@ -136,19 +141,19 @@ impl Session {
                 () = self.way_out.at_once.notified() => return self.close(Code::ExcessiveLoad),
                 () = self.end_politely() => {
                     // They were seen, so the GOAWAY will not name them.
-                    anteroom.empty().into_iter().for_each(|stream| self.begin(stream));
+                    stream_queue.empty().into_iter().for_each(|stream| self.begin(stream));
                     break;
                 }
             }
         }
-        drop(anteroom);
+        drop(stream_queue);
         self.drain(control, next_request).await;
     }
 
     /// Waits until the connection should end with the requests that are under way.
     async fn end_politely(&self) {
         tokio::select! {
-            () = self.desk.drain().begun() => {}
+            () = self.context.drain().begun() => {}
             () = self.way_out.politely.notified() => {}
         }
     }
@@ -240,7 +245,7 @@ impl Session {
         }
     }
 
-    /// A request was accepted. Learns whose key the connection carries; see [`crate::overload::turnstile`].
+    /// A request was accepted. Learns whose key the connection carries; see [`crate::overload::admission_queue`].
     pub(crate) fn admitted(&self, key: &KeyRecord) {
         self.listing.served();
         self.key.set((key.class, key.mode));
@@ -261,8 +266,8 @@ impl Session {
         }
         *known = None;
         // A trusted proxy speaks for many.
-        if counted(&self.desk, address.ip().to_canonical()).is_some() {
-            *known = Some(self.desk.shedding().know(address, class));
+        if counted(&self.context, address.ip().to_canonical()).is_some() {
+            *known = Some(self.context.shedding().know(address, class));
         }
     }
 

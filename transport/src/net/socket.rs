@@ -14,12 +14,12 @@ use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-mod deaf;
 mod filter;
+mod filtering;
 mod ids;
 mod kernel_drop;
 mod steering;
-pub(crate) use deaf::{DeafSocket, Ears};
+pub(crate) use filtering::{FilterParts, FilteringSocket};
 pub(crate) use ids::{IdMark, LaneConnectionIds};
 pub use kernel_drop::KernelDrop;
 pub(crate) use steering::Steering;

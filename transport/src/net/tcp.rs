@@ -27,11 +27,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::ground::told::Told;
+use crate::ground::log_throttle::LogThrottle;
 use crate::limits;
 use crate::metrics::Protocol;
 use crate::net::accept::{Admission, Listing, Newcomer, Place, WayOut};
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 mod answer;
 mod exchange;
@@ -64,31 +64,31 @@ pub(crate) async fn accept(
     listener: TcpListener,
     port: u16,
     tls: Arc<rustls::ServerConfig>,
-    desk: Desk,
+    context: LaneContext,
     admission: Admission,
 ) {
     let acceptor = TlsAcceptor::from(tls);
     let alt_svc: Rc<str> = format!("h3=\":{port}\"; ma=86400").into();
-    let mut refusals = Told::default();
+    let mut refusals = LogThrottle::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = desk.drain().begun() => return,
+            () = context.drain().begun() => return,
         };
         match accepted {
             Ok((stream, from)) => {
                 let peer = from.ip().to_canonical();
                 // Banned, or no place: closed before TLS costs anything.
-                let Some(newcomer) = admission.enter(&desk, peer).await else { continue };
+                let Some(newcomer) = admission.enter(&context, peer).await else { continue };
                 let Newcomer { place, listing, way_out } = newcomer;
                 let watch = Watch::new(admission.idle(), admission.deadline());
-                let (desk, admission, alt_svc) = (desk.clone(), admission.clone(), alt_svc.clone());
-                let door = Rc::new(Door { desk, admission, peer, alt_svc, watch, listing, way_out });
+                let (context, admission, alt_svc) = (context.clone(), admission.clone(), alt_svc.clone());
+                let door = Rc::new(Door { context, admission, peer, alt_svc, watch, listing, way_out });
                 tokio::task::spawn_local(door.drive(stream, acceptor.clone(), place));
             }
             // Out of descriptors, most likely: give the others a moment to close.
             Err(fault) => {
-                if let Some(times) = refusals.tell(desk.now().at) {
+                if let Some(times) = refusals.tell(context.now().at) {
                     let (why, code) = (fault.kind(), fault.raw_os_error());
                     tracing::warn!(%why, code, times, "no TCP connection can be accepted");
                 }
@@ -100,7 +100,7 @@ pub(crate) async fn accept(
 
 /// One connection's way in.
 struct Door {
-    desk: Desk,
+    context: LaneContext,
     admission: Admission,
     peer: IpAddr,
     alt_svc: Rc<str>,
@@ -125,27 +125,27 @@ impl Door {
         let _delayed = stream.set_nodelay(true);
         let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());
         let handshake = acceptor.accept(Pulse::new(stream, self.watch.clone()));
-        let _open = self.desk.drain().guard();
-        if !self.admission.begin(&self.desk, self.peer).await {
+        let _open = self.context.drain().guard();
+        if !self.admission.begin(&self.context, self.peer).await {
             return;
         }
         let shaken = tokio::select! {
             shaken = timeout(patience, handshake) => shaken,
-            () = self.desk.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
+            () = self.context.drain().begun_since(limits::DRAIN_HANDSHAKE) => return,
             () = self.way_out.at_once.notified() => return,
         };
         let Ok(Ok(stream)) = shaken else { return };
         let way_out = self.way_out.clone();
         let show_out = Rc::new(move || way_out.at_once.notify_one());
-        let welcome = self.admission.welcome(&self.desk, &mut place, self.peer, show_out).await;
+        let welcome = self.admission.welcome(&self.context, &mut place, self.peer, show_out).await;
         let Some(_listed) = welcome else { return };
-        self.desk.counters().connected(Protocol::Tcp);
+        self.context.counters().connected(Protocol::Tcp);
         tokio::select! {
             () = self.clone().serve(stream) => {}
             // Dropped where it stands; requests that were read run to their end.
             () = self.way_out.at_once.notified() => {}
         }
-        self.desk.counters().disconnected();
+        self.context.counters().disconnected();
     }
 
     /// Serves requests and says goodbye.
@@ -178,7 +178,7 @@ impl Door {
                 return End::Stalled;
             },
             () = self.way_out.politely.notified() => {}
-            () = self.desk.drain().begun() => {}
+            () = self.context.drain().begun() => {}
         }
         connection.as_mut().graceful_shutdown();
         let wind_down = async {

@@ -85,7 +85,7 @@ impl Shedding {
         self.0.borrow().shed
     }
 
-    /// A request came into an anteroom.
+    /// A request came into an stream_queue.
     pub(crate) fn entered(&self) {
         let mut state = self.0.borrow_mut();
         state.waiting += 1;

@@ -22,7 +22,7 @@ use crate::delivery::{Content, MailJob, Notice};
 use crate::http::reply::{Problem, Reply};
 use crate::http::wire;
 use crate::limits::ALERT_LIFETIME;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// Bytes of an alert beside its text: subject, address, names.
 const NOTICE_BYTES: usize = 1_024;
@@ -35,10 +35,10 @@ const fn unavailable(retry_after: Duration) -> Problem {
 }
 
 /// Mails an alert to each of the project's addresses.
-pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
+pub(super) async fn perform(context: &LaneContext, request: &Request<'_>) -> Result<Done, Problem> {
     let body: AlertBody<'_> = json::read(request.body)?;
     let (subject, text) = (wire::alert_subject(&body)?, wire::alert_text(&body)?);
-    let (key, policy) = (request.admitted.key(), desk.policy());
+    let (key, policy) = (request.admitted.key(), context.policy());
     let to = if key.alert_to.is_empty() { policy.alert_to.clone() } else { key.alert_to.clone() };
     if to.is_empty() {
         return Err(UNDELIVERABLE);
@@ -46,10 +46,10 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
     if key.mode == Mode::Test {
         return Ok(accepted());
     }
-    charge(desk, request).await?;
+    charge(context, request).await?;
     // All or none: half of the operators is not who was asked for.
-    let now = desk.now();
-    let place = |_| desk.mail().reserve_alert(now.at, Some(key.project), NOTICE_BYTES + text.len());
+    let now = context.now();
+    let place = |_| context.mail().reserve_alert(now.at, Some(key.project), NOTICE_BYTES + text.len());
     let permits: Result<Vec<_>, _> = to.iter().map(place).collect();
     for (to, permit) in to.iter().zip(permits.map_err(unavailable)?) {
         permit.submit(MailJob {
@@ -57,7 +57,7 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
             content: Content::Notice(Notice::new(
                 format!("[{}] {subject}", key.project_name),
                 text.to_owned(),
-                desk.draw_token(),
+                context.draw_token(),
             )),
             expires: now.at.after(ALERT_LIFETIME),
         });
@@ -65,11 +65,11 @@ pub(super) async fn perform(desk: &Desk, request: &Request<'_>) -> Result<Done, 
     Ok(accepted())
 }
 
-async fn charge(desk: &Desk, request: &Request<'_>) -> Result<(), Problem> {
+async fn charge(context: &LaneContext, request: &Request<'_>) -> Result<(), Problem> {
     let project = request.owner().project.0.to_le_bytes();
-    let digest: AccountDigest = desk.start_keys().scoped("alerts", &[&project]);
+    let digest: AccountDigest = context.start_keys().scoped("alerts", &[&project]);
     let charge = ChargeKey { window: KeyWindow::Alerts, of: digest };
-    match desk.ask(digest.route(), Command::ChargeKey(charge)).await {
+    match context.ask(digest.route(), Command::ChargeKey(charge)).await {
         Outcome::Charged(charged) => charged.refusal.map_or(Ok(()), |refusal| Err(refusal.into())),
         other => Err(unexpected(other)),
     }

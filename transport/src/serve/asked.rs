@@ -2,7 +2,7 @@
 
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
-use authepy_engine::perimeter::permission::Route;
+use authepy_engine::perimeter::permission::Operation;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Activity, MailForm, Paid, Terms};
 use authepy_engine::route::NonceDigest;
@@ -14,7 +14,7 @@ use super::operation::Request;
 use crate::delivery::Locale;
 use crate::http::reply::Problem;
 use crate::http::wire;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// One operation, ready to be charged.
 pub(super) enum Asked<'a> {
@@ -23,7 +23,7 @@ pub(super) enum Asked<'a> {
     /// Whom the code was sent to.
     Resend(Recipient),
     /// What is asked for less often.
-    Other(Route),
+    Other(Operation),
 }
 
 /// One operation that its peer was charged for, ready to be performed.
@@ -31,7 +31,7 @@ pub(super) enum Ready<'a> {
     Issue(IssueAsked, Paid),
     Check(CheckAsked<'a>, Paid),
     Resend(Recipient, Paid),
-    Other(Route),
+    Other(Operation),
 }
 
 /// A mail with a code.
@@ -57,13 +57,14 @@ pub(super) struct Statement<'a> {
 
 impl<'a> Asked<'a> {
     /// Body → recipient → disposable.
-    pub(super) fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+    pub(super) fn read(context: &LaneContext, request: &Request<'a>) -> Result<Self, Problem> {
         match request.call.route {
-            Route::Issue => IssueAsked::read(desk, request).map(Self::Issue),
-            Route::Check => CheckAsked::read(desk, request).map(Self::Check),
-            Route::Resend => {
+            Operation::Issue => IssueAsked::read(context, request).map(Self::Issue),
+            Operation::Check => CheckAsked::read(context, request).map(Self::Check),
+            Operation::Resend => {
                 let body: ResendBody<'_> = json::read(request.body)?;
-                desk.recipient(wire::recipient(body.recipient.as_ref())?, request.owner().mode)
+                context
+                    .recipient(wire::recipient(body.recipient.as_ref())?, request.owner().mode)
                     .map(Self::Resend)
             }
             route => Ok(Self::Other(route)),
@@ -71,14 +72,18 @@ impl<'a> Asked<'a> {
     }
 
     /// Charges its peer. A resend costs a mail, like an issue.
-    pub(super) async fn charge(self, desk: &Desk, request: &Request<'_>) -> Result<Ready<'a>, Problem> {
-        let pay = |activity| request.tab.pay(desk, request.admitted, activity);
+    pub(super) async fn charge(
+        self,
+        context: &LaneContext,
+        request: &Request<'_>,
+    ) -> Result<Ready<'a>, Problem> {
+        let pay = |activity| request.account.pay(context, request.admitted, activity);
         Ok(match self {
             Self::Issue(asked) => Ready::Issue(asked, pay(Activity::Issue).await?),
             Self::Check(asked) => Ready::Check(asked, pay(Activity::Check).await?),
             Self::Resend(recipient) => Ready::Resend(recipient, pay(Activity::Issue).await?),
             Self::Other(route) => {
-                if route == Route::Cancel {
+                if route == Operation::Cancel {
                     pay(Activity::Any).await?;
                 }
                 Ready::Other(route)
@@ -89,38 +94,38 @@ impl<'a> Asked<'a> {
 
 impl IssueAsked {
     /// Reads an issue, and who answers for it: of a secret key's, the `client.ip` it names.
-    pub(super) fn read(desk: &Desk, request: &Request<'_>) -> Result<Self, Problem> {
+    pub(super) fn read(context: &LaneContext, request: &Request<'_>) -> Result<Self, Problem> {
         let body: IssueBody<'_> = json::read(request.body)?;
         if body.needs_secret_key() && request.admitted.key().class == KeyClass::Restricted {
             return Err(Problem::KeyClassForbidden);
         }
         if let Some(address) = body.client_ip() {
-            request.tab.claim(request.owner(), address);
-            check_ban(desk, address)?;
+            request.account.claim(request.owner(), address);
+            check_ban(context, address)?;
         }
         let locale = Locale::number(wire::locale(&body)?.and_then(Locale::lookup));
         let terms = Terms {
-            nonce: nonce(desk, body.nonce.as_ref())?,
+            nonce: nonce(context, body.nonce.as_ref())?,
             purpose: wire::purpose(&body)?.into(),
-            form: MailForm { locale, template: template(desk, request, body.template.as_deref())? },
+            form: MailForm { locale, template: template(context, request, body.template.as_deref())? },
             code_length: wire::code_length(&body)?,
             lifetime: wire::lifetime(&body)?,
             metadata: wire::metadata(&body)?,
         };
         let recipient = wire::recipient(body.recipient.as_ref())?;
-        Ok(Self { terms, recipient: desk.recipient(recipient, request.owner().mode)? })
+        Ok(Self { terms, recipient: context.recipient(recipient, request.owner().mode)? })
     }
 }
 
 impl<'a> CheckAsked<'a> {
     /// Reads a check. A restricted key names the recipient, whether or not it wants a receipt: a backend is going to
     /// believe that the person in front of the page owns an address, and must not learn which one from the page.
-    fn read(desk: &Desk, request: &Request<'a>) -> Result<Self, Problem> {
+    fn read(context: &LaneContext, request: &Request<'a>) -> Result<Self, Problem> {
         let (class, mode) = (request.admitted.key().class, request.owner().mode);
         let body: CheckBody<'a> = json::read(request.body)?;
-        let digest = nonce(desk, body.nonce.as_ref())?;
+        let digest = nonce(context, body.nonce.as_ref())?;
         let typed = wire::required(body.code.as_ref(), "code is missing")?;
-        let recipient = body.recipient.as_ref().map(|text| desk.recipient(text, mode)).transpose()?;
+        let recipient = body.recipient.as_ref().map(|text| context.recipient(text, mode)).transpose()?;
         if class == KeyClass::Restricted && recipient.is_none() {
             return Err(Problem::RecipientRequired);
         }
@@ -132,13 +137,13 @@ impl<'a> CheckAsked<'a> {
 }
 
 /// The number of the template that is named, if the project has it.
-fn template(desk: &Desk, request: &Request<'_>, name: Option<&str>) -> Result<u8, Problem> {
+fn template(context: &LaneContext, request: &Request<'_>, name: Option<&str>) -> Result<u8, Problem> {
     let Some(name) = name else { return Ok(0) };
-    let number = desk.policy().templates.number(&request.admitted.key().project_name, name);
+    let number = context.policy().templates.number(&request.admitted.key().project_name, name);
     number.ok_or(Problem::MalformedRequest("there is no such template"))
 }
 
-fn nonce(desk: &Desk, text: Option<&Text<'_>>) -> Result<Option<NonceDigest>, Problem> {
+fn nonce(context: &LaneContext, text: Option<&Text<'_>>) -> Result<Option<NonceDigest>, Problem> {
     let nonce = wire::nonce(text)?;
-    Ok(nonce.map(|nonce| desk.start_keys().scoped("nonce", &[nonce.as_bytes()])))
+    Ok(nonce.map(|nonce| context.start_keys().scoped("nonce", &[nonce.as_bytes()])))
 }

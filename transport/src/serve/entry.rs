@@ -18,11 +18,11 @@ use authepy_engine::perimeter::{Admitted, Credentials, Denial, Seen, admit, forw
 use authepy_engine::request::Refusal;
 use authepy_http3::head::{Field, Head, Known};
 
-use super::tab::Tab;
+use super::rate_account::RateAccount;
 use crate::control::lookup::Verdict;
 use crate::http::reply::Problem;
 use crate::limits::STORE_RETRY;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 pub(super) const OVERLOADED: Problem =
     Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
@@ -42,14 +42,18 @@ impl From<Problem> for TurnedAway {
 }
 
 /// Key → origin. Whoever shows a valid secret key answers for nothing by its own address.
-pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitted, TurnedAway> {
+pub(super) async fn enter(
+    context: &LaneContext,
+    head: &Head,
+    account: &RateAccount,
+) -> Result<Admitted, TurnedAway> {
     if head.get(Known::EarlyData) != Field::Absent {
         return Err(Problem::TooEarly.into());
     }
     let credentials = credentials(head);
-    let admitted = match judge(desk, &credentials) {
-        Err(Denial::UnlistedKey(key)) => match Box::pin(desk.look_up(key)).await {
-            Verdict::Listed => judge(desk, &credentials),
+    let admitted = match judge(context, &credentials) {
+        Err(Denial::UnlistedKey(key)) => match Box::pin(context.look_up(key)).await {
+            Verdict::Listed => judge(context, &credentials),
             Verdict::Unknown => Err(Denial::InvalidKey),
             Verdict::StoreDown => return Err(STORE_DOWN.into()),
             Verdict::Crowded => return Err(OVERLOADED.into()),
@@ -57,12 +61,12 @@ pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitte
         judged => judged,
     };
     if matches!(admitted, Err(Denial::EndedKey)) {
-        tab.excuse();
+        account.excuse();
     }
     if admitted.as_ref().map_or_else(is_of_secret_key, |admitted| admitted.key().class == KeyClass::Secret) {
-        tab.release();
+        account.release();
     }
-    raise_alarm(desk, &admitted);
+    raise_alarm(context, &admitted);
     let admitted = admitted
         .map_err(|denial| TurnedAway { mode: denied_mode(&credentials, &denial), problem: denial.into() })?;
     Ok(admitted)
@@ -70,14 +74,14 @@ pub(super) async fn enter(desk: &Desk, head: &Head, tab: &Tab) -> Result<Admitte
 
 /// A secret live key that works and comes from a browser is an alarm, whether it is let in or not. A key that does
 /// not work is none: whoever does not hold one can raise no alarm about it.
-fn raise_alarm(desk: &Desk, judged: &Result<Admitted, Denial>) {
+fn raise_alarm(context: &LaneContext, judged: &Result<Admitted, Denial>) {
     let key = match judged {
         Ok(admitted) if admitted.is_exposed() => &admitted.key().digest,
         Err(Denial::SecretKeyInBrowser(key)) => key,
         Ok(_) | Err(_) => return,
     };
-    if let Some(key) = desk.keys().record(key).filter(|key| key.mode == Mode::Live) {
-        desk.key_exposed(key);
+    if let Some(key) = context.keys().record(key).filter(|key| key.mode == Mode::Live) {
+        context.key_exposed(key);
     }
 }
 
@@ -86,15 +90,15 @@ fn is_of_secret_key(denial: &Denial) -> bool {
     matches!(denial, Denial::SecretKeyInBrowser(_))
 }
 
-fn judge(desk: &Desk, credentials: &Credentials<'_>) -> Result<Admitted, Denial> {
-    admit(&desk.keys(), credentials, desk.now(), desk.policy().refuse_secret_in_browser)
+fn judge(context: &LaneContext, credentials: &Credentials<'_>) -> Result<Admitted, Denial> {
+    admit(&context.keys(), credentials, context.now(), context.policy().refuse_secret_in_browser)
 }
 
 /// Whose request it is: the network's peer, or who a trusted proxy says. Not a banned one.
 ///
 /// Lists that contradict each other are charged to nobody: the one who wrote them is not known, and the
 /// proxy that passed them on speaks for others too.
-pub(super) fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
+pub(super) fn peer(context: &LaneContext, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
     let list = |known| match head.get(known) {
         Field::Absent => None,
         Field::One(list) => Some(list),
@@ -102,15 +106,15 @@ pub(super) fn peer(desk: &Desk, head: &Head, network: IpAddr) -> Result<IpAddr, 
         Field::Many => Some(&b""[..]),
     };
     let (forwarded, x_forwarded_for) = (list(Known::Forwarded), list(Known::XForwardedFor));
-    let peer = forwarded::peer(network, &desk.policy().trusted_proxies, forwarded, x_forwarded_for)
+    let peer = forwarded::peer(network, &context.policy().trusted_proxies, forwarded, x_forwarded_for)
         .map_err(|forwarded::Contradiction| Problem::MalformedHttp)?;
-    check_ban(desk, peer).map(|()| peer)
+    check_ban(context, peer).map(|()| peer)
 }
 
 /// Refuses whoever is banned, as far as this lane has heard.
-pub(super) fn check_ban(desk: &Desk, peer: IpAddr) -> Result<(), Problem> {
-    let banned = |until: Moment| Refusal::Banned { retry_after: until.since(desk.now().at) }.into();
-    desk.banned_until(peer).map_or(Ok(()), |until| Err(banned(until)))
+pub(super) fn check_ban(context: &LaneContext, peer: IpAddr) -> Result<(), Problem> {
+    let banned = |until: Moment| Refusal::Banned { retry_after: until.since(context.now().at) }.into();
+    context.banned_until(peer).map_or(Ok(()), |until| Err(banned(until)))
 }
 
 /// Whether a page of another site had the request sent: it carries no key, and its browser says so. Whose browser

@@ -11,7 +11,7 @@
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
 use authepy_engine::perimeter::api_key::KeyClass;
-use authepy_engine::perimeter::permission::Route;
+use authepy_engine::perimeter::permission::Operation;
 use authepy_engine::request::{Command, First, Outcome, Proven, Refusal, Reserve, Settle};
 use authepy_engine::route::{BodyDigest, ClaimDigest, PeerDigest};
 use authepy_http3::head::{Field, Head, Known};
@@ -21,7 +21,7 @@ use super::asked::Ready;
 use super::operation::{self, Request, standing_reply, unexpected, verdict_reply};
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::Call;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// `8e03978e-40d5-43dd-bc93-6894a57f9324`
 const UUID_CHARS: usize = 36;
@@ -30,7 +30,7 @@ const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key has 1 to 2
 /// The idempotency key of a request, on routes that know one. A structured-field string (as the IETF
 /// draft has it) and the bare text are the same key.
 pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, Problem> {
-    if !matches!(call.route, Route::Issue | Route::Check | Route::Resend) {
+    if !matches!(call.route, Operation::Issue | Operation::Check | Operation::Resend) {
         return Ok(None);
     }
     let key = match head.get(Known::IdempotencyKey) {
@@ -47,27 +47,27 @@ pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, P
 /// Performs the operation once for all requests under one key. A repetition has cost its peer's window
 /// already, being a request; it costs neither the inbox's nor the API key's.
 pub(super) async fn perform(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     asked: Ready<'_>,
     key: &[u8],
 ) -> Result<Reply, Problem> {
     let scope = request.admitted.key().digest.as_bytes();
-    let claim = claim(desk, request, key);
-    let body = body_digest(desk, request)?;
+    let claim = claim(context, request, key);
+    let body = body_digest(context, request)?;
     // For as long as any verification may live; the first answer says how long this one does.
     let reserve = Proven::<Reserve>::new(request.admitted, claim, body, CODE_LIFETIME_MAX);
-    match request.ask(desk, claim.route(), Command::Reserve(reserve)).await {
+    match request.ask(context, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
-            let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
-            repeat(desk, request, &asked, &first, secret).map(Reply::replayed)
+            let secret = IdSecret::derive(context.start_keys(), scope, key, &salt);
+            repeat(context, request, &asked, &first, secret).map(Reply::replayed)
         }
         Outcome::Reserved { salt } => {
-            let secret = IdSecret::derive(desk.start_keys(), scope, key, &salt);
-            let done = operation::perform(desk, request, asked, Some(secret)).await;
+            let secret = IdSecret::derive(context.start_keys(), scope, key, &salt);
+            let done = operation::perform(context, request, asked, Some(secret)).await;
             let first = done.as_ref().ok().and_then(|done| done.first.clone());
             let _noted =
-                request.ask(desk, claim.route(), Command::Settle(Settle { key: claim, first })).await;
+                request.ask(context, claim.route(), Command::Settle(Settle { key: claim, first })).await;
             done.map(|done| done.reply)
         }
         other => Err(unexpected(other)),
@@ -75,15 +75,15 @@ pub(super) async fn perform(
 }
 
 /// Names what is claimed: the idempotency key, in the scope of who asked.
-fn claim(desk: &Desk, request: &Request<'_>, key: &[u8]) -> ClaimDigest {
+fn claim(context: &LaneContext, request: &Request<'_>, key: &[u8]) -> ClaimDigest {
     let api_key = request.admitted.key();
     let asker = match api_key.class {
-        KeyClass::Restricted if !is_random_uuid(key) => request.tab.asker(desk),
+        KeyClass::Restricted if !is_random_uuid(key) => request.account.asker(context),
         _ => None,
     };
     let asker = asker.map(PeerDigest::to_bytes);
     let asker = asker.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
-    desk.start_keys().scoped("idempotency key", &[api_key.digest.as_bytes(), asker, key])
+    context.start_keys().scoped("idempotency key", &[api_key.digest.as_bytes(), asker, key])
 }
 
 /// Whether a text is a UUID of version 4, which is random, or 7, which is random behind its time (RFC 9562, 5.4 and
@@ -101,16 +101,16 @@ fn is_random_uuid(text: &[u8]) -> bool {
 
 /// Makes the first answer again.
 fn repeat(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     asked: &Ready<'_>,
     first: &First,
     secret: IdSecret,
 ) -> Result<Reply, Problem> {
     match (asked, first) {
-        (Ready::Check(asked, _), first) => verdict_reply(desk, request, &asked.statement, first),
+        (Ready::Check(asked, _), first) => verdict_reply(context, request, &asked.statement, first),
         (Ready::Issue(asked, _), First::Issued(standing, route)) => {
-            let id = VerificationId::new(desk.start_keys(), secret, *route);
+            let id = VerificationId::new(context.start_keys(), secret, *route);
             Ok(standing_reply(&id, standing, &asked.recipient))
         }
         (Ready::Resend(recipient, _), First::Issued(standing, _)) => {
@@ -123,18 +123,18 @@ fn repeat(
 }
 
 /// What has to be the same for a request to be the same: the route, the verification, the query, the members.
-fn body_digest(desk: &Desk, request: &Request<'_>) -> Result<BodyDigest, Problem> {
+fn body_digest(context: &LaneContext, request: &Request<'_>) -> Result<BodyDigest, Problem> {
     let canonical = json::canonical::object(request.body)
         .ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
     let id = request.call.id.as_ref().map(VerificationId::text);
     let id = id.as_ref().map_or("", |id| id.as_str());
     let route = match request.call.route {
-        Route::Issue => "issue",
-        Route::Check => "check",
+        Operation::Issue => "issue",
+        Operation::Check => "check",
         _ => "resend",
     };
     let parts = [route.as_bytes(), id.as_bytes(), request.query.as_bytes(), canonical.as_bytes()];
-    Ok(desk.start_keys().scoped("idempotent request", &parts))
+    Ok(context.start_keys().scoped("idempotent request", &parts))
 }
 
 #[cfg(test)]

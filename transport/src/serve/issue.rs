@@ -18,7 +18,7 @@ use super::operation::{Done, Request, standing_reply, unexpected};
 use super::places::{MailFor, Places};
 use crate::delivery::{Awaited, CodeMail, Content, MailJob, Permit};
 use crate::http::reply::Problem;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// An issue that only its inbox can still refuse.
 pub(super) struct Placed {
@@ -32,33 +32,35 @@ pub(super) struct Placed {
 impl Placed {
     /// Takes the places, before anything is promised.
     pub(super) async fn take(
-        desk: &Desk,
+        context: &LaneContext,
         request: &Request<'_>,
         asked: IssueAsked,
         paid: Paid,
     ) -> Result<Self, Problem> {
-        let permit = reserve_mail(desk, request.owner())?;
-        let addressee = Addressee::of(&asked.recipient, request.admitted, desk.start_keys());
-        let places = Places::take(desk, request, MailFor::Issue, addressee.inbox().domain()).await?;
+        let permit = reserve_mail(context, request.owner())?;
+        let addressee = Addressee::of(&asked.recipient, request.admitted, context.start_keys());
+        let places = Places::take(context, request, MailFor::Issue, addressee.inbox().domain()).await?;
         Ok(Self { asked, paid, addressee, permit, places })
     }
 
     /// Opens the verification. `secret` is the id to be, where an idempotency key decides it.
     pub(super) async fn open(
         self,
-        desk: &Desk,
+        context: &LaneContext,
         request: &Request<'_>,
         secret: Option<IdSecret>,
     ) -> Result<Done, Problem> {
         let Self { asked, paid, addressee, permit, places } = self;
         let IssueAsked { recipient, terms } = asked;
-        let (keys, inbox) = (desk.start_keys(), addressee.inbox());
-        let secret = secret.unwrap_or_else(|| desk.draw_secret());
+        let (keys, inbox) = (context.start_keys(), addressee.inbox());
+        let secret = secret.unwrap_or_else(|| context.draw_secret());
         let issue = Proven::<Issue>::new(request.admitted, addressee, paid, terms, keys, secret);
-        match request.ask(desk, inbox.route(), Command::Issue(issue)).await {
-            Outcome::Issued(issued) => Ok(sent(desk, request, (permit, inbox.route()), issued, &recipient)),
+        match request.ask(context, inbox.route(), Command::Issue(issue)).await {
+            Outcome::Issued(issued) => {
+                Ok(sent(context, request, (permit, inbox.route()), issued, &recipient))
+            }
             other => {
-                places.give_back(desk, request);
+                places.give_back(context, request);
                 Err(unexpected(other))
             }
         }
@@ -68,34 +70,34 @@ impl Placed {
 /// A further code for a verification that exists. It counts in its inbox's windows, and as an unanswered mail; not
 /// in the issues of its key or project.
 pub(super) async fn resend(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     recipient: &Recipient,
     paid: Paid,
 ) -> Result<Done, Problem> {
-    let slot = request.slot(desk)?;
-    let keys = desk.start_keys();
-    let permit = reserve_mail(desk, request.owner())?;
+    let slot = request.slot(context)?;
+    let keys = context.start_keys();
+    let permit = reserve_mail(context, request.owner())?;
     let addressee = Addressee::of(recipient, request.admitted, keys);
-    let places = Places::take(desk, request, MailFor::Resend, addressee.inbox().domain()).await?;
+    let places = Places::take(context, request, MailFor::Resend, addressee.inbox().domain()).await?;
     let route = slot.route;
     let resend = Proven::<Resend>::new(request.admitted, slot, addressee, paid, keys);
-    match request.ask(desk, route, Command::Resend(resend)).await {
-        Outcome::Resent(issued) => Ok(sent(desk, request, (permit, route), issued, recipient)),
+    match request.ask(context, route, Command::Resend(resend)).await {
+        Outcome::Resent(issued) => Ok(sent(context, request, (permit, route), issued, recipient)),
         other => {
-            places.give_back(desk, request);
+            places.give_back(context, request);
             Err(unexpected(other))
         }
     }
 }
 
 /// A place in the mail queue. Test keys send no mail.
-fn reserve_mail(desk: &Desk, owner: Owner) -> Result<Option<Permit>, Problem> {
+fn reserve_mail(context: &LaneContext, owner: Owner) -> Result<Option<Permit>, Problem> {
     match owner.mode {
         Mode::Test => Ok(None),
-        Mode::Live => desk
+        Mode::Live => context
             .mail()
-            .reserve(desk.now().at, owner.project)
+            .reserve(context.now().at, owner.project)
             .map(Some)
             .map_err(|retry_after| Refusal::DeliveryUnavailable { retry_after }.into()),
     }
@@ -103,7 +105,7 @@ fn reserve_mail(desk: &Desk, owner: Owner) -> Result<Option<Permit>, Problem> {
 
 /// The shard has made a code: hand it to the mail, tell the caller.
 fn sent(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     (permit, route): (Option<Permit>, Route),
     issued: Issued,
@@ -118,7 +120,7 @@ fn sent(
             to: recipient.delivery().into(),
             content: Content::Code(CodeMail {
                 code: issued.code,
-                wording: desk.policy().templates.wording(&project, issued.form),
+                wording: context.policy().templates.wording(&project, issued.form),
                 project,
                 domain: request.admitted.origin_domain().map(Into::into),
                 lifetime,

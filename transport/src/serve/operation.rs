@@ -4,7 +4,7 @@ use authepy_engine::actor::Answer;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
 use authepy_engine::identity::{Mode, Owner};
 use authepy_engine::perimeter::Admitted;
-use authepy_engine::perimeter::permission::Route;
+use authepy_engine::perimeter::permission::Operation;
 use authepy_engine::recipient::Recipient;
 use authepy_engine::request::{Approved, Check, Command, First, Outcome, Paid, Proven, Refusal, Slot, Spend};
 use authepy_engine::route::{ReceiptDigest, Route as ShardRoute};
@@ -13,12 +13,12 @@ use authepy_http3::json::bodies::IntrospectBody;
 
 use super::asked::{CheckAsked, Ready, Statement};
 use super::issue::{self, Placed};
-use super::{Tab, alerts, batch, places};
+use super::{RateAccount, alerts, batch, places};
 use crate::delivery::events::End;
 use crate::http::reply::{Problem, Reply};
 use crate::http::target::Call;
 use crate::http::wire;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 use crate::serve::receipt::Claims;
 
 /// A request that was admitted and read.
@@ -32,7 +32,7 @@ pub(super) struct Request<'a> {
     pub(super) query: &'a str,
     pub(super) body: &'a [u8],
     /// What it costs, and whom.
-    pub(super) tab: &'a Tab,
+    pub(super) account: &'a RateAccount,
 }
 
 /// An answer, and what an idempotency record has to remember to make it again.
@@ -53,46 +53,46 @@ impl Request<'_> {
     }
 
     /// Puts a question to an inbox's shard.
-    pub(super) fn ask(&self, desk: &Desk, route: ShardRoute, command: Command) -> Answer {
-        desk.counters().shard_message(self.owner().mode);
-        desk.ask(route, command)
+    pub(super) fn ask(&self, context: &LaneContext, route: ShardRoute, command: Command) -> Answer {
+        context.counters().shard_message(self.owner().mode);
+        context.ask(route, command)
     }
 
-    pub(super) fn slot(&self, desk: &Desk) -> Result<Proven<Slot>, Problem> {
+    pub(super) fn slot(&self, context: &LaneContext) -> Result<Proven<Slot>, Problem> {
         let id = self.call.id.clone().ok_or(Refusal::VerificationNotFound)?;
-        Ok(Proven::<Slot>::new(self.admitted, id, desk.start_keys()))
+        Ok(Proven::<Slot>::new(self.admitted, id, context.start_keys()))
     }
 }
 
 /// Performs the operation. `secret` is the id to be, where an idempotency key decides it.
 pub(super) async fn perform(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     asked: Ready<'_>,
     secret: Option<IdSecret>,
 ) -> Result<Done, Problem> {
     let route = match asked {
         Ready::Issue(asked, paid) => {
-            return Placed::take(desk, request, asked, paid).await?.open(desk, request, secret).await;
+            return Placed::take(context, request, asked, paid).await?.open(context, request, secret).await;
         }
-        Ready::Check(asked, paid) => return check(desk, request, asked, paid).await,
+        Ready::Check(asked, paid) => return check(context, request, asked, paid).await,
         Ready::Resend(recipient, paid) => {
-            return Box::pin(issue::resend(desk, request, &recipient, paid)).await;
+            return Box::pin(issue::resend(context, request, &recipient, paid)).await;
         }
         Ready::Other(route) => route,
     };
-    Box::pin(other(desk, request, route)).await
+    Box::pin(other(context, request, route)).await
 }
 
 /// What is asked for less often.
-async fn other(desk: &Desk, request: &Request<'_>, route: Route) -> Result<Done, Problem> {
+async fn other(context: &LaneContext, request: &Request<'_>, route: Operation) -> Result<Done, Problem> {
     match route {
-        Route::Cancel => cancel(desk, request).await,
-        Route::Status => status(desk, request).await,
-        Route::Introspect => introspect(desk, request).await,
-        Route::Batch => batch::perform(desk, request).await,
-        Route::Alerts => alerts::perform(desk, request).await,
-        Route::Issue | Route::Check | Route::Resend => Err(Problem::NotFound),
+        Operation::Cancel => cancel(context, request).await,
+        Operation::Status => status(context, request).await,
+        Operation::Introspect => introspect(context, request).await,
+        Operation::Batch => batch::perform(context, request).await,
+        Operation::Alerts => alerts::perform(context, request).await,
+        Operation::Issue | Operation::Check | Operation::Resend => Err(Problem::NotFound),
     }
 }
 
@@ -108,17 +108,17 @@ pub(super) fn standing_reply(
 }
 
 async fn check(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     asked: CheckAsked<'_>,
     paid: Paid,
 ) -> Result<Done, Problem> {
     let CheckAsked { code, nonce, statement } = asked;
-    let slot = request.slot(desk)?;
+    let slot = request.slot(context)?;
     let (route, digest) = (slot.route, slot.id.digest());
     let recipient = statement.recipient.as_ref();
-    let check = Proven::<Check>::new(slot, code, recipient, nonce, paid, desk.start_keys());
-    let first = match request.ask(desk, route, Command::Check(check)).await {
+    let check = Proven::<Check>::new(slot, code, recipient, nonce, paid, context.start_keys());
+    let first = match request.ask(context, route, Command::Check(check)).await {
         Outcome::Approved(approved) => First::Approved(approved),
         Outcome::Incorrect { attempts_remaining, expires } => {
             First::Incorrect { attempts_remaining, expires }
@@ -128,21 +128,21 @@ async fn check(
     };
     match first {
         First::Approved(ref approved) => {
-            desk.ended(request.admitted.key(), digest, End::Approved);
+            context.ended(request.admitted.key(), digest, End::Approved);
             if let Some(mail) = approved.answered.as_ref().filter(|_| request.owner().mode == Mode::Live) {
-                places::answered(desk, request.owner(), mail);
+                places::answered(context, request.owner(), mail);
             }
         }
-        First::Exhausted { .. } => desk.ended(request.admitted.key(), digest, End::Failed),
+        First::Exhausted { .. } => context.ended(request.admitted.key(), digest, End::Failed),
         First::Incorrect { .. } | First::Issued(..) => {}
     }
-    let reply = verdict_reply(desk, request, &statement, &first)?;
+    let reply = verdict_reply(context, request, &statement, &first)?;
     Ok(Done { reply, first: Some(first) })
 }
 
 /// The answer to a check; also made again for a repeated request, whose body is the same.
 pub(super) fn verdict_reply(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     statement: &Statement<'_>,
     first: &First,
@@ -152,7 +152,7 @@ pub(super) fn verdict_reply(
     Ok(Reply::ok(match first {
         First::Approved(approved) => {
             let receipt =
-                statement.wanted.then(|| receipt(desk, request, (id, text.as_str()), approved, statement));
+                statement.wanted.then(|| receipt(context, request, (id, text.as_str()), approved, statement));
             wire::approved(text.as_str(), approved.unix_ms, receipt.as_deref())
         }
         First::Incorrect { attempts_remaining, .. } => wire::incorrect(text.as_str(), *attempts_remaining),
@@ -161,13 +161,13 @@ pub(super) fn verdict_reply(
 }
 
 fn receipt(
-    desk: &Desk,
+    context: &LaneContext,
     request: &Request<'_>,
     (id, text): (&VerificationId, &str),
     approved: &Approved,
     statement: &Statement<'_>,
 ) -> String {
-    let keys = desk.receipts();
+    let keys = context.receipts();
     let issued_at = approved.unix_ms / 1_000;
     keys.sign(&Claims {
         issuer: keys.issuer(),
@@ -179,16 +179,16 @@ fn receipt(
         mode: request.owner().mode,
         issued_at,
         expires_at: issued_at + keys.lifetime().as_secs(),
-        id: &base62(&id.receipt_id(desk.start_keys())),
+        id: &base62(&id.receipt_id(context.start_keys())),
     })
 }
 
-async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
-    if let Ok(slot) = request.slot(desk) {
+async fn cancel(context: &LaneContext, request: &Request<'_>) -> Result<Done, Problem> {
+    if let Ok(slot) = request.slot(context) {
         let digest = slot.id.digest();
-        match request.ask(desk, slot.route, Command::Cancel(slot)).await {
+        match request.ask(context, slot.route, Command::Cancel(slot)).await {
             Outcome::Cancelled { was_live: true } => {
-                desk.ended(request.admitted.key(), digest, End::Cancelled);
+                context.ended(request.admitted.key(), digest, End::Cancelled);
             }
             Outcome::Cancelled { was_live: false } => {}
             other => return Err(unexpected(other)),
@@ -197,10 +197,10 @@ async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     Ok(Reply::empty().into())
 }
 
-async fn status(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
-    let slot = request.slot(desk)?;
+async fn status(context: &LaneContext, request: &Request<'_>) -> Result<Done, Problem> {
+    let slot = request.slot(context)?;
     let text = slot.id.text();
-    match request.ask(desk, slot.route, Command::Status(slot)).await {
+    match request.ask(context, slot.route, Command::Status(slot)).await {
         Outcome::Status(standing, metadata) => {
             Ok(Reply::ok(wire::standing(text.as_str(), &standing, None, metadata.as_deref())).into())
         }
@@ -208,18 +208,18 @@ async fn status(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
     }
 }
 
-async fn introspect(desk: &Desk, request: &Request<'_>) -> Result<Done, Problem> {
+async fn introspect(context: &LaneContext, request: &Request<'_>) -> Result<Done, Problem> {
     let body: IntrospectBody<'_> = json::read(request.body)?;
     // A receipt of the other mode is signed by another key: to this one it is any foreign text.
-    let key = desk.receipts().of(request.owner().mode);
+    let key = context.receipts().of(request.owner().mode);
     let claims =
-        key.read(wire::required(body.receipt.as_ref(), "receipt is missing")?, desk.now().unix_ms / 1_000);
+        key.read(wire::required(body.receipt.as_ref(), "receipt is missing")?, context.now().unix_ms / 1_000);
     let own = claims.filter(|claims| claims["aud"] == *request.admitted.key().project_name);
     let Some(mut claims) = own else { return Ok(inactive()) };
     let jti = claims["jti"].as_str().unwrap_or_default();
-    let receipt: ReceiptDigest = desk.start_keys().scoped("receipt", &[jti.as_bytes()]);
-    let spend = Proven::<Spend>::new(request.admitted, receipt, desk.receipts().lifetime());
-    match request.ask(desk, receipt.route(), Command::Spend(spend)).await {
+    let receipt: ReceiptDigest = context.start_keys().scoped("receipt", &[jti.as_bytes()]);
+    let spend = Proven::<Spend>::new(request.admitted, receipt, context.receipts().lifetime());
+    match request.ask(context, receipt.route(), Command::Spend(spend)).await {
         Outcome::Spent { first: true } => {
             claims["active"] = true.into();
             Ok(Reply::ok(claims.to_string().into_bytes()).into())

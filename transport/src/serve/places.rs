@@ -19,7 +19,7 @@ use authepy_engine::route::{AccountDigest, DomainTag, Route};
 
 use super::operation::{Request, unexpected};
 use crate::http::reply::Problem;
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// What a mail is sent for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,28 +44,32 @@ pub(super) struct Places(Vec<(Window, Moment)>);
 impl Places {
     /// Takes a place in every window that counts this mail.
     pub(super) async fn take(
-        desk: &Desk,
+        context: &LaneContext,
         request: &Request<'_>,
         mail: MailFor,
         domain: Option<DomainTag>,
     ) -> Result<Self, Problem> {
-        let windows = windows_of(desk, request, mail, domain);
+        let windows = windows_of(context, request, mail, domain);
         if windows.is_empty() {
             return Ok(Self::default());
         }
         // Boxed, as few requests come here: its room would be every request's.
-        Box::pin(Self::take_in(desk, request, windows)).await
+        Box::pin(Self::take_in(context, request, windows)).await
     }
 
-    async fn take_in(desk: &Desk, request: &Request<'_>, windows: Vec<Window>) -> Result<Self, Problem> {
+    async fn take_in(
+        context: &LaneContext,
+        request: &Request<'_>,
+        windows: Vec<Window>,
+    ) -> Result<Self, Problem> {
         let asked: Vec<(Window, Answer)> =
-            windows.into_iter().map(|window| (window, window.charge(desk))).collect();
+            windows.into_iter().map(|window| (window, window.charge(context))).collect();
         let (mut taken, mut refused) = (Self::default(), None);
         for (window, answer) in asked {
             match answer.await {
                 Outcome::Charged(charged) => {
                     if let Window::Key(ChargeKey { window: KeyWindow::Issue, .. }) = window {
-                        request.tab.tell_key(charged.quotas);
+                        request.account.tell_key(charged.quotas);
                     }
                     match charged.refusal {
                         None => taken.0.push((window, charged.at)),
@@ -78,32 +82,32 @@ impl Places {
         match refused {
             None => Ok(taken),
             Some(problem) => {
-                taken.give_back(desk, request);
+                taken.give_back(context, request);
                 Err(problem)
             }
         }
     }
 
     /// The mail was not promised: it does not count.
-    pub(super) fn give_back(self, desk: &Desk, request: &Request<'_>) {
+    pub(super) fn give_back(self, context: &LaneContext, request: &Request<'_>) {
         for (window, at) in self.0 {
             if let Window::Key(ChargeKey { window: KeyWindow::Issue, .. }) = window {
-                request.tab.take_back_key();
+                request.account.take_back_key();
             }
-            window.refund(desk, at);
+            window.refund(context, at);
         }
     }
 }
 
 impl Window {
-    fn charge(self, desk: &Desk) -> Answer {
+    fn charge(self, context: &LaneContext) -> Answer {
         match self {
-            Self::Key(charge) => desk.ask(charge.of.route(), Command::ChargeKey(charge)),
-            Self::Domain(charge) => desk.ask(charge.domain.route(), Command::ChargeDomain(charge)),
+            Self::Key(charge) => context.ask(charge.of.route(), Command::ChargeKey(charge)),
+            Self::Domain(charge) => context.ask(charge.domain.route(), Command::ChargeDomain(charge)),
         }
     }
 
-    fn refund(self, desk: &Desk, at: Moment) {
+    fn refund(self, context: &LaneContext, at: Moment) {
         let (route, command): (Route, Command) = match self {
             Self::Key(charge) => (charge.of.route(), Command::RefundKey(RefundKey { charge, at })),
             Self::Domain(charge) => {
@@ -111,14 +115,19 @@ impl Window {
             }
         };
         // Noted, or the shard is gone with the window.
-        let _noted = desk.ask(route, command);
+        let _noted = context.ask(route, command);
     }
 }
 
 /// The windows that count this mail. Test keys send none, so those of unanswered mails are not for them.
-fn windows_of(desk: &Desk, request: &Request<'_>, mail: MailFor, domain: Option<DomainTag>) -> Vec<Window> {
-    let (owner, key, keys) = (request.owner(), request.admitted.key(), desk.start_keys());
-    let policy = desk.policy();
+fn windows_of(
+    context: &LaneContext,
+    request: &Request<'_>,
+    mail: MailFor,
+    domain: Option<DomainTag>,
+) -> Vec<Window> {
+    let (owner, key, keys) = (request.owner(), request.admitted.key(), context.start_keys());
+    let policy = context.policy();
     let settings = &policy.settings;
     let is_on = |window| !settings.key(window).is_empty();
     let (is_issue, is_live) = (mail == MailFor::Issue, owner.mode == Mode::Live);
@@ -128,35 +137,35 @@ fn windows_of(desk: &Desk, request: &Request<'_>, mail: MailFor, domain: Option<
         add(KeyWindow::Issue, keys.api_key(&key.digest));
     }
     if is_issue && is_on(KeyWindow::Project) {
-        add(KeyWindow::Project, project(desk, owner));
+        add(KeyWindow::Project, project(context, owner));
     }
     if is_live && is_on(KeyWindow::Unverified) {
-        add(KeyWindow::Unverified, unverified(desk, owner, KeyTag::from(&key.digest)));
+        add(KeyWindow::Unverified, unverified(context, owner, KeyTag::from(&key.digest)));
     }
     if let Some(domain) = domain.filter(|_| is_live && settings.counts_domains()) {
-        windows.push(Window::Domain(ChargeDomain { domain, peer: request.tab.share(desk) }));
+        windows.push(Window::Domain(ChargeDomain { domain, peer: request.account.share(context) }));
     }
     windows
 }
 
 /// A right code has come: its mail counts no more as unanswered.
-pub(super) fn answered(desk: &Desk, owner: Owner, mail: &Answered) {
-    let policy = desk.policy();
+pub(super) fn answered(context: &LaneContext, owner: Owner, mail: &Answered) {
+    let policy = context.policy();
     let Answered { at, key, peer, domain } = *mail;
     if !policy.settings.key(KeyWindow::Unverified).is_empty() {
-        let charge = ChargeKey { window: KeyWindow::Unverified, of: unverified(desk, owner, key) };
-        Window::Key(charge).refund(desk, at);
+        let charge = ChargeKey { window: KeyWindow::Unverified, of: unverified(context, owner, key) };
+        Window::Key(charge).refund(context, at);
     }
     if let Some(domain) = domain.filter(|_| policy.settings.counts_domains()) {
-        Window::Domain(ChargeDomain { domain, peer }).refund(desk, at);
+        Window::Domain(ChargeDomain { domain, peer }).refund(context, at);
     }
 }
 
-fn project(desk: &Desk, owner: Owner) -> AccountDigest {
+fn project(context: &LaneContext, owner: Owner) -> AccountDigest {
     let mode = [u8::from(owner.mode == Mode::Test)];
-    desk.start_keys().scoped("project", &[&owner.project.0.to_le_bytes(), &mode])
+    context.start_keys().scoped("project", &[&owner.project.0.to_le_bytes(), &mode])
 }
 
-fn unverified(desk: &Desk, owner: Owner, key: KeyTag) -> AccountDigest {
-    desk.start_keys().scoped("unverified", &[&owner.project.0.to_le_bytes(), &key.0.to_le_bytes()])
+fn unverified(context: &LaneContext, owner: Owner, key: KeyTag) -> AccountDigest {
+    context.start_keys().scoped("unverified", &[&owner.project.0.to_le_bytes(), &key.0.to_le_bytes()])
 }

@@ -22,12 +22,12 @@ const USUAL_ANSWER_BYTES: usize = 1_024;
 pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendStream) -> bool {
     let mut exchange = Http3Exchange::new(recv, session);
     let served = match exchange.read_head().await {
-        Ok(()) => serve(&session.desk, &mut exchange).await,
+        Ok(()) => serve(&session.context, &mut exchange).await,
         Err(Fault::Answer(refused)) => {
-            Ok(Box::pin(refuse(&session.desk, session.peer, refused.into())).await)
+            Ok(Box::pin(refuse(&session.context, session.peer, refused.into())).await)
         }
         Err(fault) => {
-            session.desk.counters().aborted(RouteLabel::Unknown, Mode::Live);
+            session.context.counters().aborted(RouteLabel::Unknown, Mode::Live);
             Err(fault)
         }
     };
@@ -54,7 +54,7 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
 pub(super) async fn turn_away(session: &Session, mut recv: RecvStream, send: SendStream) -> bool {
     // An error means that all of it has come.
     let _whole = recv.stop(number(Code::NoError));
-    let reply = overloaded(&session.desk, session.key.get().1);
+    let reply = overloaded(&session.context, session.key.get().1);
     write(session, &reply, &reply.body, send).await
 }
 
@@ -64,7 +64,7 @@ async fn write(session: &Session, reply: &Reply, body: &[u8], mut send: SendStre
         // An error means that the peer does not want it any more.
         Ok(written) => {
             let complete = written.is_ok() && send.finish().is_ok();
-            if complete && session.desk.drain().has_begun() {
+            if complete && session.context.drain().has_begun() {
                 // The connection is closed once this request is over, and what is not yet acknowledged is lost
                 // with it.
                 let _heard = timeout(limits::DRAIN_ACKNOWLEDGED, send.stopped()).await;
@@ -81,7 +81,7 @@ async fn write(session: &Session, reply: &Reply, body: &[u8], mut send: SendStre
 
 fn encode(session: &Session, reply: &Reply, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_ANSWER_BYTES);
-    session.desk.with_date(|date| {
+    session.context.with_date(|date| {
         response::encode(reply.status, |write| reply.fields(date.as_bytes(), write), body, &mut out);
     });
     out

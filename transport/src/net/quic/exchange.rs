@@ -76,7 +76,7 @@ impl<'a> Http3Exchange<'a> {
         let Reading::Partial(reader) = &mut self.reading else { return Ok(()) };
         match read {
             Ok(Ok(Some(chunk))) => {
-                self.session.desk.with_scratch(|scratch| reader.push(&chunk.bytes, scratch))
+                self.session.context.with_scratch(|scratch| reader.push(&chunk.bytes, scratch))
             }
             Ok(Ok(None)) => {
                 if let Reading::Partial(reader) = std::mem::replace(&mut self.reading, Reading::Broken) {

@@ -1,14 +1,14 @@
 //! The newest and busiest bans, dropped by the kernel.
 //!
 //! ```text
-//!   DeafSocket ──── met one that is not dropped ──┐
+//!   FilteringSocket ──── met one that is not dropped ──┐
 //!   lane's bans ─┬─ begins ───────────────────────┴▶ recent (256) ── every 50 ms at most ──▶ program on every
 //!                │                                                                    UDP socket of the lane
 //!                └─ lifted, shortened, ended ──▶ still holds all that is dropped? ── no ──▶ filters off, at once
 //! ```
 //!
 //! What a socket filter drops is never queued: it costs the lane neither a wake-up nor a copy, and takes no
-//! room from others. [`DeafSocket`](super::DeafSocket) stays the truth. The filter may only drop what that would
+//! room from others. [`FilteringSocket`](super::FilteringSocket) stays the truth. The filter may only drop what that would
 //! drop as well, so it closes late and opens early: a ban stands in it only until [`MARGIN`] before its end,
 //! and a table that has eased takes it off in the same turn, before the lane hears another datagram. What finds
 //! no place, and a kernel that takes no filter, is left to userland. Who has a ban pushed out by others', to

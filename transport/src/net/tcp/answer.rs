@@ -68,7 +68,7 @@ impl Door {
         request: Request<Incoming>,
     ) -> Result<Response<Answer>, Aborted> {
         let (mut under_way, deadline) = self.watch.begin();
-        let _open = self.desk.drain().guard();
+        let _open = self.context.drain().guard();
         let serial = request.version() != Version::HTTP_2;
         let wants_body = request.method() != Method::HEAD;
         let (parts, incoming) = request.into_parts();
@@ -76,7 +76,7 @@ impl Door {
         let (reply, doubtful) = match read_head(&parts) {
             Ok(head) => {
                 let mut exchange = TcpExchange::new(head, upload, &self);
-                let reply = serve(&self.desk, &mut exchange).await.map_err(|_| Aborted)?;
+                let reply = serve(&self.context, &mut exchange).await.map_err(|_| Aborted)?;
                 exchange.discard_rest();
                 (reply, false)
             }
@@ -85,7 +85,7 @@ impl Door {
                     Fault::Answer(refused) => refused.into(),
                     Fault::Stream(_) | Fault::Connection(_) => Problem::MalformedHttp,
                 };
-                let reply = refuse(&self.desk, self.peer, problem).await;
+                let reply = refuse(&self.context, self.peer, problem).await;
                 upload.discard();
                 (reply, true)
             }
@@ -107,7 +107,7 @@ impl Door {
 
     /// What is written to a connection whose message could be read in two ways.
     pub(super) fn last_words(&self) -> Vec<u8> {
-        let reply = refuse_at_once(&self.desk, self.peer, Problem::MalformedHttp);
+        let reply = refuse_at_once(&self.context, self.peer, Problem::MalformedHttp);
         let mut out = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n".to_vec();
         for (name, value) in &self.fields(&reply) {
             [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]
@@ -127,7 +127,7 @@ impl Door {
                 headers.insert(name, value);
             }
         };
-        self.desk.with_date(|date| reply.fields(date.as_bytes(), &mut add));
+        self.context.with_date(|date| reply.fields(date.as_bytes(), &mut add));
         add("alt-svc", self.alt_svc.as_bytes());
         add("strict-transport-security", HSTS);
         headers

@@ -15,7 +15,7 @@ pub(super) const SPARE: Percent = 20;
 /// What one tick has brought.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Requests that came into an anteroom, that left it to be served, and that left it as nobody waits for them or
+    /// Requests that came into an stream_queue, that left it to be served, and that left it as nobody waits for them or
     /// the lane has no time.
     pub(super) entered: u32,
     pub(super) begun: u32,

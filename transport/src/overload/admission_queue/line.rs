@@ -1,4 +1,4 @@
-//! One line of a [`Turnstile`](super::Turnstile): who waits in it, and what is left of a turn's share.
+//! One line of a [`AdmissionQueue`](super::AdmissionQueue): who waits in it, and what is left of a turn's share.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -26,14 +26,14 @@ use authepy_engine::route::{PeerDigest, PeerShare, Route};
 
 use super::operation::unexpected;
 use crate::http::reply::{Problem, Rates, Reply};
-use crate::serve::desk::Desk;
+use crate::serve::lane_context::LaneContext;
 
 /// A page's request that nobody answers for. There is none: the address that sent it does.
 const UNPAID: Problem = Problem::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
 
 /// The account of one request, or of one item of a batch. Owned by whoever serves it.
 #[derive(Default)]
-pub(super) struct Tab {
+pub(super) struct RateAccount {
     /// Who answers for it.
     peer: Cell<Option<Peer>>,
     /// Who says so.
@@ -46,7 +46,7 @@ pub(super) struct Tab {
     rates: Cell<Rates>,
 }
 
-impl Tab {
+impl RateAccount {
     /// From now on this address, which sent the request, answers for it.
     pub(super) fn charge_to(&self, address: IpAddr) {
         self.peer.set(Some(Peer::from(address)));
@@ -85,13 +85,13 @@ impl Tab {
     }
 
     /// Whose share of a domain's budget the request uses.
-    pub(super) fn share(&self, desk: &Desk) -> Option<PeerShare> {
-        self.peer.get().map(|peer| self.source.get().share(desk.start_keys(), &peer))
+    pub(super) fn share(&self, context: &LaneContext) -> Option<PeerShare> {
+        self.peer.get().map(|peer| self.source.get().share(context.start_keys(), &peer))
     }
 
     /// Who answers for the request, by a digest; `None` if nobody does.
-    pub(super) fn asker(&self, desk: &Desk) -> Option<PeerDigest> {
-        self.peer.get().map(|peer| desk.start_keys().peer_digest(&peer))
+    pub(super) fn asker(&self, context: &LaneContext) -> Option<PeerDigest> {
+        self.peer.get().map(|peer| context.start_keys().peer_digest(&peer))
     }
 
     pub(super) fn rates(&self) -> Rates {
@@ -101,11 +101,11 @@ impl Tab {
     /// Counts what an admitted request asks for, and proves it to the command that asks for it.
     pub(super) async fn pay(
         &self,
-        desk: &Desk,
+        context: &LaneContext,
         admitted: &Admitted,
         activity: Activity,
     ) -> Result<Paid, Problem> {
-        match self.charge(desk, activity, admitted.key().mode).await? {
+        match self.charge(context, activity, admitted.key().mode).await? {
             Some(paid) => Ok(paid),
             None => Paid::by_nobody(admitted, activity).ok_or(UNPAID),
         }
@@ -114,16 +114,16 @@ impl Tab {
     /// Counts what the request asks for in its peer's windows. `None` if nobody answers for it.
     pub(super) async fn charge(
         &self,
-        desk: &Desk,
+        context: &LaneContext,
         activity: Activity,
         mode: Mode,
     ) -> Result<Option<Paid>, Problem> {
         let Some(charge) = self.charge_of(activity, mode) else { return Ok(None) };
-        if let Some(paid) = Paid::uncounted(&charge, &desk.policy().settings) {
+        if let Some(paid) = Paid::uncounted(&charge, &context.policy().settings) {
             return Ok(Some(paid));
         }
-        let route = desk.start_keys().peer_route(&charge.peer);
-        let charged = ask(desk, route, Command::Charge(charge)).await?;
+        let route = context.start_keys().peer_route(&charge.peer);
+        let charged = ask(context, route, Command::Charge(charge)).await?;
         let mut rates = self.rates.get();
         match activity {
             Activity::Denied => rates.denied = charged.quotas,
@@ -135,16 +135,17 @@ impl Tab {
     }
 
     /// Counts a visit of an open page.
-    pub(super) async fn charge_visit(&self, desk: &Desk) -> Result<(), Problem> {
+    pub(super) async fn charge_visit(&self, context: &LaneContext) -> Result<(), Problem> {
         let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Any };
-        self.charge(desk, activity, Mode::Live).await.map(drop)
+        self.charge(context, activity, Mode::Live).await.map(drop)
     }
 
     /// Counts a denial where nobody can wait for what its window says.
-    pub(super) fn note_denial(&self, desk: &Desk) {
+    pub(super) fn note_denial(&self, context: &LaneContext) {
         let charge = self.charge_of(Activity::Denied, Mode::Live);
-        if let Some(charge) = charge.filter(|charge| charge.is_counted(&desk.policy().settings)) {
-            let _unheard = desk.ask(desk.start_keys().peer_route(&charge.peer), Command::Charge(charge));
+        if let Some(charge) = charge.filter(|charge| charge.is_counted(&context.policy().settings)) {
+            let _unheard =
+                context.ask(context.start_keys().peer_route(&charge.peer), Command::Charge(charge));
         }
     }
 
@@ -166,19 +167,19 @@ impl Tab {
     }
 
     /// What is answered in the end: a denial counts, and the window of denials may have the last word.
-    pub(super) async fn settle(&self, desk: &Desk, reply: Reply) -> Reply {
+    pub(super) async fn settle(&self, context: &LaneContext, reply: Reply) -> Reply {
         let Some(problem) = reply.problem else { return reply };
-        let settled = Box::pin(self.settle_problem(desk, problem)).await;
+        let settled = Box::pin(self.settle_problem(context, problem)).await;
         if settled == problem { reply } else { reply.refused_by(settled) }
     }
 
     /// See [`Self::settle`].
-    pub(super) async fn settle_problem(&self, desk: &Desk, problem: Problem) -> Problem {
+    pub(super) async fn settle_problem(&self, context: &LaneContext, problem: Problem) -> Problem {
         if !problem.is_denial() {
             return problem;
         }
         let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Denied };
-        match self.charge(desk, activity, Mode::Live).await {
+        match self.charge(context, activity, Mode::Live).await {
             Err(refused) if refused.is_of_peer() => refused,
             // Where it can't be counted, the first refusal stands.
             _ => problem,
@@ -186,8 +187,8 @@ impl Tab {
     }
 }
 
-async fn ask(desk: &Desk, route: Route, command: Command) -> Result<Charged, Problem> {
-    match desk.ask(route, command).await {
+async fn ask(context: &LaneContext, route: Route, command: Command) -> Result<Charged, Problem> {
+    match context.ask(route, command).await {
         Outcome::Charged(charged) => Ok(charged),
         other => Err(unexpected(other)),
     }

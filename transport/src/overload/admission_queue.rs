@@ -26,11 +26,11 @@
 //! a task of its own, with a backend's one among them. So the lane also reads at most two heads a turn for each
 //! restricted request of the share from connections that have not shown a secret key, one
 //! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
-//! connection's streams wait at its own place (`connection/anteroom.rs`), as many as its stream limit lets be.
+//! connection's streams wait at its own place (`connection/stream_queue.rs`), as many as its stream limit lets be.
 //!
 //! What has been read has to be answered, so while a turn's worth of restricted requests waits behind its head, only
 //! half as many heads as leave that line are read: in an overload the wait is where it costs least, in front of the
-//! head, and ends there for whoever cancels (`connection/anteroom.rs`). Some heads are read all the same, since those
+//! head, and ends there for whoever cancels (`connection/stream_queue.rs`). Some heads are read all the same, since those
 //! who fill the restricted line need not be strangers.
 //!
 //! What each class may rely on:
@@ -64,12 +64,12 @@ use line::Line;
 pub(crate) use line::{Full, Place};
 
 /// The lines of one lane. Lives on its thread.
-pub(crate) struct Turnstile {
+pub(crate) struct AdmissionQueue {
     /// Connections that have shown no secret key, each with one stream.
     strangers: RefCell<Line>,
     secret: Class,
     restricted: Class,
-    /// Wakes [`Turnstile::run`] while it sleeps.
+    /// Wakes [`AdmissionQueue::run`] while it sleeps.
     sleeping: Cell<Option<Waker>>,
     /// Whether a socket was read since the last turn began.
     has_looked: Cell<bool>,
@@ -120,7 +120,7 @@ fn heads_behind(restricted: u32) -> u32 {
     (restricted / 2).max(1)
 }
 
-impl Turnstile {
+impl AdmissionQueue {
     pub(crate) fn new() -> Self {
         let secret = Share { beside: SECRET_PER_TURN, alone: SECRET_ALONE_PER_TURN };
         let restricted = Share { beside: RESTRICTED_PER_TURN, alone: RESTRICTED_ALONE_PER_TURN };

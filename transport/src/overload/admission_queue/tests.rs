@@ -21,13 +21,13 @@ impl Wake for Alarm {
     }
 }
 
-fn turnstile(places: [usize; 2], per_turn: [u32; 2]) -> Turnstile {
+fn admission_queue(places: [usize; 2], per_turn: [u32; 2]) -> AdmissionQueue {
     let class = |at: usize| Class::new(places[at], Share { beside: per_turn[at], alone: per_turn[at] });
-    Turnstile::with(class(0), class(1))
+    AdmissionQueue::with(class(0), class(1))
 }
 
 /// Passes at once, or has the place it waits in.
-fn ask<'a>(gate: &'a Turnstile, class: KeyClass) -> Option<Place<'a>> {
+fn ask<'a>(gate: &'a AdmissionQueue, class: KeyClass) -> Option<Place<'a>> {
     gate.appears(class);
     gate.arrive(gate.line(class)).unwrap()
 }
@@ -38,7 +38,7 @@ fn waits(place: &mut Place<'_>) -> bool {
 
 #[test]
 fn who_finds_a_share_left_passes_and_wakes_nobody() {
-    let gate = turnstile([4, 4], [2, 2]);
+    let gate = admission_queue([4, 4], [2, 2]);
     let alarm = Arc::new(Alarm::default());
     let waker = Waker::from(alarm.clone());
     assert!(gate.sleep(&Context::from_waker(&waker)).is_pending());
@@ -52,7 +52,7 @@ fn who_finds_a_share_left_passes_and_wakes_nobody() {
 
 #[test]
 fn a_flood_of_one_class_never_stands_in_front_of_the_other() {
-    let gate = turnstile([4, 100], [2, 1]);
+    let gate = admission_queue([4, 100], [2, 1]);
     let flood: Vec<_> = (0..101).map(|_| gate.arrive(gate.line(Restricted)).unwrap()).collect();
     assert!(flood[0].is_none() && flood[1..].iter().all(Option::is_some));
     assert_eq!(gate.arrive(gate.line(Restricted)).err(), Some(Full));
@@ -62,7 +62,7 @@ fn a_flood_of_one_class_never_stands_in_front_of_the_other() {
 
 #[test]
 fn secret_requests_are_let_through_first_and_restricted_ones_in_the_same_turn() {
-    let gate = turnstile([9, 9], [2, 1]);
+    let gate = admission_queue([9, 9], [2, 1]);
     let order = Rc::new(RefCell::new(Vec::new()));
     let mut arrivals: Vec<_> = [Restricted, Restricted, Restricted, Secret, Secret, Secret, Secret, Secret]
         .into_iter()
@@ -86,7 +86,7 @@ fn secret_requests_are_let_through_first_and_restricted_ones_in_the_same_turn() 
 
 #[test]
 fn the_wakers_of_a_turn_ring_secret_first() {
-    let gate = turnstile([9, 9], [1, 1]);
+    let gate = admission_queue([9, 9], [1, 1]);
     struct Note(KeyClass, Arc<std::sync::Mutex<Vec<KeyClass>>>);
     impl Wake for Note {
         fn wake(self: Arc<Self>) {
@@ -108,7 +108,7 @@ fn the_wakers_of_a_turn_ring_secret_first() {
 
 #[test]
 fn a_waiter_that_goes_away_gives_its_place_back() {
-    let gate = turnstile([1, 2], [1, 1]);
+    let gate = admission_queue([1, 2], [1, 1]);
     let _passed = gate.arrive(gate.line(Restricted)).unwrap();
     let first = gate.arrive(gate.line(Restricted)).unwrap().unwrap();
     let mut second = gate.arrive(gate.line(Restricted)).unwrap().unwrap();
@@ -121,7 +121,7 @@ fn a_waiter_that_goes_away_gives_its_place_back() {
 
 #[test]
 fn a_batch_is_charged_what_it_holds() {
-    let gate = turnstile([9, 9], [4, 1]);
+    let gate = admission_queue([9, 9], [4, 1]);
     assert!(gate.arrive(gate.line(Secret)).unwrap().is_none());
     gate.charge(Secret, 9);
     let mut next = gate.arrive(gate.line(Secret)).unwrap().unwrap();
@@ -136,7 +136,7 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let order = Rc::new(RefCell::new(Vec::new()));
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let gate = Rc::new(Turnstile::new());
+        let gate = Rc::new(AdmissionQueue::new());
         let turns = gate.clone();
         tokio::task::spawn_local(async move { turns.run().await });
         tokio::task::yield_now().await;
@@ -166,7 +166,7 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
 #[test]
 fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
     let share = |beside, alone| Share { beside, alone };
-    let gate = Turnstile::with(Class::new(99, share(2, 6)), Class::new(99, share(1, 4)));
+    let gate = AdmissionQueue::with(Class::new(99, share(2, 6)), Class::new(99, share(1, 4)));
     (0..3).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
     // One of four was left: a backend leaves one of one, and what is left to read is of that share.
     assert!(ask(&gate, Secret).is_none());
@@ -188,7 +188,7 @@ fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
 
 #[test]
 fn what_comes_first_after_a_look_at_the_sockets_begins_a_turn() {
-    let gate = turnstile([9, 9], [2, 1]);
+    let gate = admission_queue([9, 9], [2, 1]);
     assert!(ask(&gate, Restricted).is_none());
     let mut first = ask(&gate, Restricted).unwrap();
     assert!(waits(&mut first));
@@ -203,7 +203,7 @@ fn what_comes_first_after_a_look_at_the_sockets_begins_a_turn() {
 
 #[test]
 fn a_backend_is_forgotten_after_so_many_turns() {
-    let gate = turnstile([9, 9], [1, 1]);
+    let gate = admission_queue([9, 9], [1, 1]);
     assert!(ask(&gate, Secret).is_none());
     for _ in 0..ABOUT_TURNS {
         assert!(gate.secret.is_about());
@@ -214,7 +214,7 @@ fn a_backend_is_forgotten_after_so_many_turns() {
 
 #[test]
 fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_one_of_each() {
-    let gate = turnstile([1, 1], [1, 4]);
+    let gate = admission_queue([1, 1], [1, 4]);
     for _ in 0..heads(4) {
         assert!(gate.arrive_stranger().is_none());
     }
@@ -237,7 +237,7 @@ fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_on
 
 #[test]
 fn few_heads_are_read_while_what_was_read_waits() {
-    let gate = turnstile([1, 100], [1, 8]);
+    let gate = admission_queue([1, 100], [1, 8]);
     // Used up, so that whoever comes waits.
     (0..8).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
     let behind: Vec<_> = (0..16).map(|_| ask(&gate, Restricted)).collect();
@@ -256,7 +256,7 @@ fn few_heads_are_read_while_what_was_read_waits() {
 
 #[test]
 fn a_turn_that_nobody_uses_is_passed_on() {
-    let gate = turnstile([1, 1], [1, 1]);
+    let gate = admission_queue([1, 1], [1, 1]);
     (0..heads(1)).for_each(|_| assert!(gate.arrive_stranger().is_none()));
     let [mut first, mut second] = [gate.arrive_stranger().unwrap(), gate.arrive_stranger().unwrap()];
     gate.pass_on_stranger();
@@ -302,7 +302,7 @@ proptest! {
         shares in (1_u32..5, 1_u32..3),
         places in (1_usize..20, 1_usize..9),
     ) {
-        let gate = turnstile([places.0, places.1], [shares.0, shares.1]);
+        let gate = admission_queue([places.0, places.1], [shares.0, shares.1]);
         let mut lines: [VecDeque<Expected<'_>>; 2] = Default::default();
         let mut left = [shares.0 as usize, shares.1 as usize];
         let (share, most) = ([shares.0 as usize, shares.1 as usize], [places.0, places.1]);

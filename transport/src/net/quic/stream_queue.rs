@@ -19,25 +19,25 @@ use futures_util::FutureExt;
 use quinn::{RecvStream, SendStream};
 
 use super::Session;
-use crate::overload::turnstile::Place;
+use crate::overload::admission_queue::Place;
 
 pub(super) type Stream = (SendStream, RecvStream);
 
 /// One connection's. Never holds more than the connection's stream limit.
-pub(super) struct Anteroom<'a> {
+pub(super) struct StreamQueue<'a> {
     session: &'a Rc<Session>,
     waiting: Vec<Stream>,
     place: Option<Place<'a>>,
 }
 
-impl<'a> Anteroom<'a> {
+impl<'a> StreamQueue<'a> {
     pub(super) fn new(session: &'a Rc<Session>) -> Self {
         Self { session, waiting: Vec::new(), place: None }
     }
 
     pub(super) fn enter(&mut self, stream: Stream) {
         self.waiting.push(stream);
-        self.session.desk.shedding().entered();
+        self.session.context.shedding().entered();
     }
 
     /// The next stream to begin. Loses nothing if it is not awaited to its end.
@@ -46,7 +46,7 @@ impl<'a> Anteroom<'a> {
             if self.waiting.is_empty() {
                 pending::<()>().await;
             }
-            let turnstile = self.session.desk.turnstile();
+            let admission_queue = self.session.context.admission_queue();
             let is_stranger = self.session.is_stranger();
             if is_stranger {
                 self.turn_away();
@@ -55,7 +55,7 @@ impl<'a> Anteroom<'a> {
                     continue;
                 }
                 if self.place.is_none() {
-                    self.place = turnstile.arrive_stranger();
+                    self.place = admission_queue.arrive_stranger();
                 }
                 if let Some(place) = &mut self.place {
                     place.await;
@@ -66,7 +66,7 @@ impl<'a> Anteroom<'a> {
                 return stream;
             }
             if is_stranger {
-                turnstile.pass_on_stranger();
+                admission_queue.pass_on_stranger();
             }
         }
     }
@@ -75,7 +75,7 @@ impl<'a> Anteroom<'a> {
     pub(super) fn empty(&mut self) -> Vec<Stream> {
         self.place = None;
         let left = std::mem::take(&mut self.waiting);
-        left.iter().for_each(|_| self.session.desk.shedding().left(true));
+        left.iter().for_each(|_| self.session.context.shedding().left(true));
         left
     }
 
@@ -84,7 +84,7 @@ impl<'a> Anteroom<'a> {
     fn turn_away(&mut self) {
         let mut refused = 0;
         while refused < self.waiting.len() && !self.session.is_served() {
-            self.session.desk.shedding().left(false);
+            self.session.context.shedding().left(false);
             refused += 1;
         }
         self.waiting.drain(..refused).for_each(|stream| self.session.turn_away(stream));
@@ -96,7 +96,7 @@ impl<'a> Anteroom<'a> {
     fn newest(&mut self) -> Option<Stream> {
         while let Some((send, recv)) = self.waiting.pop() {
             let is_wanted = send.stopped().now_or_never().is_none();
-            self.session.desk.shedding().left(is_wanted);
+            self.session.context.shedding().left(is_wanted);
             if is_wanted {
                 return Some((send, recv));
             }
@@ -106,8 +106,8 @@ impl<'a> Anteroom<'a> {
     }
 }
 
-impl Drop for Anteroom<'_> {
+impl Drop for StreamQueue<'_> {
     fn drop(&mut self) {
-        self.waiting.iter().for_each(|_| self.session.desk.shedding().left(false));
+        self.waiting.iter().for_each(|_| self.session.context.shedding().left(false));
     }
 }

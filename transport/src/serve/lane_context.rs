@@ -25,15 +25,15 @@ use crate::delivery::events::{End, What};
 use crate::ground::drain::Drain;
 use crate::http::reply::{Problem, RequestId};
 use crate::metrics::Counters;
+use crate::overload::admission_queue::AdmissionQueue;
 use crate::overload::shedding::Shedding;
-use crate::overload::turnstile::Turnstile;
 use crate::serve::exposure::Exposures;
 use crate::serve::lanes::LanesShared;
 use crate::serve::receipt::ReceiptKeys;
 
-/// One lane's desk. Lives on its thread.
+/// One lane's context. Lives on its thread.
 #[derive(Clone)]
-pub struct Desk(Rc<Inner>);
+pub struct LaneContext(Rc<Inner>);
 
 struct Inner {
     lane: Lane,
@@ -41,7 +41,7 @@ struct Inner {
     counters: Arc<Counters>,
     lookups: KeyLookups,
     /// Where requests wait for their turn, by the class of their key.
-    turnstile: Rc<Turnstile>,
+    admission_queue: Rc<AdmissionQueue>,
     /// Whom this lane hears.
     shedding: Rc<Shedding>,
     /// The `Date` field and the second it was made for.
@@ -53,15 +53,15 @@ struct Inner {
     scratch: RefCell<Wiped>,
 }
 
-impl Desk {
-    /// The desk of `lane`.
+impl LaneContext {
+    /// The context of `lane`.
     pub fn new(lane: Lane, lanes: LanesShared, counters: Arc<Counters>) -> Self {
         Self(Rc::new(Inner {
             lane,
             lookups: KeyLookups::new(lanes.keeper.clone()),
             lanes,
             counters,
-            turnstile: Rc::new(Turnstile::new()),
+            admission_queue: Rc::new(AdmissionQueue::new()),
             shedding: Rc::default(),
             date: RefCell::default(),
             date_second: Cell::new(0),
@@ -162,8 +162,8 @@ impl Desk {
         &self.0.counters
     }
 
-    pub(crate) fn turnstile(&self) -> &Rc<Turnstile> {
-        &self.0.turnstile
+    pub(crate) fn admission_queue(&self) -> &Rc<AdmissionQueue> {
+        &self.0.admission_queue
     }
 
     pub(crate) fn shedding(&self) -> &Rc<Shedding> {

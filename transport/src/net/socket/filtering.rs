@@ -34,36 +34,36 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::KernelDrop;
 use crate::limits::{DROPPED_BATCHES_PER_TURN, SHED_TICK};
+use crate::overload::admission_queue::AdmissionQueue;
 use crate::overload::shedding::Shedding;
-use crate::overload::turnstile::Turnstile;
 
 thread_local! {
     /// The lane that runs on this thread, and its filters.
-    static LANE: OnceCell<Ears> = const { OnceCell::new() };
+    static LANE: OnceCell<FilterParts> = const { OnceCell::new() };
 }
 
 /// Whom a lane's sockets ask, and tell.
 #[derive(Clone)]
-pub(crate) struct Ears {
+pub(crate) struct FilterParts {
     pub(crate) lane: Lane,
     pub(crate) kernel: Rc<KernelDrop>,
     pub(crate) shedding: Rc<Shedding>,
-    pub(crate) turnstile: Rc<Turnstile>,
+    pub(crate) admission_queue: Rc<AdmissionQueue>,
 }
 
 /// See the module's doc.
 #[derive(Debug)]
-pub(crate) struct DeafSocket {
+pub(crate) struct FilteringSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     /// Since when there has been more to read, in ms since the start; 0: there is not.
     busy_since: AtomicU64,
 }
 
-impl DeafSocket {
+impl FilteringSocket {
     /// Puts the bans of `lane`, and whom it sheds, in front of a socket. Called on the lane's thread.
-    pub(crate) fn new(ears: &Ears, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
+    pub(crate) fn new(filter: &FilterParts, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
         LANE.with(|of_thread| {
-            of_thread.get_or_init(|| ears.clone());
+            of_thread.get_or_init(|| filter.clone());
         });
         Arc::new(Self::on(socket))
     }
@@ -86,7 +86,7 @@ impl DeafSocket {
     }
 }
 
-impl AsyncUdpSocket for DeafSocket {
+impl AsyncUdpSocket for FilteringSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         self.socket.clone().create_io_poller()
     }
@@ -107,8 +107,8 @@ impl AsyncUdpSocket for DeafSocket {
                 return Poll::Pending;
             };
             let received = received?;
-            let kept = LANE.with(|ears| match ears.get() {
-                Some(ears) => self.heard(ears, buffers, metas, received),
+            let kept = LANE.with(|filter| match filter.get() {
+                Some(filter) => self.heard(filter, buffers, metas, received),
                 None => received,
             });
             if kept > 0 {
@@ -139,15 +139,15 @@ impl AsyncUdpSocket for DeafSocket {
     }
 }
 
-impl DeafSocket {
+impl FilteringSocket {
     fn heard(
         &self,
-        Ears { lane, kernel, shedding, turnstile }: &Ears,
+        FilterParts { lane, kernel, shedding, admission_queue }: &FilterParts,
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
         received: usize,
     ) -> usize {
-        turnstile.look();
+        admission_queue.look();
         let now = lane.now().at;
         let kept = match lane.bans_at(now) {
             Some(bans) => keep_unbanned(&bans, kernel, buffers, metas, received),

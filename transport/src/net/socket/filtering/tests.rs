@@ -95,7 +95,7 @@ fn a_flood_of_dropped_datagrams_gives_the_lane_back() {
         }
     }
     let (flood, woken) = (Arc::new(Flood::default()), Arc::new(Woken(AtomicUsize::new(0))));
-    let socket = DeafSocket::on(flood.clone());
+    let socket = FilteringSocket::on(flood.clone());
     let waker = Waker::from(woken.clone());
     let polled = socket.poll_recv(&mut Context::from_waker(&waker), &mut [], &mut []);
     assert!(polled.is_pending());

@@ -12,12 +12,12 @@ use std::rc::Rc;
 
 use authepy_engine::peer::{Level, Peer, Prefix};
 
-/// Ends one connection at once. It must not await, nor enter or leave a roll.
+/// Ends one connection at once. It must not await, nor enter or leave a registry.
 pub(crate) type ShowOut = Rc<dyn Fn()>;
 
-/// The roll of one lane. Lives on its thread.
+/// The registry of one lane. Lives on its thread.
 #[derive(Clone, Default)]
-pub(super) struct Roll(Rc<RefCell<Entries>>);
+pub(super) struct ConnectionRegistry(Rc<RefCell<Entries>>);
 
 #[derive(Default)]
 struct Entries {
@@ -31,14 +31,14 @@ struct Present {
     ways_out: HashMap<u64, ShowOut>,
 }
 
-/// One connection's line in the roll; struck out when dropped.
+/// One connection's line in the registry; struck out when dropped.
 pub(crate) struct Listed {
-    roll: Roll,
+    registry: ConnectionRegistry,
     unit: Prefix,
     number: u64,
 }
 
-impl Roll {
+impl ConnectionRegistry {
     pub(super) fn enter(&self, address: IpAddr, show_out: ShowOut) -> Listed {
         let unit = Peer::from(address).unit();
         let mut entries = self.0.borrow_mut();
@@ -47,7 +47,7 @@ impl Roll {
         let of_peer = entries.by_peer.entry(unit);
         let of_peer = of_peer.or_insert_with(|| Present { address, ways_out: HashMap::new() });
         of_peer.ways_out.insert(number, show_out);
-        Listed { roll: self.clone(), unit, number }
+        Listed { registry: self.clone(), unit, number }
     }
 
     /// Ends every connection from this network.
@@ -68,7 +68,7 @@ impl Roll {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let by_peer = &mut self.roll.0.borrow_mut().by_peer;
+        let by_peer = &mut self.registry.0.borrow_mut().by_peer;
         if let Some(present) = by_peer.get_mut(&self.unit) {
             present.ways_out.remove(&self.number);
             if present.ways_out.is_empty() {
@@ -84,22 +84,22 @@ mod tests {
 
     use super::*;
 
-    fn entered(roll: &Roll, address: &str) -> (Listed, Rc<Cell<u32>>) {
+    fn entered(registry: &ConnectionRegistry, address: &str) -> (Listed, Rc<Cell<u32>>) {
         let calls = Rc::new(Cell::new(0));
         let counted = calls.clone();
         let show_out = Rc::new(move || counted.set(counted.get() + 1));
-        (roll.enter(address.parse().unwrap(), show_out), calls)
+        (registry.enter(address.parse().unwrap(), show_out), calls)
     }
 
     #[test]
     fn a_ban_shows_out_its_network_and_nobody_else() {
-        let roll = Roll::default();
+        let registry = ConnectionRegistry::default();
         let addresses =
             ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
-        let listed = addresses.map(|address| entered(&roll, address));
+        let listed = addresses.map(|address| entered(&registry, address));
         let shown_out = |network: &str| {
             listed.iter().for_each(|(_, calls)| calls.set(0));
-            roll.show_out(network.parse().unwrap());
+            registry.show_out(network.parse().unwrap());
             listed.each_ref().map(|(_, calls)| calls.get())
         };
         assert_eq!(shown_out("192.0.2.1"), [1, 1, 0, 0, 0, 0]);
@@ -108,6 +108,6 @@ mod tests {
         assert_eq!(shown_out("2001:db8::/48"), [0, 0, 0, 1, 1, 1]);
         assert_eq!(shown_out("192.0.2.3"), [0; 6]);
         drop(listed);
-        assert!(roll.0.borrow().by_peer.is_empty());
+        assert!(registry.0.borrow().by_peer.is_empty());
     }
 }
