@@ -1,4 +1,4 @@
-//! The actix skin of a shard: its thread, its inbox, and how lanes ask each other.
+//! Runs each shard as an actix actor: its thread, its channels, and commands between lanes.
 //!
 //! ```text
 //!   lane 0                                             lane 1
@@ -8,22 +8,25 @@
 //!   pending[ticket] ◀── flume(answers) ◀──────────────────┘
 //! ```
 //!
-//! No other module of the engine names actix; here `seat.rs` does (threads) and `shard_actor.rs` (what an actor
-//! reads). A shard is reached from its own thread only, so a `RefCell` suffices; it is never held across an await. A
-//! full channel refuses the whole batch at once; nobody waits for room. The channel of answers can't be full: a batch
-//! of answers belongs to a batch of asks, and a lane has at most [`PENDING_ASKS_PER_LANE`](crate::limits::PENDING_ASKS_PER_LANE) of those under way.
+//! actix is used in this module only: in `seat.rs` (threads) and `shard_actor.rs` (the actor). A
+//! shard is reached from its own thread only, so a `RefCell` suffices; it is never borrowed across
+//! an await. A full channel refuses the whole batch at once; lanes never wait for room. The answer
+//! channel can't be full: each batch of answers belongs to a batch of commands, and a lane has at
+//! most [`PENDING_ASKS_PER_LANE`](crate::limits::PENDING_ASKS_PER_LANE) commands in flight.
 //!
-//! State has no lock. The channels between lanes have one: flume holds a mutex for each push or pop of a whole batch,
-//! so two lanes wait for each other only while both touch the same channel, some dozens of nanoseconds a turn.
+//! State has no lock. The channels between lanes have one: flume takes a mutex for each push or pop
+//! of a whole batch, so two lanes contend only while both use the same channel, some dozens of
+//! nanoseconds per turn.
 //!
-//! What a shard decides about bans goes to all lanes by a channel of its own (`actor/bans.rs`), and the
-//! operator's word on bans comes by one of its own (`actor/operator.rs`).
+//! Ban changes of a shard go to all lanes through a separate channel (`actor/bans.rs`), and
+//! operators' bans arrive through another one (`actor/operator.rs`).
 //!
-//! A panic inside a shard is a bug whose damage is unknown: the shard answers `NotReady` from then on
-//! and reports itself through [`Readiness`], by which the process ends. So does the end of anything else that
-//! a lane does not work without (its inbox, its flusher; of the transport what holds a [`Vital`]): a lane that
-//! listens and never answers is worse than one that is gone. Nothing is rebuilt in place: a new shard would
-//! know no ban and no guess that the others count on, and a process that starts anew at least says so.
+//! A panic inside a shard is a bug whose damage is unknown. From then on the shard answers
+//! `NotReady` and reports itself through [`Readiness`], which makes the process exit. The same
+//! happens if any task ends that a lane can't work without (its reader, its flusher, and tasks of
+//! the transport that hold a [`Vital`]): a lane that listens and never answers is worse than one
+//! that has stopped. A shard is never rebuilt in place: a new one would have lost its bans and
+//! guess counts, which the other lanes rely on, whereas a restarted process visibly starts empty.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -60,7 +63,7 @@ pub use seat::{LaneEntropy, LaneThread, Seat, Teller, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
 
-/// One lane's hold on its own shard, and its way to the others. Lives and dies on its thread.
+/// Gives access to this lane's own shard and to the other lanes. Stays on its thread.
 #[derive(Clone)]
 pub struct Lane(Rc<Inner>);
 
@@ -72,7 +75,7 @@ struct Inner {
     keys: StartKeys,
     clock: Clock,
     doors: Arc<Doors>,
-    /// Asks that leave at the end of this turn, per target lane.
+    /// Commands that are sent at the end of this turn, per target lane.
     outboxes: RefCell<Vec<Vec<(u32, Command)>>>,
     flusher: Cell<Option<Waker>>,
     pending: Rc<RefCell<PendingAsks>>,
@@ -84,7 +87,7 @@ struct Inner {
 }
 
 impl Lane {
-    /// The lane of a seat, and what its actor reads.
+    /// Builds the lane of a seat, and the stream that its actor reads.
     fn seated(seat: Seat) -> (Self, Inboxes) {
         let lanes = seat.doors.len();
         let lane = Self(Rc::new(Inner {
@@ -110,7 +113,7 @@ impl Lane {
         self.0.index
     }
 
-    /// The keys of this process life.
+    /// The digest keys drawn at process start.
     pub fn keys(&self) -> &StartKeys {
         &self.0.keys
     }
@@ -125,15 +128,15 @@ impl Lane {
         draw(&mut self.0.entropy.borrow_mut())
     }
 
-    /// What a task holds that this lane does not work without.
+    /// A guard for a task that this lane can't work without.
     pub fn vital(&self) -> Vital {
         self.0.readiness.vital()
     }
 
-    /// A panic in the middle of a shard's turn, for tests; no optimised build has it.
+    /// Panics inside a shard's turn, for tests; only in builds with debug assertions.
     #[cfg(debug_assertions)]
     pub fn panic_in_shard(&self) {
-        #[allow(clippy::panic, reason = "it is what was asked for")]
+        #[allow(clippy::panic, reason = "the test asks for a panic")]
         let _failed = self.with_shard::<()>(|_, _| panic!("eve@example.com"));
     }
 
@@ -148,24 +151,24 @@ impl Lane {
         self.0.shard.borrow().census()
     }
 
-    /// What became of API keys' mails, as far as this lane's shard knows.
+    /// How many mails of each API key were answered, as far as this lane's shard knows.
     pub fn conversions(&self) -> Vec<Conversion> {
         self.0.shard.borrow().conversions(self.now().at)
     }
 
-    /// Gives this lane's shard other settings.
+    /// Gives this lane's shard new settings.
     pub fn configure(&self, settings: Settings) {
         let configured = self.with_shard(|shard, now| {
             shard.configure(settings);
             (shard.take_ban_changes(), now.at)
         });
-        // A shard that has failed answers `NotReady` under any settings.
+        // A failed shard answers `NotReady` under any settings.
         let Some((ban_changes, now)) = configured else { return };
         self.announce(&ban_changes, now);
     }
 
-    /// Whether nobody at `address` is to be listened to. Asked for every datagram: one comparison while
-    /// there are no bans, else at most three probes.
+    /// Whether traffic from `address` is dropped. Called for every datagram: one comparison while
+    /// there are no bans, otherwise at most three probes.
     pub fn is_banned(&self, address: IpAddr) -> bool {
         self.banned_until(address).is_some()
     }
@@ -175,23 +178,25 @@ impl Lane {
         self.0.bans.until(address, || self.now().at)
     }
 
-    /// The bans in this instant, to hold many datagrams against; `None` while there are none. Nothing may be
-    /// awaited, and the lane not be asked, while it is held.
+    /// A view of the bans at `now`, to test many datagrams; `None` while there are no bans. Don't
+    /// await or call [`Lane::ask`] while holding it.
     pub fn bans_at(&self, now: Moment) -> Option<BansNow<'_>> {
         self.0.bans.at(now)
     }
 
-    /// What this lane knows of exactly this network, whether its ban holds or has just ended.
+    /// What this lane knows about exactly this network, whether its ban is in force or has just
+    /// ended.
     pub fn ban_of(&self, prefix: Prefix) -> Option<BanEntry> {
         self.0.bans.entry(prefix)
     }
 
-    /// How many bans this lane knows of, of all shards: to half a second, those that hold.
+    /// How many bans of all shards this lane knows. Bans that have ended are counted for up to half
+    /// a second.
     pub fn ban_count(&self) -> usize {
         self.0.bans.len()
     }
 
-    /// All bans that hold, of all shards, as far as this lane has heard. For the operator.
+    /// All bans in force, of all shards, as far as they have reached this lane. For operators.
     pub fn bans(&self) -> Vec<BanEntry> {
         self.0.bans.list(self.now().at)
     }
@@ -202,21 +207,22 @@ impl Lane {
         if owner == self.0.index { self.0.bans.entry(*prefix) } else { None }
     }
 
-    /// Has `watcher` called on this thread with each network whose ban begins, so that its live
-    /// connections can be closed. It must not await; it may ask this lane anything.
+    /// Registers `watcher`, which is called on this thread with each network whose ban begins, so
+    /// that its live connections can be closed. It must not await; it may call any method of this
+    /// lane.
     pub fn on_ban(&self, watcher: impl Fn(Prefix) + 'static) {
         self.0.bans.watch(Rc::new(watcher));
     }
 
-    /// Has `watcher` called on this thread with the verifications of this shard that ended by their time,
-    /// soon after they did. It must not await.
+    /// Registers `watcher`, which is called on this thread with the verifications of this shard
+    /// that have expired, soon after they did. It must not await.
     pub fn on_expired(&self, watcher: impl Fn(&[Expired]) + 'static) {
         self.0.expired.replace(Some(Rc::new(watcher)));
         self.tell_expired();
     }
 
     fn tell_expired(&self) {
-        // Copied, so that the watcher may ask this lane anything.
+        // Cloned, so that the watcher may call any method of this lane.
         let watcher = self.0.expired.borrow().clone();
         if let Some(watcher) = watcher
             && let Some(ended) = self.with_shard(|shard, _| shard.take_expired())
@@ -226,14 +232,16 @@ impl Lane {
         }
     }
 
-    /// Has `watcher` called on this thread whenever this lane's bans have changed, in the same turn and after
-    /// [`Lane::on_ban`]; with `true` if somebody may be heard sooner than before (lifted, shortened, ended).
-    /// It must not await; it may ask this lane anything.
+    /// Registers `watcher`, which is called on this thread whenever this lane's bans have changed,
+    /// in the same turn and after [`Lane::on_ban`]. Its argument is `true` if a network may be
+    /// admitted sooner than before (ban lifted, shortened or ended). It must not await; it may call
+    /// any method of this lane.
     pub fn on_bans_changed(&self, watcher: impl Fn(bool) + 'static) {
         self.0.bans.watch_changes(Rc::new(watcher));
     }
 
-    /// Asks the shard at `route`: a call if it is this lane's, else part of this turn's batch.
+    /// Sends `command` to the shard at `route`: a direct call if it is this lane's shard, otherwise
+    /// part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
         let target = route.shard(self.0.doors.len());
         if target == self.0.index {
@@ -267,7 +275,7 @@ impl Lane {
         outcome
     }
 
-    /// Has all lanes hear of what this lane's shard decided about bans.
+    /// Publishes the ban changes of this lane's shard to all lanes.
     fn announce(&self, ban_changes: &[BanChange], now: Moment) {
         if !ban_changes.is_empty() {
             self.0.bans.announce(ban_changes, now);
@@ -281,7 +289,7 @@ impl Lane {
         }
     }
 
-    /// Runs `work` on this lane's shard. `None` if it panicked, now or before.
+    /// Runs `work` on this lane's shard. `None` if the shard panicked, now or before.
     fn with_shard<T>(&self, work: impl FnOnce(&mut Shard, Now) -> T) -> Option<T> {
         if self.0.failed.get() {
             return None;
@@ -294,7 +302,8 @@ impl Lane {
         worked.ok()
     }
 
-    /// Sends every outbox once per turn of the lane: the waker puts this task behind those that run now.
+    /// Sends every outbox once per turn of the lane: waking this task queues it behind the tasks
+    /// that are ready now.
     async fn flush_each_turn(self) {
         poll_fn(|context| {
             for target in 0..self.0.doors.len() {
@@ -323,7 +332,7 @@ impl Lane {
 }
 
 impl Lane {
-    /// In a frame of its own, so that its caller can wipe it.
+    /// In a stack frame of its own, so that the caller can wipe it.
     #[inline(never)]
     fn receive(&self, post: Post) {
         match post {
@@ -337,13 +346,13 @@ impl Lane {
         }
     }
 
-    /// Decides a batch, and sends its outcomes back as one.
+    /// Decides a batch, and sends its outcomes back as one batch.
     fn answer(&self, asks: Asks) {
-        // A shard that has failed says so to each of them.
+        // A failed shard answers `NotReady` to each command below.
         let _failed = self.with_shard(|shard, _| shard.touch(asks.list.iter().map(|(_, command)| command)));
         let answers: Answers =
             asks.list.into_iter().map(|(ticket, command)| (ticket, self.decide(command))).collect();
-        // Never full (see the module's doc); an ended lane has nobody left to answer.
+        // Never full (see the module doc); if the lane has ended, nobody awaits the answers.
         let _ended = self.0.doors[asks.from].answers.try_send(answers);
     }
 
@@ -354,8 +363,8 @@ impl Lane {
         }
     }
 
-    /// Tells a lane what it does not know yet about this shard's bans. What its channel does not take
-    /// now is told in a later turn.
+    /// Sends a lane the changes of this shard's bans that it does not have yet. What does not fit
+    /// into its channel now is sent in a later turn.
     fn tell_bans(&self, target: usize) {
         let all = || self.with_shard(|shard, now| shard.bans(now.at)).unwrap_or_default();
         self.0.bans.tell(target, all, |news| match self.0.doors[target].bans.try_send(news) {

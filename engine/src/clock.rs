@@ -1,8 +1,9 @@
 //! Time as an argument. The engine never asks what time it is: whoever calls it says so.
 //!
-//! Lifetimes, windows and bans run on [`Moment`], which only ever grows; a wall clock that jumps can
-//! neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people, for receipts,
-//! and for the dates of API keys, which stand in the store; no other decision reads it.
+//! Lifetimes, windows and bans run on [`Moment`], which only ever grows; a wall clock that jumps
+//! can neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people,
+//! for receipts, and for the dates of API keys, which stand in the store; no other decision reads
+//! it.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ impl Moment {
     }
 }
 
-/// A length of time as moments are counted: what rules do with it some thirty times a request is an addition.
+/// A length of time as moments are counted: what rules do with it some thirty times a request is an
+/// addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(u64);
 

@@ -1,7 +1,8 @@
 //! The digits a person types: drawing, reading, and comparing them.
 //!
-//! A code exists in clear between its drawing and the mail, and again while a check is on the stack.
-//! In between there is only a [`CodeMac`], whose key is half in the server and half in the caller's id.
+//! A code exists in clear between its drawing and the mail, and again while a check is on the
+//! stack. In between there is only a [`CodeMac`], whose key is half in the server and half in the
+//! caller's id.
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -11,7 +12,8 @@ use crate::id::VerificationId;
 use crate::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN};
 use crate::route::StartKeys;
 
-/// Two digits a byte, then how many there are: with both halves of the key it fits into one block of SHA-256.
+/// Two digits a byte, then how many there are: with both halves of the key it fits into one block
+/// of SHA-256.
 const PACKED_CODE_BYTES: usize = CODE_DIGITS_MAX as usize / 2 + 1;
 
 /// Six to ten ASCII digits. Wiped when dropped.
@@ -38,8 +40,8 @@ impl Code {
         Self { digits: [b'0'; CODE_DIGITS_MAX as usize], length }
     }
 
-    /// Reads what a person typed: white space and dashes fall away, decimal digits of any script are
-    /// folded. `None` for anything else, or for a number of digits no code has.
+    /// Reads what a person typed: white space and dashes fall away, decimal digits of any script
+    /// are folded. `None` for anything else, or for a number of digits no code has.
     pub fn read(typed: &str) -> Option<Self> {
         let mut code = Self { digits: [0; CODE_DIGITS_MAX as usize], length: 0 };
         for character in typed.chars() {
@@ -67,7 +69,8 @@ impl Code {
         &self.digits[..usize::from(self.length)]
     }
 
-    /// Different for any two codes: of fewer digits than ten the rest are zeros, and the length tells.
+    /// Different for any two codes: of fewer digits than ten the rest are zeros, and the length
+    /// tells.
     fn packed(&self) -> [u8; PACKED_CODE_BYTES] {
         let mut packed = [0; PACKED_CODE_BYTES];
         for (at, digit) in self.bytes().iter().enumerate() {
@@ -84,8 +87,8 @@ impl std::fmt::Debug for Code {
     }
 }
 
-/// All that the server keeps of a code. Eight bytes: a false match of one comparison in 2⁶⁴ is nothing
-/// beside a right guess in 10⁶, and whoever holds no key can search neither.
+/// All that the server keeps of a code. Eight bytes: a false match of one comparison in 2⁶⁴ is
+/// nothing beside a right guess in 10⁶, and whoever holds no key can search neither.
 #[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
 pub struct CodeMac([u8; 8]);
 

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The server keeps a digest only. The route says which shard holds the slot; masked, it tells its
-//! holder nothing, and two ids of one inbox look unrelated. The digest covers the whole text: an id with a
-//! changed route is unknown, also where it leads to the same shard.
+//! holder nothing, and two ids of one inbox look unrelated. The digest covers the whole text: an id
+//! with a changed route is unknown, also where it leads to the same shard.
 
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -34,8 +34,8 @@ impl IdSecret {
         Self(bytes)
     }
 
-    /// The secret of a request under an idempotency key: the same request makes the same id again, and
-    /// what the server stores (the salt) does not suffice to make it.
+    /// The secret of a request under an idempotency key: the same request makes the same id again,
+    /// and what the server stores (the salt) does not suffice to make it.
     pub fn derive(keys: &StartKeys, scope: &[u8], idempotency_key: &[u8], salt: &Digest128) -> Self {
         let digest: Digest128 = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
         Self(digest.0)
@@ -69,8 +69,8 @@ impl VerificationId {
         Self { secret, masked_route, digest }
     }
 
-    /// Reads an id. `None` for anything but the one spelling [`Self::text`] gives: to the caller that
-    /// is an unknown verification.
+    /// Reads an id. `None` for anything but the one spelling [`Self::text`] gives: to the caller
+    /// that is an unknown verification.
     pub fn parse(text: &str) -> Option<Self> {
         let text: &[u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
         let digits = text.strip_prefix(PREFIX.as_bytes())?;
@@ -93,15 +93,16 @@ impl VerificationId {
         Route(self.masked_route ^ mask(&keys.id_hash(&self.secret.0)))
     }
 
-    /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that whoever holds
-    /// the id can tell which verification an event is about; the 128 secret bits are what nobody can search.
+    /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that
+    /// whoever holds the id can tell which verification an event is about; the 128 secret bits are
+    /// what nobody can search.
     pub fn digest(&self) -> IdDigest {
         self.digest
     }
 
-    /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one block of a
-    /// fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of what a pair of issue and
-    /// check hashes.
+    /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one
+    /// block of a fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of
+    /// what a pair of issue and check hashes.
     pub(crate) fn code_mac<const N: usize>(&self, keys: &StartKeys, packed: &[u8; N]) -> Digest128 {
         let mut hash = Sha256::new();
         hash.update(keys.code);

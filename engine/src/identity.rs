@@ -38,8 +38,9 @@ pub struct Owner {
     pub mode: Mode,
 }
 
-/// Tells the API keys of one project apart: sixteen bits of a key's digest, so that a mail can say in two bytes
-/// which key had it sent. Two keys of a project share a tag by a chance of one in 65,536.
+/// Tells the API keys of one project apart: sixteen bits of a key's digest, so that a mail can say
+/// in two bytes which key had it sent. Two keys of a project share a tag by a chance of one in
+/// 65,536.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyTag(pub u16);
 

@@ -6,21 +6,22 @@
 //!                                              inboxes · idempotency keys · spent receipts
 //! ```
 //!
-//! It decides and never waits: time ([`clock`]) and randomness ([`entropy`]) are arguments, there is no
-//! I/O, no lock around state, and nothing that a request carries can make it panic. Every bound stands in [`limits`].
-//! State belongs to shards, each owned by one thread; [`actor`] is the skin by which threads ask each
-//! other, and the only file that knows of actors. Its channels have a mutex inside.
+//! The engine decides and never waits. Time ([`clock`]) and randomness ([`entropy`]) are arguments;
+//! there is no I/O and no lock around state, and no request content can cause a panic. All bounds
+//! are in [`limits`]. State belongs to shards, each owned by one thread. [`actor`] runs the shards
+//! and carries commands between threads; it is the only module that uses actix, and its channels
+//! contain a mutex.
 //!
-//! Invariants, each played against a slow model in `tests/model/`: a right code succeeds once; a try is
-//! counted before it is compared; nothing works after expiry, cancel or the last try; tries are never
-//! given back; an id shows itself to its own project and mode only; windows survive the purge; a full
-//! table refuses new work and drops no live code.
+//! Invariants, each tested against a simple reference model in `tests/model/`: a correct code
+//! succeeds once; an attempt is counted before the code is compared; nothing works after expiry,
+//! cancel or the last attempt; attempts are never given back; an id is visible to its own project
+//! and mode only; windows survive the purge; a full table refuses new work and drops no live code.
 //!
-//! Words: a *verification* is one issued code with its resends; an *inbox* is a canonical recipient; an
-//! *owner* is a project in live or test mode; *purge* wipes now, *sweep* frees the dead; a *lane* is a
-//! thread with one shard.
+//! Terms: a *verification* is one issued code with its resends; an *inbox* is a canonical
+//! recipient; an *owner* is a project in live or test mode; to *purge* is to wipe a secret
+//! immediately, to *sweep* is to free expired records; a *lane* is a thread with one shard.
 
-// What lanes share is immutable, atomic, or a queue. Tests may lock what they like.
+// Lanes share only immutable data, atomics and queues. Tests may use locks.
 #![cfg_attr(not(test), deny(clippy::disallowed_types))]
 
 pub mod request;

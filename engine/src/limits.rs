@@ -1,201 +1,213 @@
-//! Every bound of the engine: its number, its unit in the name, its reason, and what it can cost.
+//! Every bound of the engine: its value (unit in the name), the reason for it, and the memory it
+//! can cost.
 //!
-//! Worst case of one process, cut out of `memory.ceiling` by [`Capacity::of`] in sixteenths, per shard:
+//! Worst case of one process. [`Capacity::of`] divides `memory.ceiling` into sixteenths, per shard:
 //!
-//! | state | sixteenths | a record | at 512 MiB in all |
+//! | state | sixteenths | bytes per record | total at 512 MiB |
 //! |---|---|---|---|
-//! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] remembering | 1.0 M live, of them 0.5 M of one project |
-//! | their growth by resends and wrong codes | 1 | | |
+//! | live verifications and inboxes | 8 | [`INBOX_RECORD_BYTES`] live, [`INBOX_IDLE_BYTES`] idle | 1.0 M live, of them 0.5 M of one project |
+//! | growth of these by resends and wrong codes | 1 | | |
 //! | idempotency records | 2 | [`IDEMPOTENCY_RECORD_BYTES`] | 349 k |
 //! | spent receipts | 1 | [`SPENT_RECEIPT_BYTES`] | 466 k |
 //! | peers | ⅞ | [`PEER_RECORD_BYTES`] | 183 k networks |
-//! | strikes of those that had to make room | ⅛ | [`FORGOTTEN_CELL_BYTES`] | 175 k networks |
-//! | their logs from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
+//! | strikes of evicted peers | ⅛ | [`FORGOTTEN_CELL_BYTES`] | 175 k networks |
+//! | peers' logs, from the second request on | 1 | 8 B a request, 24 B for IPv6 | 1.4 M IPv6 requests an hour |
 //! | bans, live or remembered, and their copies | 1 | [`BAN_RECORD_BYTES`] + [`BAN_COPY_BYTES`] × lanes | 102 k at 2 lanes |
-//! | windows of domains' unanswered mails, their logs | ¼ | [`DOMAIN_RECORD_BYTES`], 16 B a mail | 52 k domains |
+//! | windows of domains' unanswered mails, with their logs | ¼ | [`DOMAIN_RECORD_BYTES`], 16 B a mail | 52 k domains |
 //! | windows of API keys, projects and alerts, mail queue | ¾ | | |
 //!
-//! Beside the ceiling: `INBOX_BATCHES × BATCH_ASKS` asks and `PENDING_ASKS_PER_LANE` answers in flight, and
-//! `BAN_NEWS_BATCHES × BAN_NEWS` changes of bans, per lane; [`OPERATOR_VISITS`] of the operator's visits.
+//! Not counted in the ceiling, per lane: `INBOX_BATCHES × BATCH_ASKS` commands and
+//! `PENDING_ASKS_PER_LANE` answers in flight, `BAN_NEWS_BATCHES × BAN_NEWS` ban changes, and
+//! [`OPERATOR_VISITS`] operator requests.
 
 use std::time::Duration;
 
 /// At most `count` events in any span of `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Events allowed; zero denies all.
+    /// Events allowed; zero refuses all.
     pub count: u32,
-    /// The span.
+    /// Length of the sliding window.
     pub window: Duration,
 }
 
-/// Digits of a code, least: a guess hits one of 10⁶ (NIST SP 800-63B-4, 3.1.3.2 asks for 6).
+/// Fewest digits of a code: a guess succeeds with probability 10⁻⁶ (NIST SP 800-63B-4, 3.1.3.2 asks
+/// for 6 digits).
 pub const CODE_DIGITS_MIN: u8 = 6;
-/// Least digits of a new code in an inbox whose guess budget is used up: a guess hits one of 10⁸.
+/// Fewest digits of a new code in an inbox whose guess budget is used up: a guess succeeds with
+/// probability 10⁻⁸.
 pub const CODE_DIGITS_GUESSED: u8 = 8;
-/// Least digits once it is used up twice.
+/// Fewest digits once the guess budget is used up twice.
 pub const CODE_DIGITS_GUESSED_TWICE: u8 = 10;
-/// Digits of a code, most: ten digits is what people still type without error.
+/// Most digits of a code: people still type ten digits without error.
 pub const CODE_DIGITS_MAX: u8 = 10;
-/// Longest life of a code: NIST SP 800-63B-4, 3.1.3.2 sets ten minutes.
+/// Longest lifetime of a code: NIST SP 800-63B-4, 3.1.3.2 sets ten minutes.
 pub const CODE_LIFETIME_MAX: Duration = Duration::from_secs(600);
-/// Shortest life of a code: short ones show front ends what expiry looks like; below a minute honest people
-/// fail.
+/// Shortest lifetime of a code. Short lifetimes let front-end developers see expiry; below a
+/// minute, real users fail.
 pub const CODE_LIFETIME_MIN: Duration = Duration::from_secs(1);
 
-/// Live verifications in one inbox, of all projects; one of them may have as many as are free, so 17 at most. The
-/// issue windows stop long before (15 in 10 min); this holds where the operator turned them off. 32 × 104 B.
+/// Live verifications in one inbox, of all projects together. One project may hold as many as are
+/// free, so at most 17. The issue windows normally refuse long before (15 in 10 min); this bound
+/// applies where the operator turned them off. 32 × 104 B.
 pub const LIVE_PER_INBOX: usize = 32;
-/// Bytes of a purpose: a short machine word such as `login`; kept in the slot until it is purged.
+/// Bytes of a purpose: a short identifier such as `login`. It is kept in the slot until that is
+/// purged.
 pub const PURPOSE_BYTES: usize = 64;
 /// Bytes of a nonce: only its digest is kept.
 pub const NONCE_BYTES: usize = 128;
-/// Bytes of all metadata keys and values of one verification.
+/// Bytes of all metadata keys and values of one verification together.
 pub const METADATA_BYTES: usize = 512;
 /// Members of a metadata object.
 pub const METADATA_MEMBERS: usize = 16;
-/// Bytes of an idempotency key: the draft has no bound, 255 is what the field uses.
+/// Bytes of an idempotency key: the draft sets no bound; 255 is common practice.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 
-/// Limits one policy may name; `["20/1m","100/1h"]` has two.
+/// Limits per policy; `["20/1m","100/1h"]` has two.
 pub const LIMITS_PER_POLICY: usize = 4;
-/// Mails an inbox remembers at least where no window over all projects (`limits.recipient_all.issue`) bounds
-/// them: as many, and for peers half as many, may be sent to it in the longest window. 16 B each.
+/// Fewest mails an inbox remembers where no window over all projects (`limits.recipient_all.issue`)
+/// bounds them. At most this number, and half of it for peers, may be sent to an inbox in the
+/// longest window. 16 B each.
 pub const MAILS_REMEMBERED: u32 = 64;
-/// Timestamps one window log can hold: the greatest COUNT a limit may name. 8 B each; 16 × as many in the
-/// log of an IPv6 /48.
+/// Most timestamps in one window log, and so the greatest COUNT of a limit. 8 B each; the log of an
+/// IPv6 /48 holds 16 times as many.
 pub const WINDOW_COUNT_MAX: u32 = 10_000;
-/// Longest WINDOW a limit may name.
+/// Longest WINDOW of a limit.
 pub const WINDOW_SPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// Hops read of one forwarding list, from its right end: a CDN, a balancer, an ingress and a few sidecars
-/// are six. Beyond it the last one read is the peer. Costs no memory; bounds the work of one request.
+/// Hops read of one forwarding list, from its right end: a CDN, a balancer, an ingress and a few
+/// sidecars are six. If the list is longer, the last hop read is the peer. Costs no memory; bounds
+/// the work of one request.
 pub const FORWARDED_HOPS: usize = 16;
-/// Blocks of one list in the config (`proxy.trusted`, `bans.exempt`): the large CDNs publish about 200; each hop
-/// of a forwarding list, and each network that is to be struck, is held against all. 34 B each.
+/// Address blocks in one list of the config (`proxy.trusted`, `bans.exempt`). The large CDNs
+/// publish about 200. Each hop of a forwarding list, and each network about to get a strike, is
+/// compared with all of them. 34 B each.
 pub const CONFIGURED_BLOCKS: usize = 1_024;
 
-/// One live verification with its inbox, its mail, its index entries and allocator overhead, as
-/// `tests/memory.rs` counts it: 252 B where the tables have just grown. Long purposes, nonces, metadata
-/// and further mails come on top and are accounted byte by byte.
+/// One live verification with its inbox, mail, index entries and allocator overhead.
+/// `tests/memory.rs` measures 252 B just after the tables have grown. Long purposes, nonces,
+/// metadata and further mails are accounted in addition, byte by byte.
 pub const INBOX_RECORD_BYTES: usize = 256;
-/// An inbox that only remembers its windows, and a wrong code beside its mail.
+/// An inbox without live verifications that remembers its windows, and a wrong code besides its
+/// mail.
 pub const INBOX_IDLE_BYTES: usize = 120;
-/// An inbox that only remembers one mail: 32 B, and its entry in the index.
+/// An inbox that remembers one mail only: 32 B and its index entry.
 pub const INBOX_PACKED_BYTES: usize = 32 + INDEX_BYTES;
-/// What a resend may add to a record: a mail in its log, and the log's growth by two.
+/// Most bytes a resend adds to a record: a mail in its log, which grows by two entries at a time.
 pub const RESEND_BYTES: usize = 64;
-/// An inbox's entry in its index, or a verification's in that of ids: 8 B at the worst load of 3/8.
+/// The index entry of an inbox or of a verification id: 8 B at the lowest load of 3/8.
 pub const INDEX_BYTES: usize = 22;
-/// One network with a request or two, its place and its entry in the index.
+/// One network with one or two requests: its slot and its index entry.
 pub const PEER_RECORD_BYTES: usize = 160;
-/// Strikes of one network without a record: a tag, how many, and when. A struck record that has to make room
-/// leaves this, so that filling the table launders no strike.
+/// Strikes of one network without a record: a tag, the count, and the times. An evicted record with
+/// strikes leaves one, so that an attacker can't erase strikes by filling the table.
 pub const FORGOTTEN_CELL_BYTES: usize = 24;
-/// One ban at its owner: two tables, by name and by end; `tests/memory.rs` counts them.
+/// One ban in its owning shard: an entry in two tables, by name and by end; measured by
+/// `tests/memory.rs`.
 pub const BAN_RECORD_BYTES: usize = 176;
-/// One ban in a lane's copy: 33 B at the worst load of 7/16.
+/// One ban in a lane's copy: 33 B at the lowest load of 7/16.
 pub const BAN_COPY_BYTES: usize = 76;
-/// One domain with a mail, its place and its entry in the index.
+/// One domain with one mail: its slot and its index entry.
 pub const DOMAIN_RECORD_BYTES: usize = 80;
 /// One API key with a window.
 pub const KEY_RECORD_BYTES: usize = 128;
-/// One idempotency record: its place and its entry in the index.
+/// One idempotency record: its slot and its index entry.
 pub const IDEMPOTENCY_RECORD_BYTES: usize = 192;
-/// One spent receipt: its place and its entry in the index.
+/// One spent receipt: its slot and its index entry.
 pub const SPENT_RECEIPT_BYTES: usize = 72;
 
-/// Asks in one batch between two lanes: beyond it the batch leaves before the turn ends.
+/// Commands in one batch between two lanes. A full batch is sent before the poll turn ends.
 pub const BATCH_ASKS: usize = 256;
-/// Batches waiting in a shard's inbox: 64 × 256 asks of about 256 B are 4 MiB, some 20 ms of work.
+/// Batches queued for one shard: 64 × 256 commands of about 256 B are 4 MiB, about 20 ms of work.
 pub const INBOX_BATCHES: usize = 64;
-/// Hand-overs a shard has not heard of yet: more than there are sends in progress, 200 B each. The delivery
-/// waits for room.
+/// Delivery reports queued for one shard: more than there are sends in progress, 200 B each. The
+/// delivery runtime waits for room.
 pub const INBOX_WORDS: usize = 64;
-/// Asks a lane may have under way to other lanes; also the bound of its answer channel, which
-/// therefore can never be full (a batch of answers belongs to a batch of asks).
+/// Commands a lane may have in flight to other lanes. Also the bound of its answer channel, which
+/// therefore can't fill up (each batch of answers belongs to a batch of commands).
 pub const PENDING_ASKS_PER_LANE: usize = 16_384;
-/// How long a caller waits before knocking again at a full inbox: it drains in well under a second.
+/// `Retry-After` for a full shard queue, which drains in well under a second.
 pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Alerts of one project: enough for an incident told as it unfolds, too few to fill anybody's inbox.
+/// Alerts per project: enough to follow an incident, too few to flood an inbox.
 pub const ALERTS: &[Limit] = &[
     Limit { count: 10, window: Duration::from_secs(600) },
     Limit { count: 30, window: Duration::from_secs(86_400) },
 ];
-/// Expired verifications a shard remembers for the events of operators: two sweeps' worth,
-/// 24 KiB.
+/// Expired verifications a shard keeps for operators' events: those of two sweeps, 24 KiB.
 pub const EXPIRED_NEWS: usize = 2 * SWEEP_VISITS;
-/// When another try at a full mail queue is worth it.
+/// `Retry-After` for a full mail queue.
 pub const DELIVERY_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// When a request that still runs under the same idempotency key will have ended.
+/// `Retry-After` while a request with the same idempotency key is still running.
 pub const IN_PROGRESS_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The `Retry-After` of a limit of zero, which no wait can satisfy: a day.
+/// `Retry-After` for a limit of zero, which never permits anything: a day.
 pub const NEVER_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// How long a ban is remembered after its end: the next one within that time is twice as long.
+/// How long a ban is remembered after its end. The next ban within that time lasts twice as long.
 pub const BAN_MEMORY: Duration = Duration::from_secs(86_400);
-/// Records looked at to find the one that is forgotten for a new peer: about a microsecond.
+/// Records examined to choose the one that is evicted for a new peer: about a microsecond.
 pub const EVICTION_LOOKS: usize = 8;
-/// Records looked at where all of the first have strikes, before one of those is forgotten; also for one charge
-/// that needs memory for a log, or a place among its project's claims.
+/// Records examined if all of the first [`EVICTION_LOOKS`] have strikes, before one with strikes is
+/// evicted. Also the number examined for one charge that needs memory for a log, or a slot within
+/// its project's claims.
 pub const EVICTION_LOOKS_MAX: usize = 64;
-/// How many of an API key's mails must go unanswered in this time before its operator is told.
+/// Period over which the share of unanswered mails of an API key is measured for the operator.
 pub const CONVERSION_WINDOW: Duration = Duration::from_secs(600);
-/// Mails that are newer are not judged: people are still typing.
+/// Mails newer than this are left out: their recipients may still be typing.
 pub const CONVERSION_GRACE: Duration = Duration::from_secs(60);
-/// API keys whose mails one shard counts; 600 B each. Operators make keys, so few have more; those beyond are
-/// not watched.
+/// API keys whose mails one shard counts; 600 B each. Operators create keys, so few deployments
+/// have more; further keys are not watched.
 pub const CONVERSION_KEYS: usize = 1_024;
-/// How often API keys that have been quiet are looked for.
+/// Interval at which idle API keys are looked for.
 pub const KEY_SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Changes of bans in one batch between two lanes; 32 B each.
+/// Ban changes in one batch between two lanes; 32 B each.
 pub const BAN_NEWS: usize = 256;
-/// Batches of them waiting for a lane. A lane that is further behind is told the newest word about each
+/// Ban batches queued for one lane. A lane that is further behind gets the newest change of each
 /// network once it has caught up.
 pub const BAN_NEWS_BATCHES: usize = 16;
-/// Operator's visits waiting for a lane; 64 B each. Nobody bans faster by hand, and a script can wait.
+/// Operator requests queued for one lane; 64 B each. No operator bans faster by hand, and a script
+/// can wait.
 pub const OPERATOR_VISITS: usize = 16;
 
-/// Inboxes and peers one sweep visits before it gives the lane back: about 100 µs.
+/// Inboxes and peers one sweep visits before it yields the lane: about 100 µs.
 pub const SWEEP_VISITS: usize = 512;
 
-/// Records that a sweep visits together, having looked at all of them; 128 B.
+/// Records that a sweep prefetches and then visits together; 128 B.
 pub(crate) const DUE_AT_ONCE: usize = 32;
 
-/// How much of each kind one shard may hold.
+/// How many records or bytes of each kind one shard may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// Live verifications.
     pub verifications: usize,
-    /// Bytes of them and of inboxes, live or remembering.
+    /// Bytes of verifications and inboxes, live or idle.
     pub inbox_bytes: usize,
-    /// Bytes by which what is there may still grow when `inbox_bytes` is reached.
+    /// Bytes by which existing records may still grow once `inbox_bytes` is reached.
     pub growth_bytes: usize,
     /// Idempotency records.
     pub idempotency: usize,
-    /// Receipts remembered as introspected.
+    /// Spent (introspected) receipts.
     pub receipts: usize,
     /// Networks with windows or strikes.
     pub peers: usize,
-    /// Networks without a record whose strikes are kept.
+    /// Evicted networks whose strikes are kept.
     pub forgotten: usize,
-    /// Bytes of the logs of those that have one.
+    /// Bytes of peers' logs.
     pub peer_log_bytes: usize,
     /// Bans, live or remembered.
     pub bans: usize,
     /// Domains with unanswered mails.
     pub domains: usize,
-    /// Bytes of their logs.
+    /// Bytes of domains' logs.
     pub domain_log_bytes: usize,
-    /// API keys, or projects, with a window of one kind.
+    /// API keys, or projects, with a window; for each kind of window.
     pub keys: usize,
-    /// Projects with a window of alerts.
+    /// Projects with a window for alerts.
     pub alerting: usize,
 }
 
 impl Capacity {
-    /// Cuts one shard's share out of the memory ceiling; see the table above.
+    /// Computes one shard's share of the memory ceiling; see the table above.
     pub fn of(ceiling_bytes: usize, shards: usize) -> Self {
         let part = ceiling_bytes / shards.max(1) / 16;
         let ban_bytes = BAN_RECORD_BYTES + BAN_COPY_BYTES * shards;
@@ -225,7 +237,7 @@ impl Capacity {
         idempotency: usize::MAX,
         receipts: usize::MAX,
         peers: usize::MAX,
-        // A table of this size is made when it is needed; without a bound on peers it never is.
+        // This table is allocated whole on first use; without a bound on peers that never happens.
         forgotten: 1 << 16,
         peer_log_bytes: usize::MAX,
         bans: usize::MAX,

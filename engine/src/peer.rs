@@ -7,13 +7,13 @@
 //!                                           └ 2001:db8:1::/48                       × 16
 //! ```
 //!
-//! Whoever rents one IPv6 line gets 2⁶⁴ addresses, often 256 subnets, sometimes 65,536: so a request is
-//! charged to all three prefixes at once, and each has windows, strikes and a ban of its own. A ban of a
-//! /48 covers its subnets; a ban of a /64 leaves its neighbours alone.
+//! Whoever rents one IPv6 line gets 2⁶⁴ addresses, often 256 subnets, sometimes 65,536: so a
+//! request is charged to all three prefixes at once, and each has windows, strikes and a ban of its
+//! own. A ban of a /48 covers its subnets; a ban of a /64 leaves its neighbours alone.
 //!
-//! Addresses that carry an IPv4 address in other ways are plain IPv6 here: a 6to4 host (`2002::/16`) is
-//! the one /48 that its IPv4 address makes; Teredo (`2001::/32`) and NAT64 (`64:ff9b::/96`) never reach a
-//! server as sources from outside the translator's own network.
+//! Addresses that carry an IPv4 address in other ways are plain IPv6 here: a 6to4 host
+//! (`2002::/16`) is the one /48 that its IPv4 address makes; Teredo (`2001::/32`) and NAT64
+//! (`64:ff9b::/96`) never reach a server as sources from outside the translator's own network.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -64,7 +64,8 @@ impl Level {
     }
 }
 
-/// A network of one of the four widths. Never printed by `Debug`; `Display` is for the operator's eyes.
+/// A network of one of the four widths. Never printed by `Debug`; `Display` is for the operator's
+/// eyes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     /// An IPv4 address, or the upper half of an IPv6 address with the host's part cleared.
@@ -154,8 +155,8 @@ impl Prefix {
 pub enum Sources {
     /// One IPv4 address.
     V4(u32),
-    /// IPv6 addresses, by their upper halves; the lower half may be any, except where that makes an address
-    /// which stands for one of IPv4.
+    /// IPv6 addresses, by their upper halves; the lower half may be any, except where that makes an
+    /// address which stands for one of IPv4.
     V6 {
         /// The least upper half.
         first: u64,

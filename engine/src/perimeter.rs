@@ -6,9 +6,10 @@
 //!                                                     └─ restricted:  Origin on its list, or native without one
 //! ```
 //!
-//! [`admit`] is the only way to an [`Admitted`], and everything behind the border asks for one. It reads
-//! no body, touches no shard, and answers from an immutable [`KeyBook`]. A well-formed key that the book
-//! does not hold is [`Denial::UnlistedKey`]: whoever keeps the book may know of a newer one.
+//! [`admit`] is the only way to an [`Admitted`], and everything behind the border asks for one. It
+//! reads no body, touches no shard, and answers from an immutable [`KeyBook`]. A well-formed key
+//! that the book does not hold is [`Denial::UnlistedKey`]: whoever keeps the book may know of a
+//! newer one.
 
 use std::sync::Arc;
 
@@ -54,8 +55,8 @@ pub struct KeyRecord {
     pub life: KeyLife,
 }
 
-/// All keys at one moment, also those that ended: a key known to be revoked needs no look-up to be refused.
-/// Immutable; a change is a new book.
+/// All keys at one moment, also those that ended: a key known to be revoked needs no look-up to be
+/// refused. Immutable; a change is a new book.
 #[derive(Debug, Default)]
 pub struct KeyBook {
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
@@ -71,7 +72,8 @@ impl KeyBook {
         Self::of(keys.into_iter().map(Arc::new))
     }
 
-    /// This book after the key that the store calls `id` was revoked; `None` if it holds no such key.
+    /// This book after the key that the store calls `id` was revoked; `None` if it holds no such
+    /// key.
     #[must_use]
     pub fn revoking(&self, id: &str, now: Now) -> Option<Self> {
         let mut revoked = KeyRecord::clone(self.keys.values().find(|key| *key.id == *id)?);
@@ -166,8 +168,8 @@ pub struct Credentials<'a> {
 pub enum Denial {
     /// Missing or malformed key, or one that nobody made.
     InvalidKey,
-    /// Expired or revoked. Its holder is answered as if it were invalid; but who made it into the book once is
-    /// no attacker for showing it a little longer.
+    /// Expired or revoked. Its holder is answered as if it were invalid; but who made it into the
+    /// book once is no attacker for showing it a little longer.
     EndedKey,
     /// A well-formed key that is not in the book; to its holder the same as an invalid one.
     UnlistedKey(KeyDigest),
@@ -207,7 +209,8 @@ impl Admitted {
         self.origin.as_deref()
     }
 
-    /// The domain that the accepted origin belongs to, as the key's list spells it; none for an extension.
+    /// The domain that the accepted origin belongs to, as the key's list spells it; none for an
+    /// extension.
     pub fn origin_domain(&self) -> Option<&str> {
         let origin = Origin::parse(self.origin.as_deref()?).ok()?;
         self.key.origins.domain_of(&origin)

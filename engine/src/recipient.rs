@@ -133,8 +133,8 @@ impl Recipient {
     }
 
     /// What the limits of a domain count by: the registrable domain, with all below it one, because
-    /// whoever owns a domain can take mail under any name there. `None` at a mail provider or privacy
-    /// relay of the table, whose names belong to many people.
+    /// whoever owns a domain can take mail under any name there. `None` at a mail provider or
+    /// privacy relay of the table, whose names belong to many people.
     ///
     /// Looks into the Public Suffix List at each call.
     #[must_use]
@@ -142,8 +142,8 @@ impl Recipient {
         (!self.is_familiar).then(|| RegistrableDomain::of(self.domain()))
     }
 
-    /// The name of its inbox. It tells the domain as well where a live key mails to an unfamiliar one; test keys
-    /// send no mail.
+    /// The name of its inbox. It tells the domain as well where a live key mails to an unfamiliar
+    /// one; test keys send no mail.
     #[must_use]
     pub fn inbox(&self, keys: &StartKeys, mode: Mode) -> InboxFingerprint {
         let counted = if mode == Mode::Live { self.unfamiliar_domain() } else { None };

@@ -44,18 +44,21 @@ pub enum Command {
     Settle(Settle),
     /// Mark a receipt as introspected.
     Spend(Proven<Spend>),
-    /// Count a request in its peer's windows. The route is [`StartKeys::peer_route`](crate::route::StartKeys::peer_route).
+    /// Count a request in its peer's windows. The route is
+    /// [`StartKeys::peer_route`](crate::route::StartKeys::peer_route).
     Charge(Charge),
     /// Count a mail in the window of an API key or a project. Needed only where that limit is on.
     ChargeKey(ChargeKey),
     /// Take the count back: the mail was not promised after all, or a right code has answered it.
     RefundKey(RefundKey),
-    /// Count a mail in the window of a domain that is no known mailbox provider's, and in its peer's share of it. The
-    /// route is [`DomainTag::route`](crate::route::DomainTag::route). Needed only where that limit is on.
+    /// Count a mail in the window of a domain that is no known mailbox provider's, and in its
+    /// peer's share of it. The route is [`DomainTag::route`](crate::route::DomainTag::route).
+    /// Needed only where that limit is on.
     ChargeDomain(ChargeDomain),
     /// Take the count back, as above.
     RefundDomain(RefundDomain),
-    /// Ban a network on the operator's word. The route is [`StartKeys::prefix_route`](crate::route::StartKeys::prefix_route).
+    /// Ban a network on the operator's word. The route is
+    /// [`StartKeys::prefix_route`](crate::route::StartKeys::prefix_route).
     Ban(Ban),
     /// Lift the ban of exactly this network, and what projects' claims have banned of it.
     Unban(Prefix),

@@ -1,5 +1,5 @@
-//! The settings as records read them: what a decision would work out from the lists of limits each time, worked
-//! out once when they are taken.
+//! The settings as records read them: what a decision would work out from the lists of limits each
+//! time, worked out once when they are taken.
 
 use std::time::Duration;
 

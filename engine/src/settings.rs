@@ -35,7 +35,8 @@ pub struct Settings {
     pub key_unverified: Vec<Limit>,
     /// Accepted issues per project.
     pub project_issue: Vec<Limit>,
-    /// Mails per registrable domain, other than known mailbox providers', that no right code has answered.
+    /// Mails per registrable domain, other than known mailbox providers', that no right code has
+    /// answered.
     pub domain_unverified: Vec<Limit>,
     /// One peer's share of them.
     pub domain_peer_unverified: Vec<Limit>,
@@ -76,8 +77,9 @@ pub struct BanRules {
 }
 
 impl BanRules {
-    /// Whether this network is never struck and never banned, by nobody's word: it shares an address with an
-    /// exempt block, or with `127.0.0.1` or `::1`, behind which this host's own proxies and probes are.
+    /// Whether this network is never struck and never banned, by nobody's word: it shares an
+    /// address with an exempt block, or with `127.0.0.1` or `::1`, behind which this host's own
+    /// proxies and probes are.
     pub fn exempts(&self, prefix: Prefix) -> bool {
         prefix.is_of_localhost() || self.exempt.overlap(prefix)
     }
@@ -124,8 +126,8 @@ pub enum Activity {
     Handshake,
     /// Asked for anything else, or began a handshake from an address that it had proved.
     Any,
-    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a window of its
-    /// own, so that such a page uses up nothing of its visitors'.
+    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a
+    /// window of its own, so that such a page uses up nothing of its visitors'.
     Foreign,
 }
 
@@ -138,6 +140,7 @@ pub enum KeyWindow {
     Unverified,
     /// Issues of a project: `limits.project.issue`.
     Project,
-    /// Alerts of a project. They go to people: a backend in a loop must not write to them all night.
+    /// Alerts of a project. They go to people: a backend in a loop must not write to them all
+    /// night.
     Alerts,
 }

@@ -1,4 +1,4 @@
-//! One shard: the tables it alone owns and the one way in, [`Shard::handle`].
+//! One shard: the tables that it alone owns, and its only entry point, [`Shard::handle`].
 //!
 //! ```text
 //!   Command ──▶ handle(now, …) ──▶ Outcome
@@ -6,16 +6,17 @@
 //!                  ├─ inboxes      InboxRecord ◀─ by_inbox (fingerprint) ◀─ issue
 //!                  │                           ◀─ by_id (digest)          ◀─ check, resend, …
 //!                  ├─ peers        PeerRecord  ◀─ by_prefix               ◀─ charge
-//!                  ├─ bans         who is banned, who was; changes leave through take_ban_changes
+//!                  ├─ bans         bans in force or remembered; changes leave through take_ban_changes
 //!                  ├─ keys         windows of API keys, of projects, and of projects' alerts
 //!                  ├─ domains      windows of unanswered mails    ◀─ DomainTag
 //!                  ├─ idempotency  claimed keys and first answers
 //!                  └─ receipts     introspected receipts
 //! ```
 //!
-//! Invariants: a verification is in `by_id` exactly while it is in its inbox; a record with nothing to
-//! remember is freed at its next visit; a full table refuses new work and never drops a live code or a ban;
-//! that of peers, which refuses nobody, forgets the least telling.
+//! Invariants: a verification is in `by_id` exactly while it is in its inbox; a record with nothing
+//! to remember is freed at its next visit; a full table refuses new work and never drops a live
+//! code or a ban. Only the peer table refuses nobody: it evicts the record with the fewest
+//! requests.
 
 use crate::clock::{Moment, Now};
 use crate::entropy::Entropy;
@@ -52,11 +53,11 @@ pub struct Census {
     pub inbox_bytes: usize,
     /// Networks with windows or strikes.
     pub peers: usize,
-    /// Bytes of their logs.
+    /// Bytes of the peers' logs.
     pub peer_log_bytes: usize,
     /// Bans, live or remembered.
     pub bans: usize,
-    /// What all of it counts for against the memory ceiling.
+    /// Bytes of everything, as counted against the memory ceiling.
     pub bytes: usize,
 }
 
@@ -91,11 +92,11 @@ impl Shard {
         }
     }
 
-    /// Takes other settings from now on; what lives keeps the terms it was issued under. The room stays
-    /// what it was: the tables were cut out of the memory ceiling at the start.
+    /// Applies new settings. Live verifications keep the terms they were issued under. The capacity
+    /// stays as it was: it was computed from the memory ceiling at the start.
     ///
-    /// A window that grows knows nothing of mails older than the span it had before. Networks that are exempt
-    /// from now on are banned no more.
+    /// A window that grows does not know mails older than its former span. Bans of networks that
+    /// are now exempt are lifted.
     pub fn configure(&mut self, settings: Settings) {
         self.rules = Rules::of(Settings { capacity: self.rules.settings.capacity, ..settings });
         self.bans.lift_exempt(&self.rules.settings.bans);
@@ -154,13 +155,13 @@ impl Shard {
         decided.unwrap_or_else(Outcome::Refused)
     }
 
-    /// Brings near what these commands are about. Worth it for a batch; each is decided by [`Shard::handle`]
-    /// afterwards.
+    /// Prefetches the records of these commands. Worth it for a batch; [`Shard::handle`] decides
+    /// each command afterwards.
     pub fn touch<'a>(&mut self, commands: impl Iterator<Item = &'a Command> + Clone) {
         self.touched.look(&self.inboxes, &self.peers, commands);
     }
 
-    /// Frees what has expired, a bounded number of records at a time. Returns whether there is more.
+    /// Frees expired records, a bounded number at a time. Returns whether more are left.
     pub fn sweep(&mut self, now: Moment) -> bool {
         self.idempotency.sweep(now);
         self.receipts.sweep(now);
@@ -171,24 +172,24 @@ impl Shard {
         self.peers.sweep(&self.rules, now, visits) == visits
     }
 
-    /// What the lanes' copies of the bans have to learn; whoever drives a shard takes it after every
-    /// command.
+    /// The changes for the lanes' copies of the bans. The caller of [`Shard::handle`] takes them
+    /// after every command.
     pub fn take_ban_changes(&mut self) -> Vec<BanChange> {
         self.bans.take_changes()
     }
 
-    /// All bans that hold, for a copy that starts anew.
+    /// All bans in force, to rebuild a copy.
     pub fn bans(&self, now: Moment) -> Vec<BanChange> {
         self.bans.all(now)
     }
 
-    /// Verifications of live keys that ended by their time since this was last asked, the newest
-    /// [`EXPIRED_NEWS`](crate::limits::EXPIRED_NEWS) of them. The first question makes the shard keep note.
+    /// Verifications of live keys that have expired since the last call, at most the newest
+    /// [`EXPIRED_NEWS`](crate::limits::EXPIRED_NEWS). Recording starts with the first call.
     pub fn take_expired(&mut self) -> Vec<Expired> {
         self.inboxes.take_expired()
     }
 
-    /// How many mails of each API key were answered of late, as far as this shard's inboxes know.
+    /// How many recent mails of each API key were answered, as far as this shard's inboxes know.
     pub fn conversions(&self, now: Moment) -> Vec<Conversion> {
         self.inboxes.conversions(now)
     }
@@ -198,12 +199,12 @@ impl Shard {
         self.inboxes.live()
     }
 
-    /// Inbox records, live or only remembering their windows.
+    /// Inbox records, live or idle.
     pub fn inboxes(&self) -> usize {
         self.inboxes.len()
     }
 
-    /// What there is, and what it counts for: a look at lengths.
+    /// Counts and bytes, read from lengths.
     pub fn census(&self) -> Census {
         let (peers, bans) = (self.peers.len(), self.bans.len());
         let (inbox_bytes, peer_log_bytes) = (self.inboxes.bytes(), self.peers.heap_bytes());

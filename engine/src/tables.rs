@@ -1,4 +1,4 @@
-//! Where values live and die: the tables of one shard, bounded, each owned by it.
+//! The tables of one shard, bounded, each owned by it.
 
 pub(crate) mod bans;
 pub(crate) mod claims;

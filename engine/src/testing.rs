@@ -1,4 +1,5 @@
-//! What tests share: a reproducible source of randomness, the settings as shipped, and the usual request.
+//! What tests share: a reproducible source of randomness, the settings as shipped, and the usual
+//! request.
 
 use std::time::Duration;
 
@@ -25,9 +26,9 @@ impl Seeded {
         Self { state: seed, script: None }
     }
 
-    /// A source whose choices ([`below`](Self::below)) follow `script`, two octets for each: whoever writes
-    /// the script, a fuzzer for one, decides what happens. All other bits come as from a seed, so that ids
-    /// and codes stay apart.
+    /// A source whose choices ([`below`](Self::below)) follow `script`, two octets for each:
+    /// whoever writes the script, a fuzzer for one, decides what happens. All other bits come as
+    /// from a seed, so that ids and codes stay apart.
     pub fn scripted(script: &[u8]) -> Self {
         Self { state: script.len() as u64, script: Some(script.iter().rev().copied().collect()) }
     }

@@ -1,4 +1,5 @@
-//! Mail, from a lane's promise to a relay's word. Own thread, own runtime: if it hangs, checks go on.
+//! Mail delivery: takes a job from a lane and reports to the shard whether a provider accepted it.
+//! Runs on its own thread and runtime: if it hangs, checks still work.
 //!
 //! ```text
 //!   lanes ─ reserve, submit ─▶ MailQueue ─▶ delivery thread ─▶ provider 1, else 2, … ─▶ sent?
@@ -6,17 +7,17 @@
 //! ```
 //!
 //! Invariants:
-//! - A mail is handed over at most once. Another provider is tried only when the one before surely did not
-//!   take it; "maybe sent" counts as accepted and is never sent again.
-//! - A job dies with its code: nothing is handed over after `expires`, not even the rest of a body.
-//! - Everything is bounded: places in the queue, sends in progress, the time of each. Of places and sends one
-//!   project has at most as many as are still free.
-//! - No address, code, id or foreign error text is logged or counted.
+//! - A mail is handed over at most once. Another provider is tried only when the previous one
+//!   certainly did not take the mail; "maybe sent" counts as accepted and is never sent again.
+//! - A job ends with its code: nothing is sent after `expires`, not even the rest of a body.
+//! - Everything is bounded: places in the queue, sends in progress, the time of each. One project
+//!   may hold at most as many places, and as many sends, as are still free.
+//! - No address, code, id or remote error text appears in logs or metrics.
 //!
-//! A mail that nobody took is tried again for a few seconds; while every provider is left alone by its breaker,
-//! what was promised waits and nothing more is promised.
+//! A mail that no provider accepted is retried for a few seconds. While the breakers of all
+//! providers are open, queued mails wait and no new permits are given.
 
-#![allow(clippy::disallowed_types, reason = "made here for the courier, on the delivery thread alone")]
+#![allow(clippy::disallowed_types, reason = "the mutex is created here for the courier; only the delivery thread locks it")]
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -60,25 +61,26 @@ pub use queue::{MailCounters, MailQueue, Permit};
 use crate::config::ProviderConfig;
 use crate::delivery::events::{Events, Poster};
 
-/// Mails that may wait, or be under way: under 1 KiB each, 8 MiB in all. The half that one project may hold is ten
-/// seconds of a relay that takes 400 a second.
+/// Mails that may wait or be in progress: less than 1 KiB each, 8 MiB in total. One project may
+/// hold half: ten seconds' work for a relay that accepts 400 mails a second.
 pub const QUEUE_PLACES: usize = 8192;
-/// Hand-overs at the same time: one connection each, of which Postfix gives a client 50. One project has half of them
-/// at most (`lines.rs`).
+/// Concurrent hand-overs, one connection each; Postfix allows a client 50. One project gets at most
+/// half of them (`lines.rs`).
 pub const SENDS_IN_PROGRESS: usize = 48;
-/// Longest one provider may take for one mail. A relay of one's own answers within a second, the
-/// patient ones pause a new client for up to ten; and after 30 s the recipient may ask again.
+/// Longest time that one provider may take for one mail. A relay of one's own answers within a
+/// second; some relays delay an unknown client by up to ten. After 30 s the recipient may ask for
+/// another code.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Pauses after a pass over all providers in which none took a mail: a relay that restarts is back within
-/// seconds; and all is over, one way or the other, before the recipient may ask for another code.
+/// Pauses after a pass over all providers in which none took the mail. A relay that restarts is
+/// back within seconds, and the last try ends before the recipient may ask for another code.
 pub const PAUSES: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
 
-/// The part of `memory.ceiling` that waiting mail may take: a thirty-second of 256 MiB is what
-/// [`QUEUE_PLACES`] need; with less memory there are fewer of them.
+/// Waiting mail may take 1/32 of `memory.ceiling`. 1/32 of 256 MiB is enough for [`QUEUE_PLACES`];
+/// with less memory there are fewer places.
 const PART_OF_CEILING: usize = 32;
 
-/// How much the delivery may hold and wait.
+/// Bounds of delivery: places, concurrency, times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryLimits {
     /// See [`QUEUE_PLACES`].
@@ -92,7 +94,7 @@ pub struct DeliveryLimits {
 }
 
 impl DeliveryLimits {
-    /// The usual limits, with as many places as this much memory allows.
+    /// The default limits, with as many queue places as `ceiling_bytes` allows.
     pub fn within(ceiling_bytes: usize) -> Self {
         let places = (ceiling_bytes / PART_OF_CEILING / queue::MAIL_BYTES as usize).min(QUEUE_PLACES);
         Self { queue_places: places, ..Self::default() }
@@ -110,29 +112,29 @@ impl Default for DeliveryLimits {
     }
 }
 
-/// What the delivery is made of. Without a provider it runs, but no permit is given.
+/// The parts of delivery. Without a provider it runs but gives no permits.
 pub struct Delivery {
-    /// The ways out, in the order they are tried.
+    /// Providers, in the order in which they are tried.
     pub providers: Vec<ProviderConfig>,
-    /// Tells shards how hand-overs ended.
+    /// Reports to shards how hand-overs ended.
     pub teller: Teller,
-    /// Key of message ids.
+    /// Keys that message ids are derived with.
     pub keys: StartKeys,
     /// The clock.
     pub clock: Clock,
     /// Bounds.
     pub limits: DeliveryLimits,
-    /// Shows what the outbox gets, for whoever sits at the terminal.
+    /// Shows each mail written to the outbox, for someone watching the terminal.
     pub show: Option<Show>,
-    /// Where it tells what became of mails.
+    /// Receives the outcome of each mail.
     pub events: Events,
-    /// What posts those, on this thread too.
+    /// Posts the events, on the delivery thread.
     pub poster: Option<Poster>,
 }
 
 impl Delivery {
-    /// Starts the delivery thread. Fails if a provider is misconfigured ([`ProviderFault`] inside), or
-    /// if the system gives no thread.
+    /// Starts the delivery thread. Fails if a provider is misconfigured ([`ProviderFault`] inside),
+    /// or if the operating system refuses a thread.
     pub fn start(self) -> io::Result<(MailQueue, DeliveryThread)> {
         let open = |config: &ProviderConfig| {
             let provider =
@@ -161,20 +163,20 @@ impl Delivery {
                 runtime.spawn(poster.run(self.clock));
             }
             runtime.block_on(courier.run(stopped));
-            // A name look-up that hangs must not keep the process.
+            // A DNS lookup that hangs must not block process exit.
             runtime.shutdown_background();
         })?;
         Ok((queue, DeliveryThread { stop }))
     }
 }
 
-/// The running thread. Dropped, it stops at once and what is queued is wiped.
+/// The running thread. Dropping it stops the thread at once and wipes the queued mails.
 #[derive(Debug)]
 pub struct DeliveryThread {
     stop: oneshot::Sender<Drain>,
 }
 
-/// A graceful stop that was asked for.
+/// A request for a graceful stop.
 #[derive(Debug)]
 struct Drain {
     within: Duration,
@@ -182,19 +184,18 @@ struct Drain {
 }
 
 impl DeliveryThread {
-    /// False once the thread has ended by itself: then nobody takes the mails that are promised.
+    /// False once the thread has ended unexpectedly: queued mails are then never sent.
     pub fn is_running(&self) -> bool {
         !self.stop.is_closed()
     }
 
-    /// Gives out no more permits, hands over what is queued, posts what happened, and stops; at the latest
-    /// after `within`.
-    /// Returns how many mails were left, and are now wiped.
+    /// Stops giving permits, hands over what is queued, posts pending events, and stops, after
+    /// `within` at the latest. Returns how many mails were left unsent; they are wiped.
     pub async fn drain(self, within: Duration) -> usize {
         let (left, answer) = oneshot::channel();
         match self.stop.send(Drain { within, left }) {
             Ok(()) => answer.await.unwrap_or(0),
-            Err(_thread_is_gone) => 0,
+            Err(_thread_has_ended) => 0,
         }
     }
 }

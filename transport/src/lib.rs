@@ -1,4 +1,4 @@
-//! Carries requests to the engine and mail to the relay; decides nothing.
+//! Carries requests to the engine and mail to the relay. All decisions are the engine's.
 //!
 //! ```text
 //!   UDP ─▶ socket ─▶ accept ─▶ connection ─▶ exchange (http3) ─┐
@@ -8,13 +8,14 @@
 //!   store ◀─▶ control ── Published: keys, policy, certificate ──▶ lanes
 //! ```
 //!
-//! Lanes share nothing but what is immutable, counters, and queues; delivery and control plane run on threads of
-//! their own. Hang either, and checks go on.
+//! Lanes share only immutable values, counters and queues. Delivery and the control plane run on
+//! threads of their own; if either hangs, codes are still checked.
 //!
-//! No lock is held around state, and a lint says so (`disallowed-types` in `.clippy.toml`). There are locks in
-//! libraries: flume's queues (between lanes, to the keeper, of events) have a mutex that is held for one push or pop;
-//! those of quinn and tokio are a lane's own, so that nobody waits for them; those of the delivery thread are its own,
-//! and stand where they are allowed by name.
+//! No lock is held around state, which a lint enforces (`disallowed-types` in `.clippy.toml`).
+//! Libraries contain locks: flume's queues (between lanes, to the keeper, for events) hold a mutex
+//! for one push or pop; the locks of quinn and tokio belong to one lane each, so they are never
+//! contended; those of the delivery thread are used by that thread only, and the lint's exceptions
+//! name them.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_types))]
 

@@ -1,4 +1,5 @@
-//! The doors: sockets, connections, and the lanes that serve them. One thread a lane; see [`lane`].
+//! The network: sockets, connections, and the lanes that serve them. One thread per lane; see
+//! [`lane`].
 //!
 //! ```text
 //!   UDP ─▶ socket ─▶ accept ─▶ quic ─▶ quic/exchange ─┐

@@ -42,11 +42,11 @@ use rate_account::RateAccount;
 
 /// One request on its way in: its head is there, its body not yet.
 pub trait Exchange {
-    /// The head; `None` only while there is none yet, or after the stream broke.
-    fn head(&self) -> Option<&Head>;
-    /// Who sent it, as far as the network knows.
+    /// The head.
+    fn head(&self) -> &Head;
+    /// The network address that sent it.
     fn peer(&self) -> IpAddr;
-    /// Hears of whose key was let in.
+    /// Called with the key that was admitted.
     fn admitted(&self, _key: &KeyRecord) {}
     /// Reads the body to its end, bounded in size and time. Callable again; it is the same body.
     fn body(&mut self) -> impl Future<Output = Result<&[u8], Fault>>;
@@ -54,7 +54,7 @@ pub trait Exchange {
 
 /// Serves one request. A [`Fault`] means that no answer can be given: the stream or connection ends.
 pub async fn serve(context: &LaneContext, exchange: &mut impl Exchange) -> Result<Reply, Fault> {
-    let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
+    let head = exchange.head();
     let (target, id, account) = (Target::of(head), context.request_id(), RateAccount::default());
     let label = target.label();
     let (mode, served) = match entry::peer(context, head, exchange.peer()) {
@@ -78,7 +78,7 @@ pub async fn serve(context: &LaneContext, exchange: &mut impl Exchange) -> Resul
         Ok(reply) => {
             let mut reply = account.settle(context, reply).await;
             if reply.tells_of_ban() && account.is_of(exchange.peer()) {
-                // Whoever is banned gets no answer; only who speaks for others hears of it.
+                // A banned peer gets no answer. A proxy, which speaks for others, is told.
                 context.counters().aborted(label, mode);
                 return Err(Fault::Connection(Code::ExcessiveLoad));
             }
@@ -97,27 +97,34 @@ pub async fn serve(context: &LaneContext, exchange: &mut impl Exchange) -> Resul
     }
 }
 
-/// Answers a request whose head could not be read; counts against its peer like any refusal.
+/// Answers a request whose head could not be read. It counts against its peer like any refusal.
 pub(crate) async fn refuse(context: &LaneContext, network: IpAddr, problem: Problem) -> Reply {
-    unread(context, Mode::Live, tab_of_unread(context, network).settle(context, problem.into()).await)
+    let account = account_of_unread(context, network, problem);
+    unread(context, Mode::Live, account.settle(context, problem.into()).await)
 }
 
-/// The same where there is no time to hear what the peer's window says.
+/// The same where nobody can wait for the verdict of the peer's window.
 pub(crate) fn refuse_at_once(context: &LaneContext, network: IpAddr, problem: Problem) -> Reply {
-    tab_of_unread(context, network).note_denial(context);
+    account_of_unread(context, network, problem).note_denial(context);
     unread(context, Mode::Live, problem.into())
 }
 
-/// Answers a request that the lane has no time to read. It counts against nobody, and as one of the last key that
-/// its connection showed.
+/// Answers a request that the lane has no time to read. It counts against nobody; metrics count it for the mode of the
+/// last key that its connection showed.
 pub(crate) fn overloaded(context: &LaneContext, mode: Mode) -> Reply {
     unread(context, mode, OVERLOADED.into())
 }
 
-/// Whose request a trusted proxy passed on stands in the head, and the proxy speaks for others too: so a
-/// head of its that can't be read is charged to nobody.
-fn tab_of_unread(context: &LaneContext, network: IpAddr) -> RateAccount {
+/// Who is charged for a head that could not be read.
+///
+/// A trusted proxy passes on requests of others and names them in the head, so its unreadable heads are charged to
+/// nobody. A head that is too large strikes nobody: a page of another site can make any visitor's browser send one, and
+/// the field that would tell is in the head.
+fn account_of_unread(context: &LaneContext, network: IpAddr, problem: Problem) -> RateAccount {
     let account = RateAccount::default();
+    if problem == Problem::HeadersTooLarge {
+        account.excuse();
+    }
     if !context.policy().trusted_proxies.contains(network.to_canonical()) {
         account.charge_to(network);
     }
@@ -130,8 +137,7 @@ fn unread(context: &LaneContext, mode: Mode, mut reply: Reply) -> Reply {
     reply
 }
 
-/// A line for each answer, for who looks for a fault. It names whose request it was, or whose connection, by the hash
-/// that events use too.
+/// Logs each answer at level debug. It names the peer by the hash that events use, too.
 fn tell(context: &LaneContext, (account, network): (&RateAccount, IpAddr), label: RouteLabel, reply: &Reply) {
     if tracing::enabled!(tracing::Level::DEBUG) {
         let of_network = || context.start_keys().peer_digest(&Peer::from(network));
@@ -142,7 +148,7 @@ fn tell(context: &LaneContext, (account, network): (&RateAccount, IpAddr), label
     }
 }
 
-/// Key → origin → route. Also tells whose counters the request belongs in.
+/// Key → origin → route. Also returns the mode whose counters the request belongs to.
 async fn with_key(
     context: &LaneContext,
     destination: Result<Call, Problem>,
@@ -150,10 +156,7 @@ async fn with_key(
     id: &str,
     exchange: &mut impl Exchange,
 ) -> (Mode, Result<Reply, Fault>) {
-    let Some(head) = exchange.head() else {
-        return (Mode::Live, Err(Fault::Stream(Code::RequestIncomplete)));
-    };
-    let admitted = match entry::enter(context, head, account).await {
+    let admitted = match entry::enter(context, exchange.head(), account).await {
         Err(TurnedAway { mode, problem }) => return (mode, Ok(problem.into())),
         Ok(admitted) => admitted,
     };
@@ -176,7 +179,7 @@ async fn perform(
     if !call.permitted(admitted) {
         return Ok(Problem::KeyClassForbidden.into());
     }
-    let head = exchange.head().ok_or(Fault::Stream(Code::RequestIncomplete))?;
+    let head = exchange.head();
     let checked = call.check_content(head).and_then(|()| {
         let key = idempotency::key(head, call)?;
         Ok((key.map(Box::<[u8]>::from), query::canonical(head.query())?))
@@ -207,7 +210,7 @@ async fn decide(context: &LaneContext, request: &Request<'_>, key: Option<&[u8]>
     let asked = Asked::read(context, request)?.charge(context, request).await?;
     match key {
         None => operation::perform(context, request, asked, None).await.map(|done| done.reply),
-        // Boxed, here and below, is what few requests do: its room would be every request's.
+        // Rare paths are boxed so that they don't enlarge every request's future.
         Some(key) => Box::pin(idempotency::perform(context, request, asked, key)).await,
     }
 }

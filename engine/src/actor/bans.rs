@@ -7,15 +7,15 @@
 //!                                └────────────────┘
 //! ```
 //!
-//! Nothing is lost and nobody waits: what a lane has not been told yet stays in its backlog, which keeps the
-//! newest word about each network, until its channel has taken it; each channel has one order, as all that
-//! an owner has to say about a network goes through one backlog. A backlog that has grown past
-//! [`BACKLOG_MAX`] (its lane stands still) is dropped for a note that all is to be told anew: then the lane
-//! forgets this owner's bans and learns those that hold. So memory is bounded, too. A lane that has ended
-//! needs no bans.
+//! No change is lost and no lane waits. A change stays in the backlog of each target lane, which
+//! keeps the newest change per network, until the channel accepts it. Changes stay in order, since
+//! all changes of one network go from its owner through one backlog and one channel. If a backlog
+//! exceeds [`BACKLOG_MAX`] (its lane is stuck), it is replaced by a flag to resend everything: the
+//! lane then forgets this owner's bans and receives those in force. So memory is bounded, too. A
+//! lane that has ended needs no bans.
 //!
-//! Whoever keeps something beside the table (connections to close, a filter in the kernel) watches it: told
-//! of every change, after it, in the same turn.
+//! Code that keeps something besides the table (connections to close, a filter in the kernel)
+//! registers a watcher, which is called after every change, in the same turn.
 
 use std::cell::{Ref, RefCell};
 use std::net::IpAddr;
@@ -29,18 +29,18 @@ use crate::peer::Prefix;
 use crate::perimeter::ban::{BanChange, BanEntry, BanTable, Effect};
 use crate::route::StartKeys;
 
-/// Networks a lane may be behind by before it is told everything anew. 48 B each.
+/// Networks a lane may be behind by before all bans are resent. 48 B each.
 const BACKLOG_MAX: usize = 16 * BAN_NEWS;
 
-/// Some of what an owner has to tell.
+/// A batch of ban changes from their owner.
 pub(super) struct BanNews {
     pub(super) from: usize,
-    /// Whether everything this owner said before is void.
+    /// Whether this replaces everything this owner sent before.
     pub(super) anew: bool,
     pub(super) changes: Vec<BanChange>,
 }
 
-/// What one lane has not been told yet.
+/// The changes not yet sent to one lane.
 #[derive(Default)]
 struct Backlog {
     changes: HashMap<Prefix, BanChange>,
@@ -50,20 +50,22 @@ struct Backlog {
 type Watcher = Rc<dyn Fn(Prefix)>;
 type ChangeWatcher = Rc<dyn Fn(bool)>;
 
-/// The bans as they stand in one instant.
+/// The bans at one moment.
 pub struct BansNow<'a> {
     table: Ref<'a, BanTable>,
     now: Moment,
 }
 
 impl BansNow<'_> {
-    /// The network by whose ban nobody at `address` is to be listened to; the one that lasts longest.
+    /// The network whose ban covers `address`; if there are several, the one whose ban lasts
+    /// longest.
     pub fn covering(&self, address: IpAddr) -> Option<Prefix> {
         self.table.covering(address, self.now).map(|(prefix, _)| prefix)
     }
 }
 
-/// One lane's copy of all bans, and what it owes the others about its own. Owned by the lane.
+/// One lane's copy of all bans, and the changes of its own bans to send to the others. Owned by the
+/// lane.
 pub(super) struct LaneBans {
     index: usize,
     table: RefCell<BanTable>,
@@ -93,7 +95,7 @@ impl LaneBans {
         self.table.borrow().len()
     }
 
-    /// What this lane knows of exactly this network.
+    /// What this lane knows about exactly this network.
     pub(super) fn entry(&self, prefix: Prefix) -> Option<BanEntry> {
         self.table.borrow().entry(prefix)
     }
@@ -117,7 +119,7 @@ impl LaneBans {
         self.change_watchers.borrow_mut().push(watcher);
     }
 
-    /// Takes in what this lane's own shard decided, and notes it for the others.
+    /// Applies what this lane's own shard decided, and queues it for the others.
     pub(super) fn announce(&self, changes: &[BanChange], now: Moment) {
         for (target, backlog) in self.backlogs.borrow_mut().iter_mut().enumerate() {
             if target != self.index && !backlog.anew {
@@ -130,7 +132,7 @@ impl LaneBans {
         self.apply(changes, now, false);
     }
 
-    /// Takes in what another lane's shard decided.
+    /// Applies what another lane's shard decided.
     pub(super) fn learn(&self, news: &BanNews, keys: &StartKeys, now: Moment) {
         let lanes = self.backlogs.borrow().len();
         if news.anew {
@@ -140,7 +142,8 @@ impl LaneBans {
         self.apply(&news.changes, now, news.anew);
     }
 
-    /// Tells `target` what it does not know yet, as far as `send` takes it. True if something is left.
+    /// Sends `target` the changes it does not have yet, until `send` refuses. True if some are
+    /// left.
     pub(super) fn tell(
         &self,
         target: usize,
@@ -151,7 +154,8 @@ impl LaneBans {
         let Some(backlog) = backlogs.get_mut(target) else { return false };
         let from = self.index;
         if backlog.anew {
-            // One batch, however long: it is the only way to be whole, and it happens to a lane that stood.
+            // One batch of any length, so that the copy is complete; this is rare, since the lane
+            // was stuck.
             if send(BanNews { from, anew: true, changes: all() }).is_err() {
                 return true;
             }
@@ -170,7 +174,7 @@ impl LaneBans {
         false
     }
 
-    /// `eased`: somebody may be heard sooner already.
+    /// `eased`: whether a network may be admitted sooner already.
     fn apply(&self, changes: &[BanChange], now: Moment, mut eased: bool) {
         let mut begun = Vec::new();
         {
@@ -183,7 +187,7 @@ impl LaneBans {
                 }
             }
         }
-        // Copied, so that a watcher may ask this lane anything.
+        // Cloned, so that a watcher may call any method of this lane.
         let watchers = self.watchers.borrow().clone();
         for prefix in begun {
             watchers.iter().for_each(|watcher| watcher(prefix));
@@ -214,12 +218,12 @@ mod tests {
         bans.until(IpAddr::from(n.to_be_bytes()), Moment::default).is_some()
     }
 
-    /// The first of `n` from which all live on shard 0 of 2.
+    /// The values of `n` whose network lives on shard 0 of 2.
     fn own(keys: &StartKeys) -> impl Iterator<Item = u32> {
         (1..).filter(|n| keys.prefix_route(&ban(*n, None).prefix).shard(2) == 0)
     }
 
-    /// A channel with room.
+    /// A `send` that always has room.
     fn told(lane: &LaneBans, keys: &StartKeys) -> impl FnMut(BanNews) -> Result<(), BanNews> {
         |news| {
             lane.learn(&news, keys, NOW);

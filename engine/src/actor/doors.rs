@@ -1,4 +1,5 @@
-//! The ways into a lane from other threads, and the flag that says whether every lane still works.
+//! The channels into a lane from other threads, and the flag that says whether every lane still
+//! works.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,32 +14,32 @@ use super::operator::Visit;
 use crate::limits::{BAN_NEWS_BATCHES, INBOX_BATCHES, INBOX_WORDS, OPERATOR_VISITS, PENDING_ASKS_PER_LANE};
 use crate::request::{Command, Outcome};
 
-/// Questions from one lane to one shard.
+/// A batch of commands from one lane to one shard.
 pub(super) struct Asks {
     /// The lane that waits for the answers.
     pub(super) from: usize,
     pub(super) list: Vec<(u32, Command)>,
 }
 
-/// Something told from outside the lanes; nobody awaits the outcome.
+/// A command from outside the lanes; nobody awaits the outcome.
 pub(super) struct Word(pub(super) Command);
 
 pub(super) type Answers = Vec<(u32, Outcome)>;
 
-/// The ways into one lane, from outside.
+/// The sending ends of one lane's channels.
 pub(super) struct WaysIn {
     pub(super) asks: Door<Asks>,
-    /// Not through `asks`: words of the mail must not take the places of questions.
+    /// Separate from `asks`, so that delivery reports don't take the room of requests.
     pub(super) words: Door<Word>,
     pub(super) answers: Door<Answers>,
     pub(super) bans: Door<BanNews>,
     pub(super) visits: Door<Visit>,
 }
 
-/// The ways into every lane. Immutable and shared.
+/// The sending ends of every lane's channels. Immutable and shared.
 pub(super) type Doors = [WaysIn];
 
-/// The other ends; the lane's actor has them.
+/// The receiving ends, held by the lane's actor.
 pub(super) struct Inboxes {
     bell: Bell,
     visits: Slot<Visit>,
@@ -48,7 +49,7 @@ pub(super) struct Inboxes {
     asks: Slot<Asks>,
 }
 
-/// What comes to a lane from outside.
+/// A message to a lane from another thread.
 pub(super) enum Post {
     Visit(Visit),
     Bans(BanNews),
@@ -70,7 +71,7 @@ pub(super) fn ways() -> (WaysIn, Inboxes) {
 }
 
 impl Inboxes {
-    /// The rarest first: a flood of questions keeps nothing else waiting.
+    /// Takes from the rarest kind first, so that a flood of commands delays nothing else.
     fn take(&self) -> Option<Post> {
         let rare = || self.visits.take().map(Post::Visit).or_else(|| self.bans.take().map(Post::Bans));
         let answers = || self.answers.take().map(Post::Answers);
@@ -101,23 +102,24 @@ impl Readiness {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Something that shards are not served without has ended; for good.
+    /// Marks the process as not ready, for good: something that a shard depends on has ended.
     pub fn fail(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// What a task holds that must not end while the process serves.
+    /// A guard for a task that must not end while the process serves.
     pub fn vital(&self) -> Vital {
         Vital(self.clone())
     }
 }
 
-/// Dropped, whether by a panic or by an end that nobody foresaw, nothing is ready any more.
+/// A guard of a vital task. When it is dropped, by a panic or an unexpected end of the task, the
+/// process is no longer ready.
 #[derive(Debug)]
 pub struct Vital(Readiness);
 
 impl Vital {
-    /// Runs what must not end.
+    /// Runs a task that must not end.
     pub async fn run(self, task: impl Future<Output = ()>) {
         task.await;
     }

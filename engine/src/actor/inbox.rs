@@ -1,14 +1,15 @@
-//! A lane's inbox: bounded channels of several kinds, one bell, one reader.
+//! A lane's incoming channels: bounded, of several kinds, with one waker and one reader.
 //!
 //! ```text
-//!   Door::try_send ──▶ flume ──┬─▶ Slot::take ─▶ whoever reads the inbox, in his turn
+//!   Door::try_send ──▶ flume ──┬─▶ Slot::take ─▶ the lane's actor, in its turn
 //!          ├─ then news = true ┘
 //!          └─ then wake ──▶ bell ──▶ the lane's thread, if it sleeps
 //! ```
 //!
-//! flume's own streams make an `Arc` with room for a message whenever they begin to wait, and leave that room
-//! unwritten: what stood in those bytes of the stack, a code perhaps, stays in the heap until the next message.
-//! Waiting here allocates nothing, and a slot without news costs the look at one flag.
+//! flume's own streams allocate an `Arc` with room for a message whenever they begin to wait, and
+//! leave that room uninitialised: stale stack bytes, perhaps a code, then stay in the heap until
+//! the next message. Waiting here allocates nothing, and polling a slot without news reads one
+//! flag.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,38 +18,38 @@ use std::task::{Context, Poll};
 use flume::{Receiver, SendError, Sender, TrySendError};
 use futures_util::task::AtomicWaker;
 
-/// Wakes who reads an inbox. Shared by all of its doors.
+/// Wakes the reader. Shared by all of its doors.
 #[derive(Clone, Default)]
 pub(super) struct Bell(Arc<AtomicWaker>);
 
-/// The end that sends.
+/// The sending end.
 pub(super) struct Door<T> {
     room: Sender<T>,
     news: Arc<AtomicBool>,
     bell: Bell,
 }
 
-/// The end that is read. Nobody rings for its end: every lane holds the doors to all.
+/// The receiving end. Disconnection wakes nobody: every lane holds the doors to all lanes.
 pub(super) struct Slot<T> {
     waiting: Receiver<T>,
     news: Arc<AtomicBool>,
 }
 
 impl Bell {
-    /// A way to what this bell rings for, with room for so many messages.
+    /// A new channel for this bell's reader, with room for `messages`.
     pub(super) fn slot<T>(&self, messages: usize) -> (Door<T>, Slot<T>) {
         let (room, waiting) = flume::bounded(messages);
         let news = Arc::new(AtomicBool::new(false));
         (Door { room, news: news.clone(), bell: self.clone() }, Slot { waiting, news })
     }
 
-    /// What `look` finds; else it is looked for again once the bell has rung.
+    /// Returns what `look` finds; otherwise waits for the bell and looks again.
     pub(super) fn poll<T>(&self, context: &Context<'_>, look: impl Fn() -> Option<T>) -> Poll<T> {
         if let Some(found) = look() {
             return Poll::Ready(found);
         }
         self.0.register(context.waker());
-        // What came between the look and the bell has rung for nobody.
+        // A message that came between the first look and the registration woke nobody.
         look().map_or(Poll::Pending, Poll::Ready)
     }
 }
@@ -61,7 +62,7 @@ impl<T> Door<T> {
         Ok(())
     }
 
-    /// Waits for room. While there is none, the bell has been rung for what takes it.
+    /// Waits for room. The bell has already been rung for the messages that fill the channel.
     pub(super) async fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.room.send_async(message).await?;
         self.ring();
@@ -69,7 +70,7 @@ impl<T> Door<T> {
     }
 
     fn ring(&self) {
-        // After the message, so that who reads the flag finds it.
+        // After the message, so that a reader that sees the flag finds the message.
         self.news.store(true, Ordering::Release);
         self.bell.0.wake();
     }
@@ -81,7 +82,8 @@ impl<T> Slot<T> {
         if !self.news.load(Ordering::Acquire) {
             return None;
         }
-        // Before the look: what comes after it sets the flag again, and the channel's mutex orders the two.
+        // Before receiving: a later message sets the flag again, and the channel's mutex orders the
+        // two.
         self.news.store(false, Ordering::Relaxed);
         let message = self.waiting.try_recv().ok()?;
         self.news.store(true, Ordering::Relaxed);

@@ -1,12 +1,12 @@
-//! The operator's way into the shards: bans, and nothing else.
+//! The operator's access to the shards: bans, and nothing else.
 //!
 //! ```text
 //!   control plane ── Visit ──▶ flume(16) ──▶ the owning lane's turn ──▶ answer (a channel of its own)
 //! ```
 //!
-//! A visit has a door of its own, so that an operator can ban while a flood fills the inbox. It waits for
-//! room and for the lane; whoever visits sets the deadline. An answer nobody awaits any more is dropped; what
-//! the visit asked for is done all the same.
+//! Visits have a channel of their own, so that an operator can ban while a flood fills the command
+//! channel. A visit waits for room and for the lane; the caller sets the deadline. If the caller
+//! gives up, the answer is dropped, but the ban or lift is still carried out.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use crate::perimeter::ban::BanEntry;
 use crate::request::{Ban, Command, Outcome, Refusal};
 use crate::route::{PeerDigest, StartKeys};
 
-/// One question of the operator's to one shard.
+/// One operator request to one shard.
 pub(super) enum Visit {
     Ban(Ban, flume::Sender<Result<Option<BanEntry>, Refusal>>),
     Unban(Prefix, flume::Sender<Result<bool, Refusal>>),
     Bans(flume::Sender<Result<Vec<BanEntry>, Refusal>>),
 }
 
-/// Bans and lifts from outside the lanes. May wait; lanes never do.
+/// Bans and lifts bans from outside the lanes. May wait; lanes never do.
 #[derive(Clone)]
 pub struct Operator {
     doors: Arc<Doors>,
@@ -35,8 +35,8 @@ impl Operator {
         Self { doors, keys }
     }
 
-    /// Bans a network; `None` if it is exempt, and never banned. The answer comes once its shard has decided
-    /// and is on its way to the other lanes.
+    /// Bans a network; `None` if it is exempt. Returns once its shard has decided; the other lanes
+    /// are about to learn of the ban.
     ///
     /// # Errors
     /// The table is full of live bans, or the shard can't answer.
@@ -45,7 +45,8 @@ impl Operator {
         self.visit(shard, |answer| Visit::Ban(ban, answer)).await
     }
 
-    /// Lifts the bans of exactly this network, those by what projects claim included. False if there was none.
+    /// Lifts the bans of exactly this network, including those based on projects' claims. False if
+    /// there was none.
     ///
     /// # Errors
     /// The shard can't answer.
@@ -53,7 +54,7 @@ impl Operator {
         self.visit(self.owner(&prefix), |answer| Visit::Unban(prefix, answer)).await
     }
 
-    /// All bans that hold, in no order: each shard tells its own.
+    /// All bans in force, in no particular order, collected from all shards.
     ///
     /// # Errors
     /// A shard can't answer.
@@ -65,7 +66,7 @@ impl Operator {
         Ok(all)
     }
 
-    /// What a network is called where nobody may read its address.
+    /// The name of a network where its address must not be shown.
     pub fn name(&self, prefix: &Prefix) -> PeerDigest {
         self.keys.prefix_digest(prefix)
     }
@@ -87,9 +88,9 @@ impl Operator {
 }
 
 impl Lane {
-    /// Does what the operator asks of this lane's shard.
+    /// Carries out an operator request on this lane's shard.
     pub(super) fn admit(&self, visit: Visit) {
-        // Whether somebody still waits for the answer changes nothing.
+        // The visit is carried out even if nobody awaits the answer any more.
         let _is_awaited = match visit {
             Visit::Ban(ban, answer) => answer.try_send(self.ban(ban)).is_ok(),
             Visit::Unban(prefix, answer) => answer.try_send(self.unban(prefix)).is_ok(),
@@ -100,7 +101,7 @@ impl Lane {
     fn ban(&self, ban: Ban) -> Result<Option<BanEntry>, Refusal> {
         let prefix = ban.prefix;
         match self.decide(Command::Ban(ban)) {
-            // The lane's copy has it already; an end in the past leaves nothing to find.
+            // The lane's copy has the ban already, unless its end is in the past.
             Outcome::Banned(until) => {
                 Ok(Some(self.0.bans.entry(prefix).unwrap_or(BanEntry { prefix, until, count: 1 })))
             }
@@ -129,7 +130,7 @@ impl Lane {
 fn refusal(outcome: Outcome) -> Refusal {
     match outcome {
         Outcome::Refused(refusal) => refusal,
-        // No shard answers so.
+        // Unreachable: no shard answers with another outcome.
         _ => super::not_ready(),
     }
 }

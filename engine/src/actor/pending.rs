@@ -1,6 +1,7 @@
-//! Asks under way to other lanes: a slab of places, each waiting for one outcome.
+//! Commands in flight to other lanes: a slab of places, each waiting for one outcome.
 //!
-//! A ticket is used again only after its answer came, so a late answer can't reach a stranger.
+//! A ticket is reused only after its answer has arrived, so a late answer can't reach the wrong
+//! caller.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -13,14 +14,14 @@ use crate::request::Outcome;
 enum Place {
     Free,
     Waiting(Option<Waker>),
-    /// In a box, which is wiped when it is freed: a place lives on, and an outcome's bytes would with it, also
-    /// those that a later state carries along unused.
+    /// Boxed, so that the outcome is wiped when it is freed. A place is reused, and the bytes of an
+    /// inline outcome would survive as padding of its later states.
     Done(Box<Outcome>),
-    /// The asker went away; the answer frees the place.
+    /// The caller dropped the future; the answer frees the place.
     Abandoned,
 }
 
-/// The asks one lane waits for. Owned by the lane.
+/// The commands one lane awaits. Owned by the lane.
 #[derive(Default)]
 pub(super) struct PendingAsks {
     places: Vec<Place>,
@@ -28,7 +29,7 @@ pub(super) struct PendingAsks {
 }
 
 impl PendingAsks {
-    /// A ticket for one more ask; `None` at the bound.
+    /// A ticket for one more command; `None` at the bound.
     pub(super) fn open(&mut self) -> Option<u32> {
         if let Some(ticket) = self.free.pop() {
             self.places[ticket as usize] = Place::Waiting(None);
@@ -73,7 +74,7 @@ impl PendingAsks {
     }
 }
 
-/// The future of one ask. Holds its outcome at once if the shard was this lane's own.
+/// The future of one command's outcome. Ready at once if the shard is this lane's own.
 pub struct Answer(State);
 
 enum State {

@@ -1,4 +1,4 @@
-//! What a lane is made of before it runs: its shard, its ways in, its thread.
+//! What a lane consists of before it runs: its shard, its channels, its thread.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::route::{Route, StartKeys};
 use crate::settings::Settings;
 use crate::shard::Shard;
 
-/// Randomness a lane may own.
+/// A lane's source of randomness.
 pub type LaneEntropy = Box<dyn Entropy + Send>;
 
-/// What a lane needs to start; made on one thread, carried to another.
+/// Everything a lane needs to start; built on one thread, moved to another.
 pub struct Seat {
     pub(super) index: usize,
     pub(super) shard: Shard,
@@ -30,7 +30,8 @@ pub struct Seat {
     pub(super) readiness: Readiness,
 }
 
-/// Tells shards things from outside the lanes (the delivery runtime). May wait; lanes never do.
+/// Sends commands to shards from outside the lanes (the delivery runtime). May wait; lanes never
+/// do.
 #[derive(Clone)]
 pub struct Teller(Arc<Doors>);
 
@@ -42,7 +43,7 @@ impl Teller {
         let _ended = door.send(Word(command)).await;
     }
 
-    /// The operator's way in. `keys` are those the seats were made with.
+    /// The operator's access to the shards. `keys` are those the seats were made with.
     pub fn operator(&self, keys: StartKeys) -> Operator {
         Operator::new(self.0.clone(), keys)
     }
@@ -72,7 +73,7 @@ pub fn seats(
     (seats.collect(), Teller(doors.clone()), readiness)
 }
 
-/// Runs `main` on this thread as the system the lanes belong to.
+/// Runs `main` on this thread as the actix system that the lanes belong to.
 pub fn run<T>(main: impl Future<Output = T>) -> T {
     actix::System::new().block_on(main)
 }
@@ -81,7 +82,7 @@ pub fn run<T>(main: impl Future<Output = T>) -> T {
 pub struct LaneThread(Arbiter);
 
 impl LaneThread {
-    /// Ends the lane; whatever it still held is dropped.
+    /// Ends the lane and drops everything it still holds.
     pub fn stop(self) {
         self.0.stop();
         let _panicked_thread_is_gone_too = self.0.join();

@@ -1,4 +1,5 @@
-//! The actor of a shard: its inbox, and what it does by itself. Everything it decides, its lane decides.
+//! The actor of a shard: it reads the lane's messages and runs the sweep. All decisions are the
+//! lane's.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct ShardActor {
     pub(super) lane: Lane,
-    /// An inbox that nobody reads would look alive.
+    /// If the actor stops reading, the process must not look alive.
     pub(super) _vital: Vital,
 }
 
@@ -25,13 +26,13 @@ impl Actor for ShardActor {
 }
 
 impl ShardActor {
-    /// Sweeps a bounded number of records; the rest after whoever waits has been served.
+    /// Sweeps a bounded number of records; the rest after the waiting tasks have run.
     fn sweep(&mut self, context: &mut Context<Self>) {
-        // A lane whose channel was full hears the rest of the news now.
+        // Sends the backlog to lanes whose channel was full.
         self.lane.wake_flusher();
         let swept = self.lane.with_shard(|shard, now| (shard.sweep(now.at), now.at));
         let Some((is_more, now)) = swept else { return };
-        // Outside: who watches the bans, or what expired, may ask the shard.
+        // Outside `with_shard`: watchers of bans and of expiries may call the shard.
         self.lane.0.bans.sweep(now);
         self.lane.tell_expired();
         wipe_stack();

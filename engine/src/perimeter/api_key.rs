@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The checksum is no secret and proves nothing: it lets a typo or a guess be refused without a
-//! look-up, and a secret scanner tell a key from noise. It is SHA-256 over everything before it, the
-//! first eight octets read as a big-endian number, modulo 62^6, as six digits of [`ALPHABET`].
+//! look-up, and a secret scanner tell a key from noise. It is SHA-256 over everything before it,
+//! the first eight octets read as a big-endian number, modulo 62^6, as six digits of [`ALPHABET`].
 
 mod exposure;
 

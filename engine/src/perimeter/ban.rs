@@ -4,9 +4,9 @@
 //!   owning shard ── BanChange ──▶ every lane's BanTable ◀── until(address)   before QUIC, before TLS
 //! ```
 //!
-//! The peer's shard decides (`tables/bans.rs`); a table only repeats it. While nobody is banned a look-up is
-//! one comparison; else it is one probe of a keyed hash table for IPv4 and at most three for IPv6. A ban
-//! that has run out is not one, whether or not the table has forgotten it yet.
+//! The peer's shard decides (`tables/bans.rs`); a table only repeats it. While nobody is banned a
+//! look-up is one comparison; else it is one probe of a keyed hash table for IPv4 and at most three
+//! for IPv6. A ban that has run out is not one, whether or not the table has forgotten it yet.
 
 use std::net::IpAddr;
 

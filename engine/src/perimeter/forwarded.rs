@@ -9,14 +9,15 @@
 //!        └ unreadable, hidden (`unknown`, `_name`) ──▶ the proxy that wrote it is the peer
 //! ```
 //!
-//! A list is read from its right end, the only end that a proxy we trust has written; what stands left
-//! of the first untrusted hop is whatever that hop chose to send, and is never looked at. So that an open
-//! quote in there can't swallow what the proxy added, even the cuts between elements are looked for from
-//! the right.
+//! A list is read from its right end, the only end that a proxy we trust has written; what stands
+//! left of the first untrusted hop is whatever that hop chose to send, and is never looked at. So
+//! that an open quote in there can't swallow what the proxy added, even the cuts between elements
+//! are looked for from the right.
 //!
-//! Two lists that name different peers are refused, not ranked: a proxy that writes only one of them
-//! passes the other through as it came, so preferring either would let the caller behind such a proxy
-//! choose whose limits are charged. `X-Real-IP`, `CF-Connecting-IP` and their kin are not read at all.
+//! Two lists that name different peers are refused, not ranked: a proxy that writes only one of
+//! them passes the other through as it came, so preferring either would let the caller behind such
+//! a proxy choose whose limits are charged. `X-Real-IP`, `CF-Connecting-IP` and their kin are not
+//! read at all.
 
 use std::net::IpAddr;
 
@@ -33,7 +34,8 @@ use node::node;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contradiction;
 
-/// The peer of a request that came from `network`, with the whole value of each list (`None`: not sent).
+/// The peer of a request that came from `network`, with the whole value of each list (`None`: not
+/// sent).
 ///
 /// # Errors
 /// Both lists are there and name different peers (see the module's doc for why neither may win).

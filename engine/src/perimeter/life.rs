@@ -6,8 +6,8 @@
 //!                └──revoke── (from Active and Rotating) ──▶ Revoked
 //! ```
 //!
-//! Dates are wall time in Unix seconds: they stand in the store and outlive the process. Nothing else of
-//! the engine decides by the wall clock.
+//! Dates are wall time in Unix seconds: they stand in the store and outlive the process. Nothing
+//! else of the engine decides by the wall clock.
 
 use std::fmt;
 

@@ -96,8 +96,8 @@ impl Catalog {
         Ok(Self { base: Arc::clone(&self.base), own, version: self.version.clone() })
     }
 
-    /// This catalog's base list with the operator's entries of `other`: for a list that was read while the
-    /// config was, too.
+    /// This catalog's base list with the operator's entries of `other`: for a list that was read
+    /// while the config was, too.
     #[must_use]
     pub fn with_own_of(&self, other: &Self) -> Self {
         Self { base: Arc::clone(&self.base), own: Arc::clone(&other.own), version: self.version.clone() }

@@ -19,7 +19,8 @@ const MAX_LABEL: usize = 63;
 pub struct RegistrableDomain<'a>(&'a str);
 
 impl<'a> RegistrableDomain<'a> {
-    /// Of a domain in lower-case A-labels. A public suffix that takes mail itself stands for itself.
+    /// Of a domain in lower-case A-labels. A public suffix that takes mail itself stands for
+    /// itself.
     pub(crate) fn of(domain: &'a str) -> Self {
         Self(psl::domain_str(domain).unwrap_or(domain))
     }
@@ -42,7 +43,8 @@ impl std::fmt::Debug for RegistrableDomain<'_> {
 pub enum Realm {
     /// The Internet: every special-use domain is refused.
     Public,
-    /// `authepy dev`, and test keys anywhere: the names reserved for tests and documentation are accepted too.
+    /// `authepy dev`, and test keys anywhere: the names reserved for tests and documentation are
+    /// accepted too.
     Dev,
 }
 

@@ -69,8 +69,8 @@ pub struct Issue {
     pub metadata: Option<Box<str>>,
 }
 
-/// How the mails of a verification look, as whoever writes them numbers it. Kept for the resends, which do
-/// not say it again; no rule reads it.
+/// How the mails of a verification look, as whoever writes them numbers it. Kept for the resends,
+/// which do not say it again; no rule reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MailForm {
     /// The language.
@@ -134,8 +134,8 @@ pub struct Reserve {
 pub struct Settle {
     /// The key claimed before.
     pub key: ClaimDigest,
-    /// What to answer to a repetition; `None` releases the key, so that a refused request may be tried
-    /// again under it.
+    /// What to answer to a repetition; `None` releases the key, so that a refused request may be
+    /// tried again under it.
     pub first: Option<First>,
 }
 

@@ -13,13 +13,14 @@ pub enum Source {
     /// The peer itself, over a path that it proved.
     #[default]
     Proved,
-    /// A secret key of this project and mode, which named the peer as its client. What comes of it holds for
-    /// requests of this project and mode alone: no socket and no other project hears of it.
+    /// A secret key of this project and mode, which named the peer as its client. What comes of it
+    /// holds for requests of this project and mode alone: no socket and no other project hears of
+    /// it.
     Claimed(Owner),
 }
 
-/// See [`Command::Charge`](crate::request::Command::Charge). All networks around the peer are charged in
-/// the one visit.
+/// See [`Command::Charge`](crate::request::Command::Charge). All networks around the peer are
+/// charged in the one visit.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
     /// Who: the address that the handshake validated, or the `client.ip` of a secret key.
@@ -45,8 +46,8 @@ impl Charge {
         Self { peer, source: Source::Claimed(owner), activity, mode: owner.mode, strikes: true }
     }
 
-    /// Whether these settings count it at all. What a project's claims have banned, no lane knows: where strikes ban,
-    /// the peer's shard is asked about every claim.
+    /// Whether these settings count it at all. What a project's claims have banned, no lane knows:
+    /// where strikes ban, the peer's shard is asked about every claim.
     pub fn is_counted(&self, settings: &Settings) -> bool {
         let may_be_banned = self.source != Source::Proved && !settings.bans.strikes.is_empty();
         !settings.peer.of(self.activity).is_empty() || may_be_banned

@@ -112,7 +112,8 @@ pub struct Approved {
     pub purpose: Purpose,
     /// Wall time of the approval, in Unix milliseconds.
     pub unix_ms: u64,
-    /// When the verification ends, or would have ended by itself: no record of the answer lives longer.
+    /// When the verification ends, or would have ended by itself: no record of the answer lives
+    /// longer.
     pub expires: Moment,
     /// The mail that it answers; `None` where no window remembers mails.
     pub answered: Option<Answered>,
@@ -172,7 +173,8 @@ pub struct Expired {
     pub project: ProjectId,
 }
 
-/// What became of an API key's mails in [`CONVERSION_WINDOW`](crate::limits::CONVERSION_WINDOW), the newest apart.
+/// What became of an API key's mails in [`CONVERSION_WINDOW`](crate::limits::CONVERSION_WINDOW),
+/// the newest apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversion {
     /// Whose key it is.

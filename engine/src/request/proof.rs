@@ -6,8 +6,9 @@
 //!   Command::Charge ─▶ Paid ──────┘
 //! ```
 //!
-//! A [`Command`](super::Command) takes [`Proven`] values, and each of those is made from its proofs only, so a step
-//! that is skipped does not compile. The proofs are values of a few words; they cost a request nothing.
+//! A [`Command`](super::Command) takes [`Proven`] values, and each of those is made from its proofs
+//! only, so a step that is skipped does not compile. The proofs are values of a few words; they
+//! cost a request nothing.
 //!
 //! With all three proofs this compiles:
 //!
@@ -130,7 +131,8 @@ use crate::route::{
 };
 use crate::settings::Settings;
 
-/// A question whose proofs were shown. It can be read, but neither changed nor copied: one proof, one question.
+/// A question whose proofs were shown. It can be read, but neither changed nor copied: one proof,
+/// one question.
 #[derive(Debug)]
 pub struct Proven<T>(pub(crate) T);
 
@@ -148,8 +150,8 @@ impl<T> Deref for Proven<T> {
     }
 }
 
-/// Proof that a request was charged to its peer, or that there is nobody or nothing to charge. It is used up by the
-/// command that it pays for.
+/// Proof that a request was charged to its peer, or that there is nobody or nothing to charge. It
+/// is used up by the command that it pays for.
 #[derive(Debug)]
 pub struct Paid {
     activity: Activity,
@@ -162,13 +164,14 @@ impl Paid {
         charged.refusal.map_or(Ok(Self::by(charge)), Err)
     }
 
-    /// For a charge that these settings don't count; `None` if they do, and its shard has to be asked.
+    /// For a charge that these settings don't count; `None` if they do, and its shard has to be
+    /// asked.
     pub fn uncounted(charge: &Charge, settings: &Settings) -> Option<Self> {
         (!charge.is_counted(settings)).then(|| Self::by(charge))
     }
 
-    /// For a secret key that names no client: its requests are charged to nobody. `None` for a restricted key, whose
-    /// requests their senders pay for.
+    /// For a secret key that names no client: its requests are charged to nobody. `None` for a
+    /// restricted key, whose requests their senders pay for.
     pub fn by_nobody(admitted: &Admitted, activity: Activity) -> Option<Self> {
         (admitted.key().class == KeyClass::Secret).then_some(Self { activity, payer: None })
     }
@@ -177,8 +180,8 @@ impl Paid {
         Self { activity: charge.activity, payer: Some((charge.peer, charge.source)) }
     }
 
-    /// Whose share of an inbox's budget the request uses. What a project's key says of a peer must not use up what is
-    /// the peer's own at other projects.
+    /// Whose share of an inbox's budget the request uses. What a project's key says of a peer must
+    /// not use up what is the peer's own at other projects.
     fn share(&self, keys: &StartKeys) -> Option<PeerShare> {
         self.payer.as_ref().map(|(peer, source)| source.share(keys, peer))
     }
@@ -199,7 +202,8 @@ impl Source {
     }
 }
 
-/// A recipient as shards know it: only a [`Recipient`], which was read from an address, becomes one.
+/// A recipient as shards know it: only a [`Recipient`], which was read from an address, becomes
+/// one.
 #[derive(Clone, Copy, Debug)]
 pub struct Addressee {
     inbox: InboxFingerprint,
@@ -207,7 +211,8 @@ pub struct Addressee {
 }
 
 impl Addressee {
-    /// Names the recipient's inbox and address with the keys of this process. Test keys have inboxes of their own.
+    /// Names the recipient's inbox and address with the keys of this process. Test keys have
+    /// inboxes of their own.
     pub fn of(recipient: &Recipient, admitted: &Admitted, keys: &StartKeys) -> Self {
         Self {
             inbox: recipient.inbox(keys, admitted.key().mode),
@@ -239,8 +244,8 @@ pub struct Terms {
 }
 
 impl Proven<Issue> {
-    /// An issue by whom the perimeter admitted, to an inbox that a recipient names, charged to its peer. `secret`
-    /// is the id to be.
+    /// An issue by whom the perimeter admitted, to an inbox that a recipient names, charged to its
+    /// peer. `secret` is the id to be.
     pub fn new(
         admitted: &Admitted,
         addressee: Addressee,
@@ -292,7 +297,8 @@ impl Proven<Resend> {
 }
 
 impl Proven<Check> {
-    /// A try, charged to its peer. `recipient` is whom the code was sent to, if the caller wants that confirmed.
+    /// A try, charged to its peer. `recipient` is whom the code was sent to, if the caller wants
+    /// that confirmed.
     pub fn new(
         slot: Proven<Slot>,
         code: Code,

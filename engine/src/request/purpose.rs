@@ -12,7 +12,8 @@ const WORD_BYTES: usize = 12;
 pub enum Purpose {
     /// As nearly all are.
     Word(Word),
-    /// What doesn't fit into a [`Word`]. Two boxes, as all that carry a purpose would carry its length.
+    /// What doesn't fit into a [`Word`]. Two boxes, as all that carry a purpose would carry its
+    /// length.
     Text(Box<Box<str>>),
 }
 

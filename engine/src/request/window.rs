@@ -1,6 +1,8 @@
-//! What the windows beside an inbox's and a peer's are charged: those of API keys, projects and domains.
+//! What the windows beside an inbox's and a peer's are charged: those of API keys, projects and
+//! domains.
 //!
-//! Whether a mail is promised another shard decides: so a place is taken first, and given back if it is not.
+//! Whether a mail is promised another shard decides: so a place is taken first, and given back if
+//! it is not.
 
 use crate::clock::Moment;
 use crate::request::KeyWindow;
@@ -20,7 +22,8 @@ pub struct ChargeKey {
 pub struct RefundKey {
     /// What was charged.
     pub charge: ChargeKey,
-    /// [`Charged::at`](crate::request::Charged::at) of that charge, or when the mail was sent that was answered.
+    /// [`Charged::at`](crate::request::Charged::at) of that charge, or when the mail was sent that
+    /// was answered.
     pub at: Moment,
 }
 

@@ -1,12 +1,13 @@
-//! Digests: a type for each thing that is recognised without being kept, and the shard that it lives on.
+//! Digests: a type for each thing that is recognised without being kept, and the shard that it
+//! lives on.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use zeroize::Zeroize;
 
-/// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so that
-/// it still means the same after the number of shards changed.
+/// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so
+/// that it still means the same after the number of shards changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route(pub(crate) u16);
 
@@ -17,7 +18,8 @@ impl Route {
     }
 }
 
-/// 128 bits by which something is recognised again: a keyed digest of no other type, a salt, a random id.
+/// 128 bits by which something is recognised again: a keyed digest of no other type, a salt, a
+/// random id.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Zeroize)]
 pub struct Digest128(pub(crate) [u8; 16]);
 
@@ -47,8 +49,8 @@ impl Digest128 {
     }
 }
 
-/// Makes a type of its own for each kind of digest, of the same sixteen bytes, so that one kind can't be passed for
-/// another.
+/// Makes a type of its own for each kind of digest, of the same sixteen bytes, so that one kind
+/// can't be passed for another.
 macro_rules! digests {
     ($($(#[$doc:meta])+ $name:ident;)+) => {$(
         $(#[$doc])+
@@ -82,7 +84,8 @@ macro_rules! digests {
     )+};
 }
 
-/// A digest that names a record in a table, and by its first two bytes the shard that holds the record.
+/// A digest that names a record in a table, and by its first two bytes the shard that holds the
+/// record.
 macro_rules! named_records {
     ($($name:ident),+) => {$(
         impl $name {
@@ -96,9 +99,11 @@ macro_rules! named_records {
 }
 
 digests! {
-    /// Keyed digest of a canonical recipient: the name of an inbox. Its last four bytes are its [`DomainTag`].
+    /// Keyed digest of a canonical recipient: the name of an inbox. Its last four bytes are its
+    /// [`DomainTag`].
     InboxFingerprint;
-    /// Keyed digest of an address as it was typed ([`StartKeys::exact_address`](super::StartKeys::exact_address)).
+    /// Keyed digest of an address as it was typed
+    /// ([`StartKeys::exact_address`](super::StartKeys::exact_address)).
     AddressDigest;
     /// Digest of a verification id ([`VerificationId::digest`](crate::id::VerificationId::digest)).
     IdDigest;
@@ -118,8 +123,8 @@ named_records!(InboxFingerprint, ClaimDigest, ReceiptDigest, AccountDigest);
 
 /// What names a record in an index.
 pub(crate) trait TableKey: Copy + Eq {
-    /// Bits for an in-shard table. Skips the two bytes that chose the shard, and the four that name a
-    /// fingerprint's domain, which many inboxes share.
+    /// Bits for an in-shard table. Skips the two bytes that chose the shard, and the four that name
+    /// a fingerprint's domain, which many inboxes share.
     fn table_bits(&self) -> u64;
 }
 
@@ -158,9 +163,9 @@ impl InboxFingerprint {
     }
 }
 
-/// A registrable domain that is no known mailbox provider's, by 32 keyed bits: enough to count its mails, and
-/// few enough to stand in an [`InboxFingerprint`], so that a right code tells which domain it came from. Two domains
-/// share a tag, and a limit, by a chance of one in 2³².
+/// A registrable domain that is no known mailbox provider's, by 32 keyed bits: enough to count its
+/// mails, and few enough to stand in an [`InboxFingerprint`], so that a right code tells which
+/// domain it came from. Two domains share a tag, and a limit, by a chance of one in 2³².
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DomainTag(NonZeroU32);
 
@@ -183,8 +188,8 @@ impl DomainTag {
     }
 }
 
-/// A peer's line, an IPv4 address or an IPv6 /56, by 32 keyed bits: whose share of an inbox or of a domain a mail
-/// uses. A home line is one share, however many /64s it has.
+/// A peer's line, an IPv4 address or an IPv6 /56, by 32 keyed bits: whose share of an inbox or of a
+/// domain a mail uses. A home line is one share, however many /64s it has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerShare(NonZeroU32);
 

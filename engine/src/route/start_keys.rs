@@ -12,7 +12,8 @@ use crate::entropy::Entropy;
 use crate::identity::{KeyDigest, Mode, ProjectId};
 use crate::peer::{Peer, Prefix};
 
-/// The secrets of one process life. Half of what protects a code; the other half is in the caller's id.
+/// The secrets of one process life. Half of what protects a code; the other half is in the caller's
+/// id.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct StartKeys {
     inbox: [u8; 32],
@@ -38,8 +39,8 @@ impl StartKeys {
         keys
     }
 
-    /// Names an inbox by its canonical address, and in its last four bytes the [`DomainTag`] of this domain, if one is
-    /// given whose mails are to be counted; else zeros.
+    /// Names an inbox by its canonical address, and in its last four bytes the [`DomainTag`] of
+    /// this domain, if one is given whose mails are to be counted; else zeros.
     pub fn inbox(&self, canonical: &str, counted_domain: Option<&str>, mode: Mode) -> InboxFingerprint {
         let tag = counted_domain.map_or([0; 4], |domain| {
             let [a, b, c, d, ..] = keyed(&self.inbox, b"domain", &[domain.as_bytes()]).0;
@@ -53,10 +54,10 @@ impl StartKeys {
         keyed(&self.inbox, mode.name().as_bytes(), &[canonical.as_bytes()]).into()
     }
 
-    /// Digest of [`Recipient::exact`](crate::recipient::Recipient::exact), to tell whether a later request means the
-    /// same address. The ASCII case of the local part is folded: phones' keyboards capitalise the first letter at one
-    /// time and not at another, and a person means one mailbox by both. Case beyond ASCII and sub-addresses are not
-    /// folded.
+    /// Digest of [`Recipient::exact`](crate::recipient::Recipient::exact), to tell whether a later
+    /// request means the same address. The ASCII case of the local part is folded: phones'
+    /// keyboards capitalise the first letter at one time and not at another, and a person means one
+    /// mailbox by both. Case beyond ASCII and sub-addresses are not folded.
     pub fn exact_address(&self, exact: &str) -> AddressDigest {
         // The domain is lower-case already.
         let mut folded = Zeroizing::new(exact.to_owned());
@@ -65,7 +66,8 @@ impl StartKeys {
     }
 
     /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
-    /// recognised again. `kind` keeps the uses apart, and the type of the digest those of its readers.
+    /// recognised again. `kind` keeps the uses apart, and the type of the digest those of its
+    /// readers.
     pub fn scoped<D: From<Digest128>>(&self, kind: &str, parts: &[&[u8]]) -> D {
         keyed(&self.scope, kind.as_bytes(), parts).into()
     }
@@ -91,8 +93,8 @@ impl StartKeys {
         PeerShare::of(self.peer_hash(&peer.line()))
     }
 
-    /// Recognises a peer that a project's secret key names: another share than that of what the peer itself asks, and
-    /// than those of other projects.
+    /// Recognises a peer that a project's secret key names: another share than that of what the
+    /// peer itself asks, and than those of other projects.
     pub fn claimed_share(&self, peer: &Peer, project: ProjectId) -> PeerShare {
         let mut hash = Sha256::new();
         hash.update(self.peer);
@@ -130,9 +132,10 @@ impl StartKeys {
     }
 }
 
-/// The first half of SHA-256 over a key, a kind and parts, each with its length before it, so that no two lists read
-/// the same. What was cut off is what length extension would need, and HMAC, which guards against that by
-/// hashing twice, would take four blocks for an address where this takes two.
+/// The first half of SHA-256 over a key, a kind and parts, each with its length before it, so that
+/// no two lists read the same. What was cut off is what length extension would need, and HMAC,
+/// which guards against that by hashing twice, would take four blocks for an address where this
+/// takes two.
 fn keyed(key: &[u8; 32], kind: &[u8], parts: &[&[u8]]) -> Digest128 {
     let mut hash = Sha256::new();
     hash.update(key);

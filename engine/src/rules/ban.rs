@@ -11,9 +11,9 @@
 //!                                                        banned #2: twice as long, up to bans.max, …
 //! ```
 //!
-//! A banned peer is charged nothing and gets no strikes: knocking does not prolong a ban. After it, it
-//! starts from strike 0. A lifted ban is remembered like one that ended. An operator's ban counts in the
-//! row; on somebody who is banned already it only moves the end.
+//! A banned peer is charged nothing and gets no strikes: knocking does not prolong a ban. After it,
+//! it starts from strike 0. A lifted ban is remembered like one that ended. An operator's ban
+//! counts in the row; on somebody who is banned already it only moves the end.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub(crate) struct Ban {
 }
 
 impl Ban {
-    /// The ban that follows the one that is remembered, for `span` or for as long as it is its turn. One that comes
-    /// while another holds only moves its end.
+    /// The ban that follows the one that is remembered, for `span` or for as long as it is its
+    /// turn. One that comes while another holds only moves its end.
     pub(crate) fn next(
         remembered: Option<Self>,
         span: Option<Duration>,

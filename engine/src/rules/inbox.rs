@@ -158,8 +158,8 @@ impl InboxRecord {
         }
     }
 
-    /// Wipes what has expired, and shows it to `gone` before. Returns when to look again, or `None` if nothing is
-    /// left to remember.
+    /// Wipes what has expired, and shows it to `gone` before. Returns when to look again, or `None`
+    /// if nothing is left to remember.
     pub(crate) fn sweep(
         &mut self,
         now: Moment,
@@ -186,8 +186,8 @@ impl InboxRecord {
         self.live.iter().find(|verification| verification.id == *id)
     }
 
-    /// Whose the record counts as, beside its verifications: who opened the first of those that live, else who
-    /// had the last mail sent.
+    /// Whose the record counts as, beside its verifications: who opened the first of those that
+    /// live, else who had the last mail sent.
     pub(crate) fn keeper(&self) -> Option<Owner> {
         let last = || self.mails.latest().map(Mail::owner);
         self.live.first().map(Verification::owner).or_else(last)
@@ -203,8 +203,8 @@ impl InboxRecord {
         self.live.first().map_or(0, Verification::touch)
     }
 
-    /// Bytes beside the record itself: verifications with their notes, and logs. And of them, those of the
-    /// verifications, which count for their owners.
+    /// Bytes beside the record itself: verifications with their notes, and logs. And of them, those
+    /// of the verifications, which count for their owners.
     pub(crate) fn heap_bytes(&self) -> (usize, usize) {
         let list = match self.live.capacity() {
             0 => 0,
@@ -215,8 +215,8 @@ impl InboxRecord {
         (all, notes + self.live.len() * size_of::<Verification>())
     }
 
-    /// How long until there is a place for another verification of `owner`; `None` for now. As with what all
-    /// inboxes hold, one project may have at most as many as are free.
+    /// How long until there is a place for another verification of `owner`; `None` for now. As with
+    /// what all inboxes hold, one project may have at most as many as are free.
     fn wait_for_room(&self, owner: Owner, now: Now) -> Option<Span> {
         let is_own = |v: &&Verification| v.owner() == owner;
         let (mut all, mut own) = (self.live.len(), self.live.iter().filter(is_own).count());
@@ -233,7 +233,8 @@ impl InboxRecord {
         enough.map(|(end, _)| now.at.until(end).unwrap_or_default())
     }
 
-    /// The mail that a right code has answered, as far as the log remembers: its project's last one.
+    /// The mail that a right code has answered, as far as the log remembers: its project's last
+    /// one.
     fn answered(&self, owner: Owner) -> Option<Answered> {
         let mail = self.mails.latest_of(owner)?;
         let domain = self.fingerprint.domain();
@@ -285,8 +286,8 @@ impl InboxRecord {
         Issued { id, code, send, form, standing }
     }
 
-    /// Adds a verification without leaving a copy behind: growth moves the others out of memory that
-    /// is wiped before it is freed.
+    /// Adds a verification without leaving a copy behind: growth moves the others out of memory
+    /// that is wiped before it is freed.
     fn insert(&mut self, verification: Verification) -> usize {
         if self.live.len() == self.live.capacity() {
             let mut roomier = Vec::with_capacity((2 * self.live.len()).max(1));

@@ -32,7 +32,8 @@ impl Window {
     }
 }
 
-/// The limits of one policy, and what is asked of them again and again. Part of [`crate::rules::Rules`].
+/// The limits of one policy, and what is asked of them again and again. Part of
+/// [`crate::rules::Rules`].
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
     list: Box<[Window]>,
@@ -64,7 +65,8 @@ impl Windows {
     }
 }
 
-/// The limits of one policy as they stand for one key: a wider network has a multiple of the counts.
+/// The limits of one policy as they stand for one key: a wider network has a multiple of the
+/// counts.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     of: &'a Windows,

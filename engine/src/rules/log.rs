@@ -1,7 +1,7 @@
 //! What a window remembers: events in the order of their moments.
 //!
-//! Most logs hold one event for all their life (an inbox with one mail, a peer with one request), so one
-//! event needs no memory beside the record; from two on there is a ring.
+//! Most logs hold one event for all their life (an inbox with one mail, a peer with one request),
+//! so one event needs no memory beside the record; from two on there is a ring.
 
 use std::collections::VecDeque;
 
@@ -71,8 +71,8 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    /// As [`Log::push`], in no more memory than there is: what does not fit beside the new event is forgotten,
-    /// the oldest first.
+    /// As [`Log::push`], in no more memory than there is: what does not fit beside the new event is
+    /// forgotten, the oldest first.
     pub(crate) fn push_in_place(&mut self, event: E) {
         match self {
             Self::Empty | Self::One(_) => *self = Self::One(event),

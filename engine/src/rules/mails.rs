@@ -1,5 +1,5 @@
-//! The mails an inbox was sent: the budget of each project, the share of each peer in it, and the budget of
-//! all projects together.
+//! The mails an inbox was sent: the budget of each project, the share of each peer in it, and the
+//! budget of all projects together.
 //!
 //! ```text
 //!   limits.recipient.issue        mails of one project                  a tenant learns of no other's
@@ -7,12 +7,14 @@
 //!   limits.recipient_all.issue    mails of all projects                 what the inbox's owner has to bear
 //! ```
 //!
-//! One log serves the three, so that each is exact. A mail that no peer asked for (a secret key without
-//! `client.ip`) uses no peer's share. A peer's share is that of its line: an IPv4 address, an IPv6 /56.
+//! One log serves the three, so that each is exact. A mail that no peer asked for (a secret key
+//! without `client.ip`) uses no peer's share. A peer's share is that of its line: an IPv4 address,
+//! an IPv6 /56.
 //!
-//! The log is bounded. Where a window over all projects is at least as long as the other two, its count is the
-//! bound. Where none is, an inbox receives no more than [`MAILS_REMEMBERED`] mails in the longest window, half of
-//! them for peers: so strangers can't keep a backend from mailing, and nothing that a window needs is forgotten.
+//! The log is bounded. Where a window over all projects is at least as long as the other two, its
+//! count is the bound. Where none is, an inbox receives no more than [`MAILS_REMEMBERED`] mails in
+//! the longest window, half of them for peers: so strangers can't keep a backend from mailing, and
+//! nothing that a window needs is forgotten.
 
 use super::limit::{Window, Windows};
 use super::log::{Log, Stamped};
@@ -30,7 +32,8 @@ pub(crate) struct MailRules {
     longest: Span,
     /// How many mails a log has to hold, so that each window sees all it needs.
     room: u32,
-    /// What the room of a log lets through: in all, and of those that peers ask for. Empty where `all` says less.
+    /// What the room of a log lets through: in all, and of those that peers ask for. Empty where
+    /// `all` says less.
     full: Option<[Window; 2]>,
 }
 
@@ -43,8 +46,8 @@ pub(crate) struct Sender {
     pub(crate) peer: Option<PeerShare>,
 }
 
-/// One mail in sixteen bytes: 40 bits of milliseconds (34 years), the tag of its API key, its mode, its
-/// project, and its peer's share or zero.
+/// One mail in sixteen bytes: 40 bits of milliseconds (34 years), the tag of its API key, its mode,
+/// its project, and its peer's share or zero.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mail {
     when_and_key: u64,
@@ -91,7 +94,8 @@ impl Stamped for Mail {
     }
 }
 
-/// Mails sent, over all aliases and verifications. Owned by the inbox's record; survives their purge.
+/// Mails sent, over all aliases and verifications. Owned by the inbox's record; survives their
+/// purge.
 #[derive(Debug, Default)]
 pub(crate) struct MailLog(Log<Mail>);
 

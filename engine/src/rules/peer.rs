@@ -1,7 +1,7 @@
 //! The record of one network: what was asked from it, and how often that was too much.
 //!
-//! A plain value with rules, like the inbox's. Requests are counted when they arrive, whatever becomes of
-//! them later, except those that the same policy of the same network refused.
+//! A plain value with rules, like the inbox's. Requests are counted when they arrive, whatever
+//! becomes of them later, except those that the same policy of the same network refused.
 
 use std::hash::{Hash, Hasher};
 
@@ -40,8 +40,8 @@ const RARE: usize = 3;
 
 type RareLogs = [WindowLog; RARE];
 
-/// All that is known of one network from one source. Owned by the shard that the widest network around it routes
-/// to.
+/// All that is known of one network from one source. Owned by the shard that the widest network
+/// around it routes to.
 #[derive(Debug)]
 pub(crate) struct PeerRecord {
     pub(crate) name: PeerName,
@@ -60,7 +60,8 @@ pub(crate) struct Request {
     pub(crate) mode: Mode,
     /// Whether a breach of a window strikes.
     pub(crate) strikes: bool,
-    /// Whether the record may take more memory for it. If not, it is counted in place of an older one.
+    /// Whether the record may take more memory for it. If not, it is counted in place of an older
+    /// one.
     pub(crate) may_grow: bool,
 }
 
@@ -74,7 +75,8 @@ pub(crate) struct RecordCharge {
 }
 
 impl PeerRecord {
-    /// A new record; `strikes` are those that the network had when its last record had to make room.
+    /// A new record; `strikes` are those that the network had when its last record had to make
+    /// room.
     pub(crate) fn new(name: PeerName, strikes: Option<Kept>, rule: Limits<'_>) -> Self {
         let strikes = strikes.map(|kept| Box::new(Strikes::restored(&kept, rule)));
         Self { name, logs: Default::default(), rare: None, strikes }
@@ -128,7 +130,8 @@ impl PeerRecord {
         self.strikes.iter_mut().for_each(|strikes| strikes.clear());
     }
 
-    /// Forgets what no window sees any more. Then: when nothing will be left, or `None` if nothing is.
+    /// Forgets what no window sees any more. Then: when nothing will be left, or `None` if nothing
+    /// is.
     pub(crate) fn prune(&mut self, rules: &Rules, now: Moment) -> Option<Moment> {
         let rule = rules.strikes.limits();
         let mut end = None;
@@ -157,7 +160,8 @@ impl PeerRecord {
         self.strikes.as_ref()?.kept(rules.strikes.limits(), now)
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see [`crate::shard::touch`].
+    /// Looks at all of it, since it is longer than a line of the cache; see
+    /// [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         self.logs.iter().fold(u64::from(self.has_strikes()), |sum, log| sum ^ log.touch())
     }
@@ -198,8 +202,8 @@ fn log_of<'a>(
     }
 }
 
-/// The window of a policy has refused: strikes, unless all limits that refused have struck already. True if that
-/// was one strike too many.
+/// The window of a policy has refused: strikes, unless all limits that refused have struck already.
+/// True if that was one strike too many.
 fn breach(
     strikes: &mut Strikes,
     (log, policy): (&WindowLog, usize),

@@ -10,12 +10,12 @@
 //!   request n           refused            ──▶ its strike: strike ────────▶   latches stay closed
 //! ```
 //!
-//! So one window strikes at most once in any span of its WINDOW, however hard it is hammered; a client
-//! that keeps to `Retry-After` is never struck at all. A policy with several limits (`["20/1m","100/1h"]`)
-//! has a latch for each; a request that breaches two at once closes both and strikes once. Each network
-//! around an IPv6 peer has its own windows, latches and strikes, and it is the network whose window was
-//! breached that is struck and banned: a rotating attacker in a /48 does not hide behind fresh /64s, and a
-//! noisy /64 alone does not take its neighbours down.
+//! So one window strikes at most once in any span of its WINDOW, however hard it is hammered; a
+//! client that keeps to `Retry-After` is never struck at all. A policy with several limits
+//! (`["20/1m","100/1h"]`) has a latch for each; a request that breaches two at once closes both and
+//! strikes once. Each network around an IPv6 peer has its own windows, latches and strikes, and it
+//! is the network whose window was breached that is struck and banned: a rotating attacker in a /48
+//! does not hide behind fresh /64s, and a noisy /64 alone does not take its neighbours down.
 
 use super::limit::Limits;
 use super::window::WindowLog;
@@ -48,7 +48,8 @@ struct Latch {
 pub(crate) struct Strikes {
     recent: WindowLog,
     latches: Vec<Latch>,
-    /// When the network was struck last before its record had to make room, and its latches with it.
+    /// When the network was struck last before its record had to make room, and its latches with
+    /// it.
     struck_before: Option<Moment>,
 }
 
@@ -70,7 +71,8 @@ impl Strikes {
         rule.iter().any(|window| self.recent.count(&window, now) >= window.count)
     }
 
-    /// Strikes that count at `now`, as [`crate::tables::forgotten`] keeps them; `None` if there are none.
+    /// Strikes that count at `now`, as [`crate::tables::forgotten`] keeps them; `None` if there are
+    /// none.
     pub(crate) fn kept(&self, rule: Limits<'_>, now: Moment) -> Option<Kept> {
         let count = rule.iter().map(|window| self.recent.count(&window, now)).max()?;
         let mut recent = [Moment::default(); RECENT];
@@ -78,8 +80,8 @@ impl Strikes {
         (count > 0).then_some(Kept { count, recent })
     }
 
-    /// Strikes that were kept while there was no record. What latches there were is not known; each is taken to
-    /// have closed with the latest strike.
+    /// Strikes that were kept while there was no record. What latches there were is not known; each
+    /// is taken to have closed with the latest strike.
     pub(crate) fn restored(kept: &Kept, rule: Limits<'_>) -> Self {
         let mut strikes = Self { struck_before: Some(kept.recent[0]), ..Self::default() };
         for nth in (0..(kept.count as usize).min(rule.deepest())).rev() {

@@ -10,11 +10,12 @@
 //!   right code · last wrong code · cancel · expiry ──▶ wiped, in the same turn
 //! ```
 //!
-//! A try is counted before it is compared. A pending code is compared too: who can type it has the mail,
-//! so the hand-over evidently happened, even if the relay's word has not reached us yet.
+//! A try is counted before it is compared. A pending code is compared too: who can type it has the
+//! mail, so the hand-over evidently happened, even if the relay's word has not reached us yet.
 //!
-//! Each code has its own number of digits, as a resend may draw a longer one (see `ledger.rs`), and is
-//! compared only with what has as many. Answers report the number of the code that was drawn last.
+//! Each code has its own number of digits, as a resend may draw a longer one (see `ledger.rs`), and
+//! is compared only with what has as many. Answers report the number of the code that was drawn
+//! last.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -27,8 +28,8 @@ use crate::request::{MailForm, Purpose, Refusal, Standing, Word};
 use crate::route::{AddressDigest, IdDigest, NonceDigest};
 use crate::settings::Settings;
 
-/// The places of a verification's codes: two that were handed over, older and newer, since the last two
-/// mails may overtake each other; and one whose mail is on its way.
+/// The places of a verification's codes: two that were handed over, older and newer, since the last
+/// two mails may overtake each other; and one whose mail is on its way.
 const OLDER: usize = 0;
 const NEWER: usize = 1;
 const PENDING: usize = 2;
@@ -161,8 +162,8 @@ impl Verification {
         self.codes[PENDING].length > 0
     }
 
-    /// Counts a try, then compares it with every live code of as many digits. The caller removes the
-    /// verification unless tries are left.
+    /// Counts a try, then compares it with every live code of as many digits. The caller removes
+    /// the verification unless tries are left.
     pub(crate) fn attempt(&mut self, presented: &CodeMac, length: u8) -> Try {
         let Some(left) = self.attempts.checked_sub(1) else {
             return Try::Wrong { attempts_remaining: 0, compared: 0 };
@@ -175,7 +176,8 @@ impl Verification {
         if right { Try::Right } else { Try::Wrong { attempts_remaining: left, compared } }
     }
 
-    /// Comparisons that its tries may still make with short codes: those that the ledger has not lengthened.
+    /// Comparisons that its tries may still make with short codes: those that the ledger has not
+    /// lengthened.
     pub(crate) fn open_guesses(&self) -> u32 {
         let short = self.codes.iter().filter(|code| (1..CODE_DIGITS_GUESSED).contains(&code.length));
         u32::from(self.attempts) * short.count() as u32
@@ -201,7 +203,8 @@ impl Verification {
         Ok(())
     }
 
-    /// Where every mail failed there is no code; the digits of the last one are what people may try.
+    /// Where every mail failed there is no code; the digits of the last one are what people may
+    /// try.
     fn has_code_of(&self, length: u8) -> bool {
         let mut live = self.codes.iter().map(|code| code.length).filter(|&length| length > 0).peekable();
         if live.peek().is_none() { length == self.code_length } else { live.any(|other| other == length) }
@@ -251,7 +254,8 @@ impl Verification {
         self.extras.as_ref()?.metadata.clone()
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see [`crate::shard::touch`].
+    /// Looks at all of it, since it is longer than a line of the cache; see
+    /// [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         let [first, .., last] = self.id.as_bytes();
         let codes = self.codes.iter().fold(0, |sum, code| sum ^ code.length);

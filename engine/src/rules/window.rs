@@ -1,8 +1,8 @@
 //! Exact sliding windows: never more than COUNT events in *any* span of WINDOW.
 //!
 //! One log of moments serves all limits of a policy. An event is allowed if, for each limit, the
-//! COUNT-th latest event is at least WINDOW old. Counters per fixed interval would be smaller and let
-//! twice the count through at the seam. A policy that refuses an event does not count it.
+//! COUNT-th latest event is at least WINDOW old. Counters per fixed interval would be smaller and
+//! let twice the count through at the seam. A policy that refuses an event does not count it.
 
 use super::limit::{Limits, Window};
 use super::log::Log;
@@ -35,7 +35,8 @@ impl WindowLog {
         self.0.push(now);
     }
 
-    /// As [`WindowLog::record`], in no more memory than the log has: if need be, its oldest event is forgotten.
+    /// As [`WindowLog::record`], in no more memory than the log has: if need be, its oldest event
+    /// is forgotten.
     pub(crate) fn record_in_place(&mut self, limits: Limits<'_>, now: Moment) {
         let deepest = limits.deepest();
         if deepest > 0 {

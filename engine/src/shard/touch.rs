@@ -1,13 +1,14 @@
-//! A batch's memory, looked at before it is needed.
+//! Prefetches the memory of a batch.
 //!
 //! ```text
-//!   batch ─▶ look at each slot of the indices ─▶ at each place they name ─▶ at what that points to ─▶ decide one by one
+//!   batch ─▶ read the index slots ─▶ the records they point to ─▶ those records' heap ─▶ decide one by one
 //! ```
 //!
-//! In a large table nearly every step of a decision waits for memory, and the steps of one decision wait for
-//! each other. Those of different commands don't: looked at in a row, a core waits for several at once, and
-//! the decisions find their memory in its caches. This decides nothing and changes nothing; a place that is
-//! wrong, or gone when its command is decided, has only been looked at in vain. Sweeps look ahead in the same way.
+//! In a large table nearly every step of a decision waits for memory, and the steps of one decision
+//! depend on each other. Those of different commands don't: read in a row, their cache misses
+//! overlap, and the decisions then find their memory in the cache. Prefetching decides and changes
+//! nothing; reading a record that is the wrong one, or is gone when its command is decided, only
+//! wastes the read. Sweeps prefetch in the same way.
 
 use std::hint::black_box;
 
@@ -16,7 +17,7 @@ use crate::route::IdDigest;
 use crate::tables::inboxes::Inboxes;
 use crate::tables::peers::PeerTable;
 
-/// Places found in one batch; kept, so that a batch allocates nothing.
+/// Places found for one batch; kept, so that a batch allocates nothing.
 #[derive(Default)]
 pub(super) struct Touched {
     inboxes: Vec<u32>,
@@ -24,7 +25,7 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// Brings near what these commands are about.
+    /// Prefetches the records of these commands.
     pub(super) fn look<'a>(
         &mut self,
         inboxes: &Inboxes,
@@ -59,13 +60,13 @@ impl Touched {
                 other => found.extend(verification_of(other).and_then(|id| inboxes.probe_id(&id))),
             }
         }
-        // Nearly all issues are of inboxes that nothing is known of yet.
+        // Nearly all issues are for inboxes without a record.
         let places = inboxes.touch_free(issues) ^ peers.touch_free(charges - networks.len().min(charges));
         black_box(slots ^ places ^ inboxes.touch(found) ^ peers.touch(networks));
     }
 }
 
-/// Which verification a command is about, if it has one already.
+/// The verification a command refers to, if any.
 fn verification_of(command: &Command) -> Option<IdDigest> {
     match command {
         Command::Check(check) => Some(check.slot.id.digest()),

@@ -1,16 +1,17 @@
-//! The bans of one shard: who is banned, who was, and what lanes have to be told.
+//! The bans of one shard: those in force, those remembered, and the changes to send to the lanes.
 //!
-//! How long a ban lasts, [`Ban`] decides.
+//! [`Ban`] decides how long a ban lasts.
 //!
-//! A network that a project's secret key told of (`client.ip`) is banned for the requests of that project alone:
-//! nobody else hears of it, and no lane. Exempt networks ([`BanRules::exempts`](crate::settings::BanRules::exempts)) are
-//! never banned by anybody's word.
+//! A network that a project's secret key reported (`client.ip`) is banned for the requests of that
+//! project alone; neither other projects nor the lanes' tables learn of it. Exempt networks
+//! ([`BanRules::exempts`](crate::settings::BanRules::exempts)) are never banned.
 //!
-//! The table is bounded ([`Capacity::bans`](crate::limits::Capacity)). A full one forgets first what is
-//! only remembered, the longest ended first. If every place holds a live ban, a new one is not entered:
-//! its peer keeps its strikes and meets its windows, which refuse it at the price of a request each, and
-//! is tried again with its next strike. So no live ban is ever dropped for another. Claimed bans have half of the
-//! places, of which one project fills at most half ([`Claims`]), so no project can keep others from being banned.
+//! The table is bounded ([`Capacity::bans`](crate::limits::Capacity)). A full table drops
+//! remembered bans, the longest ended first. If every entry is a ban in force, a new ban is not
+//! entered: the peer keeps its strikes and its windows, which refuse it at the cost of one request
+//! each, and its next strike tries again. So no ban in force is ever dropped for another. Claimed
+//! bans have half of the table, of which one project fills at most half ([`Claims`]), so no project
+//! can prevent others' bans.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,16 +32,17 @@ use crate::settings::{BanRules, Settings};
 #[derive(Default)]
 pub(crate) struct Bans {
     known: HashMap<PeerName, Ban>,
-    /// All of `known` by its end.
+    /// All of `known`, by end.
     by_end: BTreeSet<(Moment, PeerName)>,
     claims: Claims,
-    /// What lanes have not been told yet. The lane takes it after every command.
+    /// Changes not yet sent to the lanes. The lane takes them after every command.
     changes: Vec<BanChange>,
 }
 
 impl Bans {
-    /// When the longest ban ends that refuses `peer`, told of by `source`: of the networks around it, those that
-    /// are banned for what they did themselves, or for what the same project said of them. `None` if none holds.
+    /// The end of the longest ban that applies to `peer` as reported by `source`: bans of the
+    /// networks around it that rest on their own requests, or on claims of the same project. `None`
+    /// if there is none.
     pub(crate) fn until(&self, peer: Peer, source: Source, now: Moment) -> Option<Moment> {
         if self.known.is_empty() {
             return None;
@@ -52,7 +54,8 @@ impl Bans {
         proved.chain(claimed).max().filter(|end| *end > now)
     }
 
-    /// Bans a network, for `span` or for as long as it is its turn. `None` if it is exempt or there is no place.
+    /// Bans a network, for `span` or for the escalated default. `None` if it is exempt or the table
+    /// has no room.
     pub(crate) fn ban(
         &mut self,
         name: PeerName,
@@ -73,12 +76,12 @@ impl Bans {
         Some(ban.end)
     }
 
-    /// Ends the bans of exactly this network, whoever told what brought them. False if there was none.
+    /// Ends the bans of exactly this network, from every source. False if there was none.
     pub(crate) fn lift(&mut self, prefix: Prefix, now: Moment) -> bool {
         let proved = PeerName { prefix, source: Source::Proved };
         let names: Vec<PeerName> = match self.claims.total() {
             0 => vec![proved],
-            // Nobody waits for it but the operator.
+            // A full scan: only an operator waits for it.
             _ => self.known.keys().copied().filter(|name| name.prefix == prefix).collect(),
         };
         let mut was_banned = false;
@@ -91,7 +94,7 @@ impl Bans {
         was_banned
     }
 
-    /// Forgets the bans of networks that are exempt by now.
+    /// Drops the bans of networks that have become exempt.
     pub(crate) fn lift_exempt(&mut self, rules: &BanRules) {
         let exempt: Vec<_> =
             self.by_end.iter().filter(|(_, name)| rules.exempts(name.prefix)).copied().collect();
@@ -103,7 +106,7 @@ impl Bans {
         }
     }
 
-    /// Forgets what ended more than a day ago.
+    /// Drops bans that ended more than [`BAN_MEMORY`] ago.
     pub(crate) fn sweep(&mut self, now: Moment) {
         while let Some(&(end, _)) = self.by_end.first()
             && end.after(BAN_MEMORY) <= now
@@ -116,7 +119,7 @@ impl Bans {
         std::mem::take(&mut self.changes)
     }
 
-    /// Every ban that lanes keep to, as if it had just begun: for a lane that has missed too much.
+    /// Every ban in force that lanes must know, as changes: for a lane that has missed too many.
     pub(crate) fn all(&self, now: Moment) -> Vec<BanChange> {
         let proved = self.known.iter().filter(|(name, _)| name.source == Source::Proved);
         let change = |(name, ban): (&PeerName, &Ban)| BanChange {
@@ -132,7 +135,7 @@ impl Bans {
         self.known.len()
     }
 
-    /// Lanes hear of what a peer did itself, and of nothing that others say of it.
+    /// Lanes learn of bans that rest on a peer's own requests, not of claimed ones.
     fn tell(&mut self, name: PeerName, until: Option<Moment>, count: u8) {
         if name.source == Source::Proved {
             self.changes.push(BanChange { prefix: name.prefix, until, count });

@@ -1,16 +1,17 @@
-//! How much of a table the claims of each project hold, so that no project can fill it.
+//! Counts the claimed records of each project in a table, so that no project can fill it.
 //!
-//! A project may hold one more record as long as it holds fewer than there are places without a claim (a dynamic
-//! threshold): alone it fills half of the table, the next one half of what is left. What peers did themselves
-//! counts as free here: of the table of peers, records are forgotten for newcomers anyway.
+//! A dynamic threshold: a project may add a record while it holds fewer than there are places
+//! without a claim. A single project fills half of the table, the next one half of what is left.
+//! Records of proved peers count as free here, since the peer table evicts records for newcomers
+//! anyway.
 
 use ahash::HashMap;
 
 use crate::identity::Owner;
 use crate::request::Source;
 
-/// The claimed records of one table. Owned by it; 33 B for each owner that has any, and no more owners than
-/// claimed records.
+/// The claimed records of one table, counted by owner. 33 B for each owner that has any, so no more
+/// entries than claimed records.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     held: HashMap<Owner, usize>,
@@ -18,7 +19,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Whether this owner may hold one more in a table for `capacity` records.
+    /// Whether this owner may add a record in a table of `capacity` records.
     pub(crate) fn have_room(&self, owner: Owner, capacity: usize) -> bool {
         self.held.get(&owner).copied().unwrap_or(0) < capacity.saturating_sub(self.total)
     }

@@ -1,13 +1,14 @@
-//! How many of an API key's mails a right code has answered: where hardly any has, somebody pays for mails that
-//! nobody asked for.
+//! How many of an API key's mails were answered by a correct code. Where hardly any were, somebody
+//! is paying for mails that nobody asked for.
 //!
 //! ```text
-//!   mailed ──▶ [ 10 s │ 10 s │ … ]        a right code counts in the step in which its mail was sent
+//!   mailed ──▶ [ 10 s │ 10 s │ … ]        a correct code counts in the step in which its mail was sent
 //!                └── 600 s ──┘└ 60 s ┘
-//!                what is told  too new: people are still typing
+//!                reported      too new: people are still typing
 //! ```
 //!
-//! It decides nothing. Each shard counts the mails of its own inboxes; the operator is told the sum.
+//! Nothing is refused here. Each shard counts the mails of its own inboxes; the operator sees the
+//! sum.
 
 use ahash::HashMap;
 
@@ -19,7 +20,7 @@ use crate::route::PeerShare;
 use crate::rules::Rules;
 
 const STEP_MILLIS: u64 = 10_000;
-/// Steps that are looked at, those that are too new, and the one that has just begun.
+/// The steps that are reported, those that are too new, and the one that has just begun.
 const STEPS: usize =
     (CONVERSION_WINDOW.as_millis() + CONVERSION_GRACE.as_millis()) as usize / STEP_MILLIS as usize + 1;
 const NEW_STEPS: u64 = CONVERSION_GRACE.as_millis() as u64 / STEP_MILLIS + 1;
@@ -31,19 +32,19 @@ struct Count {
 }
 
 struct Steps {
-    /// The newest step that was written.
+    /// The newest step written to.
     newest: u64,
     counts: [Count; STEPS],
 }
 
-/// Owned by the inboxes of a shard.
+/// The counts of all watched keys. Owned by the inboxes of a shard.
 #[derive(Default)]
 pub(crate) struct Conversions {
     keys: HashMap<(ProjectId, KeyTag), Steps>,
 }
 
 impl Conversions {
-    /// Counts a mail, if its inbox will still know of it when its code ends.
+    /// Counts a mail, if its inbox will still remember it when its code ends.
     pub(crate) fn mailed(
         &mut self,
         (owner, key, peer): (Owner, KeyTag, Option<PeerShare>),
@@ -65,7 +66,7 @@ impl Conversions {
         self.keys.entry(name).or_insert_with(new).at(step_of(now)).mailed += 1;
     }
 
-    /// Counts a right code.
+    /// Counts a correct code.
     pub(crate) fn answered(&mut self, owner: Owner, answered: &Answered, now: Moment) {
         let step = step_of(answered.at);
         if let Some(steps) = self.keys.get_mut(&(owner.project, answered.key))
@@ -76,7 +77,7 @@ impl Conversions {
         }
     }
 
-    /// What became of the mails of the last ten minutes but one.
+    /// The counts of mails older than the grace minute, over ten minutes.
     pub(crate) fn list(&self, now: Moment) -> Vec<Conversion> {
         let now = step_of(now);
         let told = |(&(project, key), steps): (&(ProjectId, KeyTag), &Steps)| {
@@ -94,7 +95,7 @@ impl Conversions {
 }
 
 impl Steps {
-    /// The count of this step; those between the newest one and it begin anew.
+    /// The count of this step. Clears the steps between the newest one and it.
     fn at(&mut self, step: u64) -> &mut Count {
         if step > self.newest {
             let first = (self.newest + 1).max(step.saturating_sub(STEPS as u64 - 1));
@@ -170,7 +171,8 @@ mod tests {
         }
         assert_eq!(story.told(1, 660), Some((600, 60)));
         assert_eq!(story.told(2, 660), Some((600, 0)));
-        // An answer to a mail that is not told any more says nothing of those that are in its place.
+        // An answer to a mail that is no longer reported does not count for the mails that reuse
+        // its step.
         (0..600).for_each(|second| story.mailed(OWNER, 1, 1_000 + second));
         story.answered(OWNER, 1, 5, 1_600);
         assert_eq!(story.told(1, 1_660), Some((600, 0)));

@@ -1,17 +1,18 @@
-//! Mails to one registrable domain that no right code has answered: `limits.domain.unverified`, and in it one
-//! peer's share, `limits.domain_peer.unverified`.
+//! Mails to one registrable domain that no correct code has answered: `limits.domain.unverified`,
+//! and within it the share of one peer, `limits.domain_peer.unverified`.
 //!
 //! ```text
 //!   a mail to anything@….example.com ──▶ counted ── full ──▶ refused
-//!   a right code, or a refusal by the inbox ──▶ taken back
+//!   a correct code, or a refusal by the inbox ──▶ taken back
 //! ```
 //!
-//! A catch-all domain is one inbox with endless names, so its owner needs a limit that no new name resets. A
-//! campus on launch day has many people at one domain: each of them gives his mail back within a minute. Known
-//! mailbox providers are not counted; whether a domain is one, `recipient` says.
+//! A catch-all domain is one inbox with unlimited names, so its owner needs a limit that no new
+//! name resets. A campus on launch day has many people at one domain, but each correct code gives
+//! its mail back within a minute. Known mailbox providers are not counted; `recipient` decides
+//! whether a domain is one.
 //!
-//! The table is bounded. A full one forgets, of the next few places, the domain with the fewest mails: whoever
-//! makes up domains pushes out those that were made up before.
+//! The table is bounded. A full one evicts, among the next few places, the domain with the fewest
+//! mails: made-up domains evict earlier made-up domains.
 
 use super::index::Index;
 use super::records::Records;
@@ -47,7 +48,7 @@ pub(crate) struct DomainTable {
     by_tag: Index,
     /// Bytes of all logs.
     heap_bytes: usize,
-    /// Where the next walk for a place begins.
+    /// Where the next search for a place begins.
     hand: u32,
     due: Vec<u32>,
 }
@@ -87,8 +88,8 @@ impl DomainTable {
         Charged { refusal, quotas: Quotas::default(), at: now }
     }
 
-    /// Takes back the newest mail of the same peer that is not newer than the one named: clocks of lanes agree, but
-    /// its inbox may have noted the mail a little later.
+    /// Takes back the newest mail of the same peer that is not newer than `refund.at`. The lanes'
+    /// clocks agree, but the inbox may have recorded the mail a little later.
     pub(crate) fn refund(&mut self, refund: &RefundDomain) {
         let RefundDomain { charge, at } = *refund;
         if let Some(record) = self.find(charge.domain).and_then(|place| self.records.get_mut(place)) {
@@ -98,7 +99,7 @@ impl DomainTable {
         }
     }
 
-    /// Visits domains whose time has come. Returns how many, at most `visits`.
+    /// Visits domains that are due. Returns how many, at most `visits`.
     pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
         let mut due = std::mem::take(&mut self.due);
         self.records.take_due(now, visits, &mut due);
@@ -118,7 +119,8 @@ impl DomainTable {
         visited
     }
 
-    /// Keeps the logs within their bytes: others are forgotten first, else half of what this domain remembers.
+    /// Keeps the logs within their byte limit: evicts other domains first, then the older half of
+    /// this domain's mails.
     fn hold_bytes(&mut self, at: u32, rules: &Rules) {
         while self.heap_bytes > rules.settings.capacity.domain_log_bytes {
             if self.forget_lightest(Some(at)) {
@@ -151,8 +153,9 @@ impl DomainTable {
         at
     }
 
-    /// Forgets the domain with the fewest mails among the next few places, but for one. Where bytes are short, one
-    /// that has any. False if there is none.
+    /// Evicts the domain with the fewest mails among the next few places, except `but`. If `but` is
+    /// given, bytes are short, and only domains with log memory are considered. False if there is
+    /// none.
     fn forget_lightest(&mut self, but: Option<u32>) -> bool {
         let (mut lightest, mut looks) = (None, 0);
         for _ in 0..EVICTION_LOOKS_MAX {
@@ -182,7 +185,8 @@ impl DomainTable {
     }
 }
 
-/// How long until the mails that are `meant` leave room for one more; `None` for now.
+/// How long until the mails that `meant` selects leave room for one more; `None` if there is room
+/// now.
 fn wait(
     mails: &Log<Mail>,
     windows: &Windows,
@@ -251,7 +255,7 @@ mod tests {
             self.table.refund(&RefundDomain { charge, at: Moment::from_millis(at) });
         }
 
-        /// Bytes of all logs, counted anew.
+        /// Bytes of all logs, recounted.
         fn log_bytes(&self) -> usize {
             let records = (0..self.table.records.places()).filter_map(|at| self.table.records.get(at));
             records.map(|record| record.mails.heap_bytes()).sum()
@@ -270,12 +274,12 @@ mod tests {
         }
         assert_eq!(story.charge(1, Some(7), 20), Some(599_980));
         assert_eq!(story.charge(2, Some(7), 20), None, "another domain");
-        // People whose right code gives the mail back, as many as come.
+        // Any number of people may come whose correct code gives the mail back.
         for n in 0..5_000 {
             assert_eq!(story.charge(1, Some(1_000 + n), 30), None);
             story.refund(1, Some(1_000 + n), 31);
         }
-        // Names that nobody answers for: 480 more.
+        // Mails that nobody answers: 480 more.
         let unanswered = (0..1_000).filter(|n| story.charge(1, Some(2_000 + n), 40).is_none()).count();
         assert_eq!(unanswered, 480);
         assert_eq!(story.charge(1, None, 600_000), None, "the first one is ten minutes old");
@@ -326,7 +330,7 @@ mod tests {
                 assert_eq!(story.log_bytes(), story.table.heap_bytes());
             }
         }
-        // One alone, for which others have made room: half of what it remembers goes, the older half.
+        // Only this domain is left: it drops the older half of its mails.
         let mut story = Story::with(|s| {
             (s.domain_unverified, s.domain_peer_unverified) = (limit(9_999, 600), Vec::new())
         });

@@ -1,4 +1,4 @@
-//! What the sweep has ended, for whoever tells operators of it. Off until somebody asks.
+//! The verifications that the sweep has ended, for operators' events. Off until somebody asks.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use crate::limits::EXPIRED_NEWS;
 use crate::request::Expired;
 use crate::route::IdDigest;
 
-/// See the module's doc. Owned by the shard.
+/// The expired verifications not yet taken. Owned by the shard.
 #[derive(Default)]
 pub(crate) struct ExpiredLog(Option<VecDeque<Expired>>);
 
 impl ExpiredLog {
-    /// Notes the end of a verification. What nobody has taken in time makes room for what is newer.
+    /// Records the end of a verification. Drops the oldest entry if the log is full.
     pub(crate) fn note(&mut self, id: IdDigest, owner: Owner) {
         let Some(log) = &mut self.0 else { return };
         if owner.mode == Mode::Live {

@@ -1,8 +1,10 @@
-//! Records that have a name, an owner and an end, and no other way to be forgotten: claims and spent receipts.
+//! Tables of records with a name, an owner and an end, used for idempotency keys and spent
+//! receipts.
 //!
-//! One place for each of them, in the chunks of [`Records`], and an entry in the [`Index`]: so a table that grows
-//! copies nothing, and one that has just grown is not half empty. Each is forgotten at its own end. What has ended
-//! makes room before anybody is refused, so waiting as long as told is enough, whether or not there was a sweep.
+//! Each record has one place in the chunks of [`Records`] and one entry in the [`Index`], so a
+//! growing table copies nothing and is never half empty. A record is dropped at its own end. Before
+//! an insert is refused, ended records are swept, so waiting for the returned `retry_after` is
+//! always enough.
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use crate::limits::SWEEP_VISITS;
 use crate::request::Refusal;
 use crate::route::TableKey;
 
-/// What a table of these needs to know of a record.
+/// What the table needs to know of a record.
 pub(crate) trait Expiring {
     type Name: TableKey;
 
@@ -24,7 +26,7 @@ pub(crate) trait Expiring {
     fn expires(&self) -> Moment;
 }
 
-/// Owned by the shard, once for each kind.
+/// A table of one kind of record. Owned by the shard.
 pub(crate) struct ExpiringTable<T> {
     records: Records<T>,
     by_name: Index,
@@ -44,7 +46,7 @@ impl<T> Default for ExpiringTable<T> {
 }
 
 impl<T: Expiring> ExpiringTable<T> {
-    /// Records, those that ended and were not swept yet included.
+    /// Records, including ended ones that were not swept yet.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
     }
@@ -67,7 +69,8 @@ impl<T: Expiring> ExpiringTable<T> {
         }
     }
 
-    /// Takes a record in, in the place of one of that name, if its owner's share of `capacity` allows it.
+    /// Inserts a record, replacing one of the same name, if its owner's share of `capacity`
+    /// permits.
     pub(crate) fn insert(&mut self, record: T, capacity: usize, now: Moment) -> Result<(), Refusal> {
         self.remove(record.name());
         let (owner, ends) = (record.owner(), record.expires());
@@ -84,14 +87,14 @@ impl<T: Expiring> ExpiringTable<T> {
         Ok(())
     }
 
-    /// Its place is free at once.
+    /// Frees the place at once.
     pub(crate) fn remove(&mut self, name: &T::Name) {
         if let Some(at) = self.find(name) {
             self.forget(at);
         }
     }
 
-    /// Forgets what ended in an earlier second.
+    /// Drops records that ended in an earlier second.
     pub(crate) fn sweep(&mut self, now: Moment) {
         let mut due = std::mem::take(&mut self.due);
         loop {

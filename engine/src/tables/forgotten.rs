@@ -1,20 +1,23 @@
-//! The strikes of networks whose records had to make room: a table of fixed size.
+//! The strikes of evicted networks: a table of fixed size.
 //!
 //! ```text
-//!   keyed hash ─▶ bucket ─▶ │ tag, count │ time of the latest │ spans back to the four before it │ × 4
+//!   keyed hash ─▶ bucket ─▶ │ tag, count │ time of the latest │ spans back to the four before │ × 4
 //! ```
 //!
-//! A full table of peers forgets the lightest record first, one with strikes last. If it was one with strikes,
-//! they are kept here, without the windows, and given back when the network has a record again. So filling the
-//! table with struck networks neither refuses newcomers nor launders strikes.
+//! A full peer table evicts the record with the fewest requests, records with strikes last. The
+//! strikes of an evicted record are kept here, without the windows, and restored when the network
+//! has a record again. So filling the table with struck networks neither refuses newcomers nor
+//! erases strikes.
 //!
-//! Of a full bucket, what counts no more is replaced first, then the fewest strikes, then the oldest; the newcomer
-//! is among those who may have to go. So noise, which is many networks with a strike each, pushes out noise.
+//! In a full bucket, the cell to replace is one that no longer counts, else the one with the fewest
+//! strikes, else the oldest; the new entry is itself a candidate. So many networks with one strike
+//! each only replace each other.
 //!
-//! Nobody is banned earlier for it. Spans are kept in 65,536ths of the longest window of `bans.strikes` and rounded
-//! up, so a strike comes back as old as it is or a little older; of more than [`RECENT`], all further ones come
-//! back with the time of the last of these. Latches are not kept, and all are taken to have closed with the latest
-//! strike. Two networks are taken for one with a chance of four in 2³².
+//! Nobody is banned earlier because of this table. Spans are kept in units of 1/65,536 of the
+//! longest window of `bans.strikes` and rounded up, so a restored strike is as old as it was or a
+//! little older. Only [`RECENT`] times are kept; further strikes get the time of the oldest of
+//! these. Latches are not kept: all are taken to have closed with the latest strike. The
+//! probability that a network is confused with one of another is 4 in 2³².
 
 use crate::clock::Moment;
 use crate::limits::FORGOTTEN_CELL_BYTES;
@@ -22,21 +25,22 @@ use crate::rules::limit::Limits;
 use crate::rules::strike::{Kept, RECENT};
 
 const WAYS: usize = 4;
-/// Tag and count; the time of the latest in milliseconds; spans. All zero where there is none. Plain words, so that
-/// a table of zeros costs nothing until it is written to.
+/// Tag and count; the time of the latest strike in milliseconds; spans. All zero if empty. Plain
+/// integers, so that a zeroed table costs no memory until it is written to.
 type Cell = [u64; 3];
 
 const _: () = assert!(size_of::<Cell>() == FORGOTTEN_CELL_BYTES);
 
-/// Strikes without a record. Owned by the table of peers.
+/// Strikes without a record. Owned by the peer table.
 #[derive(Default)]
 pub(crate) struct ForgottenStrikes {
-    /// Empty until the first strike comes, which in most lives of a process never happens.
+    /// Allocated with the first strike to keep, which most processes never see.
     cells: Vec<Cell>,
 }
 
 impl ForgottenStrikes {
-    /// Keeps the strikes of the network with this hash, if there is room for them in `capacity` cells.
+    /// Keeps the strikes of the network with this hash, if there is room for them in `capacity`
+    /// cells.
     pub(crate) fn keep(&mut self, hash: u64, kept: &Kept, capacity: usize, rule: Limits<'_>, now: Moment) {
         if self.cells.is_empty() {
             self.cells = vec![[0; 3]; capacity / WAYS * WAYS];
@@ -54,7 +58,7 @@ impl ForgottenStrikes {
         }
     }
 
-    /// Takes out what is kept of this network.
+    /// Removes and returns the strikes kept of this network.
     pub(crate) fn take(&mut self, hash: u64, rule: Limits<'_>, now: Moment) -> Option<Kept> {
         let is_meant = |cell: &&mut Cell| count(cell) > 0 && tag(cell[0]) == tag(hash);
         let cell = std::mem::take(self.bucket(hash)?.iter_mut().find(is_meant)?);
@@ -73,7 +77,7 @@ impl ForgottenStrikes {
     }
 }
 
-/// The lower half of a cell's first word; the upper one is the hash's.
+/// The lower half of a cell's first word is the count; the upper half is the hash's.
 const COUNT: u64 = u32::MAX as u64;
 
 fn tag(hash: u64) -> u64 {
@@ -84,12 +88,12 @@ fn count(cell: &Cell) -> u32 {
     (cell[0] & COUNT) as u32
 }
 
-/// Whether the cell's latest strike counts.
+/// Whether the cell's latest strike still counts.
 fn counts(cell: &Cell, rule: Limits<'_>, now: Moment) -> bool {
     count(cell) > 0 && Moment::from_millis(cell[1]).plus(rule.longest()) > now
 }
 
-/// Milliseconds of the unit that spans are kept in, times 65,536.
+/// The unit of the spans, in milliseconds times 65,536.
 fn unit(rule: Limits<'_>) -> u128 {
     u128::from(Moment::default().plus(rule.longest()).as_millis()).max(1)
 }
@@ -128,7 +132,7 @@ mod tests {
         Moment::from_millis(second * 1_000)
     }
 
-    /// So many strikes at one moment.
+    /// `count` strikes at one moment.
     fn kept(count: u32, second: u64) -> Kept {
         Kept { count, recent: [at(second); RECENT] }
     }
@@ -186,7 +190,7 @@ mod tests {
         for &villain in &villains {
             assert_eq!(forgotten.take(villain, rule, at(599)), Some(kept(4, 0)));
         }
-        // Once they are old, they are the first to go.
+        // Old strikes are replaced first.
         forgotten.keep(villains[0], &kept(4, 0), 1_024, rule, at(100));
         for _ in 0..100_000 {
             forgotten.keep(random.draw(), &kept(1, 700), 1_024, rule, at(700));

@@ -1,16 +1,16 @@
-//! Idempotency keys: claim, settle, repeat.
+//! Idempotency keys: reserve, settle, repeat.
 //!
 //! ```text
-//!   (unknown) ──reserve──▶ running ──settle(first)──▶ done ──┐ repeat: the first answer is made again
+//!   (unknown) ──reserve──▶ running ──settle(first)──▶ done ──┐ repeat: the first answer is rebuilt
 //!       ▲                     │                              │
 //!       └──────settle(none)───┴──────────expiry──────────────┘
 //! ```
 //!
-//! A first answer is repeated only while the verification that it tells of lives, or would live: after that, the same
-//! request under the same key is a new one.
+//! A first answer is repeated only until the expiry of the verification it describes; after that,
+//! the same request under the same key is a new one.
 //!
-//! A record holds digests, counts and times, never a code, an address, an id or a receipt: those are
-//! made again from the repeated request and the salt.
+//! A record holds digests, counts and times, never a code, an address, an id or a receipt: those
+//! are derived again from the repeated request and the salt.
 
 use super::expiring::{Expiring, ExpiringTable};
 use crate::clock::Moment;
@@ -45,17 +45,17 @@ impl Expiring for Record {
     }
 }
 
-/// The claimed keys of one shard. Owned by it.
+/// The reserved keys of one shard. Owned by it.
 #[derive(Default)]
 pub(crate) struct IdempotencyTable(ExpiringTable<Record>);
 
 impl IdempotencyTable {
-    /// Records, those that expired and were not swept yet included.
+    /// Records, including expired ones that were not swept yet.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Claims a key, if its owner's share of `capacity` records allows another one.
+    /// Reserves a key, if its owner's share of `capacity` permits.
     pub(crate) fn reserve(
         &mut self,
         now: Moment,
@@ -63,7 +63,7 @@ impl IdempotencyTable {
         capacity: usize,
         entropy: &mut impl Entropy,
     ) -> Result<Outcome, Refusal> {
-        // Whether a record still counts is decided when it is read.
+        // Expiry is decided at read.
         if let Some(record) = self.0.get(&reserve.key).filter(|record| record.expires > now) {
             return match &record.first {
                 _ if record.body != reserve.body => Err(Refusal::IdempotencyKeyReused),
@@ -79,11 +79,11 @@ impl IdempotencyTable {
         Ok(Outcome::Reserved { salt })
     }
 
-    /// Notes the first answer, or releases the key: then its place is free at once.
+    /// Records the first answer, or releases the key, which frees its place at once.
     pub(crate) fn settle(&mut self, settle: Settle) {
         match settle.first {
             None => self.0.remove(&settle.key),
-            // It is forgotten with the verification that it tells of.
+            // The record is dropped with the verification that it describes.
             Some(first) => self.0.change(&settle.key, |record| {
                 record.expires = record.expires.min(first.expires());
                 record.first = Some(first);

@@ -1,14 +1,15 @@
-//! Inboxes of which only one mail is remembered, packed: nearly all that were ever sent to.
+//! Inboxes that remember a single mail, packed. Nearly all inboxes that were ever sent to are here.
 //!
 //! ```text
-//!   front ─▶ [ fingerprint, mail │ … 256 ] [ … ] [ … ] ◀─ back        32 B each, and an entry in the index
+//!   front ─▶ [ fingerprint, mail │ … 256 ] [ … ] [ … ] ◀─ back    32 B each, and an index entry
 //!              the oldest                          newest
 //! ```
 //!
-//! A record takes 120 B for as long as the longest window, a day; here it takes half. They stand in the order in
-//! which they became idle, which is nearly that of their mails: so the sweep looks at the front only, and where
-//! the memory is needed for what is live the front makes room. A single mail is the least telling thing
-//! that a shard can forget: its inbox may be sent one mail more.
+//! A full record takes 120 B for the length of the longest window, a day; a packed one takes half.
+//! They are queued in the order in which they became idle, which is nearly the order of their
+//! mails. So the sweep looks at the front only, and when memory is needed for live records, the
+//! front is evicted. A single mail is the cheapest thing to forget: its inbox may then receive one
+//! mail more.
 
 use std::collections::VecDeque;
 
@@ -20,7 +21,7 @@ use crate::rules::log::Stamped;
 use crate::rules::mails::Mail;
 
 const CHUNK: usize = 256;
-/// Places are numbered on and begin anew here: an index takes none that is larger.
+/// Place numbers wrap around here: an index takes no larger ones.
 const PLACES: u32 = 1 << 31;
 
 /// One place; the index says whether its inbox is still here.
@@ -30,10 +31,10 @@ struct Idle {
     mail: Mail,
 }
 
-/// Owned by the inboxes of a shard.
+/// The packed inboxes. Owned by the inboxes of a shard.
 #[derive(Default)]
 pub(crate) struct IdleInboxes {
-    /// All full but the last one.
+    /// All full except the last one.
     chunks: VecDeque<Vec<Idle>>,
     /// The number of the first place of the first chunk.
     base: u32,
@@ -72,8 +73,9 @@ impl IdleInboxes {
         self.by_inbox.touch(inbox.table_bits())
     }
 
-    /// Whether a mail is new enough to stand behind the newest one here: it waits for that one's end. So an inbox is
-    /// forgotten at most [`CODE_LIFETIME_MAX`] after its mail's end, and the next sweep.
+    /// Whether a mail is new enough to stand behind the newest one here: it waits for that one's
+    /// end. So an inbox is forgotten at most [`CODE_LIFETIME_MAX`] after its mail's end, and the
+    /// next sweep.
     pub(crate) fn has_room_for(&self, mail: &Mail) -> bool {
         self.places == 0 || mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= self.newest
     }
@@ -95,7 +97,8 @@ impl IdleInboxes {
         self.by_inbox.insert(inbox.table_bits(), at);
     }
 
-    /// An inbox wakes up: its mail, for a record of its own. The place stays until it is passed over.
+    /// An inbox wakes up: its mail, for a record of its own. The place stays until it is passed
+    /// over.
     pub(crate) fn take(&mut self, at: u32) -> Option<Mail> {
         let idle = *self.place(at)?;
         self.by_inbox.remove(idle.inbox.table_bits(), at);
@@ -103,7 +106,8 @@ impl IdleInboxes {
         Some(idle.mail)
     }
 
-    /// It sleeps on: nothing has become of what woke it up. So that refused requests use up no places.
+    /// It sleeps on: nothing has become of what woke it up. So that refused requests use up no
+    /// places.
     pub(crate) fn put_back(&mut self, at: u32) {
         if let Some(inbox) = self.place(at).map(|idle| idle.inbox) {
             self.by_inbox.insert(inbox.table_bits(), at);
@@ -120,7 +124,8 @@ impl IdleInboxes {
         self.len < before
     }
 
-    /// Forgets those whose mail no window sees any more. Returns how many places it visited, at most `visits`.
+    /// Forgets those whose mail no window sees any more. Returns how many places it visited, at
+    /// most `visits`.
     pub(crate) fn sweep(&mut self, longest: Span, now: Moment, visits: usize) -> usize {
         let is_over = |idle: &Idle| idle.mail.at().plus(longest) <= now;
         for visited in 0..visits {

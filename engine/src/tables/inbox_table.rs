@@ -106,7 +106,8 @@ impl InboxTable {
         self.records.schedule_by(at, due);
     }
 
-    /// The next inboxes to look at again, at most so many, looked at already with all that may be forgotten.
+    /// The next inboxes to look at again, at most so many, looked at already with all that may be
+    /// forgotten.
     pub(crate) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         self.records.take_due(now, most, due);
         let records = due.iter().filter_map(|&at| self.get(at));

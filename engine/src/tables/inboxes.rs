@@ -1,4 +1,5 @@
-//! The inboxes of a shard, with what finds them: one place for all that is known of mails and codes.
+//! The inboxes of a shard, with what finds them: one place for all that is known of mails and
+//! codes.
 //!
 //! ```text
 //!   issue ─▶ by_inbox ─┐                 ┌─ wakes up ── IdleInboxes: one mail, nothing else
@@ -10,8 +11,8 @@
 //!
 //! Each way in brings counts, bytes, shares and indices in line before it returns.
 //!
-//! Of the memory, one project and mode may hold as much as is free ([`Shares`]). Packed inboxes count as free: the
-//! oldest of them are forgotten when their memory is needed.
+//! Of the memory, one project and mode may hold as much as is free ([`Shares`]). Packed inboxes
+//! count as free: the oldest of them are forgotten when their memory is needed.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -171,8 +172,9 @@ impl Inboxes {
         decided.map(Outcome::Issued)
     }
 
-    /// A resend needs no new record, but its mail is remembered: so it may go on where the table is full,
-    /// until the memory that is kept for growth is used up too. Of that as well no project may have more than is free.
+    /// A resend needs no new record, but its mail is remembered: so it may go on where the table is
+    /// full, until the memory that is kept for growth is used up too. Of that as well no project
+    /// may have more than is free.
     pub(crate) fn resend(
         &mut self,
         now: Now,
@@ -250,7 +252,8 @@ impl Inboxes {
         Outcome::Noted
     }
 
-    /// Whether `owner` may take so many places of so many, and bytes of so many. Then there is room for them.
+    /// Whether `owner` may take so many places of so many, and bytes of so many. Then there is room
+    /// for them.
     fn admit(
         &mut self,
         owner: Owner,
@@ -282,8 +285,8 @@ impl Inboxes {
         (self.table.insert(record), Footprint::default(), asleep)
     }
 
-    /// Wipes what has expired in one inbox, then schedules its next visit, packs it or forgets it. `before` is
-    /// what it counted for when it was last accounted for.
+    /// Wipes what has expired in one inbox, then schedules its next visit, packs it or forgets it.
+    /// `before` is what it counted for when it was last accounted for.
     fn settle(&mut self, now: Moment, at: u32, before: Footprint, rules: &Rules) {
         let Some(inbox) = self.table.get_mut(at) else { return };
         let mut gone = Vec::new();

@@ -5,16 +5,18 @@
 //!                                             └ at home two slots before, where larger ones are
 //! ```
 //!
-//! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its home. So a look,
-//! right or in vain, reads on from the home until a word is not larger, which nearly always ends within one line of the
-//! cache; entering and forgetting move the words in between by one; growing and shrinking read and write from one end
-//! to the other and need no record. An empty slot is zero, the least of all, which ends every walk. What is removed is
-//! overwritten. The names stand in the records, once; tags of different names are equal by a chance of one in
-//! millions, and then the record decides.
+//! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its
+//! home. So a look, right or in vain, reads on from the home until a word is not larger, which
+//! nearly always ends within one line of the cache; entering and forgetting move the words in
+//! between by one; growing and shrinking read and write from one end to the other and need no
+//! record. An empty slot is zero, the least of all, which ends every walk. What is removed is
+//! overwritten. The names stand in the records, once; tags of different names are equal by a chance
+//! of one in millions, and then the record decides.
 
 /// Slots of the smallest table.
 const SLOTS_MIN: usize = 16;
-/// Slots behind the last home, for those who are moved on from there; as many again where they don't suffice.
+/// Slots behind the last home, for those who are moved on from there; as many again where they
+/// don't suffice.
 const TAIL: usize = 48;
 
 /// Where records are. Owned by the table that holds the records.

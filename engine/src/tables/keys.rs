@@ -1,9 +1,10 @@
-//! The windows of API keys and projects: `limits.key.issue`, `limits.key.unverified`, `limits.project.issue`, off by
-//! default, and then nobody comes here; and of the alerts of projects. A table for each.
+//! The windows of API keys and projects: `limits.key.issue`, `limits.key.unverified`,
+//! `limits.project.issue`, off by default, and then nobody comes here; and of the alerts of
+//! projects. A table for each.
 //!
-//! Only accepted issues count, but whether one is accepted another shard decides: so a place in the window
-//! is taken first and given back if the inbox refuses. In between it counts, so that parallel issues never
-//! exceed the limit.
+//! Only accepted issues count, but whether one is accepted another shard decides: so a place in the
+//! window is taken first and given back if the inbox refuses. In between it counts, so that
+//! parallel issues never exceed the limit.
 
 use ahash::HashMap;
 

@@ -8,18 +8,19 @@
 //!                                      one with strikes last, and its strikes go to `forgotten`
 //! ```
 //!
-//! Newcomers are never refused: there always is a record to forget. Noise can't launder strikes: a million other
-//! prefixes push each other out, since each of them has made fewer requests than whoever is near a limit, and
-//! strikes outlive their record.
+//! Newcomers are never refused: there always is a record to forget. Noise can't launder strikes: a
+//! million other prefixes push each other out, since each of them has made fewer requests than
+//! whoever is near a limit, and strikes outlive their record.
 //!
-//! What a project's secret keys say of others (`client.ip`) has records of its own, which hold for that project
-//! only. One project fills half of the places at most ([`Claims`]): past its share, a claim takes the place of
-//! another one of the same project, and where none is found soon, it goes uncounted. All claims together have half
-//! of the logs' memory.
+//! What a project's secret keys say of others (`client.ip`) has records of its own, which hold for
+//! that project only. One project fills half of the places at most ([`Claims`]): past its share, a
+//! claim takes the place of another one of the same project, and where none is found soon, it goes
+//! uncounted. All claims together have half of the logs' memory.
 //!
-//! Logs that have used up their memory forget in the same way. The hand that looks for a record to forget goes on
-//! from where it stopped, [`EVICTION_LOOKS_MAX`] places for each charge, so it comes by every record soon. Until
-//! it has found one, logs count new requests in place of their oldest, and nobody is refused for it.
+//! Logs that have used up their memory forget in the same way. The hand that looks for a record to
+//! forget goes on from where it stopped, [`EVICTION_LOOKS_MAX`] places for each charge, so it comes
+//! by every record soon. Until it has found one, logs count new requests in place of their oldest,
+//! and nobody is refused for it.
 
 use std::hint::black_box;
 
@@ -141,8 +142,8 @@ impl PeerTable {
         visited
     }
 
-    /// Counts one request in the windows of one network, whose record is made if need be. `None` if there is no
-    /// place for it, which happens to claims only.
+    /// Counts one request in the windows of one network, whose record is made if need be. `None` if
+    /// there is no place for it, which happens to claims only.
     fn charge_one(
         &mut self,
         name: PeerName,
@@ -162,13 +163,14 @@ impl PeerTable {
         let request = Request { activity, mode, strikes, may_grow };
         let bytes = |record: &PeerRecord| record.heap_bytes_of(activity, mode);
         let charged = self.change(at, bytes, |record| record.charge(request, rules, now))?;
-        // What was counted now ends later than what was counted before: one visit will see it all, or
-        // tell when to come again.
+        // What was counted now ends later than what was counted before: one visit will see it all,
+        // or tell when to come again.
         self.records.schedule_once(at, now.plus(rules.peer(activity).limits().longest()));
         Some(charged)
     }
 
-    /// Looks at the slots of the networks around a peer; see [`crate::shard::touch`] for this and what follows.
+    /// Looks at the slots of the networks around a peer; see [`crate::shard::touch`] for this and
+    /// what follows.
     pub(crate) fn touch_slots(&self, charge: &Charge) -> u64 {
         self.hashes(charge).fold(0, |sum, hash| sum ^ self.by_name.touch(hash))
     }
@@ -227,8 +229,8 @@ impl PeerTable {
         at
     }
 
-    /// Forgets one of the records that may go: the lightest of the next few places, or of some more where those
-    /// hold none, or only such that have strikes. `None` if none was found.
+    /// Forgets one of the records that may go: the lightest of the next few places, or of some more
+    /// where those hold none, or only such that have strikes. `None` if none was found.
     fn make_room(&mut self, may_go: impl Fn(&PeerRecord) -> bool, rules: &Rules, now: Moment) -> Option<()> {
         let mut lightest: Option<(Weight, u32)> = None;
         for look in 0..EVICTION_LOOKS_MAX {
@@ -261,8 +263,8 @@ impl PeerTable {
         }
     }
 
-    /// Forgets the lightest record with such memory out of each few places, until there is enough of it, or for
-    /// now. For a claim, none but other claims go.
+    /// Forgets the lightest record with such memory out of each few places, until there is enough
+    /// of it, or for now. For a claim, none but other claims go.
     fn free_memory(&mut self, source: Source, rules: &Rules, now: Moment) {
         for _ in 0..EVICTION_LOOKS_MAX / EVICTION_LOOKS {
             let mut lightest = None;
@@ -288,8 +290,8 @@ impl PeerTable {
         }
     }
 
-    /// Forgets a record, but not its strikes, unless a project claimed what brought them: no project shall push
-    /// out what is known of others.
+    /// Forgets a record, but not its strikes, unless a project claimed what brought them: no
+    /// project shall push out what is known of others.
     fn forget(&mut self, at: u32, rules: &Rules, now: Moment) {
         if let Some(record) = self.records.get(at)
             && record.name.source == Source::Proved

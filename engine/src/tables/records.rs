@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Appointments free memory and decide nothing: whether something has expired is decided when it is
-//! read. One that is further away than a turn of the wheel waits in the last second and goes round again.
-//! The lists run through the places themselves, so that a flood of issues leaves no memory behind, and
-//! chunks never move, so that growing copies no secret and needs no second table beside the first. Whoever follows a
-//! list waits for memory at each step, so a second has several, which are followed in turn: the waits overlap. For
-//! the same reason empty places stand in a stack of their own and not in a chain.
+//! read. One that is further away than a turn of the wheel waits in the last second and goes round
+//! again. The lists run through the places themselves, so that a flood of issues leaves no memory
+//! behind, and chunks never move, so that growing copies no secret and needs no second table beside
+//! the first. Whoever follows a list waits for memory at each step, so a second has several, which
+//! are followed in turn: the waits overlap. For the same reason empty places stand in a stack of
+//! their own and not in a chain.
 
 use crate::clock::Moment;
 

@@ -5,14 +5,15 @@
 //!                                                                 └─ no  ──▶ refused, until enough has ended
 //! ```
 //!
-//! This is the dynamic threshold that switches use for shared buffers (Choudhury and Hahne, IEEE/ACM Transactions
-//! on Networking 6 (2), 1998, with α = 1). One owner alone fills half of a table, two a third each, *n* of them
-//! leave 1/(*n* + 1) free: whoever comes next finds room, and nothing is set aside while it is not needed.
-//! An owner is a project in live or test mode.
+//! This is the dynamic threshold that switches use for shared buffers (Choudhury and Hahne,
+//! IEEE/ACM Transactions on Networking 6 (2), 1998, with α = 1). One owner alone fills half of a
+//! table, two a third each, *n* of them leave 1/(*n* + 1) free: whoever comes next finds room, and
+//! nothing is set aside while it is not needed. An owner is a project in live or test mode.
 //!
-//! The wait that a refusal tells is the time in which enough will have ended by itself, of the owner's and of
-//! everybody's. Ends are kept in steps of [`STEP_MILLIS`], so the wait is up to that much longer than it has to be.
-//! What has no end of its own, such as the memory of an inbox, is told with the longest time it may take.
+//! The wait that a refusal tells is the time in which enough will have ended by itself, of the
+//! owner's and of everybody's. Ends are kept in steps of [`STEP_MILLIS`], so the wait is up to that
+//! much longer than it has to be. What has no end of its own, such as the memory of an inbox, is
+//! told with the longest time it may take.
 
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ use ahash::HashMap;
 use crate::clock::Moment;
 use crate::identity::Owner;
 
-/// How exactly ends are known. Codes, claims and receipts live 600 s at most, so 61 steps are in use at once.
+/// How exactly ends are known. Codes, claims and receipts live 600 s at most, so 61 steps are in
+/// use at once.
 const STEP_MILLIS: u64 = 10_000;
 const STEPS: usize = 64;
 
-/// What one owner holds, or all. 264 B; there are as many as projects have ever had something here, times two modes:
-/// operators make projects, callers can't.
+/// What one owner holds, or all. 264 B; there are as many as projects have ever had something here,
+/// times two modes: operators make projects, callers can't.
 struct Holding {
     held: usize,
     /// Of it, what ends by itself in each step.
@@ -44,8 +46,8 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to wait. `lasting` is
-    /// how long that may be held which was taken without an end.
+    /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to
+    /// wait. `lasting` is how long that may be held which was taken without an end.
     pub(crate) fn admit(
         &mut self,
         owner: Owner,
@@ -80,8 +82,8 @@ impl Shares {
         self.all.held
     }
 
-    /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is nobody's counts
-    /// as not free.
+    /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is
+    /// nobody's counts as not free.
     pub(crate) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         if amount == 0 {
             return;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   push ─▶ … head() is None … ─▶ head() is Some ─▶ body grows ─▶ fin ─▶ Request
+//!     │                                 │ take_head ─▶ Head            └▶ fin_body ─▶ body
 //!     └───────────────────────────────┴─────────────────┴──────────┴──▶ Fault (and no more)
 //! ```
 //!
@@ -49,6 +50,8 @@ impl fmt::Debug for Request {
 pub struct RequestReader {
     frames: FrameReader,
     head: Option<Head>,
+    /// What the head says of the body's length; `None` until the head is complete.
+    announced: Option<Option<u64>>,
     body: Wiped,
     /// The lengths of all DATA frames so far, whether or not their bytes have come.
     declared_bytes: u64,
@@ -77,22 +80,34 @@ impl RequestReader {
         self.head.as_ref()
     }
 
+    /// Takes the head out, as soon as it is complete; the reader goes on to read the body.
+    pub fn take_head(&mut self) -> Option<Head> {
+        self.head.take()
+    }
+
     /// The method, also of a head that was refused, if it was read so far.
     pub fn method(&self) -> Option<Method> {
         self.method
     }
 
-    /// The peer has finished the stream.
-    pub fn fin(self) -> Result<Request, Fault> {
+    /// The peer has finished the stream, and the head was not taken.
+    pub fn fin(mut self) -> Result<Request, Fault> {
+        let head = self.head.take();
+        let body = self.fin_body()?;
+        Ok(Request { head: head.ok_or(Fault::Stream(Code::RequestIncomplete))?, body })
+    }
+
+    /// The peer has finished the stream. The body, if the head was complete before.
+    pub fn fin_body(self) -> Result<Wiped, Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         self.frames.fin()?;
-        let head = self.head.ok_or(Fault::Stream(Code::RequestIncomplete))?;
-        if head.content_length().is_some_and(|announced| announced != self.declared_bytes) {
-            return Err(MALFORMED);
+        match self.announced {
+            None => Err(Fault::Stream(Code::RequestIncomplete)),
+            Some(Some(announced)) if announced != self.declared_bytes => Err(MALFORMED),
+            Some(_) => Ok(self.body),
         }
-        Ok(Request { head, body: self.body })
     }
 
     /// How many bytes of memory the reader holds beside itself and the head.
@@ -105,6 +120,7 @@ impl RequestReader {
             match event {
                 Event::Headers(section) => {
                     let head = self.head.insert(read_head(section.as_slice(), scratch, &mut self.method)?);
+                    self.announced = Some(head.content_length());
                     if head.content_length().is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
                         return Err(Fault::Answer(Refused::BodyTooLarge));
                     }
@@ -120,8 +136,7 @@ impl RequestReader {
     /// Holds the bounds of the body against what a frame says it will bring.
     fn declare(&mut self, bytes: u64) -> Result<(), Fault> {
         self.declared_bytes = self.declared_bytes.saturating_add(bytes);
-        let announced = self.head.as_ref().and_then(Head::content_length);
-        if announced.is_some_and(|announced| self.declared_bytes > announced) {
+        if self.announced.flatten().is_some_and(|announced| self.declared_bytes > announced) {
             return Err(MALFORMED);
         }
         if self.declared_bytes > MAX_BODY_BYTES as u64 {

@@ -1,47 +1,48 @@
-//! Leaves a provider alone that fails again and again.
+//! Circuit breaker: stops using a provider that fails repeatedly.
 //!
 //! ```text
 //!             TROUBLES_TO_OPEN in a row                  until
 //!   closed ────────────────────────────▶ open(until) ─── passes ──▶ half-open: one probe under way
 //!      ▲                                     ▲                          │            │
-//!      │                                     └── trouble: twice as long ┘            │
+//!      │                                     └── trouble: double the span            │
 //!      └──────────────────────────── it works ───────────────────────────────────────┘
 //! ```
 //!
-//! Why: a relay that is gone would else cost each mail its timeout and each of the others their turn; and
-//! a provider that struggles recovers sooner when it is not asked all the time.
+//! Without it, every mail would spend its timeout on an unreachable relay and delay the mails
+//! behind it; and an overloaded provider recovers sooner when it gets fewer requests.
 
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 
-/// Troubles in a row that open it: one lost connection is the net's, five are the relay's.
+/// Consecutive failures that open the breaker. One lost connection may be the network's fault; five
+/// in a row are the relay's.
 pub(super) const TROUBLES_TO_OPEN: u32 = 5;
-/// How long it is open at first: a relay that restarts is back after some seconds.
+/// First open period: a relay that restarts is back after some seconds.
 pub(super) const OPEN_FIRST: Duration = Duration::from_secs(2);
-/// How long at most: whoever repaired a relay sees mail within half a minute.
+/// Longest open period: after a relay is repaired, mail flows again within half a minute.
 pub(super) const OPEN_MAX: Duration = Duration::from_secs(30);
 
-/// How long a probe may be under way before another is let through: longer than any send.
+/// How long a probe may take before another is allowed: longer than any send.
 pub(super) const PROBE_MAX: Duration = Duration::from_secs(60);
 
-/// What a hand-over said about the provider.
+/// What the result of a hand-over says about the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It works.
     Works,
-    /// It does not.
+    /// It is failing.
     Trouble,
-    /// Nothing: the fault was the mail's.
+    /// Nothing: the mail was at fault.
     Unclear,
 }
 
-/// What the operator should hear of.
+/// A change that is reported to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is left alone from now on.
+    /// The provider is not used from now on.
     Opened,
-    /// It works again.
+    /// The provider works again.
     Closed,
 }
 
@@ -63,7 +64,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Whether a mail may be tried now. Whoever hears yes owes a [`Breaker::note`].
+    /// Whether a mail may be tried now. After `true` the caller must call [`Breaker::note`].
     pub(super) fn admit(&mut self, now: Moment) -> bool {
         match self.0 {
             State::Closed { .. } => true,
@@ -71,7 +72,7 @@ impl Breaker {
                 self.0 = State::HalfOpen { since: now, span };
                 true
             }
-            // Nobody will ever tell how that probe ended.
+            // That probe's result never arrived.
             State::HalfOpen { since, span } if now.since(since) >= PROBE_MAX => {
                 self.0 = State::HalfOpen { since: now, span };
                 true
@@ -80,17 +81,17 @@ impl Breaker {
         }
     }
 
-    /// When it is worth asking again; `None` while it is closed.
+    /// When to ask again; `None` while closed.
     pub(super) fn blocked_until(&self, now: Moment) -> Option<Moment> {
         match self.0 {
             State::Closed { .. } => None,
             State::Open { until, .. } => Some(until),
-            // The probe's own end wakes nobody, so whoever waits looks again now and then.
+            // The end of a probe wakes no waiter, so waiters poll.
             State::HalfOpen { .. } => Some(now.after(OPEN_FIRST)),
         }
     }
 
-    /// Takes in how an admitted mail ended.
+    /// Records how an admitted mail ended.
     pub(super) fn note(&mut self, now: Moment, verdict: Verdict) -> Option<Change> {
         let (next, change) = match (self.0, verdict) {
             (State::Closed { .. }, Verdict::Works) => (State::Closed { troubles: 0 }, None),
@@ -100,14 +101,14 @@ impl Breaker {
             (State::Closed { troubles }, Verdict::Trouble) => {
                 (State::Closed { troubles: troubles + 1 }, None)
             }
-            // A provider that refuses a mail has spoken: it is there.
+            // A provider that refuses a mail is reachable.
             (State::HalfOpen { .. }, Verdict::Works | Verdict::Unclear)
             | (State::Open { .. }, Verdict::Works) => (State::Closed { troubles: 0 }, Some(Change::Closed)),
             (State::HalfOpen { span, .. }, Verdict::Trouble) => {
                 let span = (span * 2).min(OPEN_MAX);
                 (State::Open { until: now.after(span), span }, None)
             }
-            // Mails that were under way when it opened.
+            // Results of mails that were in progress when the breaker opened.
             (state, _) => (state, None),
         };
         self.0 = next;

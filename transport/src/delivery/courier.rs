@@ -1,13 +1,13 @@
-//! Takes mails from the queue to the providers, and word of them back.
+//! Sends queued mails through the providers and reports the results.
 //!
 //! ```text
 //!   queue ─▶ lines ─▶ one pass over the providers ──┬─ taken, or maybe ──▶ settle: counters, shard, events
 //!              ▲                                    ├─ refused for good ──▶ settle
-//!              │                                    └─ trouble ──▶ waiting ── a pause, or the breaker's ─┐
-//!              └── its place is kept until then ◀────────────────────────────────────────────────────────┘
+//!              │                                    └─ trouble ──▶ waiting ── a pause, or until open ────┐
+//!              └── keeps its queue place ◀───────────────────────────────────────────────────────────────┘
 //! ```
 
-#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+#![allow(clippy::disallowed_types, reason = "used by the delivery thread alone; its tasks must be Send")]
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ use super::undeliverable::Undeliverable;
 use super::{Awaited, Content, DeliveryLimits, Drain};
 use crate::delivery::events::{Events, MailOutcome, What};
 
-/// A provider, and what became of the last mails there.
+/// A provider and its name.
 pub(super) struct Outlet {
     pub(super) name: Box<str>,
     pub(super) provider: Provider,
@@ -49,11 +49,11 @@ pub(super) struct Courier {
     pub(super) limits: DeliveryLimits,
     pub(super) queue: MailQueue,
     pub(super) events: Events,
-    /// Of the delivery thread alone; locked for a look, never across an await.
+    /// Used by the delivery thread alone. Locked briefly, never across an await.
     pub(super) memory: Mutex<Memory>,
 }
 
-/// What is remembered of providers.
+/// Recent history of the providers.
 pub(super) struct Memory {
     /// One for each outlet.
     pub(super) breakers: Vec<Breaker>,
@@ -69,9 +69,9 @@ impl Memory {
         Self { breakers, flights, undeliverable: Undeliverable::default() }
     }
 
-    /// Whether a mail had better go past this outlet: it is slow, and one behind it is neither slow nor
-    /// left alone.
-    fn goes_past(&self, at: usize, most: usize, now: Moment) -> bool {
+    /// Whether a mail should skip this outlet: it is slow, and a later one is neither slow nor
+    /// blocked by its breaker.
+    fn should_skip(&self, at: usize, most: usize, now: Moment) -> bool {
         let is_good = |at: usize| {
             !self.flights[at].are_slow(most, now) && self.breakers[at].blocked_until(now).is_none()
         };
@@ -79,18 +79,19 @@ impl Memory {
     }
 }
 
-/// What the courier's loop has taken out of the queue. Bounded by the queue's places, which the mails keep.
+/// Mails taken out of the queue. Bounded by the queue's places, which the mails still hold.
 #[derive(Default)]
 struct Mails {
     lines: Lines,
-    /// Those that nobody took so far.
+    /// Mails that no provider has taken so far.
     waiting: Waiting,
 }
 
 /// How one pass over the providers ended.
 enum Pass {
     Ended(Result<Fate, HandOverFault>),
-    /// Worth another try then. Whether this one counts: where nobody was asked, it does not.
+    /// Try again at `due`. `counts`: whether this pass uses up a retry; it does not if no provider
+    /// was contacted.
     Again {
         due: Moment,
         counts: bool,
@@ -100,14 +101,14 @@ enum Pass {
 /// Why an outlet did not take a mail.
 enum Obstacle {
     Fault(HandOverFault),
-    /// Its breaker is open until then, or it is slow and worth another look then.
-    LeftAlone(Moment),
+    /// The outlet was skipped until this moment: its breaker is open, or it is slow.
+    Skipped(Moment),
 }
 
-/// How soon a provider that was passed as a slow one is looked at again.
+/// How soon a provider that was skipped as slow is considered again.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 
-/// A send at one provider, until it is dropped.
+/// A send in progress at one provider; ends when dropped.
 struct Flight<'a> {
     courier: &'a Courier,
     at: usize,
@@ -139,8 +140,8 @@ impl Courier {
         while self.queue.pop().is_some() {}
     }
 
-    /// Keeps sends going; when `to_the_end`, no mail waits for another try, and it returns once no mail and no
-    /// permit is left.
+    /// Runs sends. With `to_the_end`, waiting mails are retried at once, and it returns when no
+    /// mail and no permit is left.
     async fn work(
         self: &Arc<Self>,
         sends: &mut JoinSet<(Turn, Option<Later>)>,
@@ -174,7 +175,7 @@ impl Courier {
         }
     }
 
-    /// Whatever has come, and what is to be tried again now, into the lines of their projects.
+    /// Moves new mails and due retries into the lines of their projects.
     fn line_up(&self, mails: &mut Mails, to_the_end: bool) {
         let Mails { lines, waiting } = mails;
         let now = (self.clock)().at;
@@ -186,7 +187,7 @@ impl Courier {
         }
     }
 
-    /// One pass of one mail. Gives it back if there is to be another.
+    /// Makes one pass with one mail. Returns the mail if there is to be another pass.
     async fn deliver(self: Arc<Self>, mail: Queued, turn: Turn, last: bool) -> (Turn, Option<Later>) {
         (turn, self.deliver_once(mail, last).await)
     }
@@ -201,7 +202,8 @@ impl Courier {
                 return Some(Later { due, mail });
             }
             Err(_panic) => {
-                // On which side of the final dot is unknown, so it must not be sent again.
+                // It is unknown whether the provider had the whole mail, so it must not be sent
+                // again.
                 tracing::error!("a mail hand-over panicked");
                 Ok(Fate::MaybeSent)
             }
@@ -210,7 +212,7 @@ impl Courier {
         None
     }
 
-    /// Each provider in turn, until one has the mail or may have it.
+    /// Tries the providers in order until one has the mail or may have it.
     async fn pass(&self, queued: &Queued) -> Pass {
         let job = &queued.job;
         let mail = match Mail::new(job, &self.keys, (self.clock)().unix_ms) {
@@ -240,12 +242,12 @@ impl Courier {
             if memory.undeliverable.stands(&address, now) {
                 return Err(Obstacle::Fault(HandOverFault::NoSuchRecipient));
             }
-            if memory.goes_past(at, self.limits.sends_in_progress, now) {
-                return Err(Obstacle::LeftAlone(now.after(SLOW_LOOK)));
+            if memory.should_skip(at, self.limits.sends_in_progress, now) {
+                return Err(Obstacle::Skipped(now.after(SLOW_LOOK)));
             }
             let breaker = &mut memory.breakers[at];
             if !breaker.admit(now) {
-                return Err(Obstacle::LeftAlone(breaker.blocked_until(now).unwrap_or(now)));
+                return Err(Obstacle::Skipped(breaker.blocked_until(now).unwrap_or(now)));
             }
             memory.flights[at].begin(now);
         }
@@ -264,15 +266,15 @@ impl Courier {
         ended.map_err(Obstacle::Fault)
     }
 
-    /// What becomes of a mail that nobody took.
+    /// Decides whether a mail that no provider took is tried again.
     fn after(&self, queued: &Queued, obstacles: &[Obstacle]) -> Pass {
         let now = (self.clock)().at;
         let faults = obstacles.iter().filter_map(|obstacle| match obstacle {
             Obstacle::Fault(fault) => Some(*fault),
-            Obstacle::LeftAlone(_) => None,
+            Obstacle::Skipped(_) => None,
         });
         let open = obstacles.iter().filter_map(|obstacle| match obstacle {
-            Obstacle::LeftAlone(until) => Some(*until),
+            Obstacle::Skipped(until) => Some(*until),
             Obstacle::Fault(_) => None,
         });
         if queued.job.expires <= now {
@@ -290,7 +292,8 @@ impl Courier {
         }
     }
 
-    /// Counts, tells events and the shard that waits. Code and address are gone before anybody is waited for.
+    /// Counts the result and reports it to events and to the waiting shard. Drops the code and the
+    /// address before it waits for the shard.
     async fn settle(&self, mail: Queued, ended: Result<Fate, HandOverFault>) {
         let outcome = match ended {
             Ok(Fate::Sent) => MailOutcome::Sent,
@@ -315,8 +318,8 @@ impl Courier {
         }
     }
 
-    /// Takes in what a hand-over said about its provider. Only changes are logged: a line per mail would fill
-    /// the disk in an outage.
+    /// Updates the provider's breaker. Only changes are logged: a line per mail would fill the disk
+    /// in an outage.
     fn note(&self, at: usize, ended: Result<Fate, HandOverFault>) {
         let (mut memory, now) = (self.memory(), (self.clock)());
         let change = memory.breakers[at].note(now.at, verdict(ended));
@@ -329,7 +332,7 @@ impl Courier {
         match change {
             Change::Opened => {
                 self.queue.counters().count_failover();
-                tracing::warn!(provider = &**name, last = ?ended, "mail provider fails and is left alone");
+                tracing::warn!(provider = &**name, last = ?ended, "mail provider keeps failing; not used for now");
             }
             Change::Closed => tracing::info!(provider = &**name, "mail provider works again"),
         }

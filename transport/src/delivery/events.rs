@@ -1,18 +1,18 @@
-//! What happened, told to the operator's own endpoint: signed, in order, as often as it takes.
+//! Events, posted to the operator's endpoint: signed, in order, with retries.
 //!
 //! ```text
-//!   lanes ─┐ tell                                      ┌─ 2xx: told
+//!   lanes ─┐ tell                                      ┌─ 2xx: delivered
 //!          ├──▶ flume(EVENTS_WAITING) ─▶ poster ─ POST ┤
-//!   mail ──┘      full: dropped, counted               └─ else: again, the same id; after the last try dropped
+//!   mail ──┘      full: dropped, counted               └─ else: retry with the same id; dropped after the last
 //! ```
 //!
 //! Invariants:
-//! - Nobody waits for it: whoever tells only pushes, and a full queue drops what is newest and counts it.
-//! - An event names a verification by [`digest`](VerificationId::digest), a recipient by a hash keyed with
-//!   the endpoint's secret, a peer by the hash the log uses: nothing in it lets anybody check, cancel or
-//!   write to somebody.
-//! - Test keys tell nothing.
-//! - A post that is repeated carries the same `webhook-id`; every event has an id of its own.
+//! - Recording an event never blocks: a full queue drops the newest event and counts it.
+//! - An event names a verification by [`digest`](VerificationId::digest), a recipient by a hash
+//!   keyed with the endpoint's secret, and a peer by the hash that the log uses. Nothing in an
+//!   event lets its reader check or cancel a verification, or write to anyone.
+//! - Test keys cause no events.
+//! - A retried post carries the same `webhook-id`; every event has its own id.
 //!
 //! [`VerificationId::digest`]: authepy_engine::id::VerificationId::digest
 
@@ -30,10 +30,11 @@ pub use poster::Poster;
 use crate::config;
 use crate::delivery::hook::{Hook, HookConfig};
 
-/// Events that wait, some 250 B each, 2 MiB in all: eight seconds of a launch day's thousand a second.
+/// Events that may wait: about 250 B each, 2 MiB in total, eight seconds at a peak of a thousand a
+/// second.
 const EVENTS_WAITING: usize = 8_192;
 
-/// How often a process that ends looks whether all was posted.
+/// How often a stopping process checks whether all events are posted.
 const FLUSH_POLL: Duration = Duration::from_millis(10);
 
 /// One thing that happened.
@@ -43,7 +44,7 @@ pub(crate) struct Event {
     pub(crate) what: What,
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Debug)]
 pub(crate) enum What {
     /// A mail's hand-over ended.
@@ -57,13 +58,13 @@ pub(crate) enum What {
     },
     /// A verification ended.
     Verification { verification: IdDigest, project: Arc<str>, end: End },
-    /// A provider is left alone, or works again.
+    /// A provider is not used for now, or works again.
     Provider { name: Box<str>, works: bool },
     /// A network was banned.
     Banned { peer: PeerDigest, seconds: u64 },
-    /// A secret key came from what looks like a browser.
+    /// A secret key was used from what looks like a browser.
     KeyExposed { key: Box<str>, project: Arc<str> },
-    /// Few of an API key's mails were answered by a right code.
+    /// Few of the mails of an API key led to a correct code.
     LowConversion { key: Box<str>, project: Arc<str>, mailed: u64, answered: u64 },
 }
 
@@ -85,35 +86,35 @@ pub(crate) enum End {
     Cancelled,
 }
 
-/// What became of events since the start.
+/// Counts of events since the start.
 #[derive(Debug, Default)]
 pub struct EventCounters {
     told: AtomicU64,
     delivered: AtomicU64,
     dropped: AtomicU64,
-    /// Whether the process is ending: nothing is tried twice any more.
+    /// Whether the process is stopping: no post is retried.
     hurry: AtomicBool,
 }
 
 impl EventCounters {
-    /// Every outcome and how many events had it.
+    /// Every outcome and its count.
     pub fn outcomes(&self) -> [(&'static str, u64); 2] {
         [("delivered", &self.delivered), ("dropped", &self.dropped)]
             .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }
 }
 
-/// Where events are told. Cloning gives the same way.
+/// Handle for recording events. Clones share one queue.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
-    /// None where no endpoint is configured.
+    /// `None` if no endpoint is configured.
     to: Option<(flume::Sender<Event>, Arc<Hook>)>,
     counters: Arc<EventCounters>,
 }
 
 impl Events {
-    /// The way to the endpoint of these settings, and what posts to it; none without one. Reads the files the
-    /// settings name, connects nowhere.
+    /// Creates the handle and its poster; both are disabled without a URL. Reads the files that the
+    /// settings name; opens no connection.
     pub(crate) fn open(config: &config::Events) -> Result<(Self, Option<Poster>), config::ConfigFault> {
         let Some(url) = config.url.get() else { return Ok((Self::default(), None)) };
         let hook = HookConfig {
@@ -130,13 +131,14 @@ impl Events {
         Ok((Self { to: Some((sender, hook)), counters }, Some(poster)))
     }
 
-    /// Whether anybody listens.
+    /// Whether an endpoint is configured.
     pub(crate) fn are_on(&self) -> bool {
         self.to.is_some()
     }
 
-    /// What a recipient is known by: the first half of HMAC-SHA256 under the endpoint's secret over
-    /// `recipient:` and the address as typed. Whoever knows both can tell; the address itself is not kept.
+    /// Hash that identifies a recipient: the first half of HMAC-SHA256, keyed with the endpoint's
+    /// secret, over `recipient:` and the address as typed. The holder of the secret can recompute
+    /// it from an address; the address itself is not kept.
     pub(crate) fn recipient(&self, address: &str) -> [u8; 16] {
         let mut half = [0; 16];
         if let Some((_, hook)) = &self.to {
@@ -145,7 +147,7 @@ impl Events {
         half
     }
 
-    /// Tells what happened, if anybody listens.
+    /// Records an event if an endpoint is configured.
     pub(crate) fn tell(&self, unix_ms: u64, what: impl FnOnce() -> What) {
         let Some((sender, _)) = &self.to else { return };
         self.counters.told.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +156,7 @@ impl Events {
         }
     }
 
-    /// Waits until all that was told is posted, or dropped after one try.
+    /// Waits until all recorded events are posted, or dropped after one try.
     pub(crate) async fn flushed(&self) {
         self.counters.hurry.store(true, Ordering::Relaxed);
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -164,7 +166,7 @@ impl Events {
         }
     }
 
-    /// What became of events.
+    /// Counts of delivered and dropped events.
     pub fn counters(&self) -> &EventCounters {
         &self.counters
     }

@@ -1,38 +1,38 @@
-//! How a hand-over can end, by whose fault.
+//! Results of a hand-over, and what each says about the provider.
 
 use super::breaker::Verdict;
 
-/// How a hand-over that did not fail ended.
+/// Result of a hand-over that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// The provider has it.
     Sent,
-    /// The provider had all of it and fell silent.
+    /// The provider received the whole mail but did not answer.
     MaybeSent,
 }
 
-/// Why a provider surely did not take a mail.
+/// Why a provider certainly did not take a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandOverFault {
     /// No connection.
     Unreachable,
-    /// No TLS where it is demanded, or a certificate nobody trusts.
+    /// TLS is required but not offered, or the certificate is not trusted.
     Insecure,
-    /// The provider does not know us.
+    /// The provider refused our credentials.
     LoginRefused,
     /// The connection ended.
     Lost,
-    /// What the provider said is not its protocol, or came out of turn.
+    /// The provider's answer violates its protocol, or came out of turn.
     Garbled,
-    /// A refusal that may be another one later.
+    /// A temporary refusal.
     RefusedForNow,
-    /// The provider says that it is going away.
+    /// The provider is shutting down.
     HangsUp,
-    /// A refusal for good.
+    /// A permanent refusal.
     Refused,
-    /// The provider knows that nobody is there.
+    /// The provider says that the mailbox does not exist.
     NoSuchRecipient,
-    /// The address takes SMTPUTF8, which the relay does not speak.
+    /// The address needs SMTPUTF8, which the relay does not support.
     NeedsUtf8,
     /// The send took too long.
     TimedOut,
@@ -40,28 +40,28 @@ pub(super) enum HandOverFault {
     Expired,
     /// The outbox can't be written.
     Unwritable,
-    /// No mail can be made for this address.
+    /// No message can be built for this address.
     Unmailable,
 }
 
 impl HandOverFault {
-    /// Whether the same provider would say the same a minute later.
+    /// Whether the same provider would give the same answer a minute later.
     pub(super) fn is_final(self) -> bool {
         matches!(self, Self::Refused | Self::NoSuchRecipient | Self::NeedsUtf8 | Self::Unmailable)
     }
 
-    /// Whether it is about one mail and tells nothing of its provider.
+    /// Whether it concerns one mail and says nothing about the provider.
     fn is_of_the_mail(self) -> bool {
         self.is_final() || matches!(self, Self::RefusedForNow | Self::Expired)
     }
 }
 
-/// What the end of a hand-over says about its provider.
+/// What a result says about the provider.
 pub(super) fn verdict(ended: Result<Fate, HandOverFault>) -> Verdict {
     match ended {
         Ok(Fate::Sent) => Verdict::Works,
         Err(fault) if fault.is_of_the_mail() => Verdict::Unclear,
-        // Silence after the last byte is what a dying relay does.
+        // A failing relay may go silent after the last byte.
         Ok(Fate::MaybeSent) | Err(_) => Verdict::Trouble,
     }
 }

@@ -1,15 +1,15 @@
-//! One endpoint of the operator's, to which signed JSON is posted: mails by [`crate::delivery`], events by
+//! Posts signed JSON to an endpoint of the operator: mails for [`crate::delivery`], events for
 //! [`crate::delivery::events`].
 //!
 //! ```text
 //!   post ─▶ idle connection, else a new one ─▶ request written ─▶ status
-//!              │ nothing was sent                 │ silence: nobody knows
-//!              └─▶ NotSent                        └─▶ Unknown
+//!              │ nothing was sent                 │ no answer: outcome unknown
+//!              └─▶ Unreachable, Insecure          └─▶ Unknown
 //! ```
 //!
-//! Whoever posts has to know on which side of that line an error lies: a mail must not be posted twice.
+//! Callers must know whether any of the request was sent, because a mail must not be posted twice.
 
-#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+#![allow(clippy::disallowed_types, reason = "used by the delivery thread alone; its tasks must be Send")]
 
 use std::fmt;
 use std::net::IpAddr;
@@ -35,14 +35,15 @@ use sign::Signer;
 
 use crate::delivery::roots;
 
-/// Longest an endpoint may take to accept a connection, TLS included.
+/// Longest time to open a connection, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer that are read: only its status counts, and a short body leaves the connection usable.
+/// Bytes of an answer that are read. Only the status matters; reading a short body lets the
+/// connection be reused.
 const ANSWER_BYTES: usize = 4 << 10;
 /// Connections kept for the next post, about 20 KiB each.
 const IDLE_CONNECTIONS: usize = 16;
 
-/// Where to, and how it is signed: as configured.
+/// Endpoint and secret, as configured.
 #[derive(Clone, Copy)]
 pub(crate) struct HookConfig<'a> {
     pub(crate) url: &'a str,
@@ -54,17 +55,17 @@ pub(crate) struct HookConfig<'a> {
 /// How a post ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Posted {
-    /// With this status.
+    /// The endpoint answered with this status.
     Answered(u16),
-    /// Nobody was reached.
+    /// No connection.
     Unreachable,
-    /// No TLS, or a certificate nobody trusts.
+    /// The TLS handshake failed, for example because the certificate is not trusted.
     Insecure,
-    /// The request, or some of it, is out; whether it was acted upon is unknown.
+    /// Some of the request was sent; the outcome is unknown.
     Unknown,
 }
 
-/// See the module's doc.
+/// See the module documentation.
 pub(crate) struct Hook {
     host: String,
     port: u16,
@@ -78,13 +79,13 @@ pub(crate) struct Hook {
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook(..)") // a path may be a password
+        f.write_str("Hook(..)") // the path may be a secret
     }
 }
 
 impl Hook {
-    /// Reads the settings and the files they name; connects nowhere. The fault says which setting, and
-    /// nothing confidential.
+    /// Reads the settings and the files that they name; opens no connection. The error names the
+    /// setting and holds nothing confidential.
     pub(crate) fn new(config: HookConfig<'_>) -> Result<Self, String> {
         let url = Url::parse(config.url).map_err(|_| "`url` is not a URL".to_owned())?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
@@ -110,7 +111,7 @@ impl Hook {
         Ok(Self { host, port, authority, path, tls, signer, idle: Mutex::default() })
     }
 
-    /// Posts `body` under `id`, by which the receiver knows a repetition. Ends within `budget`.
+    /// Posts `body` under `id`, by which the receiver recognises a retry. Returns within `budget`.
     pub(crate) async fn post(&self, id: &str, unix_seconds: u64, body: Bytes, budget: Duration) -> Posted {
         let Some(request) = self.request(id, unix_seconds, body) else { return Posted::Unreachable };
         let kept = self.take_idle();
@@ -118,7 +119,8 @@ impl Hook {
         let posting = async {
             let mut request = request;
             if let Some(connection) = kept {
-                // It may have been closed meanwhile; hyper gives back what it has not begun to write.
+                // It may have been closed meanwhile; hyper returns a request that it has not begun
+                // to write.
                 match self.send(connection, request, &mut written).await {
                     Ok(posted) => return posted,
                     Err(unsent) => request = unsent,
@@ -135,7 +137,7 @@ impl Hook {
         ended.unwrap_or(if written { Posted::Unknown } else { Posted::Unreachable })
     }
 
-    /// HMAC-SHA256 over `parts`, under the secret that posts are signed with.
+    /// HMAC-SHA256 over `parts`, keyed with the secret that signs posts.
     pub(crate) fn keyed(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.signer.keyed(parts)
     }
@@ -152,7 +154,7 @@ impl Hook {
             .ok()
     }
 
-    /// Gives the request back if none of it was written.
+    /// Returns the request if none of it was written.
     async fn send(
         &self,
         mut connection: SendRequest<Full<Bytes>>,
@@ -208,7 +210,7 @@ impl Hook {
     }
 }
 
-/// HTTP/1.1 on a stream. The task that drives it ends with its sender.
+/// Starts HTTP/1.1 on a stream. The connection task ends when its sender is dropped.
 async fn speak_http(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, Posted> {
@@ -231,7 +233,7 @@ fn secret(config: &HookConfig<'_>) -> Result<Zeroizing<String>, String> {
     }
 }
 
-/// Whether a host of a URL is this machine.
+/// Whether the host of a URL is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let named = host == "localhost" || host.ends_with(".localhost");
     named || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())

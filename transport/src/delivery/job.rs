@@ -1,4 +1,4 @@
-//! What is to be mailed: a code somebody waits for, or a notice to an operator.
+//! Mail jobs: a code for a recipient, or a notice to an operator.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use super::message::Wording;
 
-/// The address exactly as typed, for the mail alone. Wiped when dropped, never printed by `Debug`.
+/// The address exactly as typed, used only for the mail. Wiped when dropped, never printed by
+/// `Debug`.
 #[derive(Clone)]
 pub struct DeliveryAddress(Zeroizing<String>);
 
@@ -37,16 +38,16 @@ impl fmt::Debug for DeliveryAddress {
 /// One mail to be handed over: at most once, and not after `expires`.
 #[derive(Debug)]
 pub struct MailJob {
-    /// Where to.
+    /// The recipient's address.
     pub to: DeliveryAddress,
-    /// What it says.
+    /// Its content.
     pub content: Content,
-    /// When this job ends; that of a code ends with its verification.
+    /// When this job ends; a code's job ends with its verification.
     pub expires: Moment,
 }
 
 impl MailJob {
-    /// Who waits for word of the hand-over; nobody waits for a notice's.
+    /// The verification that waits for the result; `None` for a notice.
     pub fn awaited(&self) -> Option<&Awaited> {
         match &self.content {
             Content::Code(mail) => Some(&mail.awaited),
@@ -55,16 +56,16 @@ impl MailJob {
     }
 }
 
-/// What a mail says.
+/// Content of a mail.
 #[derive(Debug)]
 pub enum Content {
-    /// A code, to whoever claims the inbox.
+    /// A code, to the person who claims the address.
     Code(CodeMail),
-    /// Word of the service, to an operator's or a project's own address.
+    /// A message about the service, to an operator's or a project's own address.
     Notice(Notice),
 }
 
-/// A code and what is said around it.
+/// A code and the values that its template needs.
 #[derive(Debug)]
 pub struct CodeMail {
     /// The digits.
@@ -73,20 +74,21 @@ pub struct CodeMail {
     pub project: Arc<str>,
     /// Template and language.
     pub wording: Wording,
-    /// Whose pages may fill the code in: the domain of the accepted origin, as the key's list spells it.
+    /// Domain whose pages may autofill the code: that of the accepted origin, as spelled in the
+    /// key's list.
     pub domain: Option<Box<str>>,
-    /// How long a new code works; told in the text.
+    /// Lifetime of a new code; stated in the mail.
     pub lifetime: Duration,
     /// The verification it belongs to.
     pub awaited: Awaited,
 }
 
-/// The verification that a hand-over makes a code current for.
+/// The verification whose code becomes current once the mail is accepted.
 #[derive(Clone, Debug)]
 pub struct Awaited {
     /// Digest of the verification's id.
     pub id: IdDigest,
-    /// The shard that waits to hear of the hand-over.
+    /// The shard that waits for the result.
     pub route: Route,
     /// The mail's number within its verification, from 1.
     pub send: u8,
@@ -94,16 +96,17 @@ pub struct Awaited {
 
 /// Plain text; belongs to no verification. Wiped when dropped, never printed by `Debug`.
 pub struct Notice {
-    /// As the caller wrote it; what a header can't hold is taken out when the mail is made.
+    /// As the caller wrote it; characters that a header can't hold are removed when the mail is
+    /// built.
     pub subject: Zeroizing<String>,
     /// The text.
     pub text: Zeroizing<String>,
-    /// Names this mail before relays. Drawn at random, so that it tells nothing.
+    /// Identifies this mail to relays. Random, so that it reveals nothing.
     pub token: [u8; 16],
 }
 
 impl Notice {
-    /// A notice under a random name.
+    /// Creates a notice; `token` must be random.
     pub fn new(subject: String, text: String, token: [u8; 16]) -> Self {
         Self { subject: Zeroizing::new(subject), text: Zeroizing::new(text), token }
     }

@@ -1,4 +1,5 @@
-//! Mails that wait for another try, by when it is due. Bounded by the places of the queue, which they keep.
+//! Mails that wait for a retry, ordered by due time. Bounded by the queue's places, which they
+//! still hold.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -7,13 +8,13 @@ use authepy_engine::clock::Moment;
 
 use super::queue::Queued;
 
-/// A mail and when it is tried again.
+/// A mail and the time of its retry.
 pub(super) struct Later {
     pub(super) due: Moment,
     pub(super) mail: Queued,
 }
 
-/// See the module's doc. Owned by the courier's loop.
+/// See the module documentation. Owned by the courier's loop.
 #[derive(Default)]
 pub(super) struct Waiting(BinaryHeap<Later>);
 
@@ -22,7 +23,7 @@ impl Waiting {
         self.0.extend(later);
     }
 
-    /// A mail whose time has come.
+    /// Returns a mail that is due.
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<Queued> {
         (self.next_due()? <= now).then(|| self.0.pop())?.map(|later| later.mail)
     }
@@ -41,7 +42,7 @@ impl Waiting {
 }
 
 impl Ord for Later {
-    /// The heap's greatest is the one that is due first.
+    /// Reversed, so that the heap's maximum is due first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.due.cmp(&self.due)
     }

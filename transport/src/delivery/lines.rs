@@ -1,14 +1,15 @@
-//! Mails that wait for a send, project by project.
+//! Per-project lines of mails that wait to be sent.
 //!
 //! ```text
 //!   ring ──▶ project 1: mail, mail, mail …  ─┐
-//!   due  ──▶ project 2: mail                 ├─ in turn ─▶ next send, unless the project has its share of them
+//!   due  ──▶ project 2: mail                 ├─ in turn ─▶ next send, unless the project has its share of sends
 //!            the service's alerts: mail     ─┘
 //! ```
 //!
-//! One project's wave, or its dead recipients, must not keep the others' codes: projects take turns, and of
-//! the sends in progress each has at most as many as are still free. Bounded by the places of the queue,
-//! which the mails keep: there is a line only where a mail waits or is under way, about 200 B.
+//! A burst of one project, or its unreachable recipients, must not delay the other projects' codes:
+//! projects take turns, and each has at most as many sends in progress as are still free. Bounded
+//! by the queue's places, which the mails still hold: a line (about 200 B) exists only while a mail
+//! waits or is in progress.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use super::queue::Queued;
 #[derive(Default)]
 struct Line {
     waiting: VecDeque<Queued>,
-    /// A copy goes with every mail that is under way, so copies count them, whatever ends a send.
+    /// Every mail in progress holds a clone, so the reference count stays right however a send
+    /// ends.
     under_way: Arc<()>,
 }
 
@@ -29,28 +31,28 @@ impl Line {
     }
 }
 
-/// Counts a mail as under way in its project's name, until it is dropped.
+/// Counts a mail as in progress for its project, until dropped.
 pub(super) struct Turn {
     holder: Holder,
     _under_way: Arc<()>,
 }
 
-/// See the module's doc. Owned by the courier's loop.
+/// See the module documentation. Owned by the courier's loop.
 #[derive(Default)]
 pub(super) struct Lines {
     lines: HashMap<Holder, Line>,
-    /// Whose turn it is next: those with waiting mails, each once.
+    /// Projects with waiting mails, each once, in the order of their turns.
     turns: VecDeque<Holder>,
     mails: usize,
 }
 
 impl Lines {
-    /// At the end of its project's line.
+    /// Adds a mail at the end of its project's line.
     pub(super) fn push(&mut self, mail: Queued) {
         self.line(mail.holder()).push_back(mail);
     }
 
-    /// At its head: it has waited before.
+    /// Adds a mail at the head of its project's line, because it has waited before.
     pub(super) fn push_first(&mut self, mail: Queued) {
         self.line(mail.holder()).push_front(mail);
     }
@@ -64,7 +66,7 @@ impl Lines {
         waiting
     }
 
-    /// The next mail that may be sent while so many sends are free; its [`Turn`] comes back to
+    /// The next mail that may be sent while `free` sends are free. Its [`Turn`] must be passed to
     /// [`Self::ended`].
     pub(super) fn next(&mut self, free: usize) -> Option<(Queued, Turn)> {
         let left = free.checked_sub(1)?;
@@ -85,7 +87,7 @@ impl Lines {
         None
     }
 
-    /// A send ended; forgets a line that is not needed any more.
+    /// Records that a send ended; removes the line if it is empty.
     pub(super) fn ended(&mut self, turn: Turn) {
         let holder = turn.holder;
         drop(turn);
@@ -94,12 +96,12 @@ impl Lines {
         }
     }
 
-    /// Mails that wait.
+    /// Number of waiting mails.
     pub(super) fn len(&self) -> usize {
         self.mails
     }
 
-    /// Projects whose mails wait.
+    /// Number of projects with waiting mails.
     pub(super) fn projects(&self) -> usize {
         self.turns.len()
     }
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
     use crate::delivery::queue::tests::queued;
 
-    /// The projects whose mails are sent next, while nothing ends.
+    /// The projects whose mails are sent next if no send ends.
     fn started(lines: &mut Lines, free: usize) -> (Vec<u32>, Vec<Turn>) {
         let sends = (0..free).map_while(|busy| lines.next(free - busy)).map(|(mail, turn)| {
             let Holder::Project(project) = mail.holder() else { panic!() };
@@ -165,7 +167,7 @@ mod tests {
         queued(1, 3).into_iter().for_each(|mail| lines.push(mail));
         let (order, turns) = started(&mut lines, 2);
         assert_eq!(order.len(), 1);
-        drop(turns); // as a task does that panics
+        drop(turns); // as when a task panics
         assert!(lines.next(2).is_some());
     }
 }

@@ -1,18 +1,19 @@
-//! One job as an RFC 5322 message: what the recipient sees.
+//! Builds an RFC 5322 message from a job.
 //!
 //! ```text
 //!   MailJob ─▶ Words (template × language, or a notice as it is) ─▶ Mail ─▶ headers + parts ─▶ bytes
 //! ```
 //!
-//! The subject ends with the code and the first line of the text holds it, so that lock screens and autofill
-//! find it. No link, no image, nothing to track. Of a caller with a restricted key nothing gets in but the
-//! address and a choice among languages (the domain of the autofill line is a text of the key's own list):
-//! whoever found such a key must not be able to write to strangers through us.
+//! The subject ends with the code and the first line of the text contains it, so that lock screens
+//! and autofill find it. There is no link, image or tracking. A caller with a restricted key
+//! controls only the address and the language (the domain of the autofill line comes from the key's
+//! own list), so that a leaked key can't be used to send chosen text to strangers.
 //!
-//! Rendered on the delivery thread. The parts and the finished bytes are wiped; the copies that minijinja
-//! and lettre make on the way are freed as they are.
+//! Messages are rendered on the delivery thread. The parts and the finished bytes are wiped;
+//! intermediate copies made by minijinja and lettre are freed without wiping.
 //!
-//! `Precedence` is left out: `bulk` costs a place in the inbox, and RFC 3834 has `Auto-Submitted`.
+//! There is no `Precedence` header: with `bulk` mails are less likely to reach the inbox folder,
+//! and RFC 3834 defines `Auto-Submitted` instead.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,13 +49,13 @@ use words::Words;
 /// How the address is spelled in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
-    /// As typed; beyond ASCII it takes a relay that speaks SMTPUTF8.
+    /// As typed; non-ASCII needs a relay that supports SMTPUTF8.
     AsTyped,
-    /// The domain as A-labels, for a relay that does not.
+    /// The domain as A-labels, for a relay that does not support it.
     Ascii,
 }
 
-/// A job on its way out. The same job makes the same message, whichever provider takes it.
+/// A job prepared for sending. The same job makes the same message at every provider.
 pub(super) struct Mail<'a> {
     job: &'a MailJob,
     to: Address,
@@ -64,12 +65,12 @@ pub(super) struct Mail<'a> {
 }
 
 impl<'a> Mail<'a> {
-    /// Prepares `job`. Fails if the address can't stand in an envelope.
+    /// Prepares `job`. Fails if the address can't be used in an envelope.
     pub(super) fn new(job: &'a MailJob, keys: &StartKeys, unix_ms: u64) -> Result<Self, HandOverFault> {
         let to = envelope_address(job.to.as_str()).ok_or(HandOverFault::Unmailable)?;
         let token = match &job.content {
-            // Keyed, so that the mail tells nothing of the verification's id; without a clock or a
-            // provider in it, so that a relay can recognise a mail it has seen.
+            // Keyed, so that the mail reveals nothing about the verification's id. Independent of
+            // clock and provider, so that a relay can recognise a duplicate.
             Content::Code(mail) => {
                 let (id, send) = (base62(mail.awaited.id.bits()), [mail.awaited.send]);
                 base62(&keys.scoped("message id", &[id.as_bytes(), &send]))
@@ -86,22 +87,23 @@ impl<'a> Mail<'a> {
         self.job.to.as_str()
     }
 
-    /// Where to, with the domain as A-labels.
+    /// The recipient, with the domain as A-labels.
     pub(super) fn to(&self) -> &Address {
         &self.to
     }
 
-    /// Whether only a relay with SMTPUTF8 can carry it: the part before the `@` has no other spelling.
+    /// Whether only a relay with SMTPUTF8 can carry it: a non-ASCII local part has no other
+    /// spelling.
     pub(super) fn needs_utf8(&self) -> bool {
         !self.to.user().is_ascii()
     }
 
-    /// Whether the address as typed has bytes beyond ASCII.
+    /// Whether the address as typed has non-ASCII characters.
     pub(super) fn is_international(&self) -> bool {
         !self.address().is_ascii()
     }
 
-    /// A name for this mail that holds nothing personal; the same for the same job.
+    /// An identifier of this mail without personal data; the same for the same job.
     pub(super) fn token(&self) -> &str {
         &self.token
     }
@@ -135,7 +137,8 @@ impl<'a> Mail<'a> {
             .map_err(|_| HandOverFault::Unmailable)?;
         let mut headers = Message::builder()
             .from(from.clone())
-            // lettre would fold or encode; `envelope_address` has refused whatever could end the line.
+            // lettre would fold or encode it; `envelope_address` has refused every character that
+            // could end the line.
             .raw_header(HeaderValue::dangerous_new_pre_encoded(
                 HeaderName::new_from_ascii_str("To"),
                 to.clone(),
@@ -169,8 +172,8 @@ fn fixed(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// 7bit if it can be (ASCII in short lines), else quoted-printable: never base64, so that the code stays
-/// readable in the raw mail.
+/// Encodes as 7bit if possible (ASCII in short lines), else as quoted-printable. Never base64, so
+/// that the code stays readable in the raw mail.
 fn part(kind: ContentType, text: &str) -> Result<SinglePart, HandOverFault> {
     let encoded = |encoding| Body::new_with_encoding(text.to_owned(), encoding);
     let body = encoded(ContentTransferEncoding::SevenBit)
@@ -179,9 +182,9 @@ fn part(kind: ContentType, text: &str) -> Result<SinglePart, HandOverFault> {
     Ok(SinglePart::builder().header(kind).body(body))
 }
 
-/// The one mailbox an address means, its domain as A-labels. The engine has judged the address; this is
-/// the last door before the wire and trusts nobody: nothing passes that could end a header line, a
-/// command or a mailbox.
+/// Parses the single mailbox of an address, with its domain as A-labels. The engine has already
+/// checked the address; this last check before the wire relies on nothing: no character passes that
+/// could end a header line, a command or a mailbox.
 fn envelope_address(typed: &str) -> Option<Address> {
     let forbidden = |c: char| c.is_control() || c.is_whitespace() || "<>()[],;:\\\"".contains(c);
     let (local, domain) = typed.split_once('@')?;
@@ -190,7 +193,7 @@ fn envelope_address(typed: &str) -> Option<Address> {
     }
     let domain = idna::domain_to_ascii(domain).ok().filter(|domain| !domain.is_empty())?;
     let plain = domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    // lettre's own parser refuses addresses the engine accepts; what matters was checked above.
+    // lettre's own parser refuses addresses that the engine accepts; the checks above suffice.
     plain.then(|| Address::new_dangerous(local, domain))
 }
 

@@ -1,24 +1,25 @@
-//! What becomes of a new connection.
+//! Admission of new connections.
 //!
 //! ```text
-//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or places are few ─▶ retry, or ignore
+//!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or scarce ─▶ retry, or ignore
 //!                                          ├─ no place ─▶ refuse
-//!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places, window used up,
-//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
+//!                                          └─▶ handshake ─▶ welcome ─┬─ peer has no place left, used up its
+//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  window, or was banned meanwhile ─▶ closed
 //!                                                                    └─▶ serving
 //! ```
 //!
-//! Where places are few, in all or for one peer, a newcomer whose address is proved displaces a connection on which
-//! no request was accepted yet ([`unserved`]).
+//! Where connections are scarce, in total or for one peer, a new connection with a validated
+//! address displaces one on which no request was accepted yet ([`unserved`]).
 //!
-//! All before the handshake is decided before any key is derived. What counts *for a peer* counts only once
-//! the handshake has proved its address ([`Admission::welcome`]): its place in `connections.per_peer`, and
-//! one handshake in its window, which may bring a strike. So nobody is charged for what was sent in his name.
-//! Where the address is proved before TLS begins, by TCP or a Retry token, the beginning counts too
-//! ([`Admission::begin`], `limits.peer.any`): one that is never finished costs as much as one that is.
+//! Everything before the handshake is decided before any key is derived. What counts *against a
+//! peer* counts only once the handshake has validated its address ([`Admission::welcome`]): its
+//! place in `connections.per_peer`, and one handshake in its window, which may bring a strike. So
+//! no one is charged for packets with a forged source. If the address is validated before TLS
+//! begins, by TCP or a Retry token, the start of a handshake counts too ([`Admission::begin`],
+//! `limits.peer.any`): one that is never finished costs as much as one that is.
 //!
-//! A trusted proxy (`proxy.trusted`) carries everybody: its own address has no share and no window; whom it
-//! forwards is charged when the request says who that is.
+//! A trusted proxy (`proxy.trusted`) carries connections of many peers: its own address has no
+//! share and no window. The peers that it forwards are charged when a request names them.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -52,20 +53,20 @@ use retries::Retries;
 use unserved::{Candidates, Unserved};
 pub(crate) use unserved::{Listing, WayOut};
 
-/// One lane's word on connections, by QUIC and TCP on all of its addresses. Lives on its thread.
+/// Admission control of one lane, for QUIC and TCP on all of its addresses. Lives on its thread.
 #[derive(Clone)]
 pub(crate) struct Admission(Rc<Inner>);
 
 struct Inner {
     lane: Lane,
-    /// How many there are.
+    /// The number of lanes.
     lanes: usize,
-    /// What is open in the whole process.
+    /// Connections open in the whole process.
     caps: Arc<Caps>,
     retries: RefCell<Retries>,
     registry: ConnectionRegistry,
     unserved: Unserved,
-    /// Connections that were ended to make room.
+    /// Throttles the log line about connections that were closed to make room.
     displaced: RefCell<LogThrottle>,
     bounds: Bounds,
 }
@@ -74,11 +75,11 @@ struct Inner {
 pub(crate) struct Newcomer {
     pub(crate) place: Place,
     pub(crate) listing: Listing,
-    /// How it hears that it has to end.
+    /// Signals that the connection has to end.
     pub(crate) way_out: Rc<WayOut>,
 }
 
-/// What every connection is held to.
+/// The limits of every connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     resets: u32,
@@ -107,17 +108,18 @@ impl Admission {
         self.0.bounds.resets
     }
 
-    /// Longest a connection may stay without a request under way. quinn keeps to it by itself.
+    /// How long a connection may stay without a request in progress. quinn enforces it by itself.
     pub(crate) fn idle(&self) -> Duration {
         self.0.bounds.idle
     }
 
-    /// Longest a request may take to arrive, or an answer to be taken.
+    /// How long a request may take to arrive, or an answer to be received.
     pub(crate) fn deadline(&self) -> Duration {
         self.0.bounds.deadline
     }
 
-    /// A place for a TCP connection, whose address its own handshake has proved. `None`: close it.
+    /// A place for a TCP connection, whose address its own handshake has validated. `None`: close
+    /// it.
     pub(crate) async fn enter(&self, context: &LaneContext, address: IpAddr) -> Option<Newcomer> {
         if self.0.lane.is_banned(address) {
             return None;
@@ -134,12 +136,12 @@ impl Admission {
         Newcomer { place, listing, way_out }
     }
 
-    /// Where places are few for this newcomer, ends connections on which no request was accepted, and waits for a turn of
-    /// the lane, in which their tasks give their places back.
+    /// If connections are scarce for this newcomer, closes connections on which no request was
+    /// accepted, and waits for one turn of the lane, in which their tasks give their places back.
     async fn make_room(&self, peer: Option<Peer>, protocol: Protocol) {
         let Inner { caps, unserved, lane, displaced, .. } = &*self.0;
         let (tcp, tcp_max) = caps.tcp();
-        // Where descriptors are few, only a TCP connection gives one back.
+        // If file descriptors are scarce, only closing a TCP connection frees one.
         let candidates = match protocol {
             Protocol::Tcp if tcp >= crowded_from(tcp_max) => Candidates::Tcp,
             _ => Candidates::Both,
@@ -155,7 +157,7 @@ impl Admission {
             return;
         }
         if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
-            let why = "places are few: connections without an accepted request make room for newcomers";
+            let why = "connections are scarce: those without an accepted request are closed to make room for new ones";
             tracing::warn!(times, "{why}");
         }
         yield_now().await;
@@ -175,7 +177,8 @@ impl Admission {
         }
     }
 
-    /// Ends connections on which no request was accepted for `connections.idle`, for as long as the lane runs.
+    /// Closes connections on which no request was accepted for `connections.idle`, for as long as
+    /// the lane runs.
     pub(crate) async fn expire(self) {
         loop {
             let next = self.0.unserved.expire(self.0.lane.now().at, self.0.bounds.idle);
@@ -183,8 +186,8 @@ impl Admission {
         }
     }
 
-    /// The handshake of `address` is over: from now on it counts for its peer, and a ban of the peer calls
-    /// `show_out`. `None`: the connection must be closed at once.
+    /// Completes the handshake of `address`: from now on the connection counts against its peer,
+    /// and a ban of the peer calls `show_out`. `None`: the connection must be closed at once.
     pub(crate) async fn welcome(
         &self,
         context: &LaneContext,
@@ -196,7 +199,8 @@ impl Admission {
         if !place.validated(peer) {
             return None;
         }
-        // On the registry first: a ban is either seen here or finds the connection there.
+        // Registered before the check: a ban is either seen here or finds the connection in the
+        // registry.
         let listed = self.0.registry.enter(address, show_out);
         if self.0.lane.is_banned(address) {
             return None;
@@ -207,7 +211,7 @@ impl Admission {
         }
     }
 
-    /// Counts a handshake that begins from an address which it has proved already, by a TCP handshake or a Retry
+    /// Counts the start of a handshake from an address that is already validated, by TCP or a Retry
     /// token. False if its peer has begun too many, or is banned.
     pub(crate) async fn begin(&self, context: &LaneContext, address: IpAddr) -> bool {
         match counted(context, address) {
@@ -216,8 +220,9 @@ impl Admission {
         }
     }
 
-    /// Counts one handshake, begun or completed. False if the peer has made too many. A shard too busy to count
-    /// lets it pass: it will say so to the requests themselves.
+    /// Counts one handshake, begun or completed. False if the peer has made too many. If the shard
+    /// is too busy to count, the handshake passes: requests will be refused by that shard
+    /// themselves.
     async fn charge(&self, context: &LaneContext, peer: Peer, activity: Activity) -> bool {
         if context.policy().settings.peer.of(activity).is_empty() {
             return true;
@@ -229,13 +234,14 @@ impl Admission {
     }
 }
 
-/// The peer that answers for this address; `None` for a proxy that carries everybody.
+/// The peer that this address counts against; `None` for a trusted proxy, which carries many.
 pub(crate) fn counted(context: &LaneContext, address: IpAddr) -> Option<Peer> {
     (!context.policy().trusted_proxies.contains(address)).then(|| Peer::from(address))
 }
 
-/// Decides about every connection that knocks at one endpoint, until the process ends. `ours` is on the ids that this
-/// process made: one that begins with such an id has chosen its lane by it, or comes late for a connection that is gone.
+/// Decides about every new connection at one endpoint, until the process ends. `ours` recognises
+/// connection ids that this process made. A connection that begins with such an id has chosen its
+/// lane by it, or is a late packet of a closed connection; it is refused.
 pub(crate) async fn accept(endpoint: Endpoint, ours: IdMark, context: LaneContext, admission: Admission) {
     while let Some(incoming) = endpoint.accept().await {
         if context.drain().has_begun() || ours.is_on(&incoming.orig_dst_cid()) {
@@ -250,7 +256,8 @@ async fn decide(incoming: Incoming, context: &LaneContext, admission: &Admission
     let (source, Inner { lane, caps, retries, .. }) = (incoming.remote_address(), &*admission.0);
     let is_validated = incoming.remote_address_validated();
     let peer = counted(context, source.ip().to_canonical());
-    // Where somebody has to make room, a newcomer shows first where he is: Initials are easily forged.
+    // Where a connection would have to make room, the newcomer must validate its address first,
+    // because Initials are easily forged.
     let is_crowded =
         || caps.is_crowded(Protocol::Quic) || peer.is_some_and(|peer| caps.crowded_network(peer).is_some());
     if !is_validated && (caps.is_busy() || is_crowded()) {

@@ -28,10 +28,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::ground::log_throttle::LogThrottle;
+use crate::http::reply::Problem;
 use crate::limits;
 use crate::metrics::Protocol;
 use crate::net::accept::{Admission, Listing, Newcomer, Place, WayOut};
 use crate::serve::lane_context::LaneContext;
+use crate::serve::refuse_at_once;
 
 mod answer;
 mod exchange;
@@ -172,8 +174,10 @@ impl Door {
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
-            // How a connection ends is its peer's business.
-            _ended = connection.as_mut() => return End::Over,
+            ended = connection.as_mut() => {
+                self.note_unread(ended.err());
+                return End::Over;
+            }
             overdue = self.watch.overdue() => if overdue == Overdue::Stalled {
                 return End::Stalled;
             },
@@ -193,6 +197,18 @@ impl Door {
     }
 }
 
+impl Door {
+    /// Counts a request that hyper refused by itself: it could not read the head, and has answered 400 or 431.
+    fn note_unread(&self, ended: Option<Box<dyn std::error::Error + Send + Sync>>) {
+        let Some(fault) = ended.and_then(|fault| fault.downcast::<hyper::Error>().ok()) else { return };
+        if fault.is_parse() {
+            let is_large = fault.is_parse_too_large();
+            let problem = if is_large { Problem::HeadersTooLarge } else { Problem::MalformedHttp };
+            let _answered_by_hyper = refuse_at_once(&self.context, self.peer, problem);
+        }
+    }
+}
+
 /// hyper with our bounds. The version is ALPN's word alone: a preface is not looked for.
 fn builder(is_http2: bool) -> auto::Builder<OnThisLane> {
     let builder = auto::Builder::new(OnThisLane);
@@ -207,7 +223,8 @@ fn builder(is_http2: bool) -> auto::Builder<OnThisLane> {
     builder
         .http2()
         .max_concurrent_streams(limits::REQUEST_STREAMS_PER_CONNECTION)
-        .max_header_list_size(MAX_FIELD_SECTION_BYTES as u32)
+        // Twice our own bound, so that we answer what is somewhat too large; h2 answers the rest.
+        .max_header_list_size(2 * MAX_FIELD_SECTION_BYTES as u32)
         .max_pending_accept_reset_streams(limits::H2_PENDING_RESETS)
         .max_local_error_reset_streams(limits::H2_OWN_RESETS)
         .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)

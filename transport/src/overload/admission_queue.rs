@@ -1,52 +1,61 @@
-//! Lines in front of the shards: what secret keys ask and what restricted keys ask wait apart.
+//! Queues in front of the shards: requests of secret keys and of restricted keys wait in separate
+//! lines.
 //!
 //! ```text
-//!   a stream of a connection that has shown no secret key
-//!      └─ at most 32 a turn; a connection waits with all of them at once ─▶ read its newest's head, admit
+//!   a stream of a connection that has shown no secret key (a stranger)
+//!      └─ at most 32 a turn; a connection waits once for all its streams ─▶ read the head of its newest, admit
 //!
 //!                     ┌─ share of this turn left ────────────────────────────▶ parse ─▶ shard ─▶ reply
 //!   admitted, ────────┤
 //!   its body arrived  ├─ else a place in its class's line ─┐                     ▲
-//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64 ┐ 256 while the
-//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most 16 ┘ other is not about
-//!                     └─ no place: 503 `overloaded`, at once
+//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64 ┐ 256 while the other
+//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most 16 ┘ class is not active
+//!                     └─ no place: 503 `overloaded`, immediately
 //! ```
 //!
-//! A *turn* is one round of the lane's runtime: its sockets were looked at once, and what became ready
-//! was run. The first request after a read of a socket begins one; where somebody waits and nothing is read, a task
-//! does, once the runtime has looked. Whatever hundreds of restricted requests are ready, only a share of them is
-//! worked on before the lane looks at its sockets again, so that a backend's request is read, found ready and let
-//! through meanwhile.
+//! A *turn* is one round of the lane's runtime: it reads its sockets once and runs what became
+//! ready. The first request after a read of a socket begins a turn. If requests wait and nothing is
+//! read, a task begins one after the runtime has polled its sockets. Even if hundreds of restricted
+//! requests are ready, only a share of them is processed before the lane reads its sockets again,
+//! so that a backend's request is read and let through in between.
 //!
-//! A small share is dear: answers that leave together share a datagram and a call, and a turn has costs of its own. So
-//! it is small only while the other class is *about*: it has asked within the last [`ABOUT_TURNS`] turns. Whoever comes
-//! back cuts what is left of the other's share at once.
+//! A small share is expensive: answers sent together share a datagram and a system call, and each
+//! turn has a fixed cost. So the share is small only while the other class is *active*, which means
+//! that it made a request within the last [`ABOUT_TURNS`] turns. When it becomes active again, the
+//! rest of the current share is cut at once.
 //!
-//! A flood queues where its work is first ready: as hundreds of streams whose heads nobody has read, each
-//! a task of its own, with a backend's one among them. So the lane also reads at most two heads a turn for each
-//! restricted request of the share from connections that have not shown a secret key, one
-//! connection after the other. Whoever floods with wrong keys or origins waits there too, and a
-//! connection's streams wait at its own place (`connection/stream_queue.rs`), as many as its stream limit lets be.
+//! A flood queues at the first place where it causes work: as hundreds of streams whose heads are
+//! unread, each a task of its own, with a backend's one among them. So the lane also limits the
+//! heads that it reads from strangers: at most two per turn for each restricted request of the
+//! share, one connection after the other. Floods with wrong keys or origins wait there too. A
+//! connection's streams wait in its own queue (`quic/stream_queue.rs`), which the stream limit
+//! bounds.
 //!
-//! What has been read has to be answered, so while a turn's worth of restricted requests waits behind its head, only
-//! half as many heads as leave that line are read: in an overload the wait is where it costs least, in front of the
-//! head, and ends there for whoever cancels (`connection/stream_queue.rs`). Some heads are read all the same, since those
-//! who fill the restricted line need not be strangers.
+//! A request whose head was read must be answered. So while a turn's worth of restricted requests
+//! waits, the lane reads only half as many heads as requests leave that line. Under overload,
+//! requests then wait where it is cheapest, with their head unread, and a cancelled one ends there
+//! (`quic/stream_queue.rs`). Some heads are always read, because the requests that fill the
+//! restricted line may come from connections that are not strangers.
 //!
-//! What each class may rely on:
-//! - **Secret**: between two looks at the sockets the lane works on at most [`RESTRICTED_PER_TURN`]
-//!   restricted requests, and a line of restricted requests is never in front of a secret one. The first one after
-//!   a while meets a turn of [`RESTRICTED_ALONE_PER_TURN`].
-//! - **Restricted**: place *k* of the line is served within ⌈k ÷ [`RESTRICTED_PER_TURN`]⌉ turns however
-//!   busy secret keys are, because they too have a share ([`SECRET_PER_TURN`]).
-//! - Neither share is lost: while only one class asks, it gets turn after turn, as fast as the lane turns.
+//! What each class can rely on:
+//! - **Secret**: between two reads of the sockets the lane processes at most
+//!   [`RESTRICTED_PER_TURN`] restricted requests, and no line of restricted requests is ever in
+//!   front of a secret one. The first secret request after a pause meets a turn of
+//!   [`RESTRICTED_ALONE_PER_TURN`].
+//! - **Restricted**: the request at place *k* of the line is served within ⌈k ÷
+//!   [`RESTRICTED_PER_TURN`]⌉ turns, however busy secret keys are, because those have a share too
+//!   ([`SECRET_PER_TURN`]).
+//! - No share is wasted: while only one class makes requests, it gets one turn after the other, as
+//!   fast as the lane turns.
 //!
-//! The gate stands behind the body's arrival, not before it: else thousands of requests could be let
-//! through with their heads and then all be finished in one burst. A request that finds its line full
-//! before its body has come is refused without waiting for it.
+//! Requests pass the queue after their body has arrived, not before: otherwise thousands of
+//! requests could pass with their heads and then all be completed in one burst. A request that
+//! finds its line full before its body has arrived is refused without waiting for the body.
 //!
-//! It lives on one thread, without a lock. A line's memory grows to the most that ever waited. Who finds some of the share left only counts; who takes the
-//! last of it wakes the task that begins turns, which sleeps whenever there is nothing to hand out.
+//! It lives on one thread, without a lock. The memory of a line grows to the most requests that
+//! ever waited. A request that finds part of the share left only decrements a counter; the one that
+//! takes the last part wakes the task that begins turns, which sleeps while there is nothing to
+//! hand out.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -65,7 +74,7 @@ pub(crate) use line::{Full, Place};
 
 /// The lines of one lane. Lives on its thread.
 pub(crate) struct AdmissionQueue {
-    /// Connections that have shown no secret key, each with one stream.
+    /// Connections that have shown no secret key, one place each.
     strangers: RefCell<Line>,
     secret: Class,
     restricted: Class,
@@ -73,7 +82,7 @@ pub(crate) struct AdmissionQueue {
     sleeping: Cell<Option<Waker>>,
     /// Whether a socket was read since the last turn began.
     has_looked: Cell<bool>,
-    /// Turns so far, counted around.
+    /// Turns so far, wrapping.
     turns: Cell<u32>,
 }
 
@@ -81,11 +90,11 @@ pub(crate) struct AdmissionQueue {
 struct Class {
     line: RefCell<Line>,
     share: Share,
-    /// Turns left for which it counts as about.
+    /// Number of turns for which the class still counts as active.
     about: Cell<u32>,
 }
 
-/// Requests a turn, while the other class is about and while it is not.
+/// Requests per turn, while the other class is active and while it is not.
 #[derive(Clone, Copy)]
 struct Share {
     beside: u32,
@@ -101,21 +110,21 @@ impl Class {
         self.about.get() > 0
     }
 
-    /// Its share of a turn beside that class.
+    /// This class's share of a turn, given whether the other class is active.
     fn share_beside(&self, other: &Self) -> u32 {
         if other.is_about() { self.share.beside } else { self.share.alone }
     }
 }
 
-/// Heads of strangers read in a turn in which so many restricted requests are worked on: twice as many, so that
-/// their line fills, and refuses, only when two thousand of them come at once, and what is refused after its head
-/// does not use up the rest.
+/// Heads of strangers to read in a turn that processes this many restricted requests: twice as
+/// many, so that their line fills, and refuses, only when about two thousand arrive at once, and so
+/// that requests refused after their head don't use up the share.
 fn heads(restricted: u32) -> u32 {
     restricted.saturating_mul(2)
 }
 
-/// The same while a turn's worth of restricted requests waits: half of what leaves their line, so that it grows
-/// short again.
+/// The same while a turn's worth of restricted requests waits: half of what leaves their line, so
+/// that the line gets shorter.
 fn heads_behind(restricted: u32) -> u32 {
     (restricted / 2).max(1)
 }
@@ -129,7 +138,7 @@ impl AdmissionQueue {
 
     fn with(secret: Class, restricted: Class) -> Self {
         Self {
-            // As many places as the lane has connections: each waits once, with all its streams.
+            // A place for each connection of the lane, which waits once for all its streams.
             strangers: RefCell::new(Line::new(usize::MAX, heads(restricted.share.alone))),
             secret,
             restricted,
@@ -149,7 +158,7 @@ impl AdmissionQueue {
         self.line(class).borrow().is_full()
     }
 
-    /// Lets one request through: at once, in a later turn, or not at all.
+    /// Lets one request pass: at once, in a later turn, or not at all.
     pub(crate) async fn pass(&self, class: KeyClass) -> Result<(), Full> {
         self.appears(class);
         if let Some(place) = self.arrive(self.line(class))? {
@@ -158,33 +167,34 @@ impl AdmissionQueue {
         Ok(())
     }
 
-    /// For a connection that has shown no secret key and wants to read one more head: its place in the line,
-    /// or `None` if it need not wait.
+    /// Asks to read one more head, for a connection that has shown no secret key. Returns its place
+    /// in the line, or `None` if it need not wait.
     pub(crate) fn arrive_stranger(&self) -> Option<Place<'_>> {
         // The line has a place for each connection, so it is never full.
         self.arrive(&self.strangers).ok().flatten()
     }
 
-    /// Hands a turn on that a stranger had no use for.
+    /// Passes on a turn that a stranger had no use for.
     pub(crate) fn pass_on_stranger(&self) {
         self.strangers.borrow_mut().pass_on();
     }
 
-    /// Charges what a request that passed turned out to be: so many requests more. The line owes them to
-    /// the turns to come.
+    /// Charges `more` additional requests to one that passed and turned out to hold several. The
+    /// line pays them back from the turns to come.
     pub(crate) fn charge(&self, class: KeyClass, more: usize) {
         self.line(class).borrow_mut().take(u32::try_from(more).unwrap_or(u32::MAX));
         self.wake_if_used_up(self.line(class));
     }
 
-    /// Begins a turn whenever a share has been used up. To be run beside the lane's other tasks.
+    /// Begins a turn whenever a share has been used up. Runs beside the lane's other tasks.
     pub(crate) async fn run(&self) {
         loop {
             poll_fn(|context| self.sleep(context)).await;
             loop {
                 let turns = self.turns.get();
-                // Comes back once the runtime has looked at its sockets: that is what makes it a turn. Behind all that
-                // this look has woken, though, so one of these may have begun the turn already.
+                // Resumes after the runtime has polled its sockets, which is what makes it a turn.
+                // But it resumes after all tasks that this poll woke, so one of these may have
+                // begun the turn already.
                 tokio::task::yield_now().await;
                 if self.turns.get() == turns && !self.turn() {
                     break;
@@ -193,7 +203,8 @@ impl AdmissionQueue {
         }
     }
 
-    /// The class has asked. If it was not about, what is left of the other's share becomes small at once.
+    /// A request of this class arrived. If the class was not active, the rest of the other class's
+    /// share is cut at once.
     fn appears(&self, class: KeyClass) {
         let (own, other) = match class {
             KeyClass::Secret => (&self.secret, &self.restricted),
@@ -218,7 +229,7 @@ impl AdmissionQueue {
         Ok(place)
     }
 
-    /// Hands out all shares, secret keys' first. True if another turn has to follow.
+    /// Hands out all shares, first to secret keys. Returns true if another turn must follow.
     fn turn(&self) -> bool {
         self.has_looked.set(false);
         self.turns.set(self.turns.get().wrapping_add(1));

@@ -1,4 +1,4 @@
-//! Deadlines that cost nothing where nobody waits.
+//! Deadlines that cost nothing unless there is something to wait for.
 
 use std::pin::pin;
 
@@ -6,8 +6,9 @@ use futures_util::FutureExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-/// What `work` comes to, if it does by the deadline, which is asked for only if it has to wait: most reads and writes
-/// are ready at once, and a timer for each would be a good part of what they cost.
+/// Returns the result of `work`, or an error at the deadline. `deadline` is computed only if `work`
+/// is not ready at once: most reads and writes are, and a timer for each would be a good part of
+/// their cost.
 pub(crate) async fn by<F: Future>(deadline: impl FnOnce() -> Instant, work: F) -> Result<F::Output, Elapsed> {
     let mut work = pin!(work);
     match work.as_mut().now_or_never() {
@@ -29,6 +30,6 @@ mod tests {
         assert_eq!(by(never, ready(1)).await.ok(), Some(1));
         assert!(by(Instant::now, pending::<()>()).await.is_err());
         let minute = || Instant::now() + Duration::from_secs(60);
-        assert!(by(minute, tokio::task::yield_now()).await.is_ok(), "who had to wait and was in time");
+        assert!(by(minute, tokio::task::yield_now()).await.is_ok(), "waited, and finished in time");
     }
 }

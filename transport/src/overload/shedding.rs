@@ -1,34 +1,41 @@
-//! Whom a lane that can't keep up does not hear for a while.
+//! Load shedding: which clients' datagrams an overloaded lane drops unread.
 //!
-//! A datagram that QUIC reads costs a lane some 20 µs, whatever becomes of it; one dropped before that, 1.4. At ten
-//! times what a lane can do the reading alone is more than it can do, and a request that is given up in the end has
-//! cost nearly as much as one that is served. So the lane does not hear some phones at all, that the others are
-//! served whole. A phone that hears nothing sends less and less (RFC 9002, 6.2 and 7).
+//! A datagram that QUIC processes costs a lane about 20 µs, whatever comes of it; one dropped
+//! before QUIC costs 1.4 µs. At ten times a lane's capacity, reading alone takes more than the
+//! whole capacity, and a request that is given up in the end has cost nearly as much as one that is
+//! served. So the lane drops everything from some clients and serves the others completely. A
+//! client that gets no answers sends less and less (RFC 9002, 6.2 and 7).
 //!
 //! ```text
-//!            a tick behind            another            behind: it falls to what the lane can do
-//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ time to spare: it grows by as much
-//!    ▲                          │ not behind        │     │ none, and next to nothing waits: it grows by a little
-//!    └──────────────────────────┴───────────────────┘     └ none, and something waits: it stays
-//!                                  nobody has asked for more than the bound
+//!            a tick behind            another            behind: the threshold falls to the lane's capacity
+//!   calm ─────────────────▶ counting ─────────▶ shedding ─┤ idle time: it grows by the idle share
+//!    ▲                          │ not behind        │     │ busy, almost nothing waits: it grows by 5 %
+//!    └──────────────────────────┴───────────────────┘     └ busy, requests wait: it stays
+//!                      the threshold exceeds what any client can send
 //! ```
 //!
-//! What the lane can do is learnt from what it did and how long it took ([`Pace`](pace::Pace), [`Idle`](idle::Idle));
-//! which bound brings so much, from what came in the tick that ends, heard or not ([`Demand`](demand::Demand)). So a
-//! tenfold wave is met within two ticks, and not by steps whose effect shows only when the next ones have been
-//! taken. A bound that swings is dear: whoever is heard again brings all that he has given up meanwhile.
+//! The lane's capacity is learnt from the requests it began and the time they took
+//! ([`Pace`](pace::Pace), [`Idle`](idle::Idle)). The threshold that admits that much is computed
+//! from all datagrams of the tick that ends, shed or not ([`Demand`](demand::Demand)). So a tenfold
+//! wave is met within two ticks, without a control loop of small steps whose effect shows late. A
+//! threshold that oscillates is expensive: a client that gets through again resends everything it
+//! has given up in the meantime.
 //!
-//! There is one bound for all: what a phone sent in its busiest tick of late, times its lot, must not exceed it. The lot
-//! is drawn evenly between 0 and 1 for each phone anew every `SHED_LOT_TICKS`. So whoever asks for less than the bound
-//! is always heard, whoever asks for ten times as much for a tenth of the time, and on average all have the same:
-//! a flood from a few addresses silences these, a wave of thousands silences some of them.
+//! One threshold (`bound`) applies to every client: its peak rate times a random weight in (0, 1].
+//! Clients above it are shed. The peak rate is the number of datagrams in the client's busiest
+//! tick; it decays by 1/32 per tick. Weights are uniform, and each client gets a new one every
+//! [`SHED_WEIGHT_TICKS`](crate::limits::SHED_WEIGHT_TICKS). So a client below the threshold is
+//! never shed, a client at ten times the threshold is served for a tenth of the time, and on
+//! average all are served the same amount: a flood from a few addresses sheds itself, and of a wave
+//! of thousands of clients some are shed.
 //!
-//! A phone is an address and a port here, not a peer: many phones share an address, and how many connections a peer may
-//! have, with its /56 and /48, is bounded before ([`crate::net::accept`]).
+//! A client here is an address and a port, not a peer: many phones share an address, and
+//! [`crate::net::accept`] already bounds how many connections a peer, its /56 and its /48 may have.
 //!
-//! Only who is known as a stranger can be shed: connections that were answered once and have shown no secret key.
-//! Backends, whoever shares their address, trusted proxies and newcomers are always heard. And if those are what
-//! a lane is busy with, it does not silence the others for them.
+//! Only *strangers* can be shed: connections that were answered at least once and have shown no
+//! secret key. Backends, clients that share an address and port with one, trusted proxies and new
+//! connections are never shed. If these are what the lane is busy with, it does not shed strangers
+//! for it.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -46,20 +53,21 @@ mod sender;
 use rule::State;
 use sender::Sender;
 
-/// One lane's. Lives on its thread.
+/// The load shedding of one lane. Lives on its thread.
 #[derive(Default)]
 pub(crate) struct Shedding(RefCell<State>);
 
 impl Shedding {
-    /// A connection of this class comes from this address, for as long as the result lives.
+    /// Registers a connection of this class from this address, for as long as the result lives.
     pub(crate) fn know(self: &Rc<Self>, address: SocketAddr, class: KeyClass) -> Known {
         let sender = Sender::from(address);
         *self.0.borrow_mut().sources.entry(sender).or_default().count(class) += 1;
         Known { shedding: self.clone(), sender, class }
     }
 
-    /// The time; whether a socket had more to read for a whole tick; how much came of banned peers; and how long
-    /// this thread has worked since its start. True if the lane must listen to [`Shedding::hear`].
+    /// Advances to `now`. `is_full`: a socket had more to read for a whole tick. `banned`:
+    /// datagrams that came from banned peers. `busy`: how long this thread has worked since its
+    /// start. Returns true if the lane must call [`Shedding::hear`] for each datagram.
     pub(crate) fn look(
         &self,
         now: Moment,
@@ -74,25 +82,25 @@ impl Shedding {
         state.bound.is_some()
     }
 
-    /// Whether datagrams that just came from there are read.
+    /// Counts datagrams that just came from this address. Returns whether to read them.
     pub(crate) fn hear(&self, address: SocketAddr, datagrams: usize) -> bool {
         let datagrams = u32::try_from(datagrams).unwrap_or(u32::MAX);
         self.0.borrow_mut().hear(address.into(), datagrams)
     }
 
-    /// Datagrams that were not heard, since the start.
+    /// Datagrams shed since the start.
     pub(crate) fn shed(&self) -> u64 {
         self.0.borrow().shed
     }
 
-    /// A request came into an stream_queue.
+    /// A request entered a stream queue.
     pub(crate) fn entered(&self) {
         let mut state = self.0.borrow_mut();
         state.waiting += 1;
         state.seen.entered += 1;
     }
 
-    /// One left it, to be served or not.
+    /// A request left a stream queue, to be served or not.
     pub(crate) fn left(&self, is_served: bool) {
         let mut state = self.0.borrow_mut();
         state.waiting = state.waiting.saturating_sub(1);
@@ -103,7 +111,7 @@ impl Shedding {
     }
 }
 
-/// A connection's entry among the known; forgotten when dropped.
+/// A connection's registration; removed when dropped.
 pub(crate) struct Known {
     shedding: Rc<Shedding>,
     sender: Sender,
@@ -115,7 +123,8 @@ impl Known {
         (self.sender, self.class) == (address.into(), class)
     }
 
-    /// Whether the connection is heard at present, or the lane has time for what it has said all the same.
+    /// Whether the connection's datagrams are read at present, or the lane has time for its
+    /// requests anyway.
     pub(crate) fn is_served(&self) -> bool {
         let mut state = self.shedding.0.borrow_mut();
         state.has_time() || state.is_heard(self.sender)

@@ -1,4 +1,5 @@
-//! `Forwarded` (RFC 7239, 4): a list of elements, each a list of pairs, of which only `for` is read.
+//! `Forwarded` (RFC 7239, 4): a list of elements, each a list of pairs, of which only `for` is
+//! read.
 //!
 //! ```text
 //!   for=192.0.2.1;by=203.0.113.7 , for="[2001:db8::1]:80"
@@ -9,7 +10,8 @@ use std::net::IpAddr;
 
 use super::node::node;
 
-/// The elements of a `Forwarded` list, last first, each trimmed; empty ones are skipped (RFC 9110, 5.6.1).
+/// The elements of a `Forwarded` list, last first, each trimmed; empty ones are skipped (RFC 9110,
+/// 5.6.1).
 pub(super) struct Elements<'a>(Option<&'a [u8]>);
 
 impl<'a> Elements<'a> {
@@ -53,7 +55,8 @@ fn is_escaped(list: &[u8], at: usize) -> bool {
     list[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// What one element's `for` names; `None` if it hides, is missing, said twice, or the element is broken.
+/// What one element's `for` names; `None` if it hides, is missing, said twice, or the element is
+/// broken.
 pub(super) fn node_of(element: &[u8]) -> Option<IpAddr> {
     let (mut rest, mut named) = (element, None);
     loop {

@@ -45,8 +45,8 @@ impl OriginRules {
         }
     }
 
-    /// The domain by which the list allows `origin`: the host itself, or what its wildcard stands below.
-    /// Always a text of the list's owner, never one of whoever sent the origin.
+    /// The domain by which the list allows `origin`: the host itself, or what its wildcard stands
+    /// below. Always a text of the list's owner, never one of whoever sent the origin.
     #[must_use]
     pub fn domain_of(&self, origin: &Origin<'_>) -> Option<&str> {
         let Place::Host(host) = origin.place() else { return None };

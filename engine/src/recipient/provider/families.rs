@@ -60,7 +60,8 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "Yahoo",
-        // A name may hold no hyphen of its own; `nickname-` belongs to the account but is not its name.
+        // A name may hold no hyphen of its own; `nickname-` belongs to the account but is not its
+        // name.
         Rule { cut_after: Marks::of("-"), ..PLUS },
         "https://help.yahoo.com/kb/SLN28815.html (disposable addresses: nickname-keyword)",
         YAHOO,
@@ -150,9 +151,9 @@ pub static FAMILIES: &[Family] = &[
     ),
 ];
 
-/// Hosts whose customers get a label of their own, with whatever is mailed below it. Unlike the families
-/// above they are not protected from a catalog: some lists call them disposable, and that is the
-/// operator's to say.
+/// Hosts whose customers get a label of their own, with whatever is mailed below it. Unlike the
+/// families above they are not protected from a catalog: some lists call them disposable, and that
+/// is the operator's to say.
 pub static CATCH_ALLS: &[Family] = &[family(
     "33mail",
     Rule { users_below: true, ..PLUS },

@@ -1,9 +1,9 @@
 //! Privacy relays: aliases that forward to an inbox their owner keeps. Not disposable: the person
 //! stays reachable there. `icloud.com` and `duckduckgo.com` are no relay domains.
 //!
-//! Data only, like [`families`](super::families). Aliases at a relay's own domain are made by their owner
-//! one by one, so each is an inbox. Below it, where a customer has a name, anybody makes them up: whatever is
-//! mailed to `anything@ada.relay.example` comes to Ada.
+//! Data only, like [`families`](super::families). Aliases at a relay's own domain are made by their
+//! owner one by one, so each is an inbox. Below it, where a customer has a name, anybody makes them
+//! up: whatever is mailed to `anything@ada.relay.example` comes to Ada.
 
 use super::families::{PLUS, family};
 use super::{Family, Rule};

@@ -1,4 +1,4 @@
-//! Posts what waits, one batch after the other. Runs on the delivery thread.
+//! Posts the queued events, one batch after the other. Runs on the delivery thread.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,22 +15,23 @@ use super::{Event, EventCounters};
 use crate::delivery::hook::{Hook, Posted};
 use crate::ground::entropy::OsEntropy;
 
-/// Events in one post: some 250 KB. An endpoint that takes 200 ms hears of 2,500 a second.
+/// Events in one post, about 250 KB. An endpoint that answers in 200 ms receives up to 2,500 events
+/// a second.
 const BATCH_EVENTS: usize = 500;
-/// Longest one post may take.
+/// Longest time that one post may take.
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pauses before a post is repeated; a receiver that restarts is back by then. After the last one its events
-/// are dropped: what queues behind them is newer.
+/// Pauses before retries; a receiver that restarts is back by then. After the last retry the batch
+/// is dropped, to make room for newer events.
 const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
-/// See the module's doc.
+/// See the module documentation.
 pub struct Poster {
     hook: Arc<Hook>,
     waiting: flume::Receiver<Event>,
     counters: Arc<EventCounters>,
     entropy: OsEntropy,
-    /// Whether the last post arrived; only changes are logged.
-    is_heard: bool,
+    /// Whether the last post succeeded; only changes are logged.
+    succeeded: bool,
     pauses: &'static [Duration],
 }
 
@@ -41,10 +42,10 @@ impl Poster {
         counters: Arc<EventCounters>,
     ) -> Self {
         let entropy = OsEntropy::default();
-        Self { hook, waiting, counters, entropy, is_heard: true, pauses: &AGAIN_AFTER }
+        Self { hook, waiting, counters, entropy, succeeded: true, pauses: &AGAIN_AFTER }
     }
 
-    /// Posts until nobody can tell anything any more.
+    /// Posts until all [`Events`](super::Events) handles are dropped.
     pub(crate) async fn run(mut self, clock: Clock) {
         while let Ok(first) = self.waiting.recv_async().await {
             let mut batch = Vec::with_capacity(BATCH_EVENTS);
@@ -66,23 +67,23 @@ impl Poster {
         let mut pauses = self.pauses.iter();
         loop {
             let posted = self.hook.post(&id, clock().unix_ms / 1_000, body.clone(), POST_TIMEOUT).await;
-            let is_heard = matches!(posted, Posted::Answered(200..300));
-            self.note(is_heard, posted);
-            let pause = pauses.next().filter(|_| !is_heard && !self.counters.hurry.load(Ordering::Relaxed));
-            let Some(pause) = pause else { return is_heard };
+            let succeeded = matches!(posted, Posted::Answered(200..300));
+            self.note(succeeded, posted);
+            let pause = pauses.next().filter(|_| !succeeded && !self.counters.hurry.load(Ordering::Relaxed));
+            let Some(pause) = pause else { return succeeded };
             tokio::time::sleep(*pause).await;
         }
     }
 
-    fn note(&mut self, is_heard: bool, posted: Posted) {
-        match (std::mem::replace(&mut self.is_heard, is_heard), is_heard) {
-            (true, false) => tracing::warn!(?posted, "the events endpoint fails"),
+    fn note(&mut self, succeeded: bool, posted: Posted) {
+        match (std::mem::replace(&mut self.succeeded, succeeded), succeeded) {
+            (true, false) => tracing::warn!(?posted, "posting to the events endpoint failed"),
             (false, true) => tracing::info!("the events endpoint works again"),
             _ => {}
         }
     }
 
-    /// A name that nothing else has.
+    /// Draws a unique id.
     fn draw(&mut self, prefix: &str) -> String {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{End, Event, MailOutcome, What};
 use crate::ground::hex::hex;
 
-/// An event as its receiver reads it.
+/// An event as it is sent to the endpoint.
 #[derive(Serialize)]
 pub(super) struct Told {
     id: String,
@@ -41,7 +41,7 @@ pub(super) struct Body<'a> {
 }
 
 impl Told {
-    /// `event` under the name `id`.
+    /// Encodes `event` under `id`.
     pub(super) fn new(id: String, event: Event) -> Self {
         let bare = |kind| Self {
             id,

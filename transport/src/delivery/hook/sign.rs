@@ -1,19 +1,21 @@
-//! Signatures after Standard Webhooks 1.0.0 (standardwebhooks.com), symmetric scheme `v1`: HMAC-SHA256 over
-//! `id.timestamp.body`. The receiver refuses old timestamps and ids it has seen, so a copied post is void.
+//! Signatures as in Standard Webhooks 1.0.0 (standardwebhooks.com), symmetric scheme `v1`:
+//! HMAC-SHA256 over `id.timestamp.body`. The receiver refuses old timestamps and known ids, which
+//! prevents replay.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// Least and most bytes of a secret, as the specification asks for.
+/// Allowed length of a secret, as the specification asks for.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// Signs posts. The secret never leaves it. Boxed, as the key and its two hash states are a kilobyte.
+/// Signs posts. Never exposes the secret. Boxed because the key and its two hash states take a
+/// kilobyte.
 pub(super) struct Signer(Box<hmac::Key>);
 
 impl Signer {
-    /// Reads a secret: base64 after `whsec_`, or the text itself.
+    /// Parses a secret: base64 after `whsec_`, or the raw text.
     pub(super) fn new(secret: &str) -> Result<Self, String> {
         let bytes = match secret.strip_prefix("whsec_") {
             Some(encoded) => {
@@ -35,7 +37,7 @@ impl Signer {
         format!("v1,{}", STANDARD.encode(self.keyed(&parts)))
     }
 
-    /// HMAC-SHA256 over `parts`, one after the other.
+    /// HMAC-SHA256 over the concatenated `parts`.
     pub(super) fn keyed(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         parts.iter().for_each(|part| context.update(part));

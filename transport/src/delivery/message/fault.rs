@@ -1,8 +1,8 @@
-//! Why a template can't be used: said to the operator, who wrote it.
+//! Errors in templates, reported to the operator who wrote them.
 
 use std::fmt;
 
-/// The first thing that is wrong with the operator's templates, and where.
+/// The first error in the operator's templates, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateFault {
     place: String,
@@ -14,7 +14,7 @@ impl TemplateFault {
         Self { place: place.into(), why: why.into() }
     }
 
-    /// The same, seen from further out.
+    /// Adds an enclosing place in front.
     pub(super) fn within(self, outer: &str) -> Self {
         let place = if self.place.is_empty() { outer.to_owned() } else { format!("{outer}: {}", self.place) };
         Self { place, ..self }

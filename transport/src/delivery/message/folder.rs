@@ -1,7 +1,8 @@
 //! The operator's folder of templates: `DIR/PROJECT/TEMPLATE.{txt,html,toml}`.
 //!
-//! Everything is bounded, and nothing outside of DIR is read: a link may point elsewhere in DIR (as mounted
-//! config maps do), a link that leaves it is a fault. Hidden files are passed over, unknown ones refused.
+//! Everything is bounded, and nothing outside of DIR is read: a symbolic link may point elsewhere
+//! within DIR (as mounted config maps do); one that leaves DIR is an error. Hidden files are
+//! skipped, unknown files are refused.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,9 +12,9 @@ use std::path::{Path, PathBuf};
 use super::fault::TemplateFault;
 use super::template::Parts;
 
-/// Bytes of one file: ten times the embedded layout.
+/// Bytes of one file: ten times the built-in layout.
 const FILE_BYTES: u64 = 64 * 1024;
-/// Files in all.
+/// Files in total.
 const FILES: usize = 1_024;
 /// Bytes of a template's name.
 const NAME_BYTES: usize = 64;
@@ -21,7 +22,7 @@ const NAME_BYTES: usize = 64;
 /// Templates by their names.
 pub(super) type Named = BTreeMap<String, Parts>;
 
-/// What one look at the folder found, by project.
+/// The folder's content, by project.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
     pub(super) projects: BTreeMap<String, Named>,
@@ -51,7 +52,7 @@ impl Folder {
         let (name, kind) = file.rsplit_once('.').unwrap_or((file, ""));
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if !(1..=NAME_BYTES).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(TemplateFault::new(file, "is named by small letters, digits, - and _"));
+            return Err(TemplateFault::new(file, "the file's name may hold only lower-case letters, digits, - and _"));
         }
         let text = text(path).map_err(|fault| fault.within(file))?;
         let parts = self.projects.entry(project.to_owned()).or_default().entry(name.to_owned()).or_default();
@@ -68,13 +69,13 @@ impl Folder {
     }
 }
 
-/// What lies in `folder`, by name; each where it really is, inside `root`.
+/// Entries of `folder`, by name, with their canonical paths inside `root`.
 fn entries(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, TemplateFault> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(|fault| unreadable("", &fault))? {
         let entry = entry.map_err(|fault| unreadable("", &fault))?;
         let name =
-            entry.file_name().into_string().map_err(|_| TemplateFault::new("", "a name is no UTF-8"))?;
+            entry.file_name().into_string().map_err(|_| TemplateFault::new("", "a file name is not UTF-8"))?;
         if name.starts_with('.') {
             continue;
         }
@@ -93,9 +94,9 @@ fn entries(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, Templat
 
 fn text(path: &Path) -> Result<String, TemplateFault> {
     let io_fault = |fault: io::Error| unreadable("", &fault);
-    // Asked before it is opened: a pipe would keep the reader waiting.
+    // Checked before opening: opening a pipe would block.
     if !fs::metadata(path).map_err(io_fault)?.is_file() {
-        return Err(TemplateFault::new("", "is no file"));
+        return Err(TemplateFault::new("", "is not a file"));
     }
     let mut text = String::new();
     File::open(path).map_err(io_fault)?.take(FILE_BYTES + 1).read_to_string(&mut text).map_err(io_fault)?;

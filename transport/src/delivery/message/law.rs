@@ -1,5 +1,5 @@
-//! The contract's law on mails with a code: the subject ends with it, the first line of the text holds it, so does
-//! the HTML. Asked of every mail, not of samples only.
+//! Requirements of the contract on mails with a code: the subject ends with the code, and the first
+//! line of the text and the HTML contain it. Checked for every mail, not only for samples.
 
 use super::fault::TemplateFault;
 use super::words::Words;
@@ -7,10 +7,10 @@ use super::words::Words;
 /// Longest subject, in bytes: a few header lines.
 const SUBJECT_BYTES: usize = 320;
 
-/// What no mail may lack.
+/// Checks what every mail must have.
 pub(super) fn hold(words: &Words, code: &str) -> Result<(), TemplateFault> {
     let Words { subject, text, html, .. } = words;
-    let lines = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let is_forbidden = |c: char| c.is_control() && c != '\n' && c != '\t';
     let broken = [
         (!subject.ends_with(code), "subject", "does not end with the code"),
         (subject.chars().any(char::is_control), "subject", "is one line"),
@@ -20,7 +20,7 @@ pub(super) fn hold(words: &Words, code: &str) -> Result<(), TemplateFault> {
             "text",
             "has no code in its first line",
         ),
-        (text.contains(lines), "text", "holds control characters"),
+        (text.contains(is_forbidden), "text", "holds control characters"),
         (html.as_ref().is_some_and(|html| !html.contains(code)), "html", "does not hold the code"),
     ];
     match broken.into_iter().find(|(is_broken, ..)| *is_broken) {
@@ -29,8 +29,8 @@ pub(super) fn hold(words: &Words, code: &str) -> Result<(), TemplateFault> {
     }
 }
 
-/// What a mail with a code has no business with: links teach people to click, and what is fetched tells who
-/// has opened it. Guards against habit; the operator is no attacker.
+/// Strings that a mail with a code must not contain: links train recipients to click, and remote
+/// content reveals who opened the mail. This guards against mistakes; the operator is trusted.
 const FOREIGN: [&str; 16] = [
     "http:",
     "https:",
@@ -50,7 +50,7 @@ const FOREIGN: [&str; 16] = [
     "<form",
 ];
 
-/// What the mails of a template may not hold.
+/// Checks that a mail contains nothing of [`FOREIGN`].
 pub(super) fn plain(words: &Words) -> Result<(), TemplateFault> {
     for (place, part) in [("text", Some(&words.text)), ("html", words.html.as_ref())] {
         let Some(part) = part else { continue };
@@ -58,7 +58,7 @@ pub(super) fn plain(words: &Words) -> Result<(), TemplateFault> {
         if let Some(foreign) = FOREIGN.iter().find(|foreign| dense.contains(**foreign)) {
             return Err(TemplateFault::new(
                 place,
-                format!("holds {foreign:?}: a code's mail links and fetches nothing"),
+                format!("holds {foreign:?}: mails with a code must not link to or load anything"),
             ));
         }
     }

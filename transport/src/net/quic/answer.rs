@@ -11,7 +11,7 @@ use super::{Session, number};
 use crate::http::reply::Reply;
 use crate::http::target::RouteLabel;
 use crate::limits;
-use crate::net::quic::exchange::Http3Exchange;
+use crate::net::quic::exchange::{Http3Exchange, RequestStream};
 use crate::overload::patience::by;
 use crate::serve::{overloaded, refuse, serve};
 
@@ -20,9 +20,9 @@ const USUAL_ANSWER_BYTES: usize = 1_024;
 
 /// Serves one stream. True if its whole answer was handed to QUIC.
 pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendStream) -> bool {
-    let mut exchange = Http3Exchange::new(recv, session);
-    let served = match exchange.read_head().await {
-        Ok(()) => serve(&session.context, &mut exchange).await,
+    let mut stream = RequestStream::new(recv, session);
+    let served = match stream.read_head().await {
+        Ok(head) => serve(&session.context, &mut Http3Exchange { head, stream: &mut stream }).await,
         Err(Fault::Answer(refused)) => {
             Ok(Box::pin(refuse(&session.context, session.peer, refused.into())).await)
         }
@@ -33,8 +33,8 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
     };
     match served {
         Ok(reply) => {
-            exchange.stop(Code::NoError);
-            let body = if exchange.wants_body() { &*reply.body } else { &[] };
+            stream.stop(Code::NoError);
+            let body = if stream.wants_body() { &*reply.body } else { &[] };
             write(session, &reply, body, send).await
         }
         Err(Fault::Connection(code)) => {
@@ -42,7 +42,7 @@ pub(super) async fn answer(session: &Session, recv: RecvStream, mut send: SendSt
             false
         }
         Err(Fault::Stream(code)) => {
-            exchange.stop(code);
+            stream.stop(code);
             let _gone = send.reset(number(code));
             false
         }

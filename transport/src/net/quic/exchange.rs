@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use authepy_engine::perimeter::KeyRecord;
 use authepy_http3::error::{Code, Fault};
 use authepy_http3::head::{Head, Method};
-use authepy_http3::message::{Request, RequestReader};
+use authepy_http3::message::RequestReader;
+use authepy_http3::wiped::Wiped;
 use quinn::{ReadError, RecvStream};
 use tokio::time::Instant;
 
@@ -15,57 +16,77 @@ use crate::overload::patience::by;
 use crate::serve::Exchange;
 
 /// One request stream being read.
-pub(crate) struct Http3Exchange<'a> {
+pub(super) struct RequestStream<'a> {
     recv: RecvStream,
     reading: Reading,
     session: &'a Session,
-    /// Until when it must have come; counts from its first wait.
+    /// Until when the request must have arrived; set at its first wait.
     deadline: Option<Instant>,
-    /// What is wrong with a body that was not asked for yet: key and origin are judged first.
+    /// A fault of the body that came before anybody asked for it: key and origin are judged first.
     fault: Option<Fault>,
+    method: Option<Method>,
 }
 
 enum Reading {
     Partial(RequestReader),
-    Whole(Request),
+    Whole(Wiped),
     /// Only while one of the above becomes the other.
     Broken,
 }
 
-impl<'a> Http3Exchange<'a> {
-    pub(crate) fn new(recv: RecvStream, session: &'a Session) -> Self {
+impl<'a> RequestStream<'a> {
+    pub(super) fn new(recv: RecvStream, session: &'a Session) -> Self {
         let reading = Reading::Partial(RequestReader::default());
-        Self { recv, reading, session, deadline: None, fault: None }
+        Self { recv, reading, session, deadline: None, fault: None, method: None }
     }
 
-    /// Reads until the head is complete. After `Ok`, [`Exchange::head`] has it.
-    pub(crate) async fn read_head(&mut self) -> Result<(), Fault> {
-        while self.head().is_none() {
-            if let Err(fault) = self.read_some().await {
-                self.fault = Some(fault);
-                let judged_later = self.head().is_some() && matches!(fault, Fault::Answer(_));
-                return if judged_later { Ok(()) } else { Err(fault) };
+    /// Reads until the head is complete.
+    pub(super) async fn read_head(&mut self) -> Result<Head, Fault> {
+        loop {
+            let read = self.read_some().await;
+            let head = self.take_head();
+            match (read, head) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(head)) => return Ok(head),
+                (Err(fault), Some(head)) if matches!(fault, Fault::Answer(_)) => {
+                    self.fault = Some(fault);
+                    return Ok(head);
+                }
+                (Err(fault), _) => return Err(fault),
             }
         }
-        Ok(())
     }
 
-    /// Whether the answer has a body: one to HEAD has none (RFC 9110, 9.3.2). Of a head too large to be read at all
-    /// nobody knows its method.
-    pub(crate) fn wants_body(&self) -> bool {
-        let method = match &self.reading {
-            Reading::Partial(reader) => reader.method(),
-            Reading::Whole(request) => Some(request.head.method()),
-            Reading::Broken => None,
-        };
-        method != Some(Method::Head)
+    /// Whether the answer has a body: the answer to HEAD has none (RFC 9110, 9.3.2). The method of a head that was too
+    /// large to read is not known.
+    pub(super) fn wants_body(&self) -> bool {
+        self.method != Some(Method::Head)
     }
 
     /// Tells the peer that the rest of its request is not wanted, if there is a rest.
-    pub(crate) fn stop(&mut self, code: Code) {
+    pub(super) fn stop(&mut self, code: Code) {
         if !matches!(self.reading, Reading::Whole(_)) {
             // An error means that the stream has ended by itself.
             let _ended = self.recv.stop(number(code));
+        }
+    }
+
+    fn take_head(&mut self) -> Option<Head> {
+        let Reading::Partial(reader) = &mut self.reading else { return None };
+        self.method = reader.method();
+        reader.take_head()
+    }
+
+    async fn body(&mut self) -> Result<&[u8], Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        while let Reading::Partial(_) = self.reading {
+            self.read_some().await?;
+        }
+        match &self.reading {
+            Reading::Whole(body) => Ok(body.as_slice()),
+            _ => Err(Fault::Stream(Code::RequestIncomplete)),
         }
     }
 
@@ -80,7 +101,7 @@ impl<'a> Http3Exchange<'a> {
             }
             Ok(Ok(None)) => {
                 if let Reading::Partial(reader) = std::mem::replace(&mut self.reading, Reading::Broken) {
-                    self.reading = Reading::Whole(reader.fin()?);
+                    self.reading = Reading::Whole(reader.fin_body()?);
                 }
                 Ok(())
             }
@@ -91,33 +112,26 @@ impl<'a> Http3Exchange<'a> {
     }
 }
 
-impl Exchange for Http3Exchange<'_> {
-    fn head(&self) -> Option<&Head> {
-        match &self.reading {
-            Reading::Partial(reader) => reader.head(),
-            Reading::Whole(request) => Some(&request.head),
-            Reading::Broken => None,
-        }
+/// A request whose head was read, and the stream that still brings its body.
+pub(super) struct Http3Exchange<'a, 'b> {
+    pub(super) head: Head,
+    pub(super) stream: &'b mut RequestStream<'a>,
+}
+
+impl Exchange for Http3Exchange<'_, '_> {
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn peer(&self) -> IpAddr {
-        self.session.peer
+        self.stream.session.peer
     }
 
     fn admitted(&self, key: &KeyRecord) {
-        self.session.admitted(key);
+        self.stream.session.admitted(key);
     }
 
     async fn body(&mut self) -> Result<&[u8], Fault> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        while let Reading::Partial(_) = self.reading {
-            self.read_some().await?;
-        }
-        match &self.reading {
-            Reading::Whole(request) => Ok(request.body.as_slice()),
-            _ => Err(Fault::Stream(Code::RequestIncomplete)),
-        }
+        self.stream.body().await
     }
 }

@@ -54,8 +54,8 @@ impl<'a> TcpExchange<'a> {
 }
 
 impl Exchange for TcpExchange<'_> {
-    fn head(&self) -> Option<&Head> {
-        Some(&self.head)
+    fn head(&self) -> &Head {
+        &self.head
     }
 
     fn peer(&self) -> IpAddr {

@@ -75,7 +75,8 @@ impl Frames {
         let keeps_house = match kind {
             HEADERS | CONTINUATION => {
                 self.in_block = flags & END_HEADERS == 0;
-                false
+                // A request earns more than its head costs. A head that h2 refuses by itself earns nothing.
+                kind == HEADERS
             }
             RST_STREAM => {
                 self.resets = self.resets.checked_sub(1).ok_or(Flood)?;
@@ -139,6 +140,10 @@ mod tests {
             let resets = vec![frame(RST_STREAM, 0, &[0; 4]); 3];
             assert_eq!(pass(&resets, size, 3), Ok(()));
             assert_eq!(pass(&resets, size, 2), Err(Flood));
+            let heads = vec![frame(HEADERS, END_HEADERS, b"\x82"); budget];
+            assert_eq!(pass(&heads, size, 0), Ok(()), "heads by {size}");
+            let heads = vec![frame(HEADERS, END_HEADERS, b"\x82"); budget + 1];
+            assert_eq!(pass(&heads, size, 0), Err(Flood), "heads that begin no request by {size}");
             let body = vec![frame(DATA, 0, b"{}"); 2 * budget];
             assert_eq!(pass(&body, size, 0), Ok(()), "a body costs nothing here");
         }

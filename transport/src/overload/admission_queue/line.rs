@@ -1,4 +1,5 @@
-//! One line of a [`AdmissionQueue`](super::AdmissionQueue): who waits in it, and what is left of a turn's share.
+//! One line of an [`AdmissionQueue`](super::AdmissionQueue): the requests that wait in it, and the
+//! rest of the turn's share.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,19 +10,20 @@ use std::task::{Context, Poll, Waker};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Who waits, in order of arrival. A waiter's state is whether it is still in here.
+/// The waiters in order of arrival. A waiter has been let through when it is no longer in here.
 pub(super) struct Line {
     waiting: VecDeque<Waiting>,
     places: usize,
-    /// Of a turn.
+    /// Requests per turn.
     share: i64,
-    /// What is left of this turn's share. Below zero: owed by requests that turned out to be many.
+    /// The rest of this turn's share. Negative: owed by requests that held several
+    /// ([`AdmissionQueue::charge`](super::AdmissionQueue::charge)).
     left: i64,
     next_serial: u64,
 }
 
 struct Waiting {
-    /// Rises along the line.
+    /// Increases along the line.
     serial: u64,
     waker: Option<Waker>,
 }
@@ -32,7 +34,7 @@ impl Line {
         Self { waiting: VecDeque::new(), places, share, left: share, next_serial: 0 }
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -45,7 +47,7 @@ impl Line {
         self.left <= 0
     }
 
-    /// `None`: passed. While a share is left nobody waits, so nobody is overtaken.
+    /// `None`: passed. Nobody waits while some share is left, so no one is overtaken.
     pub(super) fn arrive(this: &RefCell<Self>) -> Result<Option<Place<'_>>, Full> {
         let mut line = this.borrow_mut();
         if line.left > 0 {
@@ -65,7 +67,8 @@ impl Line {
         self.left = self.left.saturating_sub(i64::from(more));
     }
 
-    /// Begins a turn of this share and lets as many waiters through. True if none of it is left.
+    /// Begins a turn with this share and lets as many waiters through. True if the share is used
+    /// up.
     pub(super) fn turn(&mut self, share: u32) -> bool {
         self.share = i64::from(share);
         self.left = self.left.saturating_add(self.share).min(self.share);
@@ -73,13 +76,13 @@ impl Line {
         self.is_used_up()
     }
 
-    /// Leaves no more than this of the turn that has begun.
+    /// Cuts the share of the current turn to at most this.
     pub(super) fn cut(&mut self, share: u32) {
         self.share = self.share.min(i64::from(share));
         self.left = self.left.min(self.share);
     }
 
-    /// Whoever was let through had no use for it: the next one has.
+    /// Returns a turn that its waiter had no use for, and lets the next one through.
     pub(super) fn pass_on(&mut self) {
         self.left = self.left.saturating_add(1).min(self.share);
         self.let_through();
@@ -96,7 +99,7 @@ impl Line {
         }
     }
 
-    /// Waits on with this waker. Ready if the waiter has been let through.
+    /// Registers this waker. Ready if the waiter has been let through.
     fn poll(&mut self, serial: u64, waker: &Waker) -> Poll<()> {
         let Some(at) = self.find(serial) else { return Poll::Ready(()) };
         match &mut self.waiting[at].waker {
@@ -117,7 +120,7 @@ impl Line {
     }
 }
 
-/// A place in a line; ready once let through, given back when dropped.
+/// A place in a line: a future that is ready once let through. Dropping it gives the place up.
 pub(crate) struct Place<'a> {
     line: &'a RefCell<Line>,
     serial: u64,

@@ -26,7 +26,7 @@ fn admission_queue(places: [usize; 2], per_turn: [u32; 2]) -> AdmissionQueue {
     AdmissionQueue::with(class(0), class(1))
 }
 
-/// Passes at once, or has the place it waits in.
+/// Passes at once (`None`), or returns the place it waits in.
 fn ask<'a>(gate: &'a AdmissionQueue, class: KeyClass) -> Option<Place<'a>> {
     gate.appears(class);
     gate.arrive(gate.line(class)).unwrap()
@@ -45,8 +45,8 @@ fn who_finds_a_share_left_passes_and_wakes_nobody() {
     assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none());
     assert_eq!(alarm.0.load(Ordering::Relaxed), 0);
     assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none(), "the last of the share");
-    assert_eq!(alarm.0.load(Ordering::Relaxed), 1, "and word that a turn is due");
-    assert!(!gate.turn(), "nobody waits: the share is there again and no other turn is needed");
+    assert_eq!(alarm.0.load(Ordering::Relaxed), 1, "and the task that begins turns is woken");
+    assert!(!gate.turn(), "nobody waits: the share is restored and no further turn is needed");
     assert!(gate.arrive(gate.line(Restricted)).unwrap().is_none());
 }
 
@@ -140,7 +140,7 @@ fn a_turn_comes_only_after_everything_that_was_ready() {
         let turns = gate.clone();
         tokio::task::spawn_local(async move { turns.run().await });
         tokio::task::yield_now().await;
-        // A backend is about.
+        // A backend is active.
         gate.pass(Secret).await.unwrap();
         let flood = 3 * RESTRICTED_PER_TURN as usize;
         let tasks: Vec<_> = std::iter::repeat_n(Restricted, flood)
@@ -168,7 +168,7 @@ fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
     let share = |beside, alone| Share { beside, alone };
     let gate = AdmissionQueue::with(Class::new(99, share(2, 6)), Class::new(99, share(1, 4)));
     (0..3).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
-    // One of four was left: a backend leaves one of one, and what is left to read is of that share.
+    // One of four was left. A backend cuts the share to one of one, and the heads to read with it.
     assert!(ask(&gate, Secret).is_none());
     assert!(ask(&gate, Restricted).is_none());
     let mut flood: Vec<_> = (0..9).map(|_| ask(&gate, Restricted).unwrap()).collect();
@@ -181,7 +181,7 @@ fn a_class_that_is_alone_has_a_larger_share_until_the_other_one_asks() {
         before - flood.len()
     };
     assert_eq!([turn(), turn()], [1, 1]);
-    // All but one of the turns for which the backend is about have gone.
+    // The backend counts as active for one more turn.
     gate.secret.about.set(1);
     assert_eq!([turn(), turn()], [1, 4], "the last of the small turns, then a large one");
 }
@@ -194,9 +194,9 @@ fn what_comes_first_after_a_look_at_the_sockets_begins_a_turn() {
     assert!(waits(&mut first));
     gate.look();
     let mut second = ask(&gate, Restricted).unwrap();
-    assert!(!waits(&mut first) && waits(&mut second), "who waited has the new turn's share");
+    assert!(!waits(&mut first) && waits(&mut second), "the waiter gets the share of the new turn");
     gate.look();
-    assert!(ask(&gate, Secret).is_none(), "whoever begins it");
+    assert!(ask(&gate, Secret).is_none(), "of either class");
     assert!(!waits(&mut second));
     assert!(ask(&gate, Restricted).is_some(), "and one look is one turn");
 }
@@ -225,7 +225,7 @@ fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_on
     while waits(&mut newcomer) {
         assert!(gate.turn());
         turns += 1;
-        // Each that was let through is back in line with its next stream.
+        // Each connection that was let through waits again with its next stream.
         for place in &mut floods {
             if !waits(place) {
                 *place = gate.arrive_stranger().unwrap();
@@ -238,7 +238,7 @@ fn connections_that_flood_read_a_few_heads_a_turn_and_a_newcomer_waits_behind_on
 #[test]
 fn few_heads_are_read_while_what_was_read_waits() {
     let gate = admission_queue([1, 100], [1, 8]);
-    // Used up, so that whoever comes waits.
+    // The share is used up, so later requests wait.
     (0..8).for_each(|_| assert!(ask(&gate, Restricted).is_none()));
     let behind: Vec<_> = (0..16).map(|_| ask(&gate, Restricted)).collect();
     (0..heads(8)).for_each(|_| assert!(gate.arrive_stranger().is_none()));
@@ -264,14 +264,14 @@ fn a_turn_that_nobody_uses_is_passed_on() {
     gate.pass_on_stranger();
     assert!(!waits(&mut second));
     gate.pass_on_stranger();
-    assert!(gate.arrive_stranger().is_none(), "and is kept where nobody waits");
+    assert!(gate.arrive_stranger().is_none(), "and is kept if nobody waits");
     assert!(gate.arrive_stranger().is_some());
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Arrive(KeyClass),
-    /// The waiter at this place of this line, counted around, goes away.
+    /// The waiter at this place of this line (modulo its length) gives up.
     Leave(KeyClass, usize),
     Turn,
 }
@@ -285,7 +285,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// One waiter of the test's own book: its place, and in how many turns it must be through by then.
+/// A waiter as the model expects it: its place, and within how many turns it must be let through.
 struct Expected<'a> {
     place: Place<'a>,
     turns: usize,
@@ -294,8 +294,9 @@ struct Expected<'a> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Fairness, whatever comes: order is kept, a turn lets exactly its share through, a full line refuses
-    /// and only a full one, and everybody is through by the turn their place promised.
+    /// Fairness for any sequence of events: order is kept, a turn lets exactly its share through, a
+    /// line refuses if and only if it is full, and every waiter is let through by the turn that its
+    /// place promised.
     #[test]
     fn nobody_overtakes_nobody_starves(
         events in proptest::collection::vec(event(), 1..400),

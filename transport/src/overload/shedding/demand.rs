@@ -1,9 +1,10 @@
-//! How much came from how demanding phones in one tick, and what bound would have let so much of it in.
+//! A histogram of one tick's datagrams by their senders' demand, from which the threshold is read.
 
-/// Quarters of the octaves of a `u32`.
+/// Histogram steps: four for each power of two of a `u32`.
 const STEPS: usize = 128;
 
-/// Datagrams, by what their senders asked for: the least of each step is some 19 % above that of the one before.
+/// Number of datagrams by their sender's demand (peak rate times weight). The lower end of each
+/// step is about 19 % above that of the previous one.
 pub(super) struct Demand([u32; STEPS]);
 
 impl Default for Demand {
@@ -24,8 +25,9 @@ impl Demand {
         *of_step = of_step.saturating_sub(datagrams);
     }
 
-    /// The bound up to which `room` datagrams came, with all of the step that goes beyond; `None` if all of them fit
-    /// in. Rounded up, since a step may be a single phone that is heard, and has said what it had to say.
+    /// The threshold that admits `room` datagrams, extended to the end of the step that exceeds it;
+    /// `None` if all of them fit. It is rounded up because a step may be a single phone, which is
+    /// admitted and has sent all it had to send.
     pub(super) fn bound_for(&self, room: u32) -> Option<u32> {
         let mut left = room;
         let is_too_much = |came: &u32| {
@@ -37,14 +39,14 @@ impl Demand {
     }
 }
 
-/// What is below four is told as four: no datagram asks for so little.
+/// The step of a demand. Demands below four count as four: one datagram always demands more.
 fn step(asked: u32) -> usize {
     let asked = asked.max(4);
     let octave = asked.ilog2();
     (octave * 4 + ((asked >> (octave - 2)) & 3)) as usize
 }
 
-/// The most that is told as this step.
+/// The largest demand in this step.
 fn most(step: usize) -> u32 {
     let (octave, quarter) = ((step + 1) / 4, (step + 1) % 4);
     u32::try_from(((4 + quarter as u64) << octave.saturating_sub(2)) - 1).unwrap_or(u32::MAX)

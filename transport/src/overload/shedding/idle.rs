@@ -1,4 +1,4 @@
-//! How much of its time a lane had nothing to do.
+//! The share of time in which a lane was idle.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use authepy_engine::clock::Moment;
 
 use super::pace::Percent;
 
-/// As it was when it was last asked.
+/// The values at the previous measurement.
 #[derive(Default)]
 pub(super) struct Idle {
     at: Moment,
@@ -14,7 +14,8 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    /// Of the time since it was last asked. A core that others use as well is not idle meanwhile.
+    /// The idle share of the time since the previous call. Time in which other processes use the
+    /// core does not count as idle.
     pub(super) fn since(&mut self, now: Moment, busy: Duration) -> Percent {
         let (passed, worked) = (now.since(self.at), busy.saturating_sub(self.busy));
         (self.at, self.busy) = (now, busy);

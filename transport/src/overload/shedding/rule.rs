@@ -1,4 +1,5 @@
-//! The rule itself: one bound for all, and how it moves. Told the tick, it reads no clock.
+//! The rule: one threshold for all clients, and how it moves. It is told the time and reads no
+//! clock.
 
 use std::time::Duration;
 
@@ -9,39 +10,40 @@ use authepy_engine::perimeter::api_key::KeyClass;
 use super::idle::Idle;
 use super::pace::{Fared, Pace, Percent, SPARE, Seen};
 use super::sender::Sender;
-use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
+use crate::limits::{SHED_TICK, SHED_WEIGHT_TICKS};
 
-/// One datagram, in the units that loads are counted in.
+/// One datagram, in the unit of `load` and of the threshold.
 const DATAGRAM: u32 = 256;
-/// What a lane that is busy hears more in the next tick, if it has done all that it heard.
+/// Growth of the threshold per tick while the lane is busy but keeps up.
 const CREEP: Percent = 5;
-/// More than one phone can send in a tick: nobody is above it.
+/// More than one client can send in a tick: no client is above it.
 const CALM: u32 = 4_096 * DATAGRAM;
 
 #[derive(Default)]
 pub(super) struct State {
-    /// Connections that were answered: some 90 B for each address, 9 MB were all of `connections.max` on one lane.
+    /// Senders whose connections were answered: about 90 B per sender, 9 MB if all of
+    /// `connections.max` are on one lane.
     pub(super) sources: HashMap<Sender, Source>,
-    pub(super) lots: RandomState,
-    /// The most that a phone's load times its lot may be; `None`: calm.
+    pub(super) weights: RandomState,
+    /// The threshold for `load` × weight; `None` while calm.
     pub(super) bound: Option<u32>,
-    /// The tick under way, counted from the process's start.
+    /// The current tick, counted from the start of the process.
     tick: u64,
     pub(super) seen: Seen,
-    /// Requests in the lane's anterooms.
+    /// Requests in the lane's stream queues.
     pub(super) waiting: u32,
-    /// Datagrams that were not heard, since the start.
+    /// Datagrams shed since the start.
     pub(super) shed: u64,
     pace: Pace,
     idle: Idle,
 }
 
-/// Who sends from one address and port.
+/// What is known of one address and port: its connections by class, and its rate.
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) strangers: u32,
     pub(super) backends: u32,
-    /// Of the busiest tick of late; fades by a 32nd a tick.
+    /// Datagrams of the busiest tick times [`DATAGRAM`]; decays by 1/32 per tick.
     load: u32,
     /// Datagrams in `tick`.
     sent: u32,
@@ -51,14 +53,14 @@ pub(super) struct Source {
 impl State {
     pub(super) fn hear(&mut self, sender: Sender, datagrams: u32) -> bool {
         let Some(bound) = self.bound else { return true };
-        let Some((source, lot)) = self.stranger(sender) else {
+        let Some((source, weight)) = self.stranger(sender) else {
             self.seen.others = self.seen.others.saturating_add(datagrams);
             return true;
         };
-        let (before, sent) = (source.asks(lot), source.sent);
+        let (before, sent) = (source.asks(weight), source.sent);
         source.send(datagrams);
-        let asks = source.asks(lot);
-        // What it sent before in this tick is a part of what it asks for now.
+        let asks = source.asks(weight);
+        // `count` replaces what this sender had sent before in this tick.
         self.seen.demand.take(before, sent);
         self.seen.demand.count(asks, sent.saturating_add(datagrams));
         let is_heard = asks <= bound;
@@ -74,25 +76,26 @@ impl State {
 
     pub(super) fn is_heard(&mut self, sender: Sender) -> bool {
         let Some(bound) = self.bound else { return true };
-        self.stranger(sender).is_none_or(|(source, lot)| source.asks(lot) <= bound)
+        self.stranger(sender).is_none_or(|(source, weight)| source.asks(weight) <= bound)
     }
 
-    /// Whether no more waits than the lane can begin in a tick.
+    /// Whether the requests that wait fit into one tick.
     pub(super) fn has_time(&self) -> bool {
         self.pace.has_time_for(self.waiting)
     }
 
-    /// A stranger and his lot, in 65,536ths; `None` for whoever is always heard.
+    /// A stranger and its weight in 65,536ths, 1 to 65,536; `None` for a sender that is never shed.
     fn stranger(&mut self, sender: Sender) -> Option<(&mut Source, u64)> {
         let source = self.sources.get_mut(&sender).filter(|source| source.backends == 0)?;
         source.fade(self.tick);
-        // Everybody's changes at another moment.
-        let draw = self.lots.hash_one(sender);
-        let turn = (self.tick + draw % SHED_LOT_TICKS) / SHED_LOT_TICKS;
-        Some((source, 1 + (self.lots.hash_one((draw, turn)) >> 48)))
+        // Each sender's weight changes at a tick of its own.
+        let draw = self.weights.hash_one(sender);
+        let turn = (self.tick + draw % SHED_WEIGHT_TICKS) / SHED_WEIGHT_TICKS;
+        Some((source, 1 + (self.weights.hash_one((draw, turn)) >> 48)))
     }
 
-    /// Ends all ticks before that of `now`. `busy` is how long the lane's thread has worked since its start.
+    /// Ends all ticks before that of `now` and moves the threshold. `busy` is how long the lane's
+    /// thread has worked since its start.
     pub(super) fn advance(&mut self, now: Moment, busy: impl FnOnce() -> Duration) {
         let tick = now.as_millis() / SHED_TICK.as_millis() as u64;
         let passed = tick.saturating_sub(self.tick);
@@ -105,9 +108,9 @@ impl State {
         self.pace.learn(&seen, idle, passed);
         let fared = self.pace.fared(&seen, self.waiting, idle);
         self.bound = match (self.bound, fared) {
-            // Counting begins: nobody is above it.
+            // Counting begins; no client is above this threshold.
             (None, _) => (fared == Fared::Behind).then_some(u32::MAX),
-            // Not to hear them must help.
+            // Shed strangers only if the load comes from them.
             (Some(bound), Fared::Behind) if seen.is_of_strangers() => Some(self.fallen(bound, &seen)),
             (Some(bound), Fared::Between) if seen.is_of_strangers() => Some(bound),
             (Some(bound), _) => {
@@ -119,13 +122,15 @@ impl State {
 
     fn fallen(&self, bound: u32, seen: &Seen) -> u32 {
         let room = self.pace.room(self.waiting);
-        // A socket that overflows loses what anybody sends.
+        // A socket that overflows loses datagrams of every client, so at least half of what was
+        // read goes.
         let room = if seen.is_overflowing() { room.min(seen.heard / 2) } else { room };
         seen.demand.bound_for(room).map_or(bound, |fitting| bound.min(fitting))
     }
 }
 
-/// The lots being even, the lane hears so much more, each tick: as much as it had time to spare.
+/// Weights are uniform, so the lane admits this many per cent more in each tick: as much as it had
+/// time to spare.
 fn grown(bound: u32, more: Percent, ticks: u64) -> u32 {
     (0..ticks.min(64)).fold(bound, |bound, _| {
         let more = u64::from(bound) * u64::from(more) / 100 + 1;
@@ -146,16 +151,16 @@ impl Source {
         self.load = self.load.max(self.sent.saturating_mul(DATAGRAM));
     }
 
-    /// What the bound is for.
-    fn asks(&self, lot: u64) -> u32 {
-        ((u64::from(self.load) * lot) >> 16) as u32
+    /// The demand that is compared with the threshold: peak rate × weight.
+    fn asks(&self, weight: u64) -> u32 {
+        ((u64::from(self.load) * weight) >> 16) as u32
     }
 
     fn fade(&mut self, tick: u64) {
         let passed = tick.saturating_sub(self.tick);
         if passed > 0 {
             (self.sent, self.tick) = (0, tick);
-            // After 255 ticks nothing that a socket can have held is left.
+            // After 255 ticks any load that a socket can hold has decayed to nothing.
             self.load = (0..passed.min(255)).fold(self.load, |load, _| load - load.div_ceil(32));
         }
     }

@@ -1,9 +1,10 @@
-//! Who sends: an address and a port.
+//! The sender of a datagram: an address and a port.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// All of its bytes are written. A [`SocketAddr`] of IPv4 has a dozen that say nothing: copied from a stack, they bring
-/// along what stood there before, a code for one, and a table keeps that for as long as its connection lives.
+/// All bytes are initialised. A [`SocketAddr`] with an IPv4 address has a dozen padding bytes:
+/// copied from a stack, they carry along what was there before, such as a code, and a table would
+/// keep that for as long as the connection lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Sender([u8; 18]);
 

@@ -1,9 +1,9 @@
 use ahash::RandomState;
 
 use super::*;
-use crate::limits::{SHED_LOT_TICKS, SHED_TICK};
+use crate::limits::{SHED_TICK, SHED_WEIGHT_TICKS};
 
-/// A lane that can do so many requests in a tick. Each is one datagram.
+/// A lane that can serve `per_tick` requests in a tick. Each is one datagram.
 struct World {
     shedding: Rc<Shedding>,
     tick: u64,
@@ -15,7 +15,7 @@ struct World {
 impl World {
     fn new(per_tick: u32) -> Self {
         let shedding = Rc::<Shedding>::default();
-        shedding.0.borrow_mut().lots = RandomState::with_seeds(1, 2, 3, 4);
+        shedding.0.borrow_mut().weights = RandomState::with_seeds(1, 2, 3, 4);
         Self { shedding, tick: 0, per_tick, backlog: 0, busy: Duration::ZERO }
     }
 
@@ -23,7 +23,8 @@ impl World {
         (0..count).map(|n| self.shedding.know(address(n), KeyClass::Restricted)).collect()
     }
 
-    /// One tick in which each of these sends so much; how much of each was heard.
+    /// Runs one tick in which each sender sends this many datagrams. Returns how many of each were
+    /// read.
     fn turn(&mut self, senders: &[(SocketAddr, u32)], is_full: bool) -> Vec<u32> {
         self.tick += 1;
         let now = Moment::from_millis(self.tick * SHED_TICK.as_millis() as u64);
@@ -37,7 +38,7 @@ impl World {
         let begun = (self.backlog + entered).min(self.per_tick);
         (0..begun).for_each(|_| self.shedding.left(true));
         self.busy += SHED_TICK * begun / self.per_tick;
-        // Whoever has waited longer than for ten ticks gives up.
+        // A request that has waited for more than ten ticks is given up.
         let left = (self.backlog + entered - begun).min(10 * self.per_tick);
         (0..self.backlog + entered - begun - left).for_each(|_| self.shedding.left(false));
         self.backlog = left;
@@ -138,7 +139,7 @@ fn everybody_is_heard_in_time() {
     let _known = world.strangers(20);
     let wave = each(0..20, 2);
     let mut heard_at_all = [0; 20];
-    for _ in 0..200 * SHED_LOT_TICKS {
+    for _ in 0..200 * SHED_WEIGHT_TICKS {
         for (at, heard) in world.turn(&wave, false).into_iter().enumerate() {
             heard_at_all[at] += heard;
         }
@@ -164,7 +165,7 @@ fn backends_newcomers_and_whoever_shares_their_address_are_always_heard() {
 fn phones_are_not_silenced_for_what_others_send() {
     let mut world = World::new(1_000);
     let _known = world.strangers(10);
-    // Garbage, or Initials, from addresses that nobody knows.
+    // Garbage, or Initials, from addresses without a registered connection.
     let mut senders = each(100..200, 50);
     senders.extend(each(0..10, 1));
     for _ in 0..100 {
@@ -194,7 +195,7 @@ fn bursts_are_no_overload_and_its_end_is_noticed() {
     let mut world = World::new(100);
     let _known = world.strangers(100);
     for turn in 0..200 {
-        // A thousand phones that are woken at once, every five seconds.
+        // A thousand requests at once, every five seconds.
         world.turn(&each(0..100, if turn % 50 == 0 { 10 } else { 0 }), false);
     }
     assert_eq!(world.shedding.shed(), 0);
@@ -215,7 +216,7 @@ fn a_lane_that_is_busy_with_others_hears_the_strangers_again() {
     assert!(world.shedding.shed() > 0);
     world.backlog = 0;
     world.shedding.0.borrow_mut().waiting = 0;
-    // TCP, say, or handshakes: of all this nobody here knows but the clock.
+    // TCP, for example, or handshakes: work that only the busy time shows.
     let mut heard = 0;
     for _ in 0..200 {
         heard = world.turn(&each(0..100, 1), false).iter().sum();
