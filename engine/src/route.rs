@@ -1,8 +1,26 @@
-//! Who owns what: keyed hashing of inboxes, ids and idempotency keys onto shards.
+//! Keyed hashing: what names an inbox, an id, a claim or a peer, and which shard owns it.
 //!
-//! Every hash here is keyed with [`StartKeys`], drawn at process start and never stored, so nobody can
-//! aim at a shard from outside (A68), two runs spread the same inbox differently, and a fingerprint in
-//! a memory image says nothing about the address without the key beside it.
+//! Every hash is keyed with [`StartKeys`], which are drawn at process start and never stored. So nobody outside can
+//! choose a shard (A68), the same inbox has another name after a restart, and a name in a memory image says nothing
+//! about the address without the keys.
+//!
+//! Each kind of name is a type. An inbox's name is one,
+//!
+//! ```
+//! # use authepy_engine::{identity::Mode, route::{InboxFingerprint, StartKeys}};
+//! # fn _of(keys: &StartKeys) {
+//! let inbox: InboxFingerprint = keys.fingerprint("ada@example.com", Mode::Live);
+//! # }
+//! ```
+//!
+//! and the digest of an address can't be passed for it:
+//!
+//! ```compile_fail,E0308
+//! # use authepy_engine::{identity::Mode, route::{InboxFingerprint, StartKeys}};
+//! # fn _of(keys: &StartKeys) {
+//! let inbox: InboxFingerprint = keys.exact_address("ada@example.com");
+//! # }
+//! ```
 
 mod digest;
 mod start_keys;

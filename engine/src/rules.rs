@@ -1,5 +1,15 @@
-//! The settings as records read them: what a decision would work out from the lists of limits each time, worked
-//! out once when they are taken.
+//! The rules: plain values, each of which decides by itself what a command does to it. None knows of a table, a
+//! thread or another record.
+//!
+//! ```text
+//!   InboxRecord ─┬─ Verification   the codes and tries of one verification
+//!                ├─ MailLog        which mails may be sent
+//!                └─ GuessLedger    when new codes grow
+//!   PeerRecord ──┬─ WindowLog      which requests are counted or refused
+//!                └─ Strikes        when a peer is banned ─▶ Ban, for how long
+//! ```
+//!
+//! [`Rules`] are the settings as these values read them: lists of limits, converted once when they are taken.
 
 use std::time::Duration;
 

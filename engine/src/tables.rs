@@ -1,4 +1,16 @@
-//! Where values live and die: the tables of one shard, bounded, each owned by it.
+//! The tables of one shard: where values are kept, found and freed. All are bounded, and one shard owns them.
+//!
+//! ```text
+//!   inboxes      InboxTable (records, by inbox and by id), IdleInboxes (one mail, packed), Conversions, ExpiredLog
+//!   peers        PeerRecord by network, ForgottenStrikes
+//!   bans         live and remembered bans, and what lanes have to be told
+//!   keys         windows of API keys, projects and alerts
+//!   domains      windows of unanswered mails
+//!   idempotency  claims and first answers        ┐ ExpiringTable
+//!   spent        introspected receipts           ┘
+//!
+//!   records (a slab with a timing wheel) · index (names to places) · shares, claims (what one project may hold)
+//! ```
 
 pub(crate) mod bans;
 pub(crate) mod claims;

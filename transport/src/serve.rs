@@ -1,8 +1,8 @@
 //! The story of a request: ban → key → origin → route → class → body → recipient → limits → slot → reply.
 //!
-//! The order is the cheapest refusal first, and each step's result is the next one's argument, so that
-//! none can be skipped: an operation needs an [`Admitted`] and what was [`Asked`]. What a request costs its
-//! peer is kept on its [`Tab`], and a refusal is charged before it is answered.
+//! The order is the cheapest refusal first, and each step's result is the next one's argument: the engine takes a
+//! command only with its proofs (`authepy_engine::request::Proven`), so a step that is skipped does not compile. What
+//! a request costs its peer is kept on its [`Tab`], and a refusal is charged before it is answered.
 //! HTTP/3 and the TCP door differ only in their [`Exchange`].
 
 use std::net::IpAddr;

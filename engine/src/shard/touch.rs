@@ -1,13 +1,13 @@
-//! A batch's memory, looked at before it is needed.
+//! Prefetching for a batch: the memory that its commands need is read before they are decided.
 //!
 //! ```text
-//!   batch ─▶ look at each slot of the indices ─▶ at each place they name ─▶ at what that points to ─▶ decide one by one
+//!   batch ─▶ the index slots ─▶ the records they name ─▶ what those point to ─▶ decide one by one
 //! ```
 //!
-//! In a large table nearly every step of a decision waits for memory, and the steps of one decision wait for
-//! each other. Those of different commands don't: looked at in a row, a core waits for several at once, and
-//! the decisions find their memory in its caches. This decides nothing and changes nothing; a place that is
-//! wrong, or gone when its command is decided, has only been looked at in vain. Sweeps look ahead in the same way.
+//! In a large table nearly every step of a decision waits for memory, and each step needs the one before it. Steps of
+//! different commands are independent: read in a row, a core waits for several at once, and the decisions find their
+//! memory in the caches. This changes nothing and decides nothing. A place that is wrong, or gone when its command is
+//! decided, was read for nothing. Sweeps prefetch in the same way.
 
 use std::hint::black_box;
 

@@ -1,16 +1,16 @@
-//! An index into records: by a keyed hash of their name, the place where each stands.
+//! An index into records: from a keyed hash of a record's name to the place where the record stands.
 //!
 //! ```text
-//!   slots, falling:   │ 9,a │ 8,b │ 8,c │ 8,d │ 0 │ 4,e │ 0 │ …          one word: tag (32 bits), place + 1
-//!                                             └ at home two slots before, where larger ones are
+//!   slots, descending:  │ 9,a │ 8,b │ 8,c │ 8,d │ 0 │ 4,e │ 0 │ …        one word: tag (32 bits), place + 1
+//!                                               └ home is two slots before, where larger ones are
 //! ```
 //!
-//! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its home. So a look,
-//! right or in vain, reads on from the home until a word is not larger, which nearly always ends within one line of the
-//! cache; entering and forgetting move the words in between by one; growing and shrinking read and write from one end
-//! to the other and need no record. An empty slot is zero, the least of all, which ends every walk. What is removed is
-//! overwritten. The names stand in the records, once; tags of different names are equal by a chance of one in
-//! millions, and then the record decides.
+//! Linear probing with sorted slots, the largest first; the top bits of a tag are its home slot. A lookup, hit or
+//! miss, probes from its home slot until a word is not larger, nearly always within one cache line. Inserting and
+//! removing shift the words in between by one. Growing and shrinking read and write the slots in order and need no
+//! record. An empty slot is zero, the smallest word, so it ends every probe. Removed words are overwritten. Names are
+//! kept in the records only; two names have equal tags with a probability of one in millions, and then the record is
+//! compared.
 
 /// Slots of the smallest table.
 const SLOTS_MIN: usize = 16;
