@@ -1,7 +1,8 @@
-//! The border's vocabulary: what may be asked of a shard, and what it answers.
+//! The border of a shard: what may be asked, and what is answered.
 //!
-//! A [`Command`] carries everything the decision needs, an [`Outcome`] everything the answer needs.
-//! Neither holds an address: inboxes travel as fingerprints.
+//! A [`Command`] holds all that its decision needs, an [`Outcome`] all that its answer needs. Neither holds an
+//! address: inboxes are named by fingerprints. Commands of callers are [`Proven`]: they can only be made from what
+//! was checked before (`proof.rs` shows what does not compile).
 
 use crate::peer::Prefix;
 

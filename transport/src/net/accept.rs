@@ -157,7 +157,7 @@ impl Admission {
             return;
         }
         if let Some(times) = displaced.borrow_mut().tell(lane.now().at) {
-            let why = "connections are scarce: those without an accepted request are closed to make room for new ones";
+            let why = "connections are scarce: those without an accepted request make room for newcomers";
             tracing::warn!(times, "{why}");
         }
         yield_now().await;

@@ -4,13 +4,13 @@
 //!   handshake ──▶ serving ──▶ draining (GOAWAY sent, later streams refused) ──▶ closed
 //!       │            │                                                            ▲
 //!       │            ├── no request accepted in time ──▶ draining                 │
-//!       │            └── fault of the connection · reset budget used up ───────────┤
-//!       └── not welcome            ban · room needed ─────────────────────────────┘
+//!       │            └── connection error · reset budget used up ─────────────────┤
+//!       └── refused after the handshake · ban · room needed ──────────────────────┘
 //! ```
 //!
-//! A connection is one task, and each of its streams another if it has to wait, all on the lane's thread; what
-//! they share is plain cells. A request, once read, runs to its end even if the phone has gone: its mail must not
-//! depend on whether somebody still listens.
+//! A connection is one task, and each stream that has to wait is another, all on the lane's thread;
+//! they share plain cells. A request whose head was read runs to its end even if the client is
+//! gone: whether its mail is sent must not depend on that.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -44,24 +44,25 @@ pub(crate) struct Session {
     connection: Connection,
     pub(crate) context: LaneContext,
     pub(crate) admission: Admission,
-    /// The address the handshake proved, for the whole life of the connection: a later one may be a claim,
-    /// and whoever moves takes his strikes along.
+    /// The address that the handshake validated, for the whole life of the connection. A later one
+    /// may be forged, and a peer that migrates keeps its strikes.
     pub(crate) peer: IpAddr,
     peer_streams: RefCell<PeerStreams>,
-    /// Requests that ended without a whole answer.
+    /// Requests that ended without a complete answer.
     resets: Cell<u32>,
-    /// Requests under way.
+    /// Requests in progress.
     running: Cell<usize>,
     finished: Notify,
-    /// What the last key was that it was let in with.
+    /// Class and mode of the last admitted key.
     key: Cell<(KeyClass, Mode)>,
-    /// Under which address the lane knows it, once it was answered; see [`crate::overload::shedding`].
+    /// The connection's registration for load shedding, once it was answered; see
+    /// [`crate::overload::shedding`].
     known: RefCell<Option<Known>>,
     listing: Listing,
     way_out: Rc<WayOut>,
 }
 
-/// Sees one connection through, from its first packet to its last.
+/// Runs one connection from its first packet to its last.
 pub(crate) async fn drive(
     incoming: Incoming,
     context: LaneContext,
@@ -69,11 +70,13 @@ pub(crate) async fn drive(
     newcomer: Newcomer,
 ) {
     let Newcomer { mut place, listing, way_out } = newcomer;
-    // Until the handshake is over, nothing is heard from any other address, so this is the one it proves. The
-    // connection may have moved by the time we are told, perhaps to an address it only claims.
+    // quinn accepts packets from no other address until the handshake is complete, so this is the
+    // address that it validates. The connection may migrate before we learn of that, perhaps to a
+    // forged address.
     let peer = incoming.remote_address().ip().to_canonical();
     let Ok(connecting) = incoming.accept() else { return };
-    // From here on: a stop in the middle of a handshake owes its phone a GOAWAY.
+    // From here on the drain waits for this connection: a stop during a handshake owes the client a
+    // GOAWAY.
     let _open = context.drain().guard();
     let shaken = tokio::select! {
         shaken = timeout(limits::HANDSHAKE_DEADLINE, connecting) => shaken,
@@ -111,13 +114,13 @@ impl Session {
         if control.write_all(&control::opening()).await.is_err() {
             return;
         }
-        // The id of the first request not yet seen; what a GOAWAY names.
+        // The id of the first request not yet seen, for a GOAWAY.
         let mut next_request = 0;
         let mut stream_queue = StreamQueue::new(&self);
         loop {
             tokio::select! {
                 accepted = self.connection.accept_bi() => {
-                    // Several come in a datagram, and most may begin at once.
+                    // A datagram brings several, and most may begin at once.
                     let mut more = Some(accepted);
                     while let Some(accepted) = more {
                         let Ok(stream) = accepted else { return };
@@ -140,7 +143,7 @@ impl Session {
                 }
                 () = self.way_out.at_once.notified() => return self.close(Code::ExcessiveLoad),
                 () = self.end_politely() => {
-                    // They were seen, so the GOAWAY will not name them.
+                    // These were seen, so the GOAWAY will not cover them.
                     stream_queue.empty().into_iter().for_each(|stream| self.begin(stream));
                     break;
                 }
@@ -150,7 +153,7 @@ impl Session {
         self.drain(control, next_request).await;
     }
 
-    /// Waits until the connection should end with the requests that are under way.
+    /// Waits until the connection should end after the requests in progress.
     async fn end_politely(&self) {
         tokio::select! {
             () = self.context.drain().begun() => {}
@@ -158,21 +161,23 @@ impl Session {
         }
     }
 
-    /// Whoever begins one wipes the stack when he has begun all he can.
+    /// Begins one request. The caller wipes the stack after the last of those it can begin.
     #[inline(never)]
     fn begin(self: &Rc<Self>, (send, recv): Stream) {
-        // From here on, not from its first turn: a drain may begin in between, and has named it.
+        // Counted from here on, not from its first poll: a drain may begin in between, and its
+        // GOAWAY does not cover this request.
         let running = Running::begin(self);
-        // In a box of its own: the runtime moves what it is given several times, and this is 2 KiB.
+        // Boxed, because the runtime moves a future several times, and this one has 2 KiB.
         let mut request = Box::pin(self.clone().request(running, send, recv));
-        // Most came whole and are decided by this lane's own shard: they are over before they need a task. One that
-        // has to wait is polled by its task once more, so nothing is lost by whom the first time would have woken.
+        // Most requests arrive complete and are decided by this lane's own shard, so they finish
+        // before they need a task. One that has to wait is polled again by its task, which
+        // registers the right waker.
         if request.as_mut().now_or_never().is_none() {
             tokio::task::spawn_local(LeavingNothing(request));
         }
     }
 
-    /// Refuses one for which the lane has no time.
+    /// Refuses a request that the lane has no time for.
     fn turn_away(self: &Rc<Self>, (send, recv): Stream) {
         let (session, running) = (self.clone(), Running::begin(self));
         tokio::task::spawn_local(Box::pin(async move {
@@ -181,7 +186,8 @@ impl Session {
         }));
     }
 
-    /// Names the first request that will not be served, refuses from it on, lets the others finish.
+    /// Sends a GOAWAY with the first request that will not be served, refuses from there on, lets
+    /// the others finish.
     async fn drain(self: Rc<Self>, mut control: SendStream, next_request: u64) {
         let _peer_gone = control.write_all(&control::goaway(next_request)).await;
         let refuse = async {
@@ -194,7 +200,8 @@ impl Session {
             while self.running.get() > 0 {
                 self.finished.notified().await;
             }
-            // What QUIC still holds of an answer is lost with the close, and its phone would ask again.
+            // A close would discard unacknowledged parts of an answer, and the client would ask
+            // again.
             tokio::time::sleep(limits::DRAIN_LINGER.max(4 * self.connection.rtt())).await;
         };
         tokio::select! {
@@ -237,7 +244,8 @@ impl Session {
         }
     }
 
-    /// A request that was cut off costs us as much as one that was not, and its sender nothing.
+    /// A reset request costs us as much as a complete one and its sender nothing, so resets are
+    /// limited.
     fn count_reset(&self) {
         self.resets.set(self.resets.get() + 1);
         if self.resets.get() > self.admission.resets() {
@@ -245,18 +253,19 @@ impl Session {
         }
     }
 
-    /// A request was accepted. Learns whose key the connection carries; see [`crate::overload::admission_queue`].
+    /// A request was accepted. Notes the class of its key; see
+    /// [`crate::overload::admission_queue`].
     pub(crate) fn admitted(&self, key: &KeyRecord) {
         self.listing.served();
         self.key.set((key.class, key.mode));
     }
 
-    /// Whether it has shown no secret key.
+    /// Whether the connection has shown no secret key.
     fn is_stranger(&self) -> bool {
         self.key.get().0 == KeyClass::Restricted
     }
 
-    /// Where the connection is at present, and what it has shown, is what the lane may hear it by.
+    /// Registers the connection for load shedding with its present address and key class.
     fn make_known(&self) {
         let (class, _) = self.key.get();
         let address = self.connection.remote_address();
@@ -265,13 +274,14 @@ impl Session {
             return;
         }
         *known = None;
-        // A trusted proxy speaks for many.
+        // A trusted proxy carries many peers, so it is never shed.
         if counted(&self.context, address.ip().to_canonical()).is_some() {
             *known = Some(self.context.shedding().know(address, class));
         }
     }
 
-    /// Whether the lane hears it at present, or has time for what it has said; who isn't known is heard.
+    /// Whether the lane reads its datagrams at present, or has time for its requests anyway. True
+    /// for a connection that is not registered.
     fn is_served(&self) -> bool {
         self.known.borrow().as_ref().is_none_or(Known::is_served)
     }
@@ -281,7 +291,7 @@ impl Session {
     }
 }
 
-/// A request under way: from when it is accepted, however it ends.
+/// A request in progress: from its acceptance until it ends in any way.
 struct Running(Rc<Session>);
 
 impl Running {

@@ -1,7 +1,7 @@
-//! The TLS and QUIC configurations made from a certificate.
+//! TLS and QUIC configurations for a certificate.
 //!
-//! Early data is off: a replayed request must not send a second mail. quinn's own shortcut turns it on,
-//! so the configuration is built from rustls directly and checked.
+//! Early data is off, because a replayed request must not send a second mail. quinn's own
+//! constructor turns it on, so the configuration is built from rustls directly and checked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +18,20 @@ use crate::limits;
 mod tickets;
 pub use tickets::Tickets;
 
-/// Makes aws-lc-rs the process's one TLS provider. Must run before any TLS is configured.
+/// Makes aws-lc-rs the TLS provider of the process. Must run before any TLS is configured.
 pub fn install_provider() {
-    // An error means that it is installed already.
+    // An error means that a provider is already installed.
     let _installed = aws_lc_rs::default_provider().install_default();
 }
 
-/// rustls for one protocol list. TLS 1.3 only where QUIC asks for it.
+/// The rustls configuration for one ALPN list; TLS 1.3 only for QUIC.
 fn rustls_config(
     certificate: &Certificate,
     tickets: &Tickets,
     quic: bool,
     protocols: &[&[u8]],
 ) -> Result<rustls::ServerConfig, ConfigFault> {
-    let fault = || ConfigFault("no TLS with this library".into());
+    let fault = || ConfigFault("the TLS library supports no common protocol version".into());
     let versions = if quic { vec![&rustls::version::TLS13] } else { rustls::ALL_VERSIONS.to_vec() };
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&versions)
@@ -42,13 +42,14 @@ fn rustls_config(
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
     config.send_tls13_tickets = 1;
-    // Sessions are in tickets alone: rustls' defaults are a cache and a ticketer behind locks that lanes would share.
+    // Sessions are kept in tickets only: the defaults of rustls are a cache and a ticketer behind
+    // locks that lanes would share.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(tickets.clone());
     Ok(config)
 }
 
-/// TLS for the TCP door: HTTP/2 before HTTP/1.1.
+/// TLS for TCP: HTTP/2 is preferred to HTTP/1.1.
 pub fn tcp_config(
     certificate: &Certificate,
     tickets: &Tickets,
@@ -56,7 +57,7 @@ pub fn tcp_config(
     rustls_config(certificate, tickets, false, &[b"h2", b"http/1.1"]).map(Arc::new)
 }
 
-/// QUIC for the lanes: HTTP/3, every buffer finite.
+/// QUIC for the lanes: HTTP/3, every buffer bounded.
 pub fn quic_config(
     certificate: &Certificate,
     tickets: &Tickets,

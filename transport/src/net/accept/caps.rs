@@ -1,23 +1,26 @@
-//! How many connections there may be, in all, over TCP and per peer, counted for the whole process.
+//! Caps on connections: in total, over TCP, and per peer, counted for the whole process.
 //!
 //! ```text
-//!   Initial ──▶ unvalidated ──handshake complete──▶ validated ──▶ (gone)
-//!      in all: 1 │ of the peer: 0                    in all: 1 │ of the peer: 1
-//!   Retry's answer, TCP ──▶ validated
+//!   Initial ──▶ unvalidated ──handshake complete──▶ validated ──▶ (closed)
+//!      total: 1 │ of the peer: 0                     total: 1 │ of the peer: 1
+//!   answered Retry, TCP ──▶ validated
 //! ```
 //!
-//! Anybody can send an Initial in another's name, so one that is not validated counts for nobody: else a
-//! forger would use up his victim's share. It only meets what its peer really has open already, and there
-//! are at most `connections.retry_above` of them, or half of `connections.max` if that is less.
+//! Anyone can send an Initial with a forged source, so an unvalidated connection counts against no
+//! peer: otherwise an attacker could use up a victim's share. It is only checked against the peer's
+//! validated connections, and there are at most `connections.retry_above` unvalidated ones, or half
+//! of `connections.max` if that is less.
 //!
-//! A peer is all of its networks: a connection from IPv6 counts for its /64, held to `connections.per_peer`, for its
-//! /56, held to four times that, and for its /48, held to sixteen times that. TCP connections take a file descriptor
-//! each, and have a bound of their own for it ([`crate::process::descriptors`]).
+//! A connection from IPv6 counts for three networks: for its /64, limited to
+//! `connections.per_peer`, for its /56, limited to four times that, and for its /48, limited to
+//! sixteen times that. TCP connections take a file descriptor each, and have a separate cap for it
+//! ([`crate::process::descriptors`]).
 //!
-//! All lanes share the counts without a lock. A network's are two cells, one in each row, picked by a keyed
-//! hash; other networks may share one of them, hardly ever both, and the lesser of the two counts. Every
-//! newcomer adds itself first and looks then, so of several that race for the last places the last one sees
-//! them all: a cap is never exceeded, though a race may leave a place empty.
+//! All lanes share the counts without a lock. The count of a network is kept in two cells, one in
+//! each row, selected by a keyed hash. Other networks may share one of them, but hardly ever both,
+//! so the smaller of the two counts. Each newcomer adds itself before it checks, so of several that
+//! race for the last places the last one sees them all: a cap is never exceeded, though a race may
+//! leave a place empty.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -29,7 +32,7 @@ use crate::config::Connections;
 use crate::limits::{CROWDED_PART, PEER_CELLS};
 use crate::metrics::Protocol;
 
-/// Networks of one peer at most: /64, /56 and /48.
+/// Maximum number of networks of one peer: /64, /56 and /48.
 const NETWORKS: usize = 3;
 
 /// The counts. One for all lanes.
@@ -47,7 +50,7 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// None open. At most `tcp_max` of them may be TCP connections.
+    /// No connection is open. At most `tcp_max` may be TCP connections.
     pub fn new(bounds: &Connections, tcp_max: usize) -> Arc<Self> {
         Self::with(bounds.max as usize, tcp_max, bounds.per_peer, bounds.retry_above as usize)
     }
@@ -67,23 +70,24 @@ impl Caps {
         })
     }
 
-    /// Whether there are so many unvalidated handshakes that newcomers must show first where they are.
+    /// Whether there are so many unvalidated handshakes that newcomers must validate their address
+    /// first.
     pub(super) fn is_busy(&self) -> bool {
         self.unvalidated.load(Ordering::SeqCst) >= self.unvalidated_max
     }
 
-    /// Whether places are getting few for a newcomer over this protocol.
+    /// Whether connections are scarce for a newcomer over this protocol.
     pub(super) fn is_crowded(&self, protocol: Protocol) -> bool {
         let crowded = |(open, cap)| open >= crowded_from(cap);
         crowded(self.all()) || (protocol == Protocol::Tcp && crowded(self.tcp()))
     }
 
-    /// How many connections are open, and how many may be.
+    /// Open connections, and the cap.
     pub(super) fn all(&self) -> (usize, usize) {
         (self.open.load(Ordering::SeqCst), self.max)
     }
 
-    /// The same of TCP connections, which descriptors bound.
+    /// The same for TCP connections, which are limited by file descriptors.
     pub(super) fn tcp(&self) -> (usize, usize) {
         (self.tcp.load(Ordering::SeqCst), self.tcp_max)
     }
@@ -96,13 +100,15 @@ impl Caps {
         })
     }
 
-    /// A place for a peer whose address is proved; no peer where the address stands for many.
+    /// A place for a peer with a validated address; `None` as peer for an address that stands for
+    /// many.
     pub(super) fn enter(self: &Arc<Self>, peer: Option<Peer>, protocol: Protocol) -> Option<Place> {
         let mut place = self.place(protocol)?;
         place.count_for(peer).then_some(place)
     }
 
-    /// A place for somebody who says he is this peer. Until he has shown it, it is nobody's.
+    /// A place for a connection with an unvalidated address. It counts against no peer until the
+    /// address is validated.
     pub(super) fn enter_unvalidated(self: &Arc<Self>, claimed: Option<Peer>) -> Option<Place> {
         let is_full = |network| self.least(self.cells(network)) >= self.share_of(network);
         if claimed.is_some_and(|peer| peer.prefixes().any(is_full)) {
@@ -115,7 +121,7 @@ impl Caps {
     }
 
     fn place(self: &Arc<Self>, protocol: Protocol) -> Option<Place> {
-        // Given back by its drop if it is one too many.
+        // Its drop gives it back if it exceeds a cap.
         let place = Place {
             caps: self.clone(),
             protocol,
@@ -134,7 +140,7 @@ impl Caps {
         self.per_peer.saturating_mul(network.level().factor())
     }
 
-    /// Two independent cells for a network: the quarters of one hash.
+    /// Two independent cells of a network: two 16-bit parts of one hash.
     fn cells(&self, network: Prefix) -> [u16; 2] {
         let hash = self.hash.hash_one(network);
         [hash as u16, (hash >> 32) as u16]
@@ -151,27 +157,29 @@ impl Caps {
     }
 }
 
-// Two bytes name a cell.
+// A cell is named by a `u16`.
 const _: () = assert!(PEER_CELLS == 1 << 16);
 
-/// From how many on places are few: all but an eighth, and a small cap when it is reached.
+/// The number of connections from which on they are scarce: all but an eighth of the cap. A cap
+/// below eight is scarce when reached.
 pub(super) const fn crowded_from(cap: usize) -> usize {
     cap - cap / CROWDED_PART
 }
 
-/// One connection's place in the counts; given back when dropped.
+/// One connection's place in the counts; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Place {
     caps: Arc<Caps>,
     protocol: Protocol,
-    /// Where it is counted for its peer: so many of these are in use.
+    /// The cells that count it for its peer; the first `networks` are in use.
     cells: [[u16; 2]; NETWORKS],
     networks: u8,
     is_unvalidated: bool,
 }
 
 impl Place {
-    /// The handshake is over: from now on the place is the peer's. False if the peer has too many.
+    /// Completes the handshake: from now on the place counts against the peer. False if the peer
+    /// has too many.
     pub(super) fn validated(&mut self, peer: Option<Peer>) -> bool {
         if !std::mem::take(&mut self.is_unvalidated) {
             return true;
@@ -237,7 +245,7 @@ mod tests {
         let second = caps.enter(peer(1), Quic).unwrap();
         assert!(caps.enter(peer(1), Quic).is_none(), "two are its share");
         let third = caps.enter(peer(2), Quic).unwrap();
-        assert!(caps.enter(peer(2), Quic).is_none(), "three are all there are");
+        assert!(caps.enter(peer(2), Quic).is_none(), "three is the cap");
         drop(first);
         let fourth = caps.enter(peer(2), Quic).unwrap();
         drop((second, third, fourth));
@@ -248,9 +256,9 @@ mod tests {
     fn forged_initials_use_up_nobodys_share() {
         let caps = Caps::with(100, 100, 2, 10);
         let mut forged: Vec<_> = (0..10).map(|_| caps.enter_unvalidated(peer(1)).unwrap()).collect();
-        assert!(caps.is_busy(), "from now on a Retry comes first");
+        assert!(caps.is_busy(), "from now on a Retry is sent first");
         let proved: Vec<_> = (0..2).map(|_| caps.enter(peer(1), Quic).unwrap()).collect();
-        assert!(caps.enter_unvalidated(peer(1)).is_none(), "what is really open counts");
+        assert!(caps.enter_unvalidated(peer(1)).is_none(), "validated connections count");
         let mut late = forged.pop().unwrap();
         assert!(!late.validated(peer(1)) && !caps.is_busy());
         drop(proved);
@@ -291,7 +299,7 @@ mod tests {
         assert!(is_empty(&caps));
     }
 
-    /// How many of these addresses get a place.
+    /// The places that these addresses get.
     fn let_in(caps: &Arc<Caps>, addresses: impl Iterator<Item = String>) -> Vec<Place> {
         let enter = |address: String| caps.enter(Some(Peer::from(address.parse::<IpAddr>().unwrap())), Quic);
         addresses.filter_map(enter).collect()
@@ -302,7 +310,7 @@ mod tests {
         let caps = Caps::with(10_000, 10_000, 10, 10);
         let of_one_64 = let_in(&caps, (0..30).map(|n| format!("2001:db8::{n:x}")));
         assert_eq!(of_one_64.len(), 10);
-        // 300 subnets of one home line, one connection each: each is within its own share.
+        // 255 subnets of one home line, one connection each: each is within its own share.
         let of_one_56 = let_in(&caps, (1..=255).map(|n| format!("2001:db8:0:{n:x}::1")));
         assert_eq!(of_one_64.len() + of_one_56.len(), 40);
         let of_one_48 = let_in(&caps, (1..=255).map(|n| format!("2001:db8:0:{n:x}00::1")));
@@ -310,7 +318,7 @@ mod tests {
         let other_site = let_in(&caps, (0..30).map(|n| format!("2001:db8:1::{n:x}")));
         assert_eq!(other_site.len(), 10, "the neighbour's site has shares of its own");
         let v4 = let_in(&caps, (0..30).map(|_| "::ffff:192.0.2.1".to_owned()));
-        assert_eq!(v4.len(), 10, "an address of IPv4 is one peer, however it is written");
+        assert_eq!(v4.len(), 10, "an IPv4 address is one peer in both spellings");
         drop((of_one_64, of_one_56, of_one_48, other_site, v4));
         assert!(is_empty(&caps));
     }

@@ -1,9 +1,10 @@
-//! Who is connected to this lane, and how to show them out.
+//! The connections of this lane by address, and how to close them.
 //!
-//! Everybody whose handshake is over stands here under the address that it proved, for as long as the
-//! connection lives, wherever it moves. When a network is banned, its connections are found by it and
-//! closed: those of a /32 or /64 by one look-up; for a /56 or /48, whose bans are rare, all peers are walked
-//! (100,000 of them in about a millisecond). At most `connections.max` entries of some 150 B.
+//! Each connection with a complete handshake is registered under the address that the handshake
+//! validated, for as long as it lives, even if it migrates. When a network is banned, its
+//! connections are looked up and closed. A /32 or /64 takes one look-up; for a /56 or /48, whose
+//! bans are rare, all peers are scanned (100,000 of them in about a millisecond). At most
+//! `connections.max` entries of about 150 B.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use std::rc::Rc;
 
 use authepy_engine::peer::{Level, Peer, Prefix};
 
-/// Ends one connection at once. It must not await, nor enter or leave a registry.
+/// Closes one connection at once. It must not await, nor enter or leave a registry.
 pub(crate) type ShowOut = Rc<dyn Fn()>;
 
 /// The registry of one lane. Lives on its thread.
@@ -31,7 +32,7 @@ struct Present {
     ways_out: HashMap<u64, ShowOut>,
 }
 
-/// One connection's line in the registry; struck out when dropped.
+/// One connection's entry in the registry; removed when dropped.
 pub(crate) struct Listed {
     registry: ConnectionRegistry,
     unit: Prefix,
@@ -50,7 +51,7 @@ impl ConnectionRegistry {
         Listed { registry: self.clone(), unit, number }
     }
 
-    /// Ends every connection from this network.
+    /// Closes every connection from this network.
     pub(super) fn show_out(&self, network: Prefix) {
         let ways_out: Vec<ShowOut> = {
             let by_peer = &self.0.borrow().by_peer;

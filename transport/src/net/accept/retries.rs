@@ -1,11 +1,12 @@
-//! How many Retries one source gets.
+//! Limits the Retry packets per source.
 //!
-//! A client that closes while it waits answers a Retry with a close, which looks like another Initial: two
-//! of our answers later it is a ping-pong as fast as the line. So every source, an address *and* a port, has
-//! a few Retries a second; further Initials are ignored, and an honest client sends its own again. The port
-//! is part of it because anybody can send Initials in another's name: he would have to hit the port too. For the same
-//! reason wider networks of IPv6 are not counted here, as they are wherever an address is proved: a forger would use up
-//! the Retries of a whole site.
+//! A client that closes while it waits answers a Retry with a close, which looks like another
+//! Initial; without a limit this becomes a ping-pong at line speed. So every source, an address
+//! *and* a port, gets a few Retry packets per second. Further Initials are ignored, and an honest
+//! client retransmits its own. The port is included because anyone can send Initials with a forged
+//! source: the attacker would have to guess the port too. For the same reason wider IPv6 networks
+//! are not counted here, as they are wherever an address is validated: a forger could use up the
+//! Retry packets of a whole site.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use authepy_engine::clock::Moment;
 
 use crate::limits::{RETRIES_PER_SOURCE, RETRY_PLACES};
 
-/// Retries of the present second, by source. Owned by a lane.
+/// Retry packets sent in the current second, by source. Owned by a lane.
 pub(super) struct Retries {
     places: Box<[Spent]>,
     hash: RandomState,
@@ -31,7 +32,7 @@ impl Retries {
         Self { places: vec![Spent::default(); RETRY_PLACES].into(), hash: RandomState::new() }
     }
 
-    /// Takes one of this source's Retries; false if they are used up.
+    /// Takes one Retry from this source's allowance; false if it is used up.
     pub(super) fn take(&mut self, source: SocketAddr, now: Moment) -> bool {
         let at = self.hash.hash_one((source.ip(), source.port())) as usize % RETRY_PLACES;
         let (place, second) = (&mut self.places[at], (now.as_millis() / 1_000) as u32);
@@ -39,7 +40,7 @@ impl Retries {
             *place = Spent { second, count: 0 };
         }
         place.count += 1;
-        // Never more than a second's Initials, so the count cannot overflow.
+        // At most one second of Initials, so the count cannot overflow.
         place.count <= RETRIES_PER_SOURCE
     }
 }
@@ -56,7 +57,7 @@ mod tests {
         let sent = (0..1_000).filter(|_| retries.take(source(1), now)).count();
         assert_eq!(sent, RETRIES_PER_SOURCE as usize);
         let others = (2..102).filter(|port| retries.take(source(*port), now)).count();
-        assert!(others > 90, "{others} of 100: only those that share its place are held back");
+        assert!(others > 90, "{others} of 100: only those that share its slot are refused");
         assert!(retries.take(source(1), Moment::from_millis(6_000)));
     }
 }

@@ -1,26 +1,29 @@
-//! Connections on which no request was accepted yet: the first to go.
+//! Connections on which no request was accepted yet: the first to be closed.
 //!
 //! ```text
-//!   enter ──▶ unserved ─┬─ a request came past key and origin ──▶ served: no longer listed
+//!   enter ──▶ unserved ─┬─ a request with a valid key and origin ──▶ served: no longer listed
 //!                       ├─ `connections.idle` after it entered ──▶ told to end politely
-//!                       └─ places are few, a newcomer comes ──▶ one of them is told to end at once
+//!                       └─ connections are scarce, a newcomer comes ──▶ one is told to end at once
 //! ```
 //!
-//! Packets alone keep no connection here: a PING, a SETTINGS frame, half a head, requests that are refused. A request
-//! counts as accepted once its key and its origin are. What becomes of it later does not matter: a wrong code is one.
-//! The open pages (`/healthz`, the key set) need neither and don't count.
+//! Packets alone don't keep a connection alive here: a PING, a SETTINGS frame, half a head, or
+//! refused requests. A request counts as accepted once its key and origin are valid. The result
+//! doesn't matter: a check with a wrong code counts. The open pages (`/healthz`, the key set) need
+//! neither key nor origin and don't count.
 //!
-//! Each lane ends its own: one for a newcomer when the lane has its share of all connections, two when it has more, so
-//! that others have room, and none when it has less and there are places left.
+//! Each lane closes its own connections for a newcomer: one if the lane has exactly its share of
+//! all connections, two if it has more, so that other lanes get room, and none if it has less and
+//! the cap is not reached.
 //!
-//! The network with the most of these on the lane, the newcomer counted, makes room first, and of its connections the oldest: a flood from a
-//! few addresses displaces itself, and the handshakes of others have the time they need. Of networks with equally many,
-//! the one with the oldest connection is first. A /56 may have four times and a /48 sixteen times as many as a /64.
-//! Connections of trusted proxies, which carry everybody, go last.
+//! The network with the most listed connections on the lane, the newcomer included, makes room
+//! first, with its oldest connection. So a flood from a few addresses displaces itself, and the
+//! handshakes of others have the time they need. Among networks with equally many, the one with the
+//! oldest connection is first. A /56 may have four times and a /48 sixteen times as many as a /64.
+//! Connections of trusted proxies, which carry many peers, go last.
 //!
-//! Both lists are in the order in which connections came, and all have the same time, so the first is always the
-//! next one to end. Costs some 300 bytes for each connection listed (more with IPv6, which has three networks), and
-//! nothing for a packet.
+//! Both lists are in order of arrival, and all connections have the same time, so the first entry
+//! is always the next to end. Costs about 300 bytes for each listed connection (more with IPv6,
+//! which has three networks), and nothing per packet.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -35,18 +38,18 @@ use tokio::sync::Notify;
 use crate::limits::UNSERVED_LOOK;
 use crate::metrics::Protocol;
 
-/// How a connection hears that it has to end. Its task waits for both.
+/// Signals that a connection has to end. Its task waits for both.
 #[derive(Default)]
 pub(crate) struct WayOut {
     /// To make room, or because its peer is banned.
     pub(crate) at_once: Notify,
-    /// With the requests that are under way.
+    /// After the requests in progress.
     pub(crate) politely: Notify,
     /// Whether it was told to end at once, to make room.
     is_leaving: Cell<bool>,
 }
 
-/// One lane's. Lives on its thread.
+/// The unserved connections of one lane. Lives on its thread.
 #[derive(Clone, Default)]
 pub(super) struct Unserved(Rc<RefCell<Lists>>);
 
@@ -57,19 +60,21 @@ struct Lists {
     tcp: List,
 }
 
-/// Those of one protocol, by the number each got when it came.
+/// The connections of one protocol, by the number that each got on arrival.
 #[derive(Default)]
 struct List {
     all: BTreeMap<u64, Entry>,
     by_network: HashMap<Prefix, BTreeSet<u64>>,
     /// The networks in `by_network`; the last is the next to make room.
     ranks: BTreeSet<Rank>,
-    /// Connections of the lane, those in use included and those without that were told to make room: soon to be gone.
+    /// All connections of the lane, served ones included; and how many of these were told to make
+    /// room and are not closed yet.
     open: usize,
     leaving: usize,
 }
 
-/// How many connections a network has, in sixteenths of what its width allows; and how old the oldest is.
+/// A network's number of connections, in sixteenths of what its width allows, and its oldest
+/// connection.
 type Rank = (usize, Reverse<u64>, Prefix);
 
 struct Entry {
@@ -78,7 +83,7 @@ struct Entry {
     way_out: Rc<WayOut>,
 }
 
-/// One connection's line in the list, until a request on it is accepted or it is gone.
+/// One connection's entry in the list, until a request on it is accepted or it is closed.
 pub(crate) struct Listing {
     unserved: Unserved,
     protocol: Protocol,
@@ -90,13 +95,13 @@ pub(crate) struct Listing {
 /// Which connections may make room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Candidates {
-    /// TCP connections only, as it is descriptors that are few.
+    /// TCP connections only, if file descriptors are scarce.
     Tcp,
     Both,
 }
 
 impl Unserved {
-    /// No peer where the address stands for many.
+    /// Lists a connection. `peer` is `None` if the address stands for many.
     pub(super) fn enter(
         &self,
         now: Moment,
@@ -113,12 +118,13 @@ impl Unserved {
         Listing { unserved: self.clone(), protocol, number, is_served: Cell::new(false), way_out }
     }
 
-    /// Tells the oldest in this network to end. False if there is none.
+    /// Tells the oldest connection of this network to end. False if there is none.
     pub(super) fn make_room_within(&self, network: Prefix, candidates: Candidates) -> bool {
         self.0.borrow_mut().end_first(candidates, |list| list.first_in(network))
     }
 
-    /// Tells the one to end that makes room first for a newcomer of this peer. False if there is none.
+    /// Tells the connection to end that is the first to make room for a newcomer of this peer.
+    /// False if there is none.
     pub(super) fn make_room(&self, peer: Option<Peer>, candidates: Candidates) -> bool {
         let mut lists = self.0.borrow_mut();
         match peer.and_then(|peer| lists.own_flood(peer, candidates)) {
@@ -127,7 +133,8 @@ impl Unserved {
         }
     }
 
-    /// How many connections the lane has and keeps, and how many of it were told to make room and are still there.
+    /// The lane's connections that stay, and those that were told to make room and are not closed
+    /// yet.
     pub(super) fn staying_and_leaving(&self, candidates: Candidates) -> (usize, usize) {
         let lists = self.0.borrow();
         let quic =
@@ -136,7 +143,7 @@ impl Unserved {
         (open.saturating_sub(leaving), leaving)
     }
 
-    /// Tells those to end that came before this span. Returns when to look again.
+    /// Tells connections that are older than `span` to end. Returns the time until the next call.
     pub(super) fn expire(&self, now: Moment, span: Duration) -> Duration {
         let mut lists = self.0.borrow_mut();
         let mut next = span;
@@ -165,7 +172,7 @@ impl Lists {
         }
     }
 
-    /// Of both lists' candidates the one that ranks higher.
+    /// Ends the candidate of the two lists that ranks higher.
     fn end_first(
         &mut self,
         candidates: Candidates,
@@ -185,7 +192,8 @@ impl Lists {
         true
     }
 
-    /// The network of a newcomer that would have the most with it, if it has any yet.
+    /// The newcomer's network, if it already has listed connections and would rank first with one
+    /// more.
     fn own_flood(&self, peer: Peer, candidates: Candidates) -> Option<Prefix> {
         let lists = [&self.tcp, &self.quic];
         let lists = &lists[..if candidates == Candidates::Both { 2 } else { 1 }];
@@ -226,7 +234,8 @@ impl List {
         };
     }
 
-    /// Which makes room first: the oldest of the network with the most, else the oldest that has no network.
+    /// The first to make room: the oldest of the network with the most, or else the oldest without
+    /// a network.
     fn first(&self) -> Option<(usize, Reverse<u64>)> {
         let ranked = self.ranks.last().map(|(load, oldest, _)| (*load, *oldest));
         ranked.or_else(|| self.all.first_key_value().map(|(number, _)| (0, Reverse(*number))))
@@ -237,7 +246,7 @@ impl List {
     }
 }
 
-/// `None` for a network that has none.
+/// `None` for a network without connections.
 fn rank(network: Prefix, numbers: &BTreeSet<u64>) -> Option<Rank> {
     Some((load(network, numbers.len()), Reverse(*numbers.first()?), network))
 }
@@ -248,7 +257,7 @@ fn load(network: Prefix, connections: usize) -> usize {
 }
 
 impl Listing {
-    /// A request on it was accepted.
+    /// A request on the connection was accepted.
     pub(crate) fn served(&self) {
         if !self.is_served.replace(true) {
             self.unserved.0.borrow_mut().of(self.protocol).remove(self.number);

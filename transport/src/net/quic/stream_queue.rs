@@ -1,16 +1,16 @@
-//! Where a stranger's streams wait for the connection's turn.
+//! The streams of a connection without a secret key, waiting for the connection's turn.
 //!
 //! ```text
 //!   streams of one connection ─▶ [ oldest … newest ] ─ its turn ─▶ the newest that is still wanted begins
 //!                                 │                                cancelled ones end unread
-//!                                 └─ no longer heard (`shedding.rs`), and more waits than the lane can do at
-//!                                    once ─▶ 503 `overloaded`, the oldest first
+//!                                 └─ the client is shed (`shedding.rs`), and more waits than the lane can
+//!                                    begin in a tick ─▶ 503 `overloaded`, the oldest first
 //! ```
 //!
-//! A connection waits in the lane's line with all its streams at once. When its turn comes, the newest begins:
-//! while all are served in time the order hardly matters, and when they are not, who asked first has given up
-//! first, and work on what nobody waits for is how an overloaded server comes to do nothing else. A turn
-//! that finds nobody is passed on.
+//! A connection waits in the lane's line once for all its streams. When its turn comes, the newest
+//! stream begins. While all are served in time, the order hardly matters. When they are not, the
+//! oldest requests are the first that clients give up, and working on abandoned requests is how an
+//! overloaded server gets nothing done. A turn that finds no stream is passed on.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use crate::overload::admission_queue::Place;
 
 pub(super) type Stream = (SendStream, RecvStream);
 
-/// One connection's. Never holds more than the connection's stream limit.
+/// The queue of one connection. Never holds more than the connection's stream limit.
 pub(super) struct StreamQueue<'a> {
     session: &'a Rc<Session>,
     waiting: Vec<Stream>,
@@ -40,7 +40,7 @@ impl<'a> StreamQueue<'a> {
         self.session.context.shedding().entered();
     }
 
-    /// The next stream to begin. Loses nothing if it is not awaited to its end.
+    /// The next stream to begin. Cancel safe.
     pub(super) async fn next(&mut self) -> Stream {
         loop {
             if self.waiting.is_empty() {
@@ -71,7 +71,7 @@ impl<'a> StreamQueue<'a> {
         }
     }
 
-    /// All that are left, for a connection that is about to end.
+    /// Takes all waiting streams, for a connection that is about to end.
     pub(super) fn empty(&mut self) -> Vec<Stream> {
         self.place = None;
         let left = std::mem::take(&mut self.waiting);
@@ -79,8 +79,8 @@ impl<'a> StreamQueue<'a> {
         left
     }
 
-    /// Whoever is not heard could not say that he has given up, so nobody waits long here for him; who asked
-    /// first has waited longest.
+    /// Refuses streams of a client that is shed, the oldest first. Its cancellations would not be
+    /// read, so its requests don't wait long.
     fn turn_away(&mut self) {
         let mut refused = 0;
         while refused < self.waiting.len() && !self.session.is_served() {
@@ -90,9 +90,9 @@ impl<'a> StreamQueue<'a> {
         self.waiting.drain(..refused).for_each(|stream| self.session.turn_away(stream));
     }
 
-    /// The newest that somebody still waits for. Cancelled ones count like any that are cut off, or a flood
-    /// of them would cost its sender nothing. Who has only just come is asked, too: a datagram may bring a request
-    /// and its cancellation.
+    /// The newest stream that is not cancelled. Cancelled ones count as resets; otherwise a flood
+    /// of them would cost its sender nothing. New streams are checked too, because one datagram may
+    /// bring a request and its cancellation.
     fn newest(&mut self) -> Option<Stream> {
         while let Some((send, recv)) = self.waiting.pop() {
             let is_wanted = send.stopped().now_or_never().is_none();

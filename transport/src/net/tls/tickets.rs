@@ -1,15 +1,16 @@
 //! Tickets by which clients resume a TLS session, on any lane, without a lock.
 //!
 //! ```text
-//!   ticket = key's name (8) | nonce (12) | session, sealed with AES-256-GCM
+//!   ticket = name of the key (8) | nonce (12) | session, sealed with AES-256-GCM
 //!
 //!   draw ──▶ present ──rotate──▶ previous ──rotate──▶ forgotten
 //!             seals, opens        opens
 //! ```
 //!
-//! rustls has a ticketer of its own, which keeps its keys behind an `RwLock` that all lanes would share. Here the keys
-//! are one published value ([`Published`]): lanes read it, and one task replaces it whole. A ticket is good for as long
-//! as its key is known, from one to two lives of a key. Nothing but the keys is kept.
+//! rustls has a ticketer of its own, which keeps its keys behind an `RwLock` that all lanes would
+//! share. Here the keys are one published value ([`Published`]): lanes read it, and one task
+//! replaces it as a whole. A ticket is valid for as long as its key is known, between one and two
+//! lifetimes of a key. The server keeps nothing but the keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,10 +24,11 @@ use crate::limits::TICKET_KEY_LIFE;
 
 const NAME_BYTES: usize = 8;
 const KEY_BYTES: usize = 32;
-/// Longest ticket that is tried: those of TLS 1.3 have some 200 bytes, and a stranger writes what he likes.
+/// Longest ticket that is decrypted: tickets of TLS 1.3 have about 200 bytes, and a client can send
+/// anything.
 const LONGEST_TICKET_BYTES: usize = 4 << 10;
 
-/// The keys in use. Cloning gives the same ones.
+/// The keys in use. Clones share them.
 #[derive(Clone)]
 pub struct Tickets(Published<Keys>);
 
@@ -41,12 +43,12 @@ struct Key {
 }
 
 impl Tickets {
-    /// The first key. `None` if the system has no randomness, or the library no such cipher.
+    /// Draws the first key. `None` if the system has no randomness or the library lacks the cipher.
     pub fn draw() -> Option<Self> {
         Some(Self(Published::new(Keys { present: Arc::new(Key::draw()?), previous: None })))
     }
 
-    /// Seals with a new key from now on. If there is none to be had, the present one stays.
+    /// Draws a new key to seal with. Returns false, and keeps the present one, if that fails.
     pub fn rotate(&self) -> bool {
         let Some(next) = Key::draw() else { return false };
         let previous = Some(self.0.hold().present.clone());
@@ -59,7 +61,7 @@ impl Tickets {
         loop {
             tokio::time::sleep(TICKET_KEY_LIFE).await;
             if !self.rotate() {
-                tracing::error!("no new key for TLS tickets could be made; the present one stays");
+                tracing::error!("could not draw a new key for TLS tickets; the present one stays in use");
             }
         }
     }
@@ -85,7 +87,7 @@ impl ProducesTickets for Tickets {
         let (name, sealed) = ticket.split_first_chunk()?;
         let keys = self.0.read();
         let known = [Some(&keys.present), keys.previous.as_ref()].into_iter().flatten();
-        // The name is no secret: it stands in each ticket.
+        // The name is not secret: every ticket contains it.
         known.filter(|key| key.name == *name).find_map(|key| key.open(sealed))
     }
 }

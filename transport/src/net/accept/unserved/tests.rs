@@ -6,7 +6,7 @@ use super::*;
 
 const SPAN: Duration = Duration::from_secs(30);
 
-/// A connection, and what it has heard.
+/// A connection, and the signals it receives.
 struct One {
     listing: Listing,
     way_out: Rc<WayOut>,
@@ -90,7 +90,7 @@ fn a_flood_displaces_itself_and_not_the_strangers_before_and_after_it() {
         assert_eq!(flood.iter().position(One::hears_at_once), Some(told), "in turns, each its oldest");
     }
     assert!(!before.hears_at_once() && !after.hears_at_once());
-    // With one each, nobody is a flood but who comes once more.
+    // With one connection each, only the network that a newcomer adds to is a flood.
     assert!(unserved.make_room(peer("198.51.100.8"), Candidates::Both));
     assert!(flood[5].hears_at_once() && !before.hears_at_once());
     assert!(unserved.make_room(None, Candidates::Both));
@@ -101,7 +101,8 @@ fn a_flood_displaces_itself_and_not_the_strangers_before_and_after_it() {
 fn a_flood_from_one_site_of_ipv6_is_one_flood() {
     let unserved = Unserved::default();
     let neighbours: Vec<One> = (0..2).map(|_| enter(&unserved, 0, Protocol::Quic, "2001:db8:1::1")).collect();
-    // One for each /64: what tells is the /56, and for those spread over /56s the /48.
+    // One connection per /64: the /56 exceeds its share, and for those spread over /56s the /48
+    // does.
     let of_line: Vec<One> =
         (0..12).map(|n| enter(&unserved, 1, Protocol::Quic, &format!("2001:db8:0:{n:x}::1"))).collect();
     assert!(unserved.make_room(None, Candidates::Both));
