@@ -1,9 +1,8 @@
-//! Time as an argument. The engine never asks what time it is: whoever calls it says so.
+//! Time as an argument. The engine never reads a clock: the caller passes the time.
 //!
-//! Lifetimes, windows and bans run on [`Moment`], which only ever grows; a wall clock that jumps
-//! can neither revive a code nor lift a limit. The wall time in [`Now`] is for the eyes of people,
-//! for receipts, and for the dates of API keys, which stand in the store; no other decision reads
-//! it.
+//! Lifetimes, windows and bans use [`Moment`], which only grows; a jump of the wall clock can
+//! neither revive a code nor lift a limit. The wall time in [`Now`] is for display, for receipts,
+//! and for the stored dates of API keys; no other decision uses it.
 
 use std::time::Duration;
 
@@ -27,14 +26,14 @@ impl Moment {
         Self(self.0.saturating_add(millis(span)))
     }
 
-    /// How long ago `earlier` was; zero if it lies in the future.
+    /// The time elapsed since `earlier`; zero if it is in the future.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// A length of time as moments are counted: what rules do with it some thirty times a request is an
-/// addition.
+/// A duration in the unit of moments, so that adding one, which rules do about thirty times per
+/// request, is an integer addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(u64);
 
@@ -44,7 +43,7 @@ impl Moment {
         Self(self.0.saturating_add(span.0))
     }
 
-    /// How long it is until then; `None` if that is over.
+    /// The time until `then`; `None` if it has passed.
     pub(crate) fn until(self, then: Moment) -> Option<Span> {
         (then > self).then(|| Span(then.0 - self.0))
     }
@@ -55,7 +54,7 @@ impl Span {
         Self(millis(span))
     }
 
-    /// Rounded up, and no more than fit in.
+    /// In seconds, rounded up, saturating.
     pub(crate) fn whole_seconds(self) -> u32 {
         u32::try_from(self.0.div_ceil(1_000)).unwrap_or(u32::MAX)
     }
@@ -67,7 +66,7 @@ impl From<Span> for Duration {
     }
 }
 
-/// The present, as told by the caller: one reading of both clocks.
+/// The current time, as told by the caller: one reading of both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// The monotonic reading; every decision uses this one.
@@ -83,15 +82,15 @@ impl Now {
     }
 }
 
-/// Reads both clocks. The engine is handed one and calls it once per batch.
+/// Reads both clocks. Each lane is given one.
 pub type Clock = fn() -> Now;
 
-/// Not `as_millis`, which counts in 128 bits.
+/// Not `as_millis`, which computes in 128 bits.
 const fn millis(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000).saturating_add(span.subsec_millis() as u64)
 }
 
-/// Whole seconds, rounded up: what a `Retry-After` may promise without lying.
+/// Whole seconds, rounded up, so that a `Retry-After` is never too short.
 pub fn whole_seconds_up(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
 }

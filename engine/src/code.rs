@@ -1,7 +1,7 @@
-//! The digits a person types: drawing, reading, and comparing them.
+//! The digits a person types: drawing, parsing and comparing them.
 //!
-//! A code exists in clear between its drawing and the mail, and again while a check is on the
-//! stack. In between there is only a [`CodeMac`], whose key is half in the server and half in the
+//! A code exists in clear text between drawing and mailing, and again on the stack during a check.
+//! In between there is only a [`CodeMac`]; one half of its key is in the server, the other in the
 //! caller's id.
 
 use subtle::ConstantTimeEq;
@@ -12,8 +12,8 @@ use crate::id::VerificationId;
 use crate::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN};
 use crate::route::StartKeys;
 
-/// Two digits a byte, then how many there are: with both halves of the key it fits into one block
-/// of SHA-256.
+/// Two digits per byte, then the length: together with both halves of the key, this fits into one
+/// SHA-256 block.
 const PACKED_CODE_BYTES: usize = CODE_DIGITS_MAX as usize / 2 + 1;
 
 /// Six to ten ASCII digits. Wiped when dropped.
@@ -40,8 +40,8 @@ impl Code {
         Self { digits: [b'0'; CODE_DIGITS_MAX as usize], length }
     }
 
-    /// Reads what a person typed: white space and dashes fall away, decimal digits of any script
-    /// are folded. `None` for anything else, or for a number of digits no code has.
+    /// Parses what a person typed: white space and dashes are ignored, decimal digits of any script
+    /// are folded. `None` for anything else, or for a number of digits that no code has.
     pub fn read(typed: &str) -> Option<Self> {
         let mut code = Self { digits: [0; CODE_DIGITS_MAX as usize], length: 0 };
         for character in typed.chars() {
@@ -60,7 +60,7 @@ impl Code {
         std::str::from_utf8(self.bytes()).unwrap_or_default()
     }
 
-    /// How many digits.
+    /// The number of digits.
     pub fn length(&self) -> u8 {
         self.length
     }
@@ -69,8 +69,8 @@ impl Code {
         &self.digits[..usize::from(self.length)]
     }
 
-    /// Different for any two codes: of fewer digits than ten the rest are zeros, and the length
-    /// tells.
+    /// Unique per code: a code with fewer digits than ten is padded with zeros and distinguished by
+    /// its length.
     fn packed(&self) -> [u8; PACKED_CODE_BYTES] {
         let mut packed = [0; PACKED_CODE_BYTES];
         for (at, digit) in self.bytes().iter().enumerate() {
@@ -87,8 +87,9 @@ impl std::fmt::Debug for Code {
     }
 }
 
-/// All that the server keeps of a code. Eight bytes: a false match of one comparison in 2⁶⁴ is
-/// nothing beside a right guess in 10⁶, and whoever holds no key can search neither.
+/// All that the server keeps of a code. Eight bytes suffice: a false match has probability 2⁻⁶⁴ per
+/// comparison, negligible beside a correct guess at 10⁻⁶, and without the key neither can be
+/// searched for.
 #[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
 pub struct CodeMac([u8; 8]);
 
@@ -99,7 +100,7 @@ impl std::fmt::Debug for CodeMac {
 }
 
 impl CodeMac {
-    /// The MAC of `code` for the verification `id`; it fits no other.
+    /// The MAC of `code` for the verification `id`; it matches no other.
     pub fn of(keys: &StartKeys, id: &VerificationId, code: &Code) -> Self {
         let mut packed = code.packed();
         let mut full = id.code_mac(keys, &packed);
@@ -110,7 +111,7 @@ impl CodeMac {
         Self(short)
     }
 
-    /// Whether both are of the same code, in a time that does not depend on the answer.
+    /// Whether both are of the same code, in constant time.
     pub fn matches(&self, other: &CodeMac) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -168,7 +169,7 @@ mod tests {
             &long,
             "½23456",
             "①23456",
-            // What follows a run of ten digits.
+            // Characters that follow a run of ten digits.
             "12345:",
             "12345\u{66a}",
         ] {
@@ -197,7 +198,7 @@ mod tests {
     fn no_two_codes_are_packed_alike() {
         let packed = |text: &str| Code::read(text).unwrap().packed();
         let mut all = std::collections::HashSet::new();
-        // Each place's digits, each length, and zeros where another length ends.
+        // Each digit in each position, each length, and zeros where another length ends.
         for length in 6..=10 {
             for place in 0..length {
                 for digit in b'1'..=b'9' {

@@ -1,11 +1,11 @@
-//! Randomness as an argument, like time: a test scripts it, the lane reads the operating system's.
+//! Randomness as an argument, like time: a test scripts it, a lane uses the operating system's.
 
 use zeroize::Zeroize;
 
 /// A source of unpredictable bytes.
 pub trait Entropy {
-    /// Overwrites `out` with random bytes. There is no failure to report: a process that has no
-    /// randomness must not issue codes, so an implementation ends it.
+    /// Overwrites `out` with random bytes. There is no error: a process without randomness must not
+    /// issue codes, so an implementation ends the process.
     fn fill(&mut self, out: &mut [u8]);
 }
 

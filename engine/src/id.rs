@@ -1,13 +1,13 @@
-//! The id of a verification: what its holder must know, and what the server keeps of it.
+//! The id of a verification: what its holder knows, and what the server keeps of it.
 //!
 //! ```text
 //! vrf_ SSSSSSSSSSS SSSSSSSSSSS RRR      base62
 //!      └── 128 secret bits ──┘ └ route, masked by a keyed hash of the secret
 //! ```
 //!
-//! The server keeps a digest only. The route says which shard holds the slot; masked, it tells its
-//! holder nothing, and two ids of one inbox look unrelated. The digest covers the whole text: an id
-//! with a changed route is unknown, also where it leads to the same shard.
+//! The server keeps a digest only. The route says which shard holds the slot; since it is masked,
+//! it tells the holder nothing, and two ids of one inbox look unrelated. The digest covers the
+//! whole text: an id with a changed route is unknown, even if it leads to the same shard.
 
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -18,7 +18,7 @@ use crate::route::{Digest128, IdDigest, Route, StartKeys};
 const PREFIX: &str = "vrf_";
 const HALF_DIGITS: usize = 11; // 62^11 > 2^64
 const ROUTE_DIGITS: usize = 3; // 62^3 > 2^16
-/// Characters of an id.
+/// Length of an id in characters.
 pub const ID_CHARS: usize = PREFIX.len() + 2 * HALF_DIGITS + ROUTE_DIGITS;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -34,8 +34,8 @@ impl IdSecret {
         Self(bytes)
     }
 
-    /// The secret of a request under an idempotency key: the same request makes the same id again,
-    /// and what the server stores (the salt) does not suffice to make it.
+    /// The secret for a request under an idempotency key: the same request derives the same id
+    /// again, and the stored salt alone is not enough to derive it.
     pub fn derive(keys: &StartKeys, scope: &[u8], idempotency_key: &[u8], salt: &Digest128) -> Self {
         let digest: Digest128 = keys.scoped("verification id", &[scope, idempotency_key, &salt.0]);
         Self(digest.0)
@@ -48,12 +48,12 @@ impl std::fmt::Debug for IdSecret {
     }
 }
 
-/// A verification id in its caller's hands.
+/// A verification id as the caller holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerificationId {
     secret: IdSecret,
     masked_route: u16,
-    /// Of the text; what the server knows the id by.
+    /// Digest of the text, which the server knows the id by.
     digest: IdDigest,
 }
 
@@ -69,8 +69,8 @@ impl VerificationId {
         Self { secret, masked_route, digest }
     }
 
-    /// Reads an id. `None` for anything but the one spelling [`Self::text`] gives: to the caller
-    /// that is an unknown verification.
+    /// Parses an id. `None` for anything but the one spelling that [`Self::text`] gives; the caller
+    /// gets the answer for an unknown verification.
     pub fn parse(text: &str) -> Option<Self> {
         let text: &[u8; ID_CHARS] = text.as_bytes().try_into().ok()?;
         let digits = text.strip_prefix(PREFIX.as_bytes())?;
@@ -88,21 +88,21 @@ impl VerificationId {
         print(&self.secret, self.masked_route)
     }
 
-    /// The shard that its slot lives on.
+    /// The shard that holds its slot.
     pub fn route(&self, keys: &StartKeys) -> Route {
         Route(self.masked_route ^ mask(&keys.id_hash(&self.secret.0)))
     }
 
-    /// What the server looks up: the first half of the SHA-256 of the text. Without a key, so that
-    /// whoever holds the id can tell which verification an event is about; the 128 secret bits are
-    /// what nobody can search.
+    /// What the server looks up: the first half of the SHA-256 of the text. It is not keyed, so
+    /// that the holder of an id can tell which verification an event is about; its 128 secret bits
+    /// can't be searched.
     pub fn digest(&self) -> IdDigest {
         self.digest
     }
 
-    /// MAC over a code under both halves of its key: the server's and this id's. SHA-256 over one
-    /// block of a fixed length, as in [`StartKeys::id_hash`]: four blocks of HMAC would be most of
-    /// what a pair of issue and check hashes.
+    /// MAC over a code, keyed with the server's key and this id's secret. SHA-256 over one block of
+    /// fixed length, as in [`StartKeys::id_hash`]; HMAC's four blocks would be most of the hashing
+    /// of an issue and its check.
     pub(crate) fn code_mac<const N: usize>(&self, keys: &StartKeys, packed: &[u8; N]) -> Digest128 {
         let mut hash = Sha256::new();
         hash.update(keys.code);
@@ -111,8 +111,8 @@ impl VerificationId {
         Digest128::half_of(hash.finalize().into())
     }
 
-    /// The id of the one receipt this verification can earn; made, not stored, so that a replayed
-    /// answer carries the same.
+    /// The id of the one receipt this verification can earn. It is derived, not stored, so that a
+    /// repeated answer carries the same one.
     pub fn receipt_id(&self, keys: &StartKeys) -> Digest128 {
         keys.scoped("receipt id", &[&self.secret.0])
     }

@@ -1,4 +1,4 @@
-//! Whose something is: the project, its mode, and the API key that asked.
+//! Ownership: the project, its mode, and the API key used.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,14 +9,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Whether mail is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
-    /// The real thing.
+    /// Sends mail.
     Live,
     /// No mail, code `000000`, own counters.
     Test,
 }
 
 impl Mode {
-    /// Its name, as receipts say it.
+    /// The name used in receipts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -29,7 +29,7 @@ impl Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(pub u32);
 
-/// To whom a verification belongs: any key of the project and mode may use it, no other may.
+/// The owner of a verification: any key of the project and mode may use it, no other may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner {
     /// The tenant.
@@ -38,9 +38,8 @@ pub struct Owner {
     pub mode: Mode,
 }
 
-/// Tells the API keys of one project apart: sixteen bits of a key's digest, so that a mail can say
-/// in two bytes which key had it sent. Two keys of a project share a tag by a chance of one in
-/// 65,536.
+/// Distinguishes the API keys of one project: sixteen bits of a key's digest, so that a mail record
+/// can name its key in two bytes. Two keys of a project share a tag with probability 1 in 65,536.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyTag(pub u16);
 

@@ -95,7 +95,7 @@ pub const INBOX_IDLE_BYTES: usize = 120;
 pub const INBOX_PACKED_BYTES: usize = 32 + INDEX_BYTES;
 /// Most bytes a resend adds to a record: a mail in its log, which grows by two entries at a time.
 pub const RESEND_BYTES: usize = 64;
-/// The index entry of an inbox or of a verification id: 8 B at the lowest load of 3/8.
+/// The index entry of an inbox or of a verification id: 8 B at a load of 3/8, just after growth.
 pub const INDEX_BYTES: usize = 22;
 /// One network with one or two requests: its slot and its index entry.
 pub const PEER_RECORD_BYTES: usize = 160;
@@ -105,7 +105,7 @@ pub const FORGOTTEN_CELL_BYTES: usize = 24;
 /// One ban in its owning shard: an entry in two tables, by name and by end; measured by
 /// `tests/memory.rs`.
 pub const BAN_RECORD_BYTES: usize = 176;
-/// One ban in a lane's copy: 33 B at the lowest load of 7/16.
+/// One ban in a lane's copy: 33 B at a load of 7/16, just after growth.
 pub const BAN_COPY_BYTES: usize = 76;
 /// One domain with one mail: its slot and its index entry.
 pub const DOMAIN_RECORD_BYTES: usize = 80;

@@ -1,4 +1,4 @@
-//! Peers: the network parties that windows, strikes and bans are about.
+//! Peers: the network parties that windows, strikes and bans apply to.
 //!
 //! ```text
 //!   203.0.113.7, ::ffff:203.0.113.7  ──▶  203.0.113.7/32                            thresholds × 1
@@ -7,13 +7,13 @@
 //!                                           └ 2001:db8:1::/48                       × 16
 //! ```
 //!
-//! Whoever rents one IPv6 line gets 2⁶⁴ addresses, often 256 subnets, sometimes 65,536: so a
-//! request is charged to all three prefixes at once, and each has windows, strikes and a ban of its
-//! own. A ban of a /48 covers its subnets; a ban of a /64 leaves its neighbours alone.
+//! One IPv6 line comes with 2⁶⁴ addresses, often with 256 subnets, sometimes with 65,536. So a
+//! request is charged to all three prefixes at once, and each has its own windows, strikes and ban.
+//! A ban of a /48 covers its subnets; a ban of a /64 does not affect its neighbours.
 //!
-//! Addresses that carry an IPv4 address in other ways are plain IPv6 here: a 6to4 host
-//! (`2002::/16`) is the one /48 that its IPv4 address makes; Teredo (`2001::/32`) and NAT64
-//! (`64:ff9b::/96`) never reach a server as sources from outside the translator's own network.
+//! Addresses that embed an IPv4 address in other ways are treated as plain IPv6: a 6to4 host
+//! (`2002::/16`) is in the one /48 derived from its IPv4 address; Teredo (`2001::/32`) and NAT64
+//! (`64:ff9b::/96`) sources never reach a server outside the translator's own network.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -22,21 +22,21 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// How wide a prefix is.
+/// The width of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// One IPv4 address.
     V4,
     /// One IPv6 subnet.
     V6Net64,
-    /// What a line is usually given.
+    /// The usual size for one customer line.
     V6Net56,
-    /// What a site is usually given.
+    /// The usual size for one site.
     V6Net48,
 }
 
 impl Level {
-    /// By how much the thresholds of a peer grow for this prefix.
+    /// The factor applied to a peer's thresholds for this prefix.
     pub const fn factor(self) -> u32 {
         match self {
             Self::V4 | Self::V6Net64 => 1,
@@ -54,7 +54,7 @@ impl Level {
         }
     }
 
-    /// The part of an IPv6 address's upper half that names a prefix of this width.
+    /// The bits of an IPv6 address's upper half that belong to a prefix of this width.
     const fn mask(self) -> u64 {
         match self {
             Self::V4 | Self::V6Net64 => u64::MAX,
@@ -64,19 +64,19 @@ impl Level {
     }
 }
 
-/// A network of one of the four widths. Never printed by `Debug`; `Display` is for the operator's
-/// eyes.
+/// A network of one of the four widths. `Debug` redacts it; `Display` is for operators.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
-    /// An IPv4 address, or the upper half of an IPv6 address with the host's part cleared.
+    /// An IPv4 address, or the upper half of an IPv6 address with the host part cleared.
     bits: u64,
     level: Level,
 }
 
-/// Not derived, to hash one word instead of two: it is done for every datagram.
+/// Not derived, so that it hashes one word instead of two: this happens for every datagram.
 impl Hash for Prefix {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Wider prefixes have zeros where the level goes, so different prefixes hardly ever meet.
+        // Wider prefixes have zeros in the bits that the level changes, so different prefixes
+        // rarely collide.
         state.write_u64(self.bits ^ u64::from(self.level.factor()));
     }
 }
@@ -98,12 +98,12 @@ impl fmt::Display for Prefix {
 }
 
 impl Prefix {
-    /// How wide it is.
+    /// Its width.
     pub const fn level(self) -> Level {
         self.level
     }
 
-    /// Its addresses, as they stand in packets.
+    /// Its addresses, as they appear in packets.
     pub const fn sources(self) -> Sources {
         match self.level {
             Level::V4 => Sources::V4(self.bits as u32),
@@ -125,7 +125,7 @@ impl Prefix {
         }
     }
 
-    /// The same as the rest of the world writes it.
+    /// The prefix as an [`IpNet`].
     pub(crate) fn net(self) -> Option<IpNet> {
         let width = self.level.bits();
         match self.level {
@@ -134,7 +134,7 @@ impl Prefix {
         }
     }
 
-    /// The widest prefix around it, which decides about the shard.
+    /// The widest prefix around it, which determines the shard.
     pub(crate) fn network(self) -> Self {
         match self.level {
             Level::V4 => self,
@@ -150,22 +150,22 @@ impl Prefix {
     }
 }
 
-/// The addresses of a [`Prefix`], for those who look for them in packets themselves.
+/// The addresses of a [`Prefix`], for code that matches packets itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sources {
     /// One IPv4 address.
     V4(u32),
-    /// IPv6 addresses, by their upper halves; the lower half may be any, except where that makes an
-    /// address which stands for one of IPv4.
+    /// IPv6 addresses, given by their upper halves. The lower half is arbitrary, except where the
+    /// address would be IPv4-mapped.
     V6 {
-        /// The least upper half.
+        /// The lowest upper half.
         first: u64,
-        /// The greatest.
+        /// The highest upper half.
         last: u64,
     },
 }
 
-/// The text is no address, and no prefix of a width that can be banned.
+/// The text is neither an address nor a prefix of a width that can be banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedPrefix;
 
@@ -177,7 +177,7 @@ impl fmt::Display for MalformedPrefix {
 
 impl std::error::Error for MalformedPrefix {}
 
-/// Reads `203.0.113.7`, `203.0.113.7/32`, `2001:db8::9` (its /64), `2001:db8::/48`.
+/// Parses `203.0.113.7`, `203.0.113.7/32`, `2001:db8::9` (its /64), `2001:db8::/48`.
 impl FromStr for Prefix {
     type Err = MalformedPrefix;
 
@@ -196,7 +196,7 @@ impl FromStr for Prefix {
     }
 }
 
-/// One network party: an IPv4 address or an IPv6 /64, which knows the wider networks around it.
+/// One network party: an IPv4 address or an IPv6 /64. Its wider networks are derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(Prefix);
 
@@ -215,7 +215,7 @@ impl Peer {
         self.0
     }
 
-    /// What one line is usually given: the address of IPv4, the /56 of IPv6.
+    /// The usual size for one customer line: an IPv4 address, or an IPv6 /56.
     pub fn line(self) -> Prefix {
         self.at(Level::V6Net56).unwrap_or(self.0)
     }

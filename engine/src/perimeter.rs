@@ -1,15 +1,14 @@
-//! The border: who is let in, cheapest refusal first.
+//! The perimeter: decides which requests are admitted, cheapest check first.
 //!
 //! ```text
 //!   Authorization ──▶ form, checksum ──▶ look-up ──▶ class
-//!                                                     ├─ secret:      in (an Origin beside it is noted)
+//!                                                     ├─ secret:      admitted (an Origin is noted)
 //!                                                     └─ restricted:  Origin on its list, or native without one
 //! ```
 //!
-//! [`admit`] is the only way to an [`Admitted`], and everything behind the border asks for one. It
-//! reads no body, touches no shard, and answers from an immutable [`KeyBook`]. A well-formed key
-//! that the book does not hold is [`Denial::UnlistedKey`]: whoever keeps the book may know of a
-//! newer one.
+//! [`admit`] is the only way to an [`Admitted`], which everything behind the perimeter requires. It
+//! reads no body, touches no shard, and decides from an immutable [`KeyBook`]. A well-formed key
+//! that is not in the book is [`Denial::UnlistedKey`]: the store may know a newer key.
 
 use std::sync::Arc;
 
@@ -30,18 +29,18 @@ use api_key::{KeyClass, KeyText, bearer};
 use life::KeyLife;
 use origin::{Origin, OriginRules};
 
-/// What is known of one API key. The key itself is not.
+/// What is known about one API key. The key itself is not.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
-    /// The store's name for it, `key_…`.
+    /// Its id in the store, `key_…`.
     pub id: Box<str>,
     /// SHA-256 of the key.
     pub digest: KeyDigest,
-    /// Whose it is.
+    /// Its project.
     pub project: ProjectId,
     /// The project's name: the audience of its receipts.
     pub project_name: Arc<str>,
-    /// Where the project's alerts go.
+    /// Where the project's alerts are sent.
     pub alert_to: Arc<[Box<str>]>,
     /// What it may do.
     pub class: KeyClass,
@@ -51,16 +50,16 @@ pub struct KeyRecord {
     pub native: bool,
     /// Where a restricted key may be used.
     pub origins: OriginRules,
-    /// From when to when it works.
+    /// When it is valid.
     pub life: KeyLife,
 }
 
-/// All keys at one moment, also those that ended: a key known to be revoked needs no look-up to be
-/// refused. Immutable; a change is a new book.
+/// All keys at one moment, including ended ones: a known revoked key is refused without a look-up.
+/// Immutable; a change makes a new book.
 #[derive(Debug, Default)]
 pub struct KeyBook {
     keys: HashMap<[u8; 32], Arc<KeyRecord>>,
-    /// The rules of all restricted keys together: what a preflight, which has no key, is judged by.
+    /// The union of all restricted keys' rules, used for preflights, which carry no key.
     listed: OriginRules,
     /// Names of the projects that have keys.
     projects: HashMap<u32, Arc<str>>,
@@ -72,8 +71,7 @@ impl KeyBook {
         Self::of(keys.into_iter().map(Arc::new))
     }
 
-    /// This book after the key that the store calls `id` was revoked; `None` if it holds no such
-    /// key.
+    /// This book with the key that the store calls `id` revoked; `None` if there is no such key.
     #[must_use]
     pub fn revoking(&self, id: &str, now: Now) -> Option<Self> {
         let mut revoked = KeyRecord::clone(self.keys.values().find(|key| *key.id == *id)?);
@@ -91,12 +89,12 @@ impl KeyBook {
         Self { keys, listed, projects }
     }
 
-    /// The name of a project; none if it has no key.
+    /// The name of a project; `None` if it has no key.
     pub fn project_name(&self, project: ProjectId) -> Option<&Arc<str>> {
         self.projects.get(&project.0)
     }
 
-    /// A key of this project with this tag; of two that share one, either.
+    /// A key of this project with this tag; if two keys share the tag, either.
     pub fn tagged(&self, project: ProjectId, tag: KeyTag) -> Option<&Arc<KeyRecord>> {
         self.keys.values().find(|key| key.project == project && KeyTag::from(&key.digest) == tag)
     }
@@ -116,12 +114,12 @@ impl KeyBook {
         self.keys.contains_key(digest.as_bytes())
     }
 
-    /// The key with this digest, whether it works or has ended.
+    /// The key with this digest, whether it is valid or has ended.
     pub fn record(&self, digest: &KeyDigest) -> Option<&Arc<KeyRecord>> {
         self.keys.get(digest.as_bytes())
     }
 
-    /// Whether some restricted key lists this origin: what a preflight may be told.
+    /// Whether any restricted key lists this origin; used to answer preflights.
     pub fn lists_origin(&self, origin: &[u8]) -> bool {
         Origin::parse(origin).is_ok_and(|origin| self.listed.allows(&origin))
     }
@@ -141,51 +139,52 @@ impl KeyBook {
     }
 }
 
-/// What a request says of one header.
+/// What a request has in one header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen<'a> {
     /// Nothing.
     Absent,
-    /// This.
+    /// One value.
     One(&'a [u8]),
-    /// It repeats itself; nobody should choose among the values.
+    /// Several values; choosing among them would be unsafe.
     Many,
 }
 
-/// What a request shows at the border.
+/// What a request presents to the perimeter.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// `Authorization`.
     pub authorization: Seen<'a>,
     /// `Origin`.
     pub origin: Seen<'a>,
-    /// Whether anything about the request says that a browser sent it.
+    /// Whether any part of the request suggests that a browser sent it.
     pub from_browser: bool,
 }
 
-/// Why a request was not let in.
+/// Why a request was not admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// Missing or malformed key, or one that nobody made.
+    /// The key is missing, malformed, or was never issued.
     InvalidKey,
-    /// Expired or revoked. Its holder is answered as if it were invalid; but who made it into the
-    /// book once is no attacker for showing it a little longer.
+    /// Expired or revoked. The caller gets the same answer as for an invalid key, but using an
+    /// ended key a little longer is not treated as an attack.
     EndedKey,
-    /// A well-formed key that is not in the book; to its holder the same as an invalid one.
+    /// A well-formed key that is not in the book; the caller gets the same answer as for an invalid
+    /// key.
     UnlistedKey(KeyDigest),
     /// A restricted key without `Origin` that is not native.
     OriginMissing,
-    /// Two `Origin` headers.
+    /// More than one `Origin` header.
     OriginRepeated,
-    /// An `Origin` no browser would send, or one that is nobody's (`null`).
+    /// An `Origin` that no browser would send, or the opaque origin `null`.
     OriginMalformed,
-    /// A proper origin that the key does not list.
+    /// A valid origin that the key does not list.
     OriginNotListed,
-    /// This secret key, which works, in a browser, where the operator refuses that.
+    /// A valid secret key used in a browser, where the operator refuses that.
     SecretKeyInBrowser(KeyDigest),
 }
 
-/// Proof that a request passed the border. Only [`admit`] makes one.
+/// Proof that a request was admitted. Only [`admit`] makes one.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     key: Arc<KeyRecord>,
@@ -194,35 +193,34 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// The key that opened the border.
+    /// The key that was presented.
     pub fn key(&self) -> &KeyRecord {
         &self.key
     }
 
-    /// In whose name it may act.
+    /// The project and mode it may act for.
     pub fn owner(&self) -> Owner {
         Owner { project: self.key.project, mode: self.key.mode }
     }
 
-    /// The accepted origin of a restricted key, as it was sent: what the answer lets read itself.
+    /// The accepted origin of a restricted key, as it was sent; used for the CORS answer.
     pub fn origin(&self) -> Option<&[u8]> {
         self.origin.as_deref()
     }
 
-    /// The domain that the accepted origin belongs to, as the key's list spells it; none for an
-    /// extension.
+    /// The domain of the accepted origin, as spelled in the key's list; `None` for an extension.
     pub fn origin_domain(&self) -> Option<&str> {
         let origin = Origin::parse(self.origin.as_deref()?).ok()?;
         self.key.origins.domain_of(&origin)
     }
 
-    /// Whether a secret key showed up in what looks like a browser.
+    /// Whether a secret key was used in what looks like a browser.
     pub fn is_exposed(&self) -> bool {
         self.exposed
     }
 }
 
-/// Key, then origin.
+/// Checks the key, then the origin.
 pub fn admit(
     book: &KeyBook,
     shown: &Credentials<'_>,

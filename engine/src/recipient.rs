@@ -1,17 +1,18 @@
-//! Raw text becomes a [`Recipient`], once, or a [`RecipientFault`].
+//! Parses raw text into a [`Recipient`], or returns a [`RecipientFault`].
 //!
-//! Three readings of one address, each with one use:
+//! One address has three forms, each with one use:
 //!
-//! | reading | example for `Ada.Lovelace+x@GMail.com` | use |
+//! | form | example for `Ada.Lovelace+x@GMail.com` | use |
 //! |---|---|---|
 //! | [`delivery`](Recipient::delivery) | `Ada.Lovelace+x@GMail.com` | the `To:` line |
-//! | [`exact`](Recipient::exact) | `Ada.Lovelace+x@gmail.com` | SMTP envelope, the receipt; "is it the address the code went to" |
-//! | [`canonical`](Recipient::canonical) | `adalovelace@gmail.com` | key of limits, never an identity |
+//! | [`exact`](Recipient::exact) | `Ada.Lovelace+x@gmail.com` | SMTP envelope, the receipt, and comparing with the address the code was sent to |
+//! | [`canonical`](Recipient::canonical) | `adalovelace@gmail.com` | key of the limits, never an identity |
 //!
 //! The grammar is the dot-atom of RFC 5321 section 4.1.2 with the UTF-8 of RFC 6531 section 3.3,
-//! and nothing else of RFC 5322: every other form is a way to write one mailbox in many ways or
-//! two mailboxes in one address. Where folding is a matter of taste it errs to one bucket: a shared
-//! bucket costs a stranger some mails, a spare one costs the inbox's owner the limit.
+//! and nothing else of RFC 5322: every other form allows writing one mailbox in many ways or two
+//! mailboxes in one address. Where folding is uncertain, addresses are merged: a shared bucket
+//! costs a stranger some mails, but an extra bucket lets the inbox's owner be mailed past the
+//! limit.
 
 pub mod disposable;
 pub mod domain;
@@ -36,26 +37,26 @@ pub const MAX_ADDRESS: usize = 254;
 /// Longest local part in octets: RFC 5321 section 4.5.3.1.1.
 pub const MAX_LOCAL: usize = 64;
 
-/// An address that is fit to be mailed. Only [`Recipient::parse`] makes one.
+/// An address that mail can be sent to. Only [`Recipient::parse`] makes one.
 ///
 /// Wiped on drop; `Debug` shows no part of it.
 pub struct Recipient {
-    /// The address as typed, its exact reading if that differs, its canonical reading.
+    /// The address as typed, its exact form if that differs, its canonical form.
     text: Zeroizing<String>,
     delivery: Range<usize>,
     exact: Range<usize>,
     canonical: Range<usize>,
-    /// Where in `text` the local part of `exact` ends and its `@` stands.
+    /// Position in `text` of the `@` of `exact`, where its local part ends.
     at: usize,
-    /// Where in `text` the part of the domain starts that a hint may show.
+    /// Position in `text` where the part of the domain starts that a hint may show.
     shown_domain: usize,
-    /// Whether a mail provider or relay of the table runs the domain.
+    /// Whether the domain belongs to a mail provider or relay of the table.
     is_familiar: bool,
 }
 
 impl Recipient {
-    /// Reads one address. `raw` must be the address and nothing else: white space is not trimmed,
-    /// because the mail goes to the text as typed.
+    /// Parses one address. `raw` must be the address and nothing else: white space is not trimmed,
+    /// because the mail is sent to the text as typed.
     ///
     /// # Errors
     /// The first rule that `raw` breaks, with the octets that break it.
@@ -73,7 +74,8 @@ impl Recipient {
         Ok(Self::assemble(raw, at, &folded, &domain, &providers.home(&domain)))
     }
 
-    /// Writes all readings into one buffer, sized first so that it never moves and leaves a copy.
+    /// Writes all forms into one buffer, allocated at full size so that it never moves and leaves a
+    /// copy.
     fn assemble(raw: &str, at: usize, folded: &str, domain: &str, home: &Home<'_>) -> Self {
         let as_typed = matches!(raw.get(at + 1..), Some(typed) if typed == domain);
         let exact_len = if as_typed { 0 } else { at + 1 + domain.len() };
@@ -93,11 +95,11 @@ impl Recipient {
         home.rule.fold_into(local, &mut text);
         text.push('@');
         text.push_str(home.domain);
-        debug_assert!(std::ptr::eq(place, text.as_ptr()), "it moved, and left a copy");
+        debug_assert!(std::ptr::eq(place, text.as_ptr()), "the buffer moved and left a copy");
         Self {
             delivery: 0..raw.len(),
             at: exact.start + at,
-            // `anything@ada.example.net` can be a way to write `ada@…`: the label names a person.
+            // `anything@ada.example.net` can be another form of `ada@…`: the label names a person.
             shown_domain: exact.end - home.base_len,
             is_familiar: home.is_familiar,
             exact,
@@ -106,51 +108,51 @@ impl Recipient {
         }
     }
 
-    /// The address exactly as typed: what the mail's `To:` line says.
+    /// The address exactly as typed, for the mail's `To:` line.
     #[must_use]
     pub fn delivery(&self) -> &str {
         &self.text[self.delivery.clone()]
     }
 
-    /// Local part exactly as typed, domain as lower-case A-labels: one mailbox as SMTP sees it
-    /// (RFC 5321 section 2.4: local parts are case-sensitive, domains are not).
+    /// Local part exactly as typed, domain as lower-case A-labels: one mailbox as SMTP sees it (RFC
+    /// 5321 section 2.4: local parts are case-sensitive, domains are not).
     #[must_use]
     pub fn exact(&self) -> &str {
         &self.text[self.exact.clone()]
     }
 
-    /// The key of every limit of this inbox, the same for all its aliases. Never mail to it and
-    /// never take it for an identity: it may name nobody.
+    /// The key of every limit of this inbox, the same for all its aliases. Never send mail to it
+    /// and never use it as an identity: it may name nobody.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.text[self.canonical.clone()]
     }
 
-    /// The domain as typed in lower-case A-labels: what the disposable catalog is asked about.
+    /// The domain in lower-case A-labels, for the disposable catalog.
     #[must_use]
     pub fn domain(&self) -> &str {
         &self.text[self.at + 1..self.exact.end]
     }
 
-    /// What the limits of a domain count by: the registrable domain, with all below it one, because
-    /// whoever owns a domain can take mail under any name there. `None` at a mail provider or
+    /// The domain that domain limits count by: the registrable domain, including everything below
+    /// it, because its owner can receive mail under any name there. `None` for a mail provider or
     /// privacy relay of the table, whose names belong to many people.
     ///
-    /// Looks into the Public Suffix List at each call.
+    /// Consults the Public Suffix List at each call.
     #[must_use]
     pub fn unfamiliar_domain(&self) -> Option<RegistrableDomain<'_>> {
         (!self.is_familiar).then(|| RegistrableDomain::of(self.domain()))
     }
 
-    /// The name of its inbox. It tells the domain as well where a live key mails to an unfamiliar
-    /// one; test keys send no mail.
+    /// The fingerprint of its inbox. It includes the domain if a live key mails to a domain that is
+    /// not in the table; test keys send no mail.
     #[must_use]
     pub fn inbox(&self, keys: &StartKeys, mode: Mode) -> InboxFingerprint {
         let counted = if mode == Mode::Live { self.unfamiliar_domain() } else { None };
         keys.inbox(self.canonical(), counted.map(RegistrableDomain::as_str), mode)
     }
 
-    /// `A***@gmail.com`: enough for the owner to know which inbox to open. It holds one character
+    /// `A***@gmail.com`: enough for the owner to know which inbox to open. It shows one character
     /// of the local part, and no label below a provider that puts the account's name there.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -163,8 +165,8 @@ impl Recipient {
         hint
     }
 
-    /// Whether the envelope needs SMTPUTF8 (RFC 6531): a local part has no ASCII form, a domain
-    /// always has one, in [`exact`](Self::exact).
+    /// Whether the envelope needs SMTPUTF8 (RFC 6531). A non-ASCII local part has no ASCII form; a
+    /// domain always has one, in [`exact`](Self::exact).
     #[must_use]
     pub fn needs_smtputf8(&self) -> bool {
         !self.text[self.exact.start..self.at].is_ascii()
@@ -177,7 +179,7 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// Text that is wiped when this crate made it, and borrowed when the caller owns it.
+/// Text that is wiped if this crate allocated it, and borrowed if the caller owns it.
 pub(crate) enum Wiped<'a> {
     Borrowed(&'a str),
     Owned(Zeroizing<String>),

@@ -1,8 +1,7 @@
-//! The border of a shard: what may be asked, and what is answered.
+//! The commands a shard accepts, and the outcomes it returns.
 //!
-//! A [`Command`] holds all that its decision needs, an [`Outcome`] all that its answer needs. Neither holds an
-//! address: inboxes are named by fingerprints. Commands of callers are [`Proven`]: they can only be made from what
-//! was checked before (`proof.rs` shows what does not compile).
+//! A [`Command`] carries everything that the decision needs, an [`Outcome`] everything that the
+//! answer needs. Neither holds an address: inboxes travel as fingerprints.
 
 use crate::peer::Prefix;
 
@@ -24,43 +23,43 @@ pub(crate) use refusal::OVERLOADED;
 pub use refusal::{Policy, Refusal};
 pub use window::{ChargeDomain, ChargeKey, RefundDomain, RefundKey};
 
-/// One question to one shard.
+/// One command to one shard.
 #[derive(Debug)]
 pub enum Command {
     /// Open a verification and draw its first code.
     Issue(Proven<Issue>),
-    /// Count a try, compare it, purge on success.
+    /// Count an attempt, compare the code, purge on success.
     Check(Proven<Check>),
-    /// Draw another code for a verification that exists.
+    /// Draw another code for an existing verification.
     Resend(Proven<Resend>),
-    /// Purge a verification. Also right for an unknown one.
+    /// Purge a verification. Succeeds for an unknown one, too.
     Cancel(Proven<Slot>),
-    /// Tell how a verification stands.
+    /// Report the state of a verification.
     Status(Proven<Slot>),
-    /// A mail hand-over ended.
+    /// The delivery report of a mail.
     HandOver(HandOver),
-    /// Claim an idempotency key.
+    /// Reserve an idempotency key.
     Reserve(Proven<Reserve>),
-    /// Store or release a claimed idempotency key.
+    /// Store the first answer of a reserved idempotency key, or release the key.
     Settle(Settle),
     /// Mark a receipt as introspected.
     Spend(Proven<Spend>),
     /// Count a request in its peer's windows. The route is
     /// [`StartKeys::peer_route`](crate::route::StartKeys::peer_route).
     Charge(Charge),
-    /// Count a mail in the window of an API key or a project. Needed only where that limit is on.
+    /// Count a mail in the window of an API key or a project. Needed only if that limit is on.
     ChargeKey(ChargeKey),
-    /// Take the count back: the mail was not promised after all, or a right code has answered it.
+    /// Take the count back: the mail was not accepted after all, or a correct code has answered it.
     RefundKey(RefundKey),
-    /// Count a mail in the window of a domain that is no known mailbox provider's, and in its
+    /// Count a mail in the window of a domain that is not a known mailbox provider's, and in its
     /// peer's share of it. The route is [`DomainTag::route`](crate::route::DomainTag::route).
-    /// Needed only where that limit is on.
+    /// Needed only if that limit is on.
     ChargeDomain(ChargeDomain),
-    /// Take the count back, as above.
+    /// Take the count back, as for [`Command::RefundKey`].
     RefundDomain(RefundDomain),
-    /// Ban a network on the operator's word. The route is
+    /// Ban a network on behalf of the operator. The route is
     /// [`StartKeys::prefix_route`](crate::route::StartKeys::prefix_route).
     Ban(Ban),
-    /// Lift the ban of exactly this network, and what projects' claims have banned of it.
+    /// Lift the bans of exactly this network, including those based on projects' claims.
     Unban(Prefix),
 }

@@ -1,8 +1,8 @@
-//! Who owns what: keyed hashing of inboxes, ids and idempotency keys onto shards.
+//! Routing: keyed hashing of inboxes, ids and idempotency keys onto shards.
 //!
-//! Every hash here is keyed with [`StartKeys`], drawn at process start and never stored, so nobody
-//! can aim at a shard from outside (A68), two runs spread the same inbox differently, and a
-//! fingerprint in a memory image says nothing about the address without the key beside it.
+//! Every hash here is keyed with [`StartKeys`], which are drawn at process start and never stored.
+//! So nobody can target a shard from outside (A68), two runs distribute the same inbox differently,
+//! and a fingerprint in a memory image reveals nothing about the address without the key.
 
 mod digest;
 mod start_keys;

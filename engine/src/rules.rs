@@ -1,5 +1,5 @@
-//! The settings as records read them: what a decision would work out from the lists of limits each
-//! time, worked out once when they are taken.
+//! The settings in the form that records use: what a decision would otherwise compute from the
+//! lists of limits each time.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub(crate) mod strike;
 pub(crate) mod verification;
 pub(crate) mod window;
 
-/// How late a record is visited that has ended.
+/// How late an ended record may be visited.
 const A_SECOND: Duration = Duration::from_secs(1);
 
-/// Made whenever a shard takes settings. Owned by it.
+/// Built whenever a shard takes settings. Owned by it.
 pub(crate) struct Rules {
     pub(crate) settings: Settings,
     pub(crate) mails: MailRules,
@@ -80,7 +80,8 @@ impl Rules {
         }
     }
 
-    /// How long an inbox is remembered after its last mail or wrong code, its last visit included.
+    /// How long an inbox is remembered after its last mail or wrong code, including the delay of
+    /// its last visit.
     pub(crate) fn longest_of_inboxes(&self) -> Duration {
         let longest = self.mails.longest().max(self.guesses.limits().longest());
         Duration::from(longest) + A_SECOND

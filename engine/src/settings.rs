@@ -1,4 +1,4 @@
-//! What operators choose, as shards take it.
+//! The operator's settings, in the form that shards use.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use crate::limits::{ALERTS, Capacity, Limit};
 use crate::peer::Prefix;
 use crate::perimeter::blocks::Blocks;
 
-/// The operator's choices that shards decide by. Immutable; each shard holds a copy.
+/// The operator's settings that shards decide by. Immutable; each shard holds a copy.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Digits of a code unless the request says otherwise.
+    /// Digits of a code unless the request specifies another number.
     pub code_length: u8,
-    /// Life of a verification unless the request says otherwise.
+    /// Lifetime of a verification unless the request specifies another one.
     pub lifetime: Duration,
-    /// Tries of a verification, over all its codes.
+    /// Attempts of a verification, over all its codes.
     pub attempts: u8,
     /// Wait between two mails of a verification.
     pub resend_after: Duration,
-    /// Mails of a verification, the first included.
+    /// Mails of a verification, including the first.
     pub sends: u8,
-    /// Mails per project and inbox. Here and below: empty means off.
+    /// Mails per project and inbox. For all limits here, empty means off.
     pub recipient_issue: Vec<Limit>,
-    /// One peer's share of them.
+    /// One peer's share of these mails.
     pub recipient_peer_issue: Vec<Limit>,
     /// Mails per inbox, over all projects.
     pub recipient_all_issue: Vec<Limit>,
-    /// Wrong codes compared per inbox, past which new codes grow.
+    /// Wrong codes compared per inbox, beyond which new codes get longer.
     pub recipient_guess: Vec<Limit>,
     /// Requests per peer.
     pub peer: PeerLimits,
     /// Accepted issues per API key.
     pub key_issue: Vec<Limit>,
-    /// Mails per API key that no right code has answered.
+    /// Mails per API key that no correct code has answered.
     pub key_unverified: Vec<Limit>,
     /// Accepted issues per project.
     pub project_issue: Vec<Limit>,
-    /// Mails per registrable domain, other than known mailbox providers', that no right code has
+    /// Mails per registrable domain, except known mailbox providers', that no correct code has
     /// answered.
     pub domain_unverified: Vec<Limit>,
-    /// One peer's share of them.
+    /// One peer's share of these mails.
     pub domain_peer_unverified: Vec<Limit>,
-    /// What strikes lead to.
+    /// When strikes lead to bans.
     pub bans: BanRules,
-    /// Room for records.
+    /// Capacity of the tables.
     pub capacity: Capacity,
 }
 
@@ -66,26 +66,26 @@ impl Settings {
 /// When a peer is banned, and for how long.
 #[derive(Clone, Debug, Default)]
 pub struct BanRules {
-    /// Strikes that ban; empty for never.
+    /// Strikes that cause a ban; empty means never.
     pub strikes: Vec<Limit>,
-    /// The first ban.
+    /// Duration of the first ban.
     pub first: Duration,
     /// The longest ban, however often it was doubled.
     pub max: Duration,
-    /// Who is limited and never banned: `proxy.trusted` and `bans.exempt`.
+    /// Networks that are limited but never banned: `proxy.trusted` and `bans.exempt`.
     pub exempt: Blocks,
 }
 
 impl BanRules {
-    /// Whether this network is never struck and never banned, by nobody's word: it shares an
-    /// address with an exempt block, or with `127.0.0.1` or `::1`, behind which this host's own
-    /// proxies and probes are.
+    /// Whether this network is never struck and never banned, not even by an operator: it shares an
+    /// address with an exempt block, or with `127.0.0.1` or `::1`, where this host's own proxies
+    /// and probes are.
     pub fn exempts(&self, prefix: Prefix) -> bool {
         prefix.is_of_localhost() || self.exempt.overlap(prefix)
     }
 }
 
-/// Limits of what one peer may do. Empty means off.
+/// Limits of one peer's requests. Empty means off.
 #[derive(Clone, Debug, Default)]
 pub struct PeerLimits {
     /// Issues and resends.
@@ -96,7 +96,7 @@ pub struct PeerLimits {
     pub denied: Vec<Limit>,
     /// Completed handshakes.
     pub handshake: Vec<Limit>,
-    /// Everything else; and, counted apart, what foreign pages make a browser send.
+    /// Everything else; and, counted separately, requests that foreign pages make a browser send.
     pub any: Vec<Limit>,
 }
 
@@ -113,34 +113,35 @@ impl PeerLimits {
     }
 }
 
-/// What a peer did.
+/// What a peer's request is counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activity {
-    /// Asked for a mail: an issue or a resend.
+    /// An issue or a resend.
     Issue,
-    /// Presented a code.
+    /// A check.
     Check,
-    /// Was answered with a 4xx other than 409, 425 and 429.
+    /// A request answered with a 4xx other than 409, 425 and 429.
     Denied,
-    /// Completed a handshake.
+    /// A completed handshake.
     Handshake,
-    /// Asked for anything else, or began a handshake from an address that it had proved.
+    /// Any other request, or a handshake begun from a validated address.
     Any,
-    /// Sent what a foreign page made its browser send. Has the limit of [`Activity::Any`] and a
-    /// window of its own, so that such a page uses up nothing of its visitors'.
+    /// A request that a foreign page made the peer's browser send. Has the limit of
+    /// [`Activity::Any`] and a window of its own, so that such a page uses up nothing of its
+    /// visitor's.
     Foreign,
 }
 
-/// Which window is meant. Each has a table of its own.
+/// Names a window; each has a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyWindow {
     /// Issues of an API key: `limits.key.issue`.
     Issue,
-    /// Mails of an API key that no right code has answered: `limits.key.unverified`.
+    /// Mails of an API key that no correct code has answered: `limits.key.unverified`.
     Unverified,
     /// Issues of a project: `limits.project.issue`.
     Project,
-    /// Alerts of a project. They go to people: a backend in a loop must not write to them all
-    /// night.
+    /// Alerts of a project. They are sent to people, so a back end stuck in a loop must not send
+    /// many.
     Alerts,
 }

@@ -1,28 +1,28 @@
-//! The part of a thread's stack that nobody uses at present.
+//! Wipes the unused part of a thread's stack.
 //!
-//! Values that move leave their bytes on the stack, wiped or not where they went. The last code a
-//! thread has seen would stay there until something else needs the place, or for good: what is made
-//! next is built on the stack and moved to where it lives, and the bytes it has not written (an
-//! `Option` without a value, a task's future that has not begun) go along. So whoever has handled a
-//! secret wipes what is below him before anybody else has his turn.
+//! Moved values leave their bytes on the stack, even if the destination is wiped later. The last
+//! code a thread has seen would stay there until the space is reused, or even spread: new values
+//! are built on the stack and moved, and their uninitialised bytes (an `Option` without a value, a
+//! future that has not started) are copied along. So code that has handled a secret wipes the stack
+//! below its frame before other code runs.
 
 use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Bytes wiped below the caller: requests and mails reach 14 KiB down in an optimised build. Twice
-/// as many would cost an answer that comes from another lane 0.2 µs.
+/// as much would cost 0.2 µs for an answer from another lane.
 const WIPED_BYTES: usize = 24 << 10;
 
-/// Overwrites what earlier calls have left below the caller's frame. To be called from a frame that
-/// the secret has not been in: a call that was inlined has none of its own.
+/// Overwrites what earlier calls have left below the caller's frame. Call it from a frame that
+/// never held the secret; an inlined function has no frame of its own.
 #[inline(never)]
 pub fn wipe_stack() {
-    // Whoever looks at an address may read what is there, so the zeros have to be written.
+    // `black_box` may read through the reference, so the zeros must be written.
     black_box(&mut [0u8; WIPED_BYTES]);
 }
 
-/// A future that leaves nothing on the stack whenever it was polled.
+/// Wraps a future so that each poll leaves nothing on the stack.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct LeavingNothing<F>(pub F);
@@ -37,7 +37,7 @@ impl<F: Future + Unpin> Future for LeavingNothing<F> {
     }
 }
 
-/// In a frame of its own, and its callees' below it.
+/// In a frame of its own, with its callees' frames below it.
 #[inline(never)]
 fn poll_below<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
     future.poll(context)

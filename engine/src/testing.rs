@@ -1,4 +1,4 @@
-//! What tests share: a reproducible source of randomness, the settings as shipped, and the usual
+//! Shared by tests: a reproducible source of randomness, the settings as shipped, and a minimal
 //! request.
 
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::request::{Charged, Issue, MailForm, Proven, Quotas, Refusal};
 use crate::route::{AddressDigest, InboxFingerprint, StartKeys};
 use crate::settings::{BanRules, PeerLimits, Settings};
 
-/// SplitMix64: good enough to vary a test, and the same for the same seed.
+/// SplitMix64: good enough to vary a test, and reproducible from its seed.
 #[derive(Clone, Debug)]
 pub struct Seeded {
     state: u64,
-    /// What is left of a script, last octet first; `None` if there never was one.
+    /// The rest of the script, last octet first; `None` if there was none.
     script: Option<Vec<u8>>,
 }
 
 impl Seeded {
-    /// A source that repeats itself for the same `seed`.
+    /// A source that is reproducible from `seed`.
     pub fn new(seed: u64) -> Self {
         Self { state: seed, script: None }
     }
 
-    /// A source whose choices ([`below`](Self::below)) follow `script`, two octets for each:
-    /// whoever writes the script, a fuzzer for one, decides what happens. All other bits come as
-    /// from a seed, so that ids and codes stay apart.
+    /// A source whose choices ([`below`](Self::below)) follow `script`, two octets per choice, so
+    /// that a fuzzer, for example, decides what happens. All other bits come from a seed, so that
+    /// ids and codes stay distinct.
     pub fn scripted(script: &[u8]) -> Self {
         Self { state: script.len() as u64, script: Some(script.iter().rev().copied().collect()) }
     }
@@ -51,7 +51,7 @@ impl Seeded {
     pub fn below(&mut self, bound: u64) -> u64 {
         let choice = self.script.as_mut().and_then(|script| Some((script.pop()?, script.pop()?)));
         match choice {
-            // The whole range stays in reach, in 2^16 steps.
+            // The whole range is reachable, in 2^16 steps.
             Some((high, low)) => {
                 ((u128::from(bound) * u128::from(u16::from_be_bytes([high, low]))) >> 16) as u64
             }
@@ -69,27 +69,27 @@ impl Entropy for Seeded {
     }
 }
 
-/// A question without its proofs, for tests and benches of what stands behind the border.
+/// A command without its proofs, for tests and benches of what is behind the perimeter.
 pub fn unproven<T>(asked: T) -> Proven<T> {
     Proven(asked)
 }
 
-/// Reaches into a question, for tests that falsify one.
+/// Mutable access to a command, for tests that falsify one.
 pub fn falsify<T>(asked: &mut Proven<T>) -> &mut T {
     &mut asked.0
 }
 
-/// What a model says of a charge.
+/// The result of a charge as a model computes it.
 pub fn charged(refusal: Option<Refusal>, quotas: Quotas, at: Moment) -> Charged {
     Charged { refusal, quotas, at }
 }
 
-/// A digest for the address of an inbox, where a test has no address.
+/// A substitute for the address digest, for tests without an address.
 pub fn address_of(inbox: InboxFingerprint) -> AddressDigest {
     AddressDigest::from_bytes(*inbox.as_bytes())
 }
 
-/// A minimal `Issue`: required fields only, and the inbox's name for the address's digest.
+/// A minimal `Issue`: required fields only, with the inbox's bytes as the address digest.
 pub fn plain_issue(
     keys: &StartKeys,
     inbox: InboxFingerprint,
@@ -112,7 +112,7 @@ pub fn plain_issue(
     }
 }
 
-/// The settings the contract names, without any bound of memory.
+/// The default settings, with unbounded memory.
 pub fn as_shipped() -> Settings {
     let limits = |list: &[(u32, u64)]| -> Vec<Limit> {
         list.iter().map(|&(count, secs)| Limit { count, window: Duration::from_secs(secs) }).collect()

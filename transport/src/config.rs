@@ -1,7 +1,7 @@
 //! The operator's settings: defaults < TOML file < environment < `--set`.
 //!
-//! The defaults stand in `defaults.toml`, each with its reason, and are the list of keys that exist: an
-//! unknown key is an error that names the nearest known one.
+//! The defaults are in `defaults.toml`, each with its reason. That file is also the list of known
+//! keys: an unknown key is an error that suggests the nearest known one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,13 +41,13 @@ pub struct Config {
     pub admin: Admin,
     /// The certificate.
     pub tls: Tls,
-    /// Where keys and projects are kept.
+    /// Where API keys and projects are stored.
     pub store: Location,
     /// Where slots and windows live.
     pub state: Location,
     /// Lanes.
     pub engine: Engine,
-    /// What a peer may do to connections.
+    /// Limits on connections.
     pub connections: Connections,
     /// Logging.
     pub log: Log,
@@ -61,11 +61,11 @@ pub struct Config {
     pub bans: Bans,
     /// Disposable domains.
     pub catalog: Catalog,
-    /// How providers fold addresses, and which are not mailed to.
+    /// How mail providers map addresses to accounts, and which addresses are refused.
     pub recipients: Recipients,
     /// Proxies.
     pub proxy: Proxy,
-    /// Keys in the wrong place.
+    /// Secret keys used in browsers.
     pub keys: Keys,
     /// The operator's own mail.
     pub alerts: Alerts,
@@ -73,9 +73,9 @@ pub struct Config {
     pub events: Events,
     /// Receipts.
     pub receipts: Receipts,
-    /// How mails look.
+    /// Mail templates.
     pub templates: TemplateFolder,
-    /// Ways out for mail, in order.
+    /// Mail providers, in the order in which they are tried.
     #[serde(default)]
     pub delivery: Vec<ProviderConfig>,
 }
@@ -109,7 +109,7 @@ section!(/// `connections.*`
     Connections { /// Open connections in all.
         max: u32, /// Open connections of one peer.
         per_peer: u32, /// Idle timeout.
-        idle: Span, /// Unvalidated handshakes above which a Retry is asked for.
+        idle: Span, /// Unvalidated handshakes above which clients must answer a Retry.
         retry_above: u32, /// Stream resets before a connection is closed.
         resets: u32, /// Longest a request may take to arrive.
         deadline: Span });
@@ -118,14 +118,14 @@ section!(/// `log.*`
         level: String, /// `json` or `text`.
         format: Text });
 section!(/// `memory.*`
-    Memory { /// Bytes of all ephemeral state.
+    Memory { /// Maximum bytes of ephemeral state.
         ceiling: Size });
 section!(/// `codes.*`
     Codes { /// Digits.
-        length: u8, /// Life of a verification.
-        lifetime: Span, /// Tries.
+        length: u8, /// Lifetime of a verification.
+        lifetime: Span, /// Attempts per verification.
         attempts: u8, /// Wait between mails.
-        resend_after: Span, /// Mails.
+        resend_after: Span, /// Mails per verification.
         sends: u8 });
 section!(/// `limits.*`
     AllLimits { /// Per project and inbox.
@@ -146,10 +146,10 @@ section!(/// `limits.recipient_peer.*`, `limits.recipient_all.*`, `limits.projec
         issue: Limits });
 section!(/// `limits.key.*`
     KeyLimits { /// Issues.
-        issue: Limits, /// Mails that no right code has answered.
+        issue: Limits, /// Mails not answered by a correct code.
         unverified: Limits });
 section!(/// `limits.domain.*`, `limits.domain_peer.*`
-    UnverifiedLimits { /// Mails that no right code has answered.
+    UnverifiedLimits { /// Mails not answered by a correct code.
         unverified: Limits });
 section!(/// `limits.peer.*`
     PeerLimits { /// Issues.
@@ -162,7 +162,7 @@ section!(/// `bans.*`
     Bans { /// Strikes that ban.
         strikes: Limits, /// The first ban.
         first: Span, /// The longest ban.
-        max: Span, /// Who is limited and never banned.
+        max: Span, /// Networks that are limited but never banned.
         exempt: Vec<String> });
 section!(/// `catalog.*`
     Catalog { /// Disposable domains added.
@@ -173,39 +173,39 @@ section!(/// `recipients.*`
         families: Vec<FamilyConfig>, /// Whether privacy relays are mailed to.
         relays: Relays });
 section!(/// `proxy.*`
-    Proxy { /// Whose forwarding headers are believed.
+    Proxy { /// Proxies whose forwarding headers are trusted.
         trusted: Vec<String> });
 section!(/// `keys.*`
     Keys { /// Whether a secret key in a browser is refused.
-        refuse_secret_in_browser: bool, /// Whether one is revoked.
+        refuse_secret_in_browser: bool, /// Whether such a key is revoked.
         revoke_exposed: bool });
 section!(/// `alerts.*`
     Alerts { /// The operator's addresses.
         to: Vec<String> });
 section!(/// `events.*`
     Events { /// Where events are posted.
-        url: Text, /// Signs the posts.
+        url: Text, /// Secret that signs the posts.
         secret: Text, /// A file with the secret.
-        secret_file: Text, /// PEM file of a private CA, trusted beside the system's roots.
+        secret_file: Text, /// PEM file of a private CA, trusted in addition to the system's roots.
         ca_file: Text });
 section!(/// `templates.*`
     TemplateFolder { /// `DIR/PROJECT/TEMPLATE.{txt,html,toml}`.
         dir: Text });
 section!(/// `receipts.*`
     Receipts { /// The `iss` claim.
-        issuer: String, /// Life of a receipt.
+        issuer: String, /// Lifetime of a receipt.
         lifetime: Span, /// PKCS#8 PEM of the signing key.
         key_file: Text });
 
 impl Config {
-    /// Types and checks the merged layers.
+    /// Parses and checks the merged layers.
     pub fn from_layers(layers: Layers) -> Result<Self, ConfigFault> {
         let config = layers.typed()?;
         bounds::hold(&config)?;
         Ok(config)
     }
 
-    /// Lanes to start: as configured, else one for each core.
+    /// Number of lanes: as configured, else one per core.
     pub fn lanes(&self) -> usize {
         match self.engine.shards {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(256),
@@ -213,7 +213,7 @@ impl Config {
         }
     }
 
-    /// What the shards decide by.
+    /// Settings of the shards.
     pub fn settings(&self) -> Settings {
         let (codes, limits) = (&self.codes, &self.limits);
         Settings {
@@ -242,7 +242,7 @@ impl Config {
                 strikes: self.bans.strikes.0.clone(),
                 first: self.bans.first.0,
                 max: self.bans.max.0,
-                // Both lists were read when the settings were.
+                // Both lists were checked when the settings were read.
                 exempt: self.never_banned().unwrap_or_default(),
             },
             capacity: Capacity::of(self.memory.ceiling.0, self.lanes()),
@@ -254,7 +254,7 @@ impl Config {
         self.recipients.relays == Relays::Refuse
     }
 
-    /// What the settings say of the admin token, as a digest. A weak token is a fault.
+    /// Digest of the admin token in the settings, if there is one. A weak token is an error.
     pub fn admin_token(&self) -> Result<Option<[u8; 32]>, ConfigFault> {
         let digest = |key: &str, token: &str| match token.trim() {
             token if admin_token::is_strong(token) => Ok(Some(Sha256::digest(token.as_bytes()).into())),
@@ -269,17 +269,18 @@ impl Config {
                 Err(fault) => Err(ConfigFault(format!("admin.token_file: can't be read: {}", fault.kind()))),
             },
             (Some(_), Some(_)) => {
-                Err(ConfigFault("admin.token and admin.token_file: one of them, not both".into()))
+                Err(ConfigFault("admin.token and admin.token_file: set only one of them".into()))
             }
         }
     }
 
-    /// Whose forwarding headers are believed.
+    /// Proxies whose forwarding headers are trusted.
     pub fn trusted_proxies(&self) -> Result<Blocks, ConfigFault> {
         blocks("proxy.trusted", &self.proxy.trusted)
     }
 
-    /// Who is never banned: `bans.exempt`, and the proxies, which speak for many.
+    /// Networks that are never banned: `bans.exempt`, and the proxies, because each forwards many
+    /// peers.
     pub fn never_banned(&self) -> Result<Blocks, ConfigFault> {
         Ok(self.trusted_proxies()?.and(&blocks("bans.exempt", &self.bans.exempt)?))
     }

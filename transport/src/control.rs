@@ -1,21 +1,21 @@
-//! The control plane: its own thread, its own runtime. It publishes what lanes read, and has one way into
-//! their state: the operator's word on bans.
+//! The control plane runs on its own thread and runtime. It publishes what lanes read. The only
+//! lane state that it can change are bans, on the operator's command.
 //!
 //! ```text
 //!   admin listener ──▶ api ──▶ registry ──▶ store
 //!                      │││                    ▲
 //!                      ││└─ nudge ─▶ keeper ──┘──▶ Published<KeyBook> ──▶ lanes
-//!                      │└── catalog ─▶ a thread that reads it ─▶ Published<Policy> ──▶ lanes
+//!                      │└── catalog ─▶ a thread that parses it ─▶ Published<Policy> ──▶ lanes
 //!                      └─── bans ─▶ the owning shard ──▶ all lanes
 //!   lanes ─┬ unknown key ────────────▲ keeper
 //!          └ exposed key ─▶ exposure ─▶ registry, keeper
 //! ```
 //!
-//! If it hangs, or the store does, lanes go on with the last book they were given. If one of its tasks panics, that
-//! one begins anew (`supervise.rs`).
+//! If it or the store hangs, lanes continue with the last key book. If one of its tasks panics,
+//! that task is restarted (`supervise.rs`).
 //!
-//! Its end has an order: tasks first, then the store's connections, then the runtime. The library spawns when one of
-//! its connections is dropped, and panics where it can't.
+//! Shutdown order: tasks, then store connections, then the runtime. The store library spawns a task
+//! when one of its connections is dropped, and panics where it can't.
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,63 +65,64 @@ use store::{News, Store, StoreFault, StoreUrl};
 pub use supervise::ControlHealth;
 use supervise::{Task, keep};
 
-/// What the control plane starts from.
+/// Everything that the control plane is started with.
 pub struct Control {
     /// The store.
     pub store: StoreUrl,
     /// Where the admin API listens.
     pub listen: SocketAddr,
-    /// The digest of a token from the settings, beside the one in the store.
+    /// Digest of an admin token from the settings; valid in addition to the one in the store.
     pub token: Option<[u8; 32]>,
-    /// The book that lanes read.
+    /// The key book that lanes read.
     pub keys: Published<KeyBook>,
-    /// Lanes' questions about unknown keys.
+    /// Unknown keys that lanes ask about.
     pub(crate) misses: flume::Receiver<Miss>,
-    /// Lanes' reports of exposed keys.
+    /// Exposed keys that lanes report.
     pub(crate) exposed: flume::Receiver<Exposed>,
-    /// The way to the shards' bans.
+    /// Access to the shards' bans.
     pub operator: Operator,
-    /// What lanes share, to tell of it.
+    /// State shared by the lanes, for status and metrics.
     pub shared: Shared,
-    /// What lanes counted.
+    /// The lanes' counters.
     pub counters: Vec<Arc<Counters>>,
-    /// What is known of the store's health.
+    /// The health of the store.
     pub health: Arc<StoreHealth>,
-    /// What reads files again, and the certificate it replaces.
+    /// Reloads files; the certificate that it replaces.
     pub reload: Option<(Reload, Certificate)>,
 }
 
 /// Why the control plane did not start.
 #[derive(Debug)]
 pub enum ControlFault {
-    /// The store.
+    /// The store failed.
     Store(StoreFault),
-    /// The listener, or the thread.
+    /// The listener or the thread could not be created.
     Machine(&'static str, io::ErrorKind),
 }
 
-/// The running thread. Dropped, it ends by itself; [`ControlThread::stop`] waits for that.
+/// The running thread. Dropping the handle stops the thread; [`ControlThread::stop`] also waits for
+/// it.
 pub struct ControlThread {
     /// Where the admin API listens.
     pub admin: SocketAddr,
     running: oneshot::Sender<()>,
-    gone: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl ControlThread {
-    /// False once the thread has ended by itself.
+    /// False once the thread has ended unexpectedly.
     pub(crate) fn is_running(&self) -> bool {
         !self.running.is_closed()
     }
 
-    /// Has the thread end. The future is over once it has let go of its store, or after [`CONTROL_END`].
+    /// Stops the thread. The future completes once the store is closed, or after [`CONTROL_END`].
     pub(crate) fn stop(self) -> impl Future<Output = ()> {
         drop(self.running);
-        async move { drop(timeout(CONTROL_END, self.gone).await) }
+        async move { drop(timeout(CONTROL_END, self.ended).await) }
     }
 }
 
-/// What runs on the thread.
+/// The parts that run on the thread.
 struct Plane {
     admin: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
@@ -132,7 +133,7 @@ impl Plane {
     async fn end(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         for task in self.tasks {
-            // Aborted, and what it held is dropped.
+            // Awaited so that everything the task held is dropped.
             let _aborted = task.await;
         }
         self.store.close().await;
@@ -140,32 +141,33 @@ impl Plane {
 }
 
 impl Control {
-    /// Starts the thread; returns once the first book is published and the admin API listens.
+    /// Starts the thread. Returns once the first key book is published and the admin API listens.
     pub async fn start(self) -> Result<ControlThread, ControlFault> {
         let (started, start) = oneshot::channel();
         let (running, stopped) = oneshot::channel::<()>();
-        let (end, gone) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
         let machine = |fault: io::Error| ControlFault::Machine("the control thread", fault.kind());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
         let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
             let tasks = LocalSet::new();
             tasks.block_on(&runtime, async move {
                 match self.open().await {
-                    // Whoever started it may have gone.
+                    // The starter may have timed out.
                     Err(fault) => drop(started.send(Err(fault))),
                     Ok(plane) => {
-                        let _starter_gone = started.send(Ok(plane.admin));
+                        let _starter_is_gone = started.send(Ok(plane.admin));
                         // Ends when the handle is dropped.
                         let _dropped = stopped.await;
                         plane.end().await;
                     }
                 }
             });
-            // Connections of the admin listener, and what a start that failed has left, end within the runtime.
+            // Admin connections, and what a failed start has left, must be dropped within the
+            // runtime.
             let within = runtime.enter();
             drop(tasks);
             drop(within);
-            // A query that hangs must not keep the process.
+            // A query that hangs must not block process exit.
             runtime.shutdown_background();
             let _nobody_waits = end.send(());
         });
@@ -173,12 +175,12 @@ impl Control {
         let result = timeout(CONTROL_START, start).await;
         let late = || ControlFault::Machine("the control plane", io::ErrorKind::TimedOut);
         let admin = result.map_err(|_| late())?.map_err(|_| late())??;
-        Ok(ControlThread { admin, running, gone })
+        Ok(ControlThread { admin, running, ended })
     }
 
     async fn open(self) -> Result<Plane, ControlFault> {
         let until = Instant::now() + STORE_START;
-        let store = patiently(until, async || Store::open(&self.store).await).await?;
+        let store = retry_while_silent(until, async || Store::open(&self.store).await).await?;
         let registry = Registry::new(store.clone(), clock::now);
         let token = Published::new(None);
         let mut keeper = Keeper::new(
@@ -189,7 +191,7 @@ impl Control {
             token.clone(),
             self.health.clone(),
         );
-        patiently(until, async || keeper.refresh().await).await?;
+        retry_while_silent(until, async || keeper.refresh().await).await?;
         let (nudges, nudged) = flume::bounded(NUDGES_WAITING);
         let changes = Changes { registry: registry.clone(), nudges: nudges.clone() };
         let counters: Arc<[Arc<Counters>]> = self.counters.into();
@@ -234,7 +236,7 @@ impl Control {
     }
 }
 
-/// The tasks that read files again.
+/// The tasks that reload files.
 fn keep_files(
     health: &Arc<ControlHealth>,
     reload: Rc<Reload>,
@@ -253,8 +255,8 @@ fn keep_files(
     [keep(health, Task::Certificate, watch), keep(health, Task::Reload, obey)]
 }
 
-/// Asks a store that says nothing again, until then.
-async fn patiently<T>(
+/// Retries until then while the store does not answer.
+async fn retry_while_silent<T>(
     until: Instant,
     mut ask: impl AsyncFnMut() -> Result<T, StoreFault>,
 ) -> Result<T, ControlFault> {
@@ -269,7 +271,7 @@ async fn patiently<T>(
 async fn listen_for_news(mut news: News, nudges: flume::Sender<Nudge>) {
     loop {
         news.wait().await;
-        // A keeper that is busy will look anyway.
+        // If the channel is full, the keeper has work and will look at the store anyway.
         let _busy = nudges.try_send(Nudge::Heard);
     }
 }

@@ -17,7 +17,10 @@
 //! A mail that no provider accepted is retried for a few seconds. While the breakers of all
 //! providers are open, queued mails wait and no new permits are given.
 
-#![allow(clippy::disallowed_types, reason = "the mutex is created here for the courier; only the delivery thread locks it")]
+#![allow(
+    clippy::disallowed_types,
+    reason = "the mutex is created here for the courier; only the delivery thread locks it"
+)]
 
 use std::io;
 use std::sync::{Arc, Mutex};

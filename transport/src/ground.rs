@@ -1,7 +1,8 @@
-//! What everything stands on: time, randomness, and the values that one thread replaces and others read.
+//! The base of all wings: time, randomness, and values that one thread replaces and others read.
 //!
-//! Nothing here knows a request, a mail or a socket. A value of [`published`] is the one way by which the control
-//! plane reaches the data lanes; [`drain`] tells all threads that the process ends.
+//! Nothing here depends on requests, mails or sockets. [`published`] values are the only way in
+//! which the control plane reaches the data lanes; [`drain`] tells all threads that the process is
+//! stopping.
 
 pub mod certificate;
 pub(crate) mod clock;

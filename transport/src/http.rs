@@ -1,7 +1,8 @@
-//! Requests and answers as values, whatever carried them: no socket, no shard.
+//! Requests and answers as values, independent of their protocol: no socket, no shard.
 //!
-//! A door of `net` reads a head with `authepy-http3`; [`target`] says which operation it asks for, [`query`] gives its
-//! query one spelling, [`wire`] judges its body, and [`reply`] is the answer or the problem that goes back.
+//! `net` reads a head with `authepy-http3`. [`target`] maps it to an operation, [`query`] brings
+//! its query into canonical form, [`wire`] checks its body, and [`reply`] is the answer or the
+//! problem that is sent.
 
 pub(crate) mod query;
 pub(crate) mod reply;

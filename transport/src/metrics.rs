@@ -1,7 +1,8 @@
-//! Counters without personal data: one set per lane, added up when somebody looks.
+//! Counters without personal data: one set per lane, summed when they are read.
 //!
-//! No label comes from a request: routes, outcomes and reasons are names of this program. What test keys
-//! do is counted in families of its own (`authepy_test_…`) and never in the live ones.
+//! No label comes from a request: routes, outcomes and reasons are constants of this program.
+//! Requests of test keys are counted in families of their own (`authepy_test_…`), never in the live
+//! ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ mod sheet;
 
 pub use sheet::{Beside, StoreFigures, render};
 
-/// Problem codes as metric reasons, in a fixed order: the index is the counter's place.
+/// Problem codes as metric reasons; the index is the counter's position.
 const REASONS: [&str; 26] = [
     "malformed_request",
     "malformed_http",
@@ -49,17 +50,17 @@ const REASONS: [&str; 26] = [
     "not_ready",
 ];
 
-/// How a request ended, by whose turn it is.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// 2xx: done as asked. A wrong code that was compared is one: its check did what it is for.
+    /// 2xx. Includes a check of a wrong code, because the check itself succeeded.
     Ok,
-    /// 4xx: the caller's doing, or a limit it met.
+    /// 4xx: an error of the caller, or a limit.
     Refused,
-    /// 5xx: ours.
+    /// 5xx: an error of the server.
     Failed,
-    /// No answer: the request broke off, came too slowly or made no sense on the wire. A request whose TCP
-    /// connection went away is dropped with it and not counted.
+    /// No answer: the request broke off, arrived too slowly or was malformed on the wire. A request
+    /// dropped with its TCP connection is not counted.
     Aborted,
 }
 
@@ -76,7 +77,7 @@ impl Outcome {
     }
 }
 
-/// How a connection came in.
+/// Transport of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Quic,
@@ -86,7 +87,7 @@ pub(crate) enum Protocol {
 /// One count for each route and outcome.
 type Requests = [[AtomicU64; Outcome::ALL.len()]; RouteLabel::ALL.len()];
 
-/// What one lane has counted. Written by its lane only; cache lines of its own.
+/// Counters of one lane. Written only by that lane, so they have cache lines of their own.
 #[derive(Default)]
 #[repr(align(128))]
 pub struct Counters {
@@ -106,7 +107,7 @@ pub struct Counters {
     /// Bans of all shards, as this lane knows them.
     bans: AtomicU64,
     datagrams_shed: AtomicU64,
-    /// What became of API keys' mails; replaced whole.
+    /// Mails and correct answers per API key; replaced as a whole.
     conversions: ArcSwap<Vec<Conversion>>,
 }
 
@@ -182,18 +183,18 @@ impl Counters {
         self.state_bytes.load(Ordering::Relaxed)
     }
 
-    /// What became of API keys' mails, as far as the lane's shard knows.
+    /// Mails and correct answers per API key, as known to the lane's shard.
     pub(crate) fn conversions(&self) -> Arc<Vec<Conversion>> {
         self.conversions.load_full()
     }
 
-    /// Publishes what became of API keys' mails.
+    /// Publishes mails and correct answers per API key.
     pub(crate) fn publish_conversions(&self, conversions: Vec<Conversion>) {
         self.conversions.store(Arc::new(conversions));
     }
 
-    /// Publishes what the lane's shard holds, how many bans the lane knows of, and how many datagrams it has not
-    /// heard because it was behind.
+    /// Publishes what the lane's shard holds, how many bans the lane knows, and how many datagrams
+    /// it has dropped unread because it was behind.
     pub(crate) fn publish(&self, census: Census, bans: usize, shed: u64) {
         self.datagrams_shed.store(shed, Ordering::Relaxed);
         self.peers.store(census.peers as u64, Ordering::Relaxed);

@@ -270,7 +270,7 @@ mod tests {
         assert!(owner.tell(1, all, Err));
         assert!(!owner.tell(1, all, told(&other, &keys)));
         assert!(is_banned(&other, some[7]) && !is_banned(&other, some[0]));
-        assert!(is_banned(&other, foreign), "another owner's word stands");
+        assert!(is_banned(&other, foreign), "another owner's ban still holds");
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! prefix       22 base62, 131 bits    checksum, 6 base62
 //! ```
 //!
-//! The checksum is no secret and proves nothing: it lets a typo or a guess be refused without a
-//! look-up, and a secret scanner tell a key from noise. It is SHA-256 over everything before it,
-//! the first eight octets read as a big-endian number, modulo 62^6, as six digits of [`ALPHABET`].
+//! The checksum is not secret and proves nothing: it allows refusing a typo or a guess without a
+//! look-up, and lets a secret scanner tell a key from noise. It is SHA-256 over everything before
+//! it, the first eight octets read as a big-endian number, modulo 62^6, as six digits of
+//! [`ALPHABET`].
 
 mod exposure;
 
@@ -19,25 +20,25 @@ use zeroize::Zeroizing;
 
 use crate::identity::{KeyDigest, Mode};
 
-/// The digits of base62, in order of their value.
+/// The base62 digits, in order of their value.
 pub const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Drawn characters; 22 · log2(62) = 131 bits.
+/// Random characters; 22 · log2(62) = 131 bits.
 const BODY: usize = 22;
 /// Checksum characters.
 const CHECKSUM: usize = 6;
-/// The largest multiple of 62 an octet can hold: octets from here on would favour low digits.
+/// The largest multiple of 62 that fits into an octet: octets from here on would favour low digits.
 const UNBIASED: u8 = 248;
 
 /// What a key may do; see [`permission`](crate::perimeter::permission).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyClass {
-    /// Stays on a server.
+    /// Must stay on a server.
     Secret,
     /// Ships in browsers and apps; bound to origins.
     Restricted,
 }
 
-/// Every prefix with what it stands for.
+/// Every prefix with its class and mode.
 const PREFIXES: [(&str, KeyClass, Mode); 4] = [
     ("ath_sec_live_", KeyClass::Secret, Mode::Live),
     ("ath_sec_test_", KeyClass::Secret, Mode::Test),
@@ -54,19 +55,19 @@ const fn prefix(class: KeyClass, mode: Mode) -> &'static str {
     }
 }
 
-/// The text is no key of this service. One kind for all reasons, as the caller gets one answer.
+/// The text is not a key of this service. One error for all reasons, since callers get one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedKey;
 
 impl fmt::Display for MalformedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text is no API key")
+        f.write_str("the text is not an API key")
     }
 }
 
 impl std::error::Error for MalformedKey {}
 
-/// A well-formed key in somebody else's buffer. Whether it exists is the store's to say.
+/// A well-formed key in a borrowed buffer. Only the store knows whether it exists.
 #[derive(Clone, Copy)]
 pub struct KeyText<'a> {
     text: &'a [u8],
@@ -108,13 +109,14 @@ impl<'a> KeyText<'a> {
         self.mode
     }
 
-    /// What the store knows the key by. The body is 131 random bits, so no salt and no slow hash.
+    /// The digest that the store knows the key by. The body is 131 random bits, so it needs no salt
+    /// and no slow hash.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
         KeyDigest::from_bytes(Sha256::digest(self.text).into())
     }
 
-    /// The last four characters, all of the checksum: what a console may show.
+    /// The last four characters, all of the checksum: safe for a console to show.
     #[must_use]
     pub fn last_four(&self) -> [u8; 4] {
         match self.text {
@@ -139,7 +141,7 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Draws a key. `entropy` fills the buffer with octets of a CSPRNG; about 23 are used, since
-    /// one in 32 is thrown away to keep the digits unbiased.
+    /// one in 32 is discarded to keep the digits unbiased.
     pub fn generate(class: KeyClass, mode: Mode, mut entropy: impl FnMut(&mut [u8])) -> Self {
         let prefix = prefix(class, mode);
         let full = prefix.len() + BODY + CHECKSUM;
@@ -157,7 +159,7 @@ impl ApiKey {
         Self { text, class, mode }
     }
 
-    /// The whole key, for the one time it is shown.
+    /// The whole key; it is shown once.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
@@ -192,7 +194,7 @@ fn checksum(covered: &[u8]) -> [u8; CHECKSUM] {
 }
 
 /// The credential of an `Authorization: Bearer KEY` value: scheme in any case (RFC 9110 section
-/// 11.1), spaces, one `token68`. `None` for other schemes and for anything behind the credential.
+/// 11.1), spaces, one `token68`. `None` for other schemes and if anything follows the credential.
 #[must_use]
 pub fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(6)?;

@@ -1,12 +1,12 @@
-//! The bans as every lane knows them: a copy to look into for each datagram.
+//! The bans as every lane knows them: a copy that is consulted for each datagram.
 //!
 //! ```text
 //!   owning shard ── BanChange ──▶ every lane's BanTable ◀── until(address)   before QUIC, before TLS
 //! ```
 //!
-//! The peer's shard decides (`tables/bans.rs`); a table only repeats it. While nobody is banned a
-//! look-up is one comparison; else it is one probe of a keyed hash table for IPv4 and at most three
-//! for IPv6. A ban that has run out is not one, whether or not the table has forgotten it yet.
+//! The peer's shard decides (`tables/bans.rs`); this table is only a copy. While there are no bans,
+//! a look-up is one comparison; otherwise it is one probe of a keyed hash table for IPv4 and at
+//! most three for IPv6. An expired ban does not apply, whether or not it has been swept.
 
 use std::net::IpAddr;
 
@@ -15,36 +15,37 @@ use ahash::HashMap;
 use crate::clock::Moment;
 use crate::peer::{Peer, Prefix};
 
-/// What an owning shard has to tell about one network.
+/// A change of one network's ban, announced by its owning shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BanChange {
-    /// Whom it is about.
+    /// The network.
     pub prefix: Prefix,
     /// The end of its ban; `None` if it was lifted.
     pub until: Option<Moment>,
-    /// Which ban it is in a row, each begun within a day of the last one's end; from 1.
+    /// The ban's number in a sequence in which each ban began within a day of the last one's end;
+    /// from 1.
     pub count: u8,
 }
 
 /// One ban, for the operator's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BanEntry {
-    /// Who is banned.
+    /// The banned network.
     pub prefix: Prefix,
-    /// Until when.
+    /// When the ban ends.
     pub until: Moment,
     /// See [`BanChange::count`].
     pub count: u8,
 }
 
-/// What a change did to one network.
+/// The effect of a change on one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// It is banned now and was not before.
     Begins,
-    /// It stays banned for at least as long as before, or is not banned as before.
+    /// It stays banned for at least as long as before, or stays not banned.
     Stays,
-    /// It is, or will be, heard sooner than before.
+    /// It is, or will be, admitted sooner than before.
     Eases,
 }
 
@@ -52,22 +53,22 @@ pub enum Effect {
 #[derive(Default)]
 pub struct BanTable {
     bans: HashMap<Prefix, (Moment, u8)>,
-    /// No ban ends before this, so no sweep is worth it.
+    /// No ban ends before this, so no sweep is needed until then.
     first_end: Moment,
 }
 
 impl BanTable {
-    /// Whether there is nobody to look for.
+    /// Whether there are no bans.
     pub fn is_empty(&self) -> bool {
         self.bans.is_empty()
     }
 
-    /// Bans that hold, and those that have ended since the last sweep.
+    /// Bans in force, and those that have ended since the last sweep.
     pub fn len(&self) -> usize {
         self.bans.len()
     }
 
-    /// The ban of exactly this network, held or ended.
+    /// The ban of exactly this network, in force or ended.
     pub fn entry(&self, prefix: Prefix) -> Option<BanEntry> {
         self.bans.get(&prefix).map(|&(until, count)| BanEntry { prefix, until, count })
     }
@@ -77,7 +78,7 @@ impl BanTable {
         self.covering(address, now).map(|(_, until)| until)
     }
 
-    /// The longest ban that covers `address`, and its end.
+    /// The ban that covers `address` and ends last, with its end.
     pub fn covering(&self, address: IpAddr, now: Moment) -> Option<(Prefix, Moment)> {
         if self.bans.is_empty() {
             return None;
@@ -87,7 +88,7 @@ impl BanTable {
         bans.max_by_key(|(_, until)| *until).filter(|(_, until)| *until > now)
     }
 
-    /// Repeats what an owner said.
+    /// Applies a change announced by the owning shard.
     pub fn apply(&mut self, change: &BanChange, now: Moment) -> Effect {
         let before = match change.until {
             None => self.bans.remove(&change.prefix),
@@ -96,7 +97,7 @@ impl BanTable {
                 self.bans.insert(change.prefix, (until, change.count))
             }
         };
-        // One that has ended is none, even if no sweep has come by yet.
+        // An ended ban does not count, even if it has not been swept yet.
         let ends = |until: Option<Moment>| until.filter(|until| *until > now);
         match (ends(before.map(|(until, _)| until)), ends(change.until)) {
             (None, Some(_)) => Effect::Begins,
@@ -105,12 +106,12 @@ impl BanTable {
         }
     }
 
-    /// Forgets the bans that `meant` names, before their owner tells all of its bans anew.
+    /// Drops the bans that `meant` selects, before their owner sends all of its bans again.
     pub(crate) fn forget(&mut self, meant: impl Fn(&Prefix) -> bool) {
         self.bans.retain(|prefix, _| !meant(prefix));
     }
 
-    /// Frees the place of bans that have ended. True if there were any.
+    /// Frees bans that have ended. True if there were any.
     pub fn sweep(&mut self, now: Moment) -> bool {
         if self.bans.is_empty() || self.first_end > now {
             return false;
@@ -123,7 +124,7 @@ impl BanTable {
         freed
     }
 
-    /// The bans that hold at `now`, in no order.
+    /// The bans in force at `now`, in no particular order.
     pub fn list(&self, now: Moment) -> Vec<BanEntry> {
         let entry = |(&prefix, &(until, count)): (&Prefix, &(Moment, u8))| BanEntry { prefix, until, count };
         self.bans.iter().map(entry).filter(|entry| entry.until > now).collect()

@@ -19,7 +19,7 @@ pub enum BlockFault {
     NotABlock,
     /// `192.0.2.1/24`: was the host meant, or the network?
     HostBits,
-    /// Everybody; no list of ours may name everybody.
+    /// Every address; no list here may cover every address.
     Everybody,
     /// More than [`CONFIGURED_BLOCKS`].
     TooMany,
@@ -30,7 +30,7 @@ impl fmt::Display for BlockFault {
         match self {
             Self::NotABlock => f.write_str("not an address or a block such as 192.0.2.0/24"),
             Self::HostBits => f.write_str("the block has host bits set; write 192.0.2.0/24 or 192.0.2.1/32"),
-            Self::Everybody => f.write_str("names everybody"),
+            Self::Everybody => f.write_str("covers every address"),
             Self::TooMany => write!(f, "more than {CONFIGURED_BLOCKS} blocks"),
         }
     }

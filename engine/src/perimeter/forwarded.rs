@@ -1,23 +1,23 @@
-//! Who the peer is when a proxy stands between: `Forwarded` (RFC 7239) and `X-Forwarded-For`.
+//! Determines the peer behind a trusted proxy, from `Forwarded` (RFC 7239) and `X-Forwarded-For`.
 //!
 //! ```text
-//!   network peer trusted? ── no ──▶ it is the peer; nothing it sends is read
+//!   network peer trusted? ── no ──▶ it is the peer; its lists are not read
 //!        │ yes
 //!        ▼
-//!   last hop ─ trusted? ─ yes ─▶ the one before ─ … ─ none left ─▶ the left-most hop is the peer
+//!   last hop ─ trusted? ─ yes ─▶ the hop before ─ … ─ none left ─▶ the left-most hop is the peer
 //!        │          └─ no ──▶ it is the peer
-//!        └ unreadable, hidden (`unknown`, `_name`) ──▶ the proxy that wrote it is the peer
+//!        └ unreadable or hidden (`unknown`, `_name`) ──▶ the proxy that wrote it is the peer
 //! ```
 //!
-//! A list is read from its right end, the only end that a proxy we trust has written; what stands
-//! left of the first untrusted hop is whatever that hop chose to send, and is never looked at. So
-//! that an open quote in there can't swallow what the proxy added, even the cuts between elements
-//! are looked for from the right.
+//! A list is read from its right end, the only end written by a trusted proxy. What is left of the
+//! first untrusted hop is arbitrary input from that hop and is never read. Even the separators
+//! between elements are searched from the right, so that an unclosed quote on the left can't
+//! swallow what the proxy added.
 //!
-//! Two lists that name different peers are refused, not ranked: a proxy that writes only one of
-//! them passes the other through as it came, so preferring either would let the caller behind such
-//! a proxy choose whose limits are charged. `X-Real-IP`, `CF-Connecting-IP` and their kin are not
-//! read at all.
+//! Two lists that name different peers are refused, not ranked. A proxy that writes only one of
+//! them passes the other through unchanged, so preferring either would let a caller behind such a
+//! proxy choose whose limits are charged. `X-Real-IP`, `CF-Connecting-IP` and similar headers are
+//! not read at all.
 
 use std::net::IpAddr;
 
@@ -34,11 +34,11 @@ use node::node;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contradiction;
 
-/// The peer of a request that came from `network`, with the whole value of each list (`None`: not
+/// The peer of a request that came from `network`, given the whole value of each list (`None`: not
 /// sent).
 ///
 /// # Errors
-/// Both lists are there and name different peers (see the module's doc for why neither may win).
+/// Both lists are present and name different peers (see the module doc for why neither may win).
 pub fn peer(
     network: IpAddr,
     trusted: &Blocks,
@@ -57,7 +57,7 @@ pub fn peer(
     }
 }
 
-/// Goes from hop to hop, the last one first, as far as trust reaches.
+/// Walks from hop to hop, the last one first, until a hop is not trusted.
 fn walk(network: IpAddr, trusted: &Blocks, from_the_right: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
     let mut peer = network;
     for hop in from_the_right.take(FORWARDED_HOPS) {
@@ -70,7 +70,7 @@ fn walk(network: IpAddr, trusted: &Blocks, from_the_right: impl Iterator<Item = 
     peer
 }
 
-/// The hops of `X-Forwarded-For`, last first; `None` for what is no address.
+/// The hops of `X-Forwarded-For`, last first; `None` for a hop that is not an address.
 fn hops(list: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
     list.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty()).map(node)
 }

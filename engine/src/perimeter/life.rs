@@ -1,44 +1,44 @@
-//! The life of an API key, from its dates alone.
+//! The life cycle of an API key, derived from its dates alone.
 //!
 //! ```text
 //!   create ──▶ Active ──rotate──▶ Rotating ──grace over──▶ Expired
-//!                │  └──its date──────────────────────────────▲
+//!                │  └──its expiry date───────────────────────▲
 //!                └──revoke── (from Active and Rotating) ──▶ Revoked
 //! ```
 //!
-//! Dates are wall time in Unix seconds: they stand in the store and outlive the process. Nothing
-//! else of the engine decides by the wall clock.
+//! Dates are wall-clock time in Unix seconds: they are stored and outlive the process. No other
+//! decision of the engine uses the wall clock.
 
 use std::fmt;
 
 /// The dates of one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLife {
-    /// When it was made.
+    /// When it was created.
     pub created: u64,
-    /// From when on it does not work any more; `None`: no such date.
+    /// From when it is invalid; `None`: never.
     pub expires: Option<u64>,
-    /// When somebody revoked it.
+    /// When it was revoked.
     pub revoked: Option<u64>,
-    /// Whether a successor was made.
+    /// Whether it has a successor.
     pub rotated: bool,
 }
 
-/// Where in its life a key is.
+/// The state of a key in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyState {
-    /// Works.
+    /// Valid.
     Active,
-    /// Works until its grace ends; a successor works already.
+    /// Valid until its grace period ends; a successor is valid already.
     Rotating,
-    /// Its date has passed.
+    /// Its expiry date has passed.
     Expired,
-    /// Somebody ended it.
+    /// Revoked by an operator.
     Revoked,
 }
 
 impl KeyState {
-    /// Whether a key in this state opens the border.
+    /// Whether a key in this state is accepted.
     #[must_use]
     pub const fn works(self) -> bool {
         match self {
@@ -59,10 +59,10 @@ impl KeyState {
     }
 }
 
-/// Why a key can't take a step.
+/// Why a key can't be rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifeFault {
-    /// It does not work any more.
+    /// It is no longer valid.
     Ended,
     /// It has a successor already.
     AlreadyRotated,
@@ -80,7 +80,7 @@ impl fmt::Display for LifeFault {
 impl std::error::Error for LifeFault {}
 
 impl KeyLife {
-    /// A key made at `now` that works for `span` seconds, or for good.
+    /// A key created at `now` that is valid for `span` seconds, or without end.
     #[must_use]
     pub fn begin(now: u64, span: Option<u64>) -> Self {
         Self {
@@ -102,11 +102,12 @@ impl KeyLife {
         }
     }
 
-    /// Gives the key a successor: this one ends with the grace (or earlier, at its own date), the
-    /// successor lives as long as this one was meant to. Returns the successor's life.
+    /// Gives the key a successor. This key ends with the grace period, or at its own expiry date if
+    /// that is earlier; the successor gets the same lifetime as this key had. Returns the
+    /// successor's life.
     ///
     /// # Errors
-    /// A key that has ended, or has a successor, takes no further one.
+    /// The key has ended, or has a successor already.
     pub fn rotate(&mut self, now: u64, grace: u64) -> Result<Self, LifeFault> {
         match self.state(now) {
             KeyState::Active => {}
@@ -120,7 +121,7 @@ impl KeyLife {
         Ok(Self::begin(now, span))
     }
 
-    /// Ends the key. One that was revoked before keeps its date.
+    /// Revokes the key. A key revoked before keeps its date.
     pub fn revoke(&mut self, now: u64) {
         self.revoked.get_or_insert(now);
     }

@@ -1,8 +1,8 @@
 //! The `Origin` header and the rules a restricted key is bound to.
 //!
-//! Header and rule meet as the same thing, a host in lower-case A-labels; everything else of the
-//! header falls away. The check stops other people's web pages. It does not stop scripts, which
-//! send what they like: the limits must hold without it.
+//! Header and rule are both reduced to a host in lower-case A-labels; the rest of the header is
+//! discarded. The check stops other people's web pages. It does not stop scripts, which can send
+//! any header: the limits must hold without it.
 
 mod rule;
 mod rules;
@@ -17,18 +17,18 @@ pub use rules::OriginRules;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Longest header value that is read, in octets: the longest host with scheme, port and room for a
-/// path that some non-browser sends.
+/// Longest header value that is parsed, in octets: the longest host with scheme, port, and some
+/// room for a path, which some non-browsers send.
 pub const MAX_ORIGIN: usize = 1024;
 
-/// Where a request says it comes from: `Origin` as the browser sent it, and the host in it.
+/// The origin of a request: `Origin` as the browser sent it, and its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
     text: &'a str,
     place: Place<'a>,
 }
 
-/// What a rule is compared with.
+/// The part of an origin that rules are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place<'a> {
     /// Lower-case A-labels without a trailing dot.
@@ -37,7 +37,7 @@ pub(crate) enum Place<'a> {
     Extension(Cow<'a, str>),
 }
 
-/// Why an `Origin` was refused before any rule was asked.
+/// Why an `Origin` was refused before any rule was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OriginFault {
@@ -47,25 +47,25 @@ pub enum OriginFault {
     Empty,
     /// Over [`MAX_ORIGIN`] octets.
     TooLong,
-    /// `null`: a sandbox, a file, a redirect; anyone can be that.
+    /// `null`: a sandbox, a file or a redirect; anyone can produce it.
     Null,
-    /// Control, white space, or an octet beyond ASCII: no browser sends these.
+    /// A control character, white space, or an octet beyond ASCII: no browser sends these.
     Octet,
     /// A comma: a list of origins.
     List,
-    /// Not a URL as WHATWG reads it; also a bad port.
+    /// Not a URL by the WHATWG standard, or an invalid port.
     Malformed,
-    /// Port 0, which nothing can be served from.
+    /// Port 0, on which nothing can be served.
     PortZero,
-    /// A scheme that is not on the list, or an opaque one.
+    /// A scheme that is not on the list, or an opaque origin.
     Scheme,
     /// No host.
     NoHost,
-    /// An IP address, however written.
+    /// An IP address, in any notation.
     Address,
-    /// A host with an empty label or a character no host name holds.
+    /// A host with an empty label or a character not allowed in host names.
     HostName,
-    /// An extension scheme whose host is no extension id.
+    /// An extension scheme whose host is not an extension id.
     ExtensionId,
 }
 
@@ -76,15 +76,15 @@ impl fmt::Display for OriginFault {
             Self::Empty => "the origin is empty",
             Self::TooLong => "the origin is too long",
             Self::Null => "the origin is null",
-            Self::Octet => "the origin holds an octet no browser sends",
+            Self::Octet => "the origin has an octet that no browser sends",
             Self::List => "the origin is a list",
-            Self::Malformed => "the origin is no URL",
+            Self::Malformed => "the origin is not a URL",
             Self::PortZero => "the origin has port 0",
             Self::Scheme => "the scheme of the origin is not allowed",
             Self::NoHost => "the origin has no host",
             Self::Address => "the origin is an IP address",
-            Self::HostName => "the host of the origin is no domain name",
-            Self::ExtensionId => "the origin is no extension id",
+            Self::HostName => "the host of the origin is not a domain name",
+            Self::ExtensionId => "the origin is not an extension id",
         })
     }
 }
@@ -92,11 +92,12 @@ impl fmt::Display for OriginFault {
 impl std::error::Error for OriginFault {}
 
 impl<'a> Origin<'a> {
-    /// Reads the one `Origin` among all headers of that name. `Ok(None)` if there is none; then no
-    /// other header (`Referer`, `Host`) stands in for it.
+    /// Reads the single `Origin` among all headers of that name. `Ok(None)` if there is none; no
+    /// other header (`Referer`, `Host`) is used in its place.
     ///
     /// # Errors
-    /// [`OriginFault::Repeated`] for two, even equal ones; else as [`parse`](Self::parse).
+    /// [`OriginFault::Repeated`] for more than one, even equal ones; otherwise as
+    /// [`parse`](Self::parse).
     pub fn from_headers(mut values: impl Iterator<Item = &'a [u8]>) -> Result<Option<Self>, OriginFault> {
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
@@ -117,19 +118,19 @@ impl<'a> Origin<'a> {
             return Err(OriginFault::TooLong);
         }
         let text = std::str::from_utf8(value).map_err(|_| OriginFault::Octet)?;
-        // What browsers send needs no URL parser.
+        // Fast path: what browsers send needs no URL parser.
         if let Some(host) = plain_host(text) {
             return Ok(Self { text, place: Place::Host(Cow::Borrowed(host)) });
         }
         Self::parse_whatwg(text)
     }
 
-    /// The way of every value, which the short one must agree with.
+    /// The general parser. The fast path must agree with it.
     fn parse_whatwg(text: &'a str) -> Result<Self, OriginFault> {
         if text == "null" {
             return Err(OriginFault::Null);
         }
-        // The URL parser would trim or drop white space, and map what lies beyond ASCII.
+        // The URL parser would trim or drop white space, and map non-ASCII characters.
         if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
             return Err(OriginFault::Octet);
         }
@@ -139,7 +140,7 @@ impl<'a> Origin<'a> {
         Ok(Self { text, place: whatwg::place(text)? })
     }
 
-    /// The value exactly as it came: what `Access-Control-Allow-Origin` echoes.
+    /// The value exactly as it was sent, for `Access-Control-Allow-Origin`.
     #[must_use]
     pub const fn as_sent(&self) -> &'a str {
         self.text
@@ -151,7 +152,7 @@ impl<'a> Origin<'a> {
 }
 
 /// The host of `http[s]://host[:port]` in plain lower-case letters, digits, hyphens and dots;
-/// `None` sends the value the long way.
+/// `None` if the general parser is needed.
 fn plain_host(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
     let host = match rest.split_once(':') {
@@ -166,7 +167,8 @@ fn plain_host(text: &str) -> Option<&str> {
     let mut label_start = b'.';
     for octet in host.bytes() {
         match (last, octet) {
-            // An empty label; and `--` may be `xn--`, which must be decoded to be believed.
+            // An empty label; or `--`, which may belong to `xn--`, whose label must be decoded to
+            // be valid.
             (b'.', b'.') | (b'-', b'-') => return None,
             (b'.', _) => label_start = octet,
             _ => {}
@@ -176,6 +178,6 @@ fn plain_host(text: &str) -> Option<&str> {
         }
         last = octet;
     }
-    // A last label that starts with a digit may be an IPv4 address in one of its many spellings.
+    // A last label that starts with a digit may be an IPv4 address in one of its many notations.
     (last != b'.' && label_start.is_ascii_lowercase()).then_some(host)
 }

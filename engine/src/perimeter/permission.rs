@@ -1,9 +1,9 @@
-//! What each class of key may ask for. Total and without a catch-all arm: a new route or field does
-//! not compile until somebody decides.
+//! What each class of key may do. Total and without a catch-all arm: a new operation or field does
+//! not compile until its permissions are decided.
 
 use crate::perimeter::api_key::KeyClass;
 
-/// What a request wants, beside the routes that need no key.
+/// The operation of a request, except those that need no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `POST /v1/verifications`
@@ -27,7 +27,7 @@ pub enum Operation {
 /// Members of an issue request that change how the service protects an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IssueField {
-    /// `client.ip`: whom to charge instead of the caller.
+    /// `client.ip`: the peer to charge instead of the caller.
     ClientIp,
     /// `code_length`
     CodeLength,

@@ -1,7 +1,7 @@
-//! The catalog of disposable domains: immutable, asked once per issue, replaced by whole value.
+//! The catalog of disposable domains: immutable, consulted once per issue, replaced as a whole.
 //!
-//! A domain is disposable if it or a parent of it is on the list. No MX look-up: a domain whose
-//! mail ends at a listed host is not seen, and no request waits for DNS.
+//! A domain is disposable if it or a parent of it is on the list. There is no MX look-up: a domain
+//! whose mail is handled by a listed host is not recognised, and no request waits for DNS.
 
 mod domain_set;
 mod protected;
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 
-/// The base list this build carries.
+/// The base list built into this binary.
 const EMBEDDED: &str = include_str!("../../data/disposable_domains.txt");
 
 /// What the catalog says about a domain.
@@ -26,15 +26,15 @@ const EMBEDDED: &str = include_str!("../../data/disposable_domains.txt");
 pub enum DomainClass {
     /// Not listed.
     Unlisted,
-    /// On the operator's allow list, whatever else lists it.
+    /// On the operator's allow list, which takes precedence.
     Allowed,
-    /// A privacy relay: an alias that its owner keeps. Accepted by default.
+    /// A privacy relay: aliases of a permanent inbox. Accepted by default.
     Relay,
-    /// Listed, itself or by a parent.
+    /// Listed, itself or through a parent.
     Disposable,
 }
 
-/// The operator's own entries, which outlive a replaced base list.
+/// The operator's own entries, kept when the base list is replaced.
 #[derive(Debug)]
 struct OwnLists {
     extra: DomainSet,
@@ -52,21 +52,21 @@ impl OwnLists {
     }
 }
 
-/// Which domains give out throw-away inboxes.
+/// The domains that give out disposable inboxes.
 pub struct Catalog {
     base: Arc<DomainSet>,
     own: Arc<OwnLists>,
     version: String,
 }
 
-/// A catalog that was read, and what of its text it left out.
+/// A parsed catalog, and the entries left out of it.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The catalog to put into service.
+    /// The catalog to use.
     pub catalog: Catalog,
-    /// Entries left out by purpose: they would have refused half the world.
+    /// Entries left out on purpose: they would have refused most recipients.
     pub skipped: Vec<Skipped>,
-    /// Lines that are no domain name (at most 1 % of all).
+    /// Lines that are not a domain name (at most 1 % of all).
     pub bad_lines: usize,
 }
 
@@ -74,20 +74,21 @@ impl Catalog {
     /// The embedded base list with the operator's `catalog.extra` and `catalog.allow`.
     ///
     /// # Errors
-    /// An entry of `extra` or `allow` that is no domain, or is a public suffix in `extra`.
+    /// An entry of `extra` or `allow` is not a domain, or an entry of `extra` is a public suffix.
     pub fn embedded(extra: &[String], allow: &[String]) -> Result<Loaded, CatalogFault> {
         Self::with_lists(EMBEDDED.as_bytes(), extra, allow)
     }
 
-    /// Another base list with the operator's entries: at start, so there is no list in use yet.
+    /// Another base list with the operator's entries; for process start, when there is no list in
+    /// use yet.
     ///
     /// # Errors
-    /// As [`embedded`](Self::embedded), and every refusal of `catalog load` but the shrinking.
+    /// As [`embedded`](Self::embedded), and every refusal of `catalog load` except for shrinking.
     pub fn with_lists(base: &[u8], extra: &[String], allow: &[String]) -> Result<Loaded, CatalogFault> {
         Ok(Self::assemble(reading::read(base)?, Arc::new(OwnLists::read(extra, allow)?)))
     }
 
-    /// Other entries of the operator's with this catalog's base list, loaded or embedded.
+    /// Replaces the operator's entries, keeping this catalog's base list.
     ///
     /// # Errors
     /// As [`embedded`](Self::embedded).
@@ -96,8 +97,8 @@ impl Catalog {
         Ok(Self { base: Arc::clone(&self.base), own, version: self.version.clone() })
     }
 
-    /// This catalog's base list with the operator's entries of `other`: for a list that was read
-    /// while the config was, too.
+    /// This catalog's base list with the operator's entries of `other`, in case a new list and a
+    /// new config were read at the same time.
     #[must_use]
     pub fn with_own_of(&self, other: &Self) -> Self {
         Self { base: Arc::clone(&self.base), own: Arc::clone(&other.own), version: self.version.clone() }
@@ -106,8 +107,8 @@ impl Catalog {
     /// `catalog load`: a catalog with `text` as its base list and this one's own entries.
     ///
     /// # Errors
-    /// Over 64 MiB, not UTF-8, no valid domain, more than 1 % lines that are no domain, or fewer
-    /// than half the entries of this catalog unless `force`.
+    /// Over 64 MiB, not UTF-8, no valid domain, more than 1 % of lines that are not a domain, or
+    /// fewer than half the entries of this catalog unless `force`.
     pub fn replace_base(&self, text: &[u8], force: bool) -> Result<Loaded, CatalogFault> {
         let reading = reading::read(text)?;
         if !force && reading.entries.len() * 2 < self.entries() {
@@ -129,11 +130,11 @@ impl Catalog {
         Loaded { catalog: Self { base, own, version }, skipped, bad_lines }
     }
 
-    /// The class of `domain`, which must be lower-case A-labels as
-    /// [`Recipient::domain`](crate::recipient::Recipient::domain) gives it. O(labels).
+    /// The class of `domain`, which must be lower-case A-labels, as in
+    /// [`Recipient::domain`](crate::recipient::Recipient::domain). O(labels).
     ///
-    /// Allowed wins over the operator's extra entries, these over relays, these over the base
-    /// list; within a list it makes no difference which parent is on it.
+    /// The allow list takes precedence over the operator's extra entries, these over relays, these
+    /// over the base list. Within a list it does not matter which parent is listed.
     #[must_use]
     pub fn class(&self, domain: &str) -> DomainClass {
         let listed = |set: &DomainSet| with_parents(domain).any(|name| set.contains(name));
@@ -150,33 +151,33 @@ impl Catalog {
         }
     }
 
-    /// The class of a domain as a person types it; `None` if it is no domain name.
+    /// The class of a domain as a person types it; `None` if it is not a domain name.
     #[must_use]
     pub fn lookup(&self, typed: &str) -> Option<DomainClass> {
         host_name(typed.trim().trim_end_matches('.')).ok().map(|domain| self.class(&domain))
     }
 
-    /// Entries of the base list.
+    /// Number of entries in the base list.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.base.len()
     }
 
-    /// Digest and size of the base list, `e22191c2-8335`: the same for the same set of domains,
-    /// in whatever order and spelling they came.
+    /// Digest and size of the base list, `e22191c2-8335`: the same for the same set of domains, in
+    /// any order and spelling.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Memory of all lists in bytes.
+    /// Memory of all lists, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         let OwnLists { extra, allow, relays } = &*self.own;
         [&*self.base, extra, allow, relays].into_iter().map(DomainSet::memory).sum()
     }
 
-    /// Longest text `catalog load` reads, in bytes: stop receiving there.
+    /// Longest text that `catalog load` reads, in bytes; receivers should stop there.
     pub const MAX_BYTES: usize = MAX_BYTES;
 }
 

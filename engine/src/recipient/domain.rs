@@ -1,4 +1,4 @@
-//! The domain behind the `@`, as lower-case A-labels. Also what a line of a catalog must be.
+//! The domain after the `@`, as lower-case A-labels. Also used for the lines of a catalog.
 
 use crate::recipient::Wiped;
 use crate::recipient::fault::RecipientFaultKind as Kind;
@@ -11,21 +11,22 @@ const MAX_DOMAIN: usize = 253;
 /// Longest label in octets (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// The domain whose owner decides about all names below it: one label below a public suffix
-/// (<https://publicsuffix.org>, its private section included), so `uni.ac.uk` for `cs.uni.ac.uk`.
+/// The domain whose owner controls all names below it: one label below a public suffix
+/// (<https://publicsuffix.org>, including its private section), for example `uni.ac.uk` for
+/// `cs.uni.ac.uk`.
 ///
 /// Only [`Recipient::unfamiliar_domain`](crate::recipient::Recipient::unfamiliar_domain) makes one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RegistrableDomain<'a>(&'a str);
 
 impl<'a> RegistrableDomain<'a> {
-    /// Of a domain in lower-case A-labels. A public suffix that takes mail itself stands for
-    /// itself.
+    /// From a domain in lower-case A-labels. A public suffix that receives mail itself is its own
+    /// registrable domain.
     pub(crate) fn of(domain: &'a str) -> Self {
         Self(psl::domain_str(domain).unwrap_or(domain))
     }
 
-    /// The name in lower-case A-labels: a part of an address, so never for a log.
+    /// The name in lower-case A-labels. It is part of an address, so it must never be logged.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         self.0
@@ -38,12 +39,12 @@ impl std::fmt::Debug for RegistrableDomain<'_> {
     }
 }
 
-/// Which domains can be mailed.
+/// Which domains mail can be sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realm {
     /// The Internet: every special-use domain is refused.
     Public,
-    /// `authepy dev`, and test keys anywhere: the names reserved for tests and documentation are
+    /// `authepy dev`, and test keys anywhere: names reserved for tests and documentation are
     /// accepted too.
     Dev,
 }
@@ -57,10 +58,11 @@ const RESERVED: &[&str] = &["test", "example"];
 /// Second-level names of documentation, RFC 2606 section 3.
 const EXAMPLES: &[&str] = &["com", "net", "org"];
 
-/// Lower-case A-labels of `raw` if mail can go there in `realm`. Borrows where nothing changes.
+/// The lower-case A-labels of `raw` if mail can be sent there in `realm`. Borrows if nothing
+/// changes.
 ///
 /// # Errors
-/// The kind of the first rule that is broken.
+/// The first rule that is broken.
 pub(crate) fn normalise(raw: &str, realm: Realm) -> Result<Wiped<'_>, Kind> {
     let domain = host_name(raw)?;
     if is_special_use(&domain, realm) {
@@ -69,10 +71,10 @@ pub(crate) fn normalise(raw: &str, realm: Realm) -> Result<Wiped<'_>, Kind> {
     Ok(domain)
 }
 
-/// Lower-case A-labels of `raw` if it has the form of a domain name with at least one dot.
+/// The lower-case A-labels of `raw` if it has the form of a domain name with at least one dot.
 ///
 /// # Errors
-/// The kind of the first rule that is broken.
+/// The first rule that is broken.
 pub(crate) fn host_name(raw: &str) -> Result<Wiped<'_>, Kind> {
     match inspect(raw)? {
         Form::Lower => Ok(Wiped::Borrowed(raw)),
@@ -85,18 +87,18 @@ pub(crate) fn host_name(raw: &str) -> Result<Wiped<'_>, Kind> {
                         AsciiDenyList::STD3,
                         // `Check` would refuse real hosts such as `r3---sn.example`.
                         Hyphens::CheckFirstLast,
-                        // Lengths are ours to name, below.
+                        // Lengths are checked below, with an error of their own.
                         DnsLength::Ignore,
                     )
                     .map_err(|_| Kind::BadIdna)?,
             );
-            // Mapping can make dots and digits out of other characters: the rules apply again.
+            // Mapping can turn other characters into dots and digits, so the rules apply again.
             inspect(&ascii).map(|_| ascii)
         }
     }
 }
 
-/// What it takes to bring a name into its normal form.
+/// What is needed to normalise a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Lower,
@@ -104,7 +106,7 @@ enum Form {
     Idna,
 }
 
-/// One pass over the labels.
+/// Checks all labels in one pass.
 fn inspect(raw: &str) -> Result<Form, Kind> {
     if raw.is_empty() {
         return Err(Kind::EmptyDomain);
@@ -155,7 +157,7 @@ fn is_a_label(label: &[u8]) -> bool {
     label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"))
 }
 
-/// A cheap look for `xn--`: only two hyphens in a row can hold one.
+/// A cheap check for `xn--`: it needs two hyphens in a row.
 fn has_a_label(raw: &str) -> bool {
     let octets = raw.as_bytes();
     octets.windows(2).any(|pair| pair == b"--") && octets.split(|&octet| octet == b'.').any(is_a_label)

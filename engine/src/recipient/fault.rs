@@ -1,4 +1,4 @@
-//! Why a text is no recipient: a kind and a place, never the text itself.
+//! Why a text is not a recipient: a kind and a position, never the text itself.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,11 +17,11 @@ pub enum RecipientFaultKind {
     SecondAtSign,
     /// A C0 or C1 control character, or DEL.
     Control,
-    /// White space of any kind; also the mark of a display name.
+    /// White space of any kind; also indicates a display name.
     Space,
     /// A character without a glyph: zero-width, filler, variation selector, tag, unassigned.
     Invisible,
-    /// A character that turns the reading direction.
+    /// A character that changes the text direction.
     Bidi,
     /// `"`: a quoted local part (RFC 5321 `Quoted-string`).
     Quoted,
@@ -47,9 +47,9 @@ pub enum RecipientFaultKind {
     LocalDots,
     /// A character whose compatibility form is not allowed in a local part, such as `⑴` or `℀`.
     LocalCharacter,
-    /// Nothing behind the `@`.
+    /// Nothing after the `@`.
     EmptyDomain,
-    /// Over 253 octets of domain.
+    /// A domain of more than 253 octets.
     DomainTooLong,
     /// A dot at the start of the domain, or two in a row.
     EmptyLabel,
@@ -59,26 +59,26 @@ pub enum RecipientFaultKind {
     LabelTooLong,
     /// A label that starts or ends with a hyphen (RFC 1123 section 2.1).
     LabelHyphen,
-    /// A character that no host name holds, such as `_`.
+    /// A character not allowed in host names, such as `_`.
     DomainCharacter,
-    /// A label that UTS 46 refuses, or an `xn--` label that does not survive the round trip.
+    /// A label that UTS 46 refuses, or an `xn--` label that does not round-trip.
     BadIdna,
     /// A domain without a dot, such as `localhost`.
     NoDot,
-    /// A last label that is no name: `127.0.0.1`, `a.0x7f`.
+    /// A last label that is not a name: `127.0.0.1`, `a.0x7f`.
     NumericTopLevel,
-    /// A domain no public mail can reach (IANA special-use domain names).
+    /// A domain that no public mail can reach (IANA special-use domain names).
     SpecialUse,
 }
 
 impl RecipientFaultKind {
-    /// The fault with the octets of the raw text it is about.
+    /// The fault, with the octets of the raw text that caused it.
     pub(crate) const fn at(self, span: Range<usize>) -> RecipientFault {
         RecipientFault { kind: self, span }
     }
 }
 
-/// A refused recipient. Holds no character of the address, so it is safe to log.
+/// A refused recipient. Contains no character of the address, so it is safe to log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientFault {
     /// The rule that was broken.
@@ -106,7 +106,7 @@ impl fmt::Display for RecipientFaultKind {
             Self::Control => "control characters are not allowed",
             Self::Space => "white space and display names are not allowed",
             Self::Invisible => "invisible characters are not allowed",
-            Self::Bidi => "characters that turn the reading direction are not allowed",
+            Self::Bidi => "characters that change the text direction are not allowed",
             Self::Quoted => "quoted local parts are not accepted",
             Self::Comment => "comments are not accepted",
             Self::AngleBracket => "give the bare address without brackets",
@@ -115,18 +115,18 @@ impl fmt::Display for RecipientFaultKind {
             Self::AddressLiteral => "address literals are not accepted",
             Self::Backslash => "escapes are not accepted",
             Self::EncodedWord => "encoded words are not accepted",
-            Self::EmptyLocal => "nothing stands before the @",
+            Self::EmptyLocal => "the address has nothing before the @",
             Self::LocalTooLong => "the local part is longer than 64 octets",
             Self::LocalDots => "the local part has a misplaced dot",
             Self::LocalCharacter => "the local part has a character that is not allowed",
-            Self::EmptyDomain => "nothing stands behind the @",
+            Self::EmptyDomain => "the address has nothing after the @",
             Self::DomainTooLong => "the domain is longer than 253 octets",
             Self::EmptyLabel => "the domain has an empty label",
             Self::TrailingDot => "the domain ends with a dot",
             Self::LabelTooLong => "a label of the domain is longer than 63 octets",
             Self::LabelHyphen => "a label of the domain starts or ends with a hyphen",
-            Self::DomainCharacter => "the domain has a character that no host name holds",
-            Self::BadIdna => "the domain is no valid internationalised name",
+            Self::DomainCharacter => "the domain has a character that host names can't have",
+            Self::BadIdna => "the domain is not a valid internationalised name",
             Self::NoDot => "the domain has no dot",
             Self::NumericTopLevel => "the domain ends with a number",
             Self::SpecialUse => "no public mail can reach this domain",

@@ -1,18 +1,19 @@
-//! The local part: its grammar, and the folded form that limits are keyed by.
+//! The local part: its grammar, and its folded form, which is part of the limits' key.
 
 use crate::recipient::fault::{RecipientFault, RecipientFaultKind as Kind};
 use crate::recipient::{MAX_LOCAL, Wiped, scan};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// Passes after which folding must have come to rest; no code point needs more than two.
+/// Passes after which folding must have converged; no code point needs more than two.
 const MAX_PASSES: usize = 4;
 
-/// Checks a local part and folds it: NFKC and case for what is beyond ASCII. ASCII comes back as
-/// it is, since the provider's rule lowers it on the way.
+/// Checks a local part and folds it: NFKC and case folding of non-ASCII text. ASCII text is
+/// returned unchanged, since the provider's rule lower-cases it later.
 ///
 /// # Errors
-/// A broken rule; the folded form must keep the grammar too, or `ａ％ｂ` would be a percent hack.
+/// The rule that is broken. The folded form must satisfy the grammar too, otherwise `ａ％ｂ` would
+/// become a percent hack.
 pub(super) fn fold(local: &str) -> Result<Wiped<'_>, RecipientFault> {
     if local.is_empty() {
         return Err(Kind::EmptyLocal.at(0..0));
@@ -36,7 +37,7 @@ pub(super) fn fold(local: &str) -> Result<Wiped<'_>, RecipientFault> {
     Ok(Wiped::Owned(folded))
 }
 
-/// Dots stand between other characters (`Dot-string`, RFC 5321 section 4.1.2), and no encoded word.
+/// Dots only between other characters (`Dot-string`, RFC 5321 section 4.1.2), and no encoded word.
 fn check_shape(local: &str) -> Result<(), Kind> {
     let octets = local.as_bytes();
     let mut last = b'.';
@@ -50,10 +51,10 @@ fn check_shape(local: &str) -> Result<(), Kind> {
     if last == b'.' { Err(Kind::LocalDots) } else { Ok(()) }
 }
 
-/// NFKC and case folding until nothing changes (Unicode section 3.13, definition R5).
+/// Applies NFKC and case folding until nothing changes (Unicode section 3.13, definition R5).
 ///
-/// The standard library has no case folding. Lower, upper and lower again gives the same classes
-/// and merges `ı` with `i` as well, which errs to one bucket.
+/// The standard library has no case folding. Lower, upper and lower again gives the same classes,
+/// and in addition merges `ı` with `i`; a doubtful case merges.
 pub(super) fn casefold(local: &str) -> Zeroizing<String> {
     let mut folded = pass(local);
     for _ in 1..MAX_PASSES {
@@ -69,8 +70,8 @@ pub(super) fn casefold(local: &str) -> Zeroizing<String> {
 fn pass(text: &str) -> Zeroizing<String> {
     let lowered = text.nfkc().flat_map(char::to_lowercase);
     let folded = lowered.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    // Twice the input holds nearly every result; what grows past it is freed unwiped, in a form
-    // that is no longer the address.
+    // Twice the input holds nearly every result. A buffer that grows beyond is freed without being
+    // wiped, but no longer holds the address as typed.
     let mut out = Zeroizing::new(String::with_capacity(text.len() * 4));
     out.extend(folded.nfkc());
     out

@@ -1,7 +1,7 @@
-//! Which spellings of an address end in one inbox, provider by provider.
+//! Which spellings of an address reach one inbox, for each provider.
 //!
 //! The rules are data ([`families`]) and can be extended at start. A wrong merge makes two inboxes
-//! share a budget; a missed one gives an inbox a fresh budget for every alias. So a doubtful rule
+//! share a budget; a missed merge gives an inbox a new budget for every alias. So a doubtful rule
 //! merges.
 
 pub mod families;
@@ -18,16 +18,16 @@ use hashbrown::HashTable;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Domains that share a rule, and who says so.
+/// Domains that share a rule, and the source of the rule.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// Name for people.
+    /// Display name.
     pub name: Cow<'static, str>,
-    /// Where the provider (or, failing that, an observer) documents the rule.
+    /// Where the provider (or otherwise an observer) documents the rule.
     pub source: Cow<'static, str>,
-    /// Lower-case A-label domains. With [`Rule::one_account`] the first one stands for all.
+    /// Lower-case A-label domains. With [`Rule::one_account`], the first one represents all.
     pub domains: Cow<'static, [&'static str]>,
-    /// What the family does to a local part.
+    /// How the family treats a local part.
     pub rule: Rule,
 }
 
@@ -36,7 +36,7 @@ pub struct Family {
 pub struct ExtraFamily {
     /// Domains in any case, U-labels or A-labels.
     pub domains: Vec<String>,
-    /// What the family does to a local part.
+    /// How the family treats a local part.
     pub rule: Rule,
 }
 
@@ -45,7 +45,7 @@ pub struct ExtraFamily {
 pub enum ProviderFault {
     /// The family at this index names no domain.
     NoDomain(usize),
-    /// The family at the first index has no domain name at the second.
+    /// In the family at the first index, the entry at the second is not a domain name.
     NotADomain(usize, usize),
 }
 
@@ -62,16 +62,16 @@ impl fmt::Display for ProviderFault {
 
 impl std::error::Error for ProviderFault {}
 
-/// Where an address of some domain ends up.
+/// The canonical destination of an address of some domain.
 pub(crate) struct Home<'a> {
     pub(crate) rule: Rule,
     /// The domain of the canonical form.
     pub(crate) domain: &'a str,
-    /// The account, where the label below the provider's domain names it.
+    /// The account, if the label below the provider's domain names it.
     pub(crate) user: Option<&'a str>,
-    /// Octets at the end of the asked domain that name nobody's account.
+    /// Octets at the end of the looked-up domain that name no account.
     pub(crate) base_len: usize,
-    /// Whether a mail provider or relay of the table runs the domain.
+    /// Whether the domain belongs to a mail provider or relay of the table.
     pub(crate) is_familiar: bool,
 }
 
@@ -87,16 +87,16 @@ impl Entry {
     }
 }
 
-/// All families, indexed by domain. Immutable; one look-up is one hash, two below a known domain.
+/// All families, indexed by domain. Immutable; a look-up takes one hash, below a known domain two.
 pub struct ProviderTable {
     entries: HashTable<Entry>,
     hasher: RandomState,
-    /// Whether any family puts accounts into labels, so that parents are worth a look.
+    /// Whether any family puts accounts into labels, so that parents must be looked up.
     users_below: bool,
 }
 
 impl ProviderTable {
-    /// The families this crate knows, relays among them.
+    /// The built-in families, including relays.
     #[must_use]
     pub fn built_in() -> Self {
         let mut table = Self { entries: HashTable::new(), hasher: RandomState::new(), users_below: false };
@@ -109,10 +109,10 @@ impl ProviderTable {
         table
     }
 
-    /// The built-in families and the operator's, which win where both name a domain.
+    /// The built-in families and the operator's, which take precedence for a domain in both.
     ///
     /// # Errors
-    /// A family without a domain, or with something else in its place.
+    /// A family without a domain, or an entry that is not a domain name.
     pub fn with_extra(extra: &[ExtraFamily]) -> Result<Self, ProviderFault> {
         let mut table = Self::built_in();
         for (at, family) in extra.iter().enumerate() {
@@ -147,7 +147,7 @@ impl ProviderTable {
         self.entries.find(self.hasher.hash_one(domain), |entry| entry.domain == domain)
     }
 
-    /// Where addresses of `domain` (lower-case A-labels) end up.
+    /// The canonical destination of addresses of `domain` (lower-case A-labels).
     pub(crate) fn home<'a>(&'a self, domain: &'a str) -> Home<'a> {
         if let Some(entry) = self.find(domain) {
             return entry.home(None, domain.len());

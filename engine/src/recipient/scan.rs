@@ -1,19 +1,20 @@
-//! One pass over the raw octets: every character that is refused wherever it stands, and the `@`.
+//! One pass over the raw octets: refuses characters that are invalid in any position, and finds the
+//! `@`.
 
 use crate::recipient::fault::{RecipientFault, RecipientFaultKind as Kind};
 
-/// What an octet means on its own.
+/// The meaning of an octet on its own.
 #[derive(Clone, Copy)]
 enum Octet {
     /// `atext` of RFC 5321 without `%` and `!`, or a dot.
     Plain,
-    /// Part of a code point beyond ASCII.
+    /// Part of a non-ASCII code point.
     Wide,
     At,
     Refused(Kind),
 }
 
-/// The plain octets alone, one octet each, for the inner loop.
+/// Whether each octet is plain, one byte per entry, for the inner loop.
 const PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let mut octet = 0;
@@ -51,10 +52,10 @@ const fn classify(octet: u8) -> Octet {
     }
 }
 
-/// Where the one `@` of `raw` stands.
+/// The position of the one `@` of `raw`.
 ///
 /// # Errors
-/// A character that is refused anywhere, no `@` or a second one.
+/// A character that is refused anywhere, no `@`, or a second one.
 pub(super) fn find_at_sign(raw: &str) -> Result<usize, RecipientFault> {
     if raw.is_empty() {
         return Err(Kind::Empty.at(0..0));
@@ -63,7 +64,7 @@ pub(super) fn find_at_sign(raw: &str) -> Result<usize, RecipientFault> {
     let mut at = None;
     let mut wide = false;
     let mut from = 0;
-    // Nearly every octet is plain: the inner loop only looks for one that is not.
+    // Nearly every octet is plain: the inner loop only searches for one that is not.
     while let Some(ahead) = octets[from..].iter().position(|&octet| !is_plain(octet)) {
         let index = from + ahead;
         match OCTETS[usize::from(octets[index])] {
@@ -81,7 +82,7 @@ pub(super) fn find_at_sign(raw: &str) -> Result<usize, RecipientFault> {
     at.ok_or_else(|| Kind::NoAtSign.at(0..raw.len()))
 }
 
-/// An ASCII character that stands for itself in a local part.
+/// Whether an ASCII character stands for itself in a local part.
 pub(super) fn is_plain(octet: u8) -> bool {
     PLAIN[usize::from(octet)]
 }
@@ -95,7 +96,7 @@ fn refuse_hidden(raw: &str) -> Result<(), RecipientFault> {
     Ok(())
 }
 
-/// Why a code point beyond ASCII can't stand in an address, if it can't.
+/// Why a non-ASCII code point is not allowed in an address; `None` if it is.
 pub(super) fn hidden(character: char) -> Option<Kind> {
     if character.is_control() {
         return Some(Kind::Control);
@@ -110,16 +111,16 @@ pub(super) fn hidden(character: char) -> Option<Kind> {
     (!is_printable(character)).then_some(Kind::Invisible)
 }
 
-/// The standard library escapes what it holds for unprintable: unassigned, private use, format.
-/// The letter in front keeps it from escaping a combining mark for having no base.
+/// `escape_debug` escapes what it considers unprintable: unassigned, private use, format. The
+/// letter in front keeps it from escaping a combining mark that has no base.
 fn is_printable(character: char) -> bool {
     let mut probe = [b'a'; 5];
     let len = character.encode_utf8(&mut probe[1..]).len();
     std::str::from_utf8(&probe[..=len]).is_ok_and(|text| text.escape_debug().count() == 2)
 }
 
-/// Code points that have no glyph but may be called printable (Unicode `Default_Ignorable`,
-/// `DerivedCoreProperties.txt`), and those that turn the direction (UAX 9 section 2).
+/// Code points without a glyph that may count as printable (Unicode `Default_Ignorable`,
+/// `DerivedCoreProperties.txt`), and those that change the text direction (UAX 9 section 2).
 const HIDDEN: &[(char, char, Kind)] = &[
     ('\u{ad}', '\u{ad}', Kind::Invisible),
     ('\u{34f}', '\u{34f}', Kind::Invisible),

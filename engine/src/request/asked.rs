@@ -1,4 +1,4 @@
-//! What is asked, each kind as plain values.
+//! The contents of each command, as plain values.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::route::{
 /// See [`Command::Ban`](super::Command::Ban).
 #[derive(Clone, Debug)]
 pub struct Ban {
-    /// Whom.
+    /// The network to ban.
     pub prefix: Prefix,
-    /// For how long; `None` for as long as strikes would have banned it now.
+    /// Duration; `None` for as long as strikes would ban it now.
     pub span: Option<Duration>,
 }
 
-/// Names a verification and says who asks; where it lives is worked out once.
+/// Names a verification and its caller; the route is computed once.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// The id its holder presented.
+    /// The id presented by the caller.
     pub id: VerificationId,
-    /// The shard it lives on.
+    /// The shard that holds the verification.
     pub route: Route,
     /// The caller's project and mode.
     pub owner: Owner,
 }
 
 impl Slot {
-    /// Works out where `id` lives.
+    /// Computes the route of `id`.
     pub fn locate(keys: &StartKeys, id: VerificationId, owner: Owner) -> Self {
         let route = id.route(keys);
         Self { id, route, owner }
@@ -47,30 +47,30 @@ pub struct Issue {
     pub inbox: InboxFingerprint,
     /// Digest of the address ([`StartKeys::exact_address`]).
     pub address: AddressDigest,
-    /// Who asks.
+    /// The caller's project and mode.
     pub owner: Owner,
-    /// Which of the owner's keys asks.
+    /// Which of the owner's keys was used.
     pub key: KeyTag,
-    /// Whose share of the project's budget this uses; `None` for a secret key that names no client.
+    /// The share of the project's budget this uses; `None` for a secret key that names no client.
     pub peer: Option<PeerShare>,
-    /// The id to be, whose slot lives where the inbox does.
+    /// The new id; its slot lives where the inbox does.
     pub id: VerificationId,
     /// Digits of the code; `None` for the configured number.
     pub code_length: Option<u8>,
-    /// Life of the verification; `None` for the configured one.
+    /// Lifetime of the verification; `None` for the configured one.
     pub lifetime: Option<Duration>,
     /// Digest of the nonce that every check must repeat.
     pub nonce: Option<NonceDigest>,
-    /// What the code is for; ends up in the receipt.
+    /// What the code is for; included in the receipt.
     pub purpose: Purpose,
-    /// How its mails are to look.
+    /// Language and template of its mails.
     pub form: MailForm,
-    /// The caller's own notes, as canonical JSON; ends up in the status.
+    /// The caller's own metadata, as canonical JSON; included in the status.
     pub metadata: Option<Box<str>>,
 }
 
-/// How the mails of a verification look, as whoever writes them numbers it. Kept for the resends,
-/// which do not say it again; no rule reads it.
+/// Language and template of a verification's mails, numbered by the code that writes the mails.
+/// Kept for resends, which do not repeat it; no rule reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MailForm {
     /// The language.
@@ -82,11 +82,11 @@ pub struct MailForm {
 /// See [`Command::Check`](super::Command::Check).
 #[derive(Debug)]
 pub struct Check {
-    /// Which verification.
+    /// The verification.
     pub slot: Slot,
     /// The digits presented.
     pub code: Code,
-    /// Digest of the address that the code was sent to, if the caller wants it confirmed.
+    /// Digest of the address the code was sent to, if the caller wants it confirmed.
     pub address: Option<AddressDigest>,
     /// Digest of the nonce, if the caller sent one.
     pub nonce: Option<NonceDigest>,
@@ -95,9 +95,9 @@ pub struct Check {
 /// See [`Command::Resend`](super::Command::Resend).
 #[derive(Clone, Debug)]
 pub struct Resend {
-    /// Which verification.
+    /// The verification.
     pub slot: Slot,
-    /// Digest of the address; the server kept no copy of the address itself.
+    /// Digest of the address; the server keeps no copy of the address itself.
     pub address: AddressDigest,
     /// As in [`Issue::key`].
     pub key: KeyTag,
@@ -112,7 +112,7 @@ pub struct HandOver {
     pub id: IdDigest,
     /// The mail's number within its verification, from 1.
     pub send: u8,
-    /// Whether a relay took it (or may have).
+    /// Whether a relay accepted it (or may have).
     pub accepted: bool,
 }
 
@@ -123,19 +123,20 @@ pub struct Reserve {
     pub key: ClaimDigest,
     /// Digest of the route and the canonical body.
     pub body: BodyDigest,
-    /// In whose share of the records it is.
+    /// The owner whose share of the records it uses.
     pub owner: Owner,
-    /// The longest the record may live. [`Settle`] shortens it to the life of what it tells of.
+    /// Longest lifetime of the record. [`Settle`] shortens it to the expiry of the verification in
+    /// the answer.
     pub lifetime: Duration,
 }
 
 /// See [`Command::Settle`](super::Command::Settle).
 #[derive(Clone, Debug)]
 pub struct Settle {
-    /// The key claimed before.
+    /// The reserved key.
     pub key: ClaimDigest,
-    /// What to answer to a repetition; `None` releases the key, so that a refused request may be
-    /// tried again under it.
+    /// The answer to give to a repeated request; `None` releases the key, so that a refused request
+    /// may be retried under it.
     pub first: Option<First>,
 }
 
@@ -144,8 +145,8 @@ pub struct Settle {
 pub struct Spend {
     /// Digest of the receipt's `jti`; its route says which shard.
     pub receipt: ReceiptDigest,
-    /// In whose share of the records it is.
+    /// The owner whose share of the records it uses.
     pub owner: Owner,
-    /// When the receipt expires by itself and may be forgotten.
+    /// Time until the receipt expires and may be forgotten.
     pub lifetime: Duration,
 }

@@ -1,4 +1,4 @@
-//! What a peer and an API key are charged for, and what is left to them.
+//! Charges to peers' windows, and the quotas left.
 
 use crate::clock::Moment;
 use crate::identity::{Mode, Owner};
@@ -7,59 +7,61 @@ use crate::peer::Peer;
 use crate::request::{Activity, Refusal};
 use crate::settings::Settings;
 
-/// Whose word it is that the peer did it. Windows, strikes and bans of different sources are apart.
+/// Who reported that the peer made the request. Windows, strikes and bans of different sources are
+/// kept apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {
-    /// The peer itself, over a path that it proved.
+    /// The peer itself, over a validated network path.
     #[default]
     Proved,
-    /// A secret key of this project and mode, which named the peer as its client. What comes of it
-    /// holds for requests of this project and mode alone: no socket and no other project hears of
-    /// it.
+    /// A secret key of this project and mode, which named the peer as its client. The consequences
+    /// apply to requests of this project and mode alone: no socket and no other project learns of
+    /// them.
     Claimed(Owner),
 }
 
 /// See [`Command::Charge`](crate::request::Command::Charge). All networks around the peer are
-/// charged in the one visit.
+/// charged in one visit.
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
-    /// Who: the address that the handshake validated, or the `client.ip` of a secret key.
+    /// The address that the handshake validated, or the `client.ip` of a secret key.
     pub peer: Peer,
-    /// Which of the two.
+    /// Which of the two it is.
     pub source: Source,
-    /// For what.
+    /// The kind of request.
     pub activity: Activity,
-    /// Test keys have issue and check windows of their own; for the others the mode means nothing.
+    /// Test keys have their own issue and check windows; for other activities the mode has no
+    /// effect.
     pub mode: Mode,
-    /// Whether a breached window costs a strike. False for what the peer can't be blamed for.
+    /// Whether a breached window costs a strike. False for requests that are not the peer's fault.
     pub strikes: bool,
 }
 
 impl Charge {
-    /// What a peer did over a path that it proved; a breach strikes.
+    /// A request the peer made over a validated path; a breach strikes.
     pub const fn proved(peer: Peer, activity: Activity, mode: Mode) -> Self {
         Self { peer, source: Source::Proved, activity, mode, strikes: true }
     }
 
-    /// The same as a secret key of `owner` tells it.
+    /// The same, as reported by a secret key of `owner`.
     pub const fn claimed(owner: Owner, peer: Peer, activity: Activity) -> Self {
         Self { peer, source: Source::Claimed(owner), activity, mode: owner.mode, strikes: true }
     }
 
-    /// Whether these settings count it at all. What a project's claims have banned, no lane knows:
-    /// where strikes ban, the peer's shard is asked about every claim.
+    /// Whether these settings count it at all. Bans based on a project's claims are not in the
+    /// lanes' tables, so if strikes can ban, the peer's shard must be asked about every claim.
     pub fn is_counted(&self, settings: &Settings) -> bool {
         let may_be_banned = self.source != Source::Proved && !settings.bans.strikes.is_empty();
         !settings.peer.of(self.activity).is_empty() || may_be_banned
     }
 
-    /// The same without a strike.
+    /// The same charge, without a strike.
     pub const fn guiltless(self) -> Self {
         Self { strikes: false, ..self }
     }
 }
 
-/// How a charge ended. A request that a window refused is not counted by that window.
+/// The result of a charge. A request that a window refused is not counted by that window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Charged {
@@ -71,20 +73,20 @@ pub struct Charged {
     pub at: Moment,
 }
 
-/// One window as its owner may know it, in the units of the `RateLimit` fields.
+/// One window as reported to its peer, in the units of the `RateLimit` fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// COUNT of the limit, as it stands for a /32 or /64.
+    /// COUNT of the limit, as it applies to a /32 or /64.
     pub count: u32,
     /// WINDOW of the limit, in whole seconds, rounded up.
     pub window_seconds: u32,
-    /// Requests left: the least that any network around the peer has left.
+    /// Requests left: the minimum over all networks around the peer.
     pub remaining: u32,
-    /// Seconds until that number grows, rounded up; zero if nothing was used.
+    /// Seconds until `remaining` grows, rounded up; zero if nothing was used.
     pub reset_seconds: u32,
 }
 
-/// The quotas of one policy, in the order of its limits. Small enough to travel by value.
+/// The quotas of one policy, in the order of its limits. Small enough to pass by value.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
     list: [Quota; LIMITS_PER_POLICY],
@@ -103,7 +105,7 @@ impl Quotas {
         self.list.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// What they are once the request counted last is taken back.
+    /// The quotas after the request counted last is taken back.
     pub fn given_back(mut self) -> Self {
         for quota in &mut self.list {
             quota.remaining = quota.remaining.saturating_add(1).min(quota.count);
@@ -114,7 +116,7 @@ impl Quotas {
         self
     }
 
-    /// Lowers what is left to what a wider network has left.
+    /// Lowers the remaining quota to what a wider network has left.
     pub(crate) fn lower_to(&mut self, wider: &Quotas) {
         for (own, wider) in self.list.iter_mut().zip(wider.as_slice()) {
             if (wider.remaining, own.reset_seconds) < (own.remaining, wider.reset_seconds) {

@@ -1,4 +1,4 @@
-//! What is answered, and what a shard tells unasked.
+//! The answers of a shard, and the events it reports.
 
 use super::{Charged, MailForm, Purpose, Refusal};
 use crate::clock::Moment;
@@ -7,44 +7,44 @@ use crate::id::VerificationId;
 use crate::identity::{KeyTag, ProjectId};
 use crate::route::{Digest128, DomainTag, IdDigest, PeerShare, Route};
 
-/// What a shard answers.
+/// The answer of a shard.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// A verification exists and this code is to be mailed.
+    /// A verification exists and this code must be mailed.
     Issued(Issued),
-    /// A further code is to be mailed.
+    /// Another code must be mailed.
     Resent(Issued),
-    /// The code was right; the slot is gone.
+    /// The code was correct; the slot is purged.
     Approved(Approved),
-    /// The code was wrong; so many tries are left (at least one).
+    /// The code was wrong; at least one attempt is left.
     Incorrect {
-        /// Tries left.
+        /// Attempts left.
         attempts_remaining: u8,
         /// As in [`Approved::expires`].
         expires: Moment,
     },
-    /// The code was wrong and was the last try; the slot is gone.
+    /// The code was wrong and this was the last attempt; the slot is purged.
     Exhausted {
         /// As in [`Approved::expires`].
         expires: Moment,
     },
-    /// The slot is gone, or never was.
+    /// The slot is purged, or never existed.
     Cancelled {
-        /// Whether it was there.
+        /// Whether it existed.
         was_live: bool,
     },
-    /// How a verification stands.
+    /// The state of a verification, and its metadata.
     Status(Standing, Option<Box<str>>),
-    /// Noted; nothing to say.
+    /// Done; there is nothing to report.
     Noted,
-    /// The idempotency key is claimed; the salt makes the id.
+    /// The idempotency key is reserved; the id is derived from the salt.
     Reserved {
         /// Salt for [`IdSecret::derive`](crate::id::IdSecret::derive).
         salt: Digest128,
     },
     /// The same request was answered before.
     Repeated {
-        /// What was answered.
+        /// The first answer.
         first: First,
         /// The salt of the first request.
         salt: Digest128,
@@ -60,12 +60,12 @@ pub enum Outcome {
     Banned(Moment),
     /// The network is never banned; see [`BanRules::exempt`](crate::settings::BanRules::exempt).
     Exempt,
-    /// The network is not banned any more.
+    /// The network is no longer banned.
     Unbanned {
-        /// Whether it was.
+        /// Whether it was banned.
         was_banned: bool,
     },
-    /// No.
+    /// Refused.
     Refused(Refusal),
 }
 
@@ -74,19 +74,19 @@ pub enum Outcome {
 pub struct Standing {
     /// What the code is for.
     pub purpose: Purpose,
-    /// Digits of the code that was drawn last.
+    /// Digits of the code drawn last.
     pub code_length: u8,
-    /// When the facts were read.
+    /// When this state was read.
     pub at: Moment,
     /// The wall time of `at`, in Unix milliseconds.
     pub unix_ms: u64,
     /// When the verification ends.
     pub expires: Moment,
-    /// When a resend will be possible.
+    /// From when a resend is possible.
     pub resend_at: Moment,
     /// Mails left.
     pub sends_remaining: u8,
-    /// Tries left.
+    /// Attempts left.
     pub attempts_remaining: u8,
 }
 
@@ -99,49 +99,48 @@ pub struct Issued {
     pub code: Code,
     /// The mail's number within its verification, from 1.
     pub send: u8,
-    /// How it is to look, as the issue said.
+    /// Language and template, as in the issue.
     pub form: MailForm,
-    /// The facts for the answer.
+    /// The state for the answer.
     pub standing: Standing,
 }
 
-/// A right code.
+/// A correct code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     /// What the code was for.
     pub purpose: Purpose,
     /// Wall time of the approval, in Unix milliseconds.
     pub unix_ms: u64,
-    /// When the verification ends, or would have ended by itself: no record of the answer lives
-    /// longer.
+    /// When the verification ends, or would have ended: no record of the answer lives longer.
     pub expires: Moment,
-    /// The mail that it answers; `None` where no window remembers mails.
+    /// The mail it answers; `None` if no window remembers mails.
     pub answered: Option<Answered>,
 }
 
-/// A mail that a right code has answered: so that the windows of unanswered mails can give it back.
+/// A mail answered by a correct code, so that the windows of unanswered mails can give it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// When it was sent.
     pub at: Moment,
-    /// By which of the project's keys.
+    /// The project's key that sent it.
     pub key: KeyTag,
-    /// In whose share.
+    /// The peer share it used.
     pub peer: Option<PeerShare>,
-    /// To which domain, if it is one that mails are counted for.
+    /// Its domain, if mails are counted for that domain.
     pub domain: Option<DomainTag>,
 }
 
-/// What an idempotency record remembers of the first answer: enough to make it again.
+/// What an idempotency record remembers of the first answer: enough to rebuild it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum First {
     /// An issue or a resend.
     Issued(Standing, Route),
-    /// A right code.
+    /// A correct code.
     Approved(Approved),
     /// A wrong code.
     Incorrect {
-        /// Tries that were left.
+        /// Attempts that were left.
         attempts_remaining: u8,
         /// As in [`Approved::expires`].
         expires: Moment,
@@ -154,7 +153,7 @@ pub enum First {
 }
 
 impl First {
-    /// When the verification that was answered about ends, or would have ended by itself.
+    /// When the verification in the answer ends, or would have ended.
     pub fn expires(&self) -> Moment {
         match self {
             Self::Issued(standing, _) => standing.expires,
@@ -164,25 +163,25 @@ impl First {
     }
 }
 
-/// A verification that ended by its time.
+/// A verification that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
     /// Digest of its id ([`VerificationId::digest`]).
     pub id: IdDigest,
-    /// Whose it was.
+    /// Its project.
     pub project: ProjectId,
 }
 
-/// What became of an API key's mails in [`CONVERSION_WINDOW`](crate::limits::CONVERSION_WINDOW),
-/// the newest apart.
+/// How many of an API key's mails were answered, over
+/// [`CONVERSION_WINDOW`](crate::limits::CONVERSION_WINDOW), leaving out the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// Whose key it is.
+    /// The key's project.
     pub project: ProjectId,
-    /// Which of its keys.
+    /// Which of the project's keys.
     pub key: KeyTag,
-    /// Mails that were promised.
+    /// Mails accepted for delivery.
     pub mailed: u32,
-    /// Of them, those that a right code has answered.
+    /// Those of them that a correct code has answered.
     pub answered: u32,
 }

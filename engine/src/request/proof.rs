@@ -1,4 +1,5 @@
-//! What has to be shown before a shard is asked: who was let in, whose inbox it is, who paid.
+//! The proofs that a command requires: the caller was admitted, the recipient was parsed, the
+//! request was charged.
 //!
 //! ```text
 //!   admit ───────────▶ Admitted ──┐
@@ -6,9 +7,9 @@
 //!   Command::Charge ─▶ Paid ──────┘
 //! ```
 //!
-//! A [`Command`](super::Command) takes [`Proven`] values, and each of those is made from its proofs
-//! only, so a step that is skipped does not compile. The proofs are values of a few words; they
-//! cost a request nothing.
+//! A [`Command`](super::Command) takes [`Proven`] values, and each of those can be built only from
+//! its proofs, so skipping a step does not compile. The proofs are values of a few words; they add
+//! no cost.
 //!
 //! With all three proofs this compiles:
 //!
@@ -25,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! It does not for an address that nobody has read as a recipient,
+//! It does not compile for an address that was not parsed as a recipient,
 //!
 //! ```compile_fail,E0308
 //! # use authepy_engine::id::IdSecret;
@@ -40,7 +41,7 @@
 //! # }
 //! ```
 //!
-//! for a key that the perimeter has not admitted,
+//! for a key that was not admitted,
 //!
 //! ```compile_fail,E0308
 //! # use authepy_engine::id::IdSecret;
@@ -55,7 +56,7 @@
 //! # }
 //! ```
 //!
-//! for a charge whose outcome nobody has looked at,
+//! for a charge whose outcome was not examined,
 //!
 //! ```compile_fail,E0308
 //! # use authepy_engine::id::IdSecret;
@@ -70,7 +71,7 @@
 //! # }
 //! ```
 //!
-//! for a charge that has paid for another issue already,
+//! for a charge that was already used for another issue,
 //!
 //! ```compile_fail,E0382
 //! # use authepy_engine::id::IdSecret;
@@ -86,7 +87,7 @@
 //! # }
 //! ```
 //!
-//! nor for an issue that was written down rather than proven:
+//! nor for an issue that was built without proofs:
 //!
 //! ```compile_fail,E0308
 //! # use authepy_engine::id::IdSecret;
@@ -99,7 +100,7 @@
 //! # }
 //! ```
 //!
-//! The same where the proofs were shown:
+//! With the proofs, it compiles:
 //!
 //! ```
 //! # use authepy_engine::id::IdSecret;
@@ -131,8 +132,8 @@ use crate::route::{
 };
 use crate::settings::Settings;
 
-/// A question whose proofs were shown. It can be read, but neither changed nor copied: one proof,
-/// one question.
+/// A command whose proofs were given. It can be read, but neither changed nor copied: one proof,
+/// one command.
 #[derive(Debug)]
 pub struct Proven<T>(pub(crate) T);
 
@@ -150,8 +151,8 @@ impl<T> Deref for Proven<T> {
     }
 }
 
-/// Proof that a request was charged to its peer, or that there is nobody or nothing to charge. It
-/// is used up by the command that it pays for.
+/// Proof that a request was charged to its peer, or that there is nothing to charge. Consumed by
+/// the command that it pays for.
 #[derive(Debug)]
 pub struct Paid {
     activity: Activity,
@@ -159,19 +160,19 @@ pub struct Paid {
 }
 
 impl Paid {
-    /// The outcome of a charge: paid, unless a window or a ban refused it.
+    /// From the outcome of a charge: an error if a window or a ban refused it.
     pub fn of(charge: &Charge, charged: &Charged) -> Result<Self, Refusal> {
         charged.refusal.map_or(Ok(Self::by(charge)), Err)
     }
 
-    /// For a charge that these settings don't count; `None` if they do, and its shard has to be
-    /// asked.
+    /// For a charge that these settings don't count; `None` if they do, and the charge must be sent
+    /// to its shard.
     pub fn uncounted(charge: &Charge, settings: &Settings) -> Option<Self> {
         (!charge.is_counted(settings)).then(|| Self::by(charge))
     }
 
-    /// For a secret key that names no client: its requests are charged to nobody. `None` for a
-    /// restricted key, whose requests their senders pay for.
+    /// For a secret key that names no client: its requests are charged to no peer. `None` for a
+    /// restricted key, whose requests are charged to their sender.
     pub fn by_nobody(admitted: &Admitted, activity: Activity) -> Option<Self> {
         (admitted.key().class == KeyClass::Secret).then_some(Self { activity, payer: None })
     }
@@ -180,20 +181,20 @@ impl Paid {
         Self { activity: charge.activity, payer: Some((charge.peer, charge.source)) }
     }
 
-    /// Whose share of an inbox's budget the request uses. What a project's key says of a peer must
-    /// not use up what is the peer's own at other projects.
+    /// The share of an inbox's budget that the request uses. Claims of a project must not use up
+    /// the peer's own share at other projects.
     fn share(&self, keys: &StartKeys) -> Option<PeerShare> {
         self.payer.as_ref().map(|(peer, source)| source.share(keys, peer))
     }
 
-    /// What was charged is what is asked for: a resend costs what an issue costs.
+    /// Checks that the charged activity matches the command; a resend is charged as an issue.
     fn pays_for(&self, activity: Activity) {
         debug_assert_eq!(self.activity, activity, "charged as another activity");
     }
 }
 
 impl Source {
-    /// The peer's share by this word.
+    /// The peer's share under this source.
     pub fn share(&self, keys: &StartKeys, peer: &Peer) -> PeerShare {
         match self {
             Self::Proved => keys.peer_share(peer),
@@ -202,8 +203,8 @@ impl Source {
     }
 }
 
-/// A recipient as shards know it: only a [`Recipient`], which was read from an address, becomes
-/// one.
+/// A recipient as shards know it. It can only be made from a [`Recipient`], which was parsed from
+/// an address.
 #[derive(Clone, Copy, Debug)]
 pub struct Addressee {
     inbox: InboxFingerprint,
@@ -211,8 +212,8 @@ pub struct Addressee {
 }
 
 impl Addressee {
-    /// Names the recipient's inbox and address with the keys of this process. Test keys have
-    /// inboxes of their own.
+    /// Computes the recipient's inbox and address digest with the keys of this process. Test keys
+    /// have inboxes of their own.
     pub fn of(recipient: &Recipient, admitted: &Admitted, keys: &StartKeys) -> Self {
         Self {
             inbox: recipient.inbox(keys, admitted.key().mode),
@@ -226,26 +227,26 @@ impl Addressee {
     }
 }
 
-/// What an issue says of the code and its mails, and may leave out.
+/// The optional parts of an issue: what it says about the code and its mails.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// Digits of the code; `None` for the configured number.
     pub code_length: Option<u8>,
-    /// Life of the verification; `None` for the configured one.
+    /// Lifetime of the verification; `None` for the configured one.
     pub lifetime: Option<Duration>,
     /// Digest of the nonce that every check must repeat.
     pub nonce: Option<NonceDigest>,
     /// What the code is for.
     pub purpose: Purpose,
-    /// How its mails are to look.
+    /// Language and template of its mails.
     pub form: MailForm,
-    /// The caller's own notes, as canonical JSON.
+    /// The caller's own metadata, as canonical JSON.
     pub metadata: Option<Box<str>>,
 }
 
 impl Proven<Issue> {
-    /// An issue by whom the perimeter admitted, to an inbox that a recipient names, charged to its
-    /// peer. `secret` is the id to be.
+    /// An issue by an admitted caller, to a parsed recipient's inbox, charged to its peer. `secret`
+    /// becomes the new id.
     pub fn new(
         admitted: &Admitted,
         addressee: Addressee,
@@ -275,14 +276,14 @@ impl Proven<Issue> {
 }
 
 impl Proven<Slot> {
-    /// The verification that an admitted caller names; only its own project and mode will find it.
+    /// The verification that an admitted caller names; only its own project and mode can find it.
     pub fn new(admitted: &Admitted, id: VerificationId, keys: &StartKeys) -> Self {
         Self(Slot::locate(keys, id, admitted.owner()))
     }
 }
 
 impl Proven<Resend> {
-    /// A further code for a verification, charged like an issue.
+    /// Another code for a verification, charged like an issue.
     pub fn new(
         admitted: &Admitted,
         slot: Proven<Slot>,
@@ -297,8 +298,8 @@ impl Proven<Resend> {
 }
 
 impl Proven<Check> {
-    /// A try, charged to its peer. `recipient` is whom the code was sent to, if the caller wants
-    /// that confirmed.
+    /// An attempt, charged to its peer. `recipient` is the address the code was sent to, if the
+    /// caller wants that confirmed.
     pub fn new(
         slot: Proven<Slot>,
         code: Code,
@@ -314,7 +315,7 @@ impl Proven<Check> {
 }
 
 impl Proven<Reserve> {
-    /// A claim in the share of the caller's project and mode.
+    /// A reservation in the share of the caller's project and mode.
     pub fn new(admitted: &Admitted, key: ClaimDigest, body: BodyDigest, lifetime: Duration) -> Self {
         Self(Reserve { key, body, owner: admitted.owner(), lifetime })
     }

@@ -1,23 +1,23 @@
-//! What a code is for, in as little memory as purposes usually need.
+//! What a code is for, stored in as little memory as purposes usually need.
 
 use std::ops::Deref;
 
 use zeroize::Zeroize;
 
-/// Bytes of a purpose that needs no memory of its own: `verification`, the default, has twelve.
+/// Bytes of a purpose stored inline: `verification`, the default, has twelve.
 const WORD_BYTES: usize = 12;
 
-/// A purpose: reads as the text that it was made of.
+/// A purpose; dereferences to its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// As nearly all are.
+    /// The common case.
     Word(Word),
-    /// What doesn't fit into a [`Word`]. Two boxes, as all that carry a purpose would carry its
-    /// length.
+    /// Text that doesn't fit into a [`Word`]. Boxed twice, since a fat pointer would enlarge
+    /// everything that carries a purpose.
     Text(Box<Box<str>>),
 }
 
-/// A text of up to twelve bytes, the rest zeros; none of it is zero.
+/// A text of up to twelve bytes, none of them zero, padded with zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Zeroize)]
 pub struct Word([u8; WORD_BYTES]);
 

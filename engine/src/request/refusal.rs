@@ -1,10 +1,10 @@
-//! Why a shard says no, and when it may say yes.
+//! Why a shard refuses, and when to retry.
 
 use std::time::Duration;
 
 use crate::limits::OVERLOADED_RETRY_AFTER;
 
-/// Whose limit was reached.
+/// The policy whose limit was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Mails per inbox.
@@ -13,60 +13,61 @@ pub enum Policy {
     Peer,
     /// Requests per API key.
     Key,
-    /// Mails per verification, or too soon after the last.
+    /// Mails per verification, or a resend too soon after the last.
     Resend,
     /// Mails per project.
     Project,
-    /// Mails per domain that no right code has answered.
+    /// Mails per domain that no correct code has answered.
     Domain,
 }
 
-/// Why not. Each says what was seen; the transport turns it into an answer in one place.
+/// Why a command was refused. Each variant says what was seen; the transport maps it to an answer
+/// in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// Unknown, expired, cancelled, consumed, or somebody else's.
+    /// Unknown, expired, cancelled, consumed, or of another owner.
     VerificationNotFound,
     /// The address is not the one the code was sent to.
     RecipientMismatch,
     /// The nonce is missing or not the one given at issue.
     NonceMismatch,
-    /// Another number of digits than any of the codes has.
+    /// The number of digits matches none of the codes.
     MalformedCode,
-    /// A window or a count is used up.
+    /// A limit is reached.
     RateLimited {
-        /// Whose.
+        /// The policy it belongs to.
         policy: Policy,
         /// Waiting this long is enough.
         retry_after: Duration,
     },
     /// The peer is banned.
     Banned {
-        /// What is left of the ban.
+        /// Time left of the ban.
         retry_after: Duration,
     },
-    /// No room: a full inbox, a full table.
+    /// No room: a queue or a table is full.
     Overloaded {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The mail can't be promised now.
+    /// The mail can't be accepted now.
     DeliveryUnavailable {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The first request under this idempotency key still runs.
+    /// The first request under this idempotency key is still running.
     IdempotencyInProgress {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The idempotency key came with another request before.
+    /// The idempotency key was used with another request before.
     IdempotencyKeyReused,
-    /// The shard can't answer: it failed and waits for its process to end.
+    /// The shard has failed and can't answer; its process is about to exit.
     NotReady {
         /// When to try again.
         retry_after: Duration,
     },
 }
 
-/// What is answered where there is no room.
+/// The refusal of a full queue or table.
 pub(crate) const OVERLOADED: Refusal = Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER };

@@ -1,8 +1,7 @@
-//! What the windows beside an inbox's and a peer's are charged: those of API keys, projects and
-//! domains.
+//! Charges to the windows of API keys, projects and domains.
 //!
-//! Whether a mail is promised another shard decides: so a place is taken first, and given back if
-//! it is not.
+//! Another shard decides whether a mail is accepted. So the mail is counted first, and refunded if
+//! it is refused.
 
 use crate::clock::Moment;
 use crate::request::KeyWindow;
@@ -22,8 +21,8 @@ pub struct ChargeKey {
 pub struct RefundKey {
     /// What was charged.
     pub charge: ChargeKey,
-    /// [`Charged::at`](crate::request::Charged::at) of that charge, or when the mail was sent that
-    /// was answered.
+    /// [`Charged::at`](crate::request::Charged::at) of that charge, or when the answered mail was
+    /// sent.
     pub at: Moment,
 }
 
@@ -32,7 +31,7 @@ pub struct RefundKey {
 pub struct ChargeDomain {
     /// Which domain.
     pub domain: DomainTag,
-    /// Whose share of it; `None` for a secret key that names no client.
+    /// The peer share it uses; `None` for a secret key that names no client.
     pub peer: Option<PeerShare>,
 }
 

@@ -1,13 +1,12 @@
-//! Digests: a type for each thing that is recognised without being kept, and the shard that it
-//! lives on.
+//! Digests: one type for each kind of thing that is recognised without being stored, and its shard.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use zeroize::Zeroize;
 
-/// Which shard something lives on: the top of a keyed hash, not yet reduced to a shard count, so
-/// that it still means the same after the number of shards changed.
+/// The shard of a record: the top of a keyed hash, not yet reduced to a shard count, so that it
+/// keeps its meaning if the number of shards changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route(pub(crate) u16);
 
@@ -18,8 +17,7 @@ impl Route {
     }
 }
 
-/// 128 bits by which something is recognised again: a keyed digest of no other type, a salt, a
-/// random id.
+/// 128 bits that identify something: a keyed digest of no other type, a salt, or a random id.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Zeroize)]
 pub struct Digest128(pub(crate) [u8; 16]);
 
@@ -40,7 +38,7 @@ impl Digest128 {
         &self.0
     }
 
-    /// The first half of a SHA-256; the other one is wiped.
+    /// The first half of a SHA-256; the other half is wiped.
     pub(crate) fn half_of(mut full: [u8; 32]) -> Self {
         let mut half = [0; 16];
         half.copy_from_slice(&full[..16]);
@@ -49,8 +47,8 @@ impl Digest128 {
     }
 }
 
-/// Makes a type of its own for each kind of digest, of the same sixteen bytes, so that one kind
-/// can't be passed for another.
+/// Makes a separate type for each kind of digest, all of sixteen bytes, so that one kind can't be
+/// passed for another.
 macro_rules! digests {
     ($($(#[$doc:meta])+ $name:ident;)+) => {$(
         $(#[$doc])+
@@ -84,8 +82,7 @@ macro_rules! digests {
     )+};
 }
 
-/// A digest that names a record in a table, and by its first two bytes the shard that holds the
-/// record.
+/// Digests that name a record in a table; the first two bytes give the shard that holds it.
 macro_rules! named_records {
     ($($name:ident),+) => {$(
         impl $name {
@@ -111,7 +108,7 @@ digests! {
     NonceDigest;
     /// Keyed digest of an idempotency key and its caller.
     ClaimDigest;
-    /// Keyed digest of what was asked under an idempotency key.
+    /// Keyed digest of the request made under an idempotency key.
     BodyDigest;
     /// Keyed digest of a receipt's `jti`.
     ReceiptDigest;
@@ -121,10 +118,10 @@ digests! {
 
 named_records!(InboxFingerprint, ClaimDigest, ReceiptDigest, AccountDigest);
 
-/// What names a record in an index.
+/// A name of a record in an index.
 pub(crate) trait TableKey: Copy + Eq {
-    /// Bits for an in-shard table. Skips the two bytes that chose the shard, and the four that name
-    /// a fingerprint's domain, which many inboxes share.
+    /// Bits for a table within a shard. Skips the two bytes that chose the shard, and the four that
+    /// name a fingerprint's domain, which many inboxes share.
     fn table_bits(&self) -> u64;
 }
 
@@ -150,22 +147,22 @@ impl IdDigest {
 }
 
 impl InboxFingerprint {
-    /// The same inbox with the domain that its mails count for; see [`Self::domain`].
+    /// The same inbox with the tag of the domain that its mails count for; see [`Self::domain`].
     pub(crate) fn tagged(mut self, tag: [u8; 4]) -> Self {
         self.0.0[12..].copy_from_slice(&tag);
         self
     }
 
-    /// The domain that the last four bytes name, if it is one that mails are counted for.
+    /// The domain named by the last four bytes, if its mails are counted.
     pub fn domain(&self) -> Option<DomainTag> {
         let [.., a, b, c, d] = self.0.0;
         NonZeroU32::new(u32::from_be_bytes([a, b, c, d])).map(DomainTag)
     }
 }
 
-/// A registrable domain that is no known mailbox provider's, by 32 keyed bits: enough to count its
-/// mails, and few enough to stand in an [`InboxFingerprint`], so that a right code tells which
-/// domain it came from. Two domains share a tag, and a limit, by a chance of one in 2³².
+/// A registrable domain, other than a known mailbox provider's, as 32 keyed bits: enough to count
+/// its mails, and small enough to fit into an [`InboxFingerprint`], so that a correct code reveals
+/// its domain. Two domains share a tag, and a limit, with probability 2⁻³².
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DomainTag(NonZeroU32);
 
@@ -181,15 +178,15 @@ impl DomainTag {
         Route((self.0.get() >> 16) as u16)
     }
 
-    /// Bits for an in-shard index, whose upper half it compares.
+    /// Bits for an index within a shard, which compares the upper half.
     pub(crate) fn table_bits(self) -> u64 {
-        // The top half chose the shard: so the halves change places.
+        // The top half chose the shard, so the halves are swapped.
         u64::from(self.0.get().rotate_left(16)) << 32
     }
 }
 
-/// A peer's line, an IPv4 address or an IPv6 /56, by 32 keyed bits: whose share of an inbox or of a
-/// domain a mail uses. A home line is one share, however many /64s it has.
+/// A peer's customer line (an IPv4 address or an IPv6 /56), as 32 keyed bits: the share of an inbox
+/// or a domain that a mail uses. A home line is one share, however many /64s it has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerShare(NonZeroU32);
 
@@ -214,7 +211,7 @@ impl PeerShare {
     }
 }
 
-/// Keyed digest of a peer's /32 or /64: names it in a log.
+/// Keyed digest of a peer's /32 or /64, to name it in a log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerDigest(pub(crate) NonZeroU64);
 

@@ -1,4 +1,4 @@
-//! The keys of one process life, and what is hashed with them.
+//! The keys drawn at process start, and what is hashed with them.
 
 use std::num::NonZeroU64;
 
@@ -12,8 +12,8 @@ use crate::entropy::Entropy;
 use crate::identity::{KeyDigest, Mode, ProjectId};
 use crate::peer::{Peer, Prefix};
 
-/// The secrets of one process life. Half of what protects a code; the other half is in the caller's
-/// id.
+/// The secrets of one process run. They are half of what protects a code; the other half is in the
+/// caller's id.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct StartKeys {
     inbox: [u8; 32],
@@ -39,8 +39,8 @@ impl StartKeys {
         keys
     }
 
-    /// Names an inbox by its canonical address, and in its last four bytes the [`DomainTag`] of
-    /// this domain, if one is given whose mails are to be counted; else zeros.
+    /// Names an inbox by its canonical address. The last four bytes are the [`DomainTag`] of
+    /// `counted_domain`, or zeros if there is none.
     pub fn inbox(&self, canonical: &str, counted_domain: Option<&str>, mode: Mode) -> InboxFingerprint {
         let tag = counted_domain.map_or([0; 4], |domain| {
             let [a, b, c, d, ..] = keyed(&self.inbox, b"domain", &[domain.as_bytes()]).0;
@@ -55,9 +55,9 @@ impl StartKeys {
     }
 
     /// Digest of [`Recipient::exact`](crate::recipient::Recipient::exact), to tell whether a later
-    /// request means the same address. The ASCII case of the local part is folded: phones'
-    /// keyboards capitalise the first letter at one time and not at another, and a person means one
-    /// mailbox by both. Case beyond ASCII and sub-addresses are not folded.
+    /// request means the same address. The ASCII case of the local part is folded: phone keyboards
+    /// capitalise the first letter inconsistently, and people mean the same mailbox. Non-ASCII case
+    /// and sub-addresses are not folded.
     pub fn exact_address(&self, exact: &str) -> AddressDigest {
         // The domain is lower-case already.
         let mut folded = Zeroizing::new(exact.to_owned());
@@ -66,13 +66,13 @@ impl StartKeys {
     }
 
     /// Digest of a nonce, a receipt id, an idempotency key or a body: anything that only has to be
-    /// recognised again. `kind` keeps the uses apart, and the type of the digest those of its
-    /// readers.
+    /// recognised again. `kind` separates the uses, and the digest's type separates its readers.
     pub fn scoped<D: From<Digest128>>(&self, kind: &str, parts: &[&[u8]]) -> D {
         keyed(&self.scope, kind.as_bytes(), parts).into()
     }
 
-    /// The shard that owns a peer's windows, strikes and bans: all networks around it live on one.
+    /// The shard that owns a peer's windows, strikes and bans: all networks around it live on one
+    /// shard.
     pub fn peer_route(&self, peer: &Peer) -> Route {
         self.prefix_route(&peer.unit())
     }
@@ -83,18 +83,18 @@ impl StartKeys {
         Route(u16::from_be_bytes([a, b]))
     }
 
-    /// Names a peer where nobody may read its address.
+    /// The name of a peer where its address must not be shown.
     pub fn peer_digest(&self, peer: &Peer) -> PeerDigest {
         self.prefix_digest(&peer.unit())
     }
 
-    /// Recognises a peer in the record of an inbox or a domain.
+    /// Identifies a peer in the record of an inbox or a domain.
     pub fn peer_share(&self, peer: &Peer) -> PeerShare {
         PeerShare::of(self.peer_hash(&peer.line()))
     }
 
-    /// Recognises a peer that a project's secret key names: another share than that of what the
-    /// peer itself asks, and than those of other projects.
+    /// Identifies a peer that a project's secret key names. The share differs from the one of the
+    /// peer's own requests, and from those of other projects.
     pub fn claimed_share(&self, peer: &Peer, project: ProjectId) -> PeerShare {
         let mut hash = Sha256::new();
         hash.update(self.peer);
@@ -103,7 +103,7 @@ impl StartKeys {
         PeerShare::of(hash.finalize().into())
     }
 
-    /// Names a network where nobody may read its address.
+    /// The name of a network where its address must not be shown.
     pub fn prefix_digest(&self, prefix: &Prefix) -> PeerDigest {
         let [.., a, b, c, d, e, f, g, h] = self.peer_hash(prefix);
         let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
@@ -123,7 +123,8 @@ impl StartKeys {
         hash.finalize().into()
     }
 
-    /// SHA-256 over the id key and an id's secret: one block, so length extension has no room.
+    /// SHA-256 over the id key and an id's secret: one block of fixed length, so length extension
+    /// does not apply.
     pub(crate) fn id_hash(&self, secret: &[u8; 16]) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.id);
@@ -132,10 +133,9 @@ impl StartKeys {
     }
 }
 
-/// The first half of SHA-256 over a key, a kind and parts, each with its length before it, so that
-/// no two lists read the same. What was cut off is what length extension would need, and HMAC,
-/// which guards against that by hashing twice, would take four blocks for an address where this
-/// takes two.
+/// The first half of SHA-256 over a key, a kind and parts, each preceded by its length, so that no
+/// two lists are hashed alike. Truncation prevents length extension. HMAC, which prevents it by
+/// hashing twice, would take four blocks for an address where this takes two.
 fn keyed(key: &[u8; 32], kind: &[u8], parts: &[&[u8]]) -> Digest128 {
     let mut hash = Sha256::new();
     hash.update(key);

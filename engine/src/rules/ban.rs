@@ -1,7 +1,7 @@
-//! Bans: how long, how often, and who remembers.
+//! Bans: how long they last, and how they escalate.
 //!
 //! ```text
-//!              the strike that reaches `bans.strikes`, or the operator's word
+//!              the strike that reaches `bans.strikes`, or the operator
 //!   (none) ───────────────────────────────────────────────▶ banned #1: bans.first
 //!     ▲                                                       │ end, or lifted
 //!     │ 24 h after the end                                    ▼
@@ -11,9 +11,10 @@
 //!                                                        banned #2: twice as long, up to bans.max, …
 //! ```
 //!
-//! A banned peer is charged nothing and gets no strikes: knocking does not prolong a ban. After it,
-//! it starts from strike 0. A lifted ban is remembered like one that ended. An operator's ban
-//! counts in the row; on somebody who is banned already it only moves the end.
+//! A banned peer is charged nothing and gets no strikes: further requests do not prolong a ban.
+//! After it, the peer starts from strike 0. A lifted ban is remembered like one that ended. An
+//! operator's ban counts in the sequence; for a network that is banned already, it only moves the
+//! end.
 
 use std::time::Duration;
 
@@ -21,17 +22,17 @@ use crate::clock::Moment;
 use crate::limits::BAN_MEMORY;
 use crate::settings::BanRules;
 
-/// A network's latest ban. Owned by the table of bans.
+/// A network's latest ban. Owned by the ban table.
 #[derive(Clone, Copy)]
 pub(crate) struct Ban {
     pub(crate) end: Moment,
-    /// The ban's number in its row, from 1.
+    /// The ban's number in its sequence, from 1.
     pub(crate) count: u8,
 }
 
 impl Ban {
-    /// The ban that follows the one that is remembered, for `span` or for as long as it is its
-    /// turn. One that comes while another holds only moves its end.
+    /// The ban that follows the remembered one, lasting `span` or the escalated default. If a ban
+    /// is in force, only its end moves.
     pub(crate) fn next(
         remembered: Option<Self>,
         span: Option<Duration>,
@@ -46,7 +47,7 @@ impl Ban {
         Self { end: now.after(span.unwrap_or(doubled.min(rules.max))), count }
     }
 
-    /// Whether it still counts for the next one.
+    /// Whether it still counts for the next ban.
     pub(crate) fn is_remembered(&self, now: Moment) -> bool {
         self.end.after(BAN_MEMORY) > now
     }

@@ -1,6 +1,6 @@
 //! The record of one inbox: its live verifications, the mails it received, the wrong codes it saw.
 //!
-//! A plain value with rules. Nothing in here knows of tables, threads or other inboxes.
+//! A plain value with rules. Nothing here knows about tables, threads or other inboxes.
 
 use zeroize::Zeroize;
 
@@ -18,7 +18,7 @@ use crate::request::{Answered, Approved, Check, Issue, Issued, Outcome, Policy, 
 use crate::route::{IdDigest, InboxFingerprint, StartKeys};
 use crate::rules::Rules;
 
-/// All that is known of one inbox. Owned by the shard its fingerprint routes to.
+/// All that is known about one inbox. Owned by the shard its fingerprint routes to.
 #[derive(Debug)]
 pub(crate) struct InboxRecord {
     pub(crate) fingerprint: InboxFingerprint,
@@ -32,12 +32,12 @@ impl InboxRecord {
         Self { fingerprint, mails: MailLog::default(), guesses: GuessLedger::default(), live: Vec::new() }
     }
 
-    /// The record of an inbox that woke up: of one mail, nothing else was remembered.
+    /// The record of an unpacked inbox, which remembered one mail and nothing else.
     pub(crate) fn waking(fingerprint: InboxFingerprint, mail: Mail) -> Self {
         Self { mails: MailLog::of(mail), ..Self::new(fingerprint) }
     }
 
-    /// The one mail that is remembered, where there is nothing else.
+    /// The mail, if a single mail is all that is remembered.
     pub(crate) fn only_mail(&self) -> Option<Mail> {
         self.mails.only().filter(|_| self.live.is_empty() && self.guesses.is_empty())
     }
@@ -51,7 +51,7 @@ impl InboxRecord {
         keys: &StartKeys,
         entropy: &mut impl Entropy,
     ) -> Result<Issued, Refusal> {
-        // Waiting as long as told must be enough, so the longer of the two waits is told.
+        // The longer of the two waits, since waiting for `retry_after` must be enough.
         let sender = Sender { owner: issue.owner, key: issue.key, peer: issue.peer };
         let window = self.mails.wait(&sender, &rules.mails, now.at);
         if let Some(wait) = window.max(self.wait_for_room(issue.owner, now)) {
@@ -74,7 +74,7 @@ impl InboxRecord {
         Ok(self.send(now, at, issue.id, &sender, rules, keys, entropy))
     }
 
-    /// Draws a further code for a verification; tries and lifetime stay what they are.
+    /// Draws another code for a verification; attempts and lifetime stay unchanged.
     pub(crate) fn resend(
         &mut self,
         now: Now,
@@ -92,7 +92,7 @@ impl InboxRecord {
         if standing.sends_remaining == 0 {
             return Err(rate_limited(Policy::Resend, now.at.until(standing.expires).unwrap_or_default()));
         }
-        // As in `issue`: the longer wait, with the policy it comes from.
+        // As in `issue`, the longer wait, with its policy.
         let pause = now.at.until(standing.resend_at);
         let sender = Sender { owner: resend.slot.owner, key: resend.key, peer: resend.peer };
         let window = self.mails.wait(&sender, &rules.mails, now.at);
@@ -100,13 +100,13 @@ impl InboxRecord {
             return Err(rate_limited(if window > pause { Policy::Recipient } else { Policy::Resend }, wait));
         }
         if verification.is_sending() {
-            // The relay still has not said whether it took the last one.
+            // The relay has not yet said whether it accepted the last mail.
             return Err(Refusal::DeliveryUnavailable { retry_after: DELIVERY_RETRY_AFTER });
         }
         Ok(self.send(now, at, resend.slot.id, &sender, rules, keys, entropy))
     }
 
-    /// Count, compare, purge: one step, no pause in between.
+    /// Count, compare, purge: one step without a pause.
     pub(crate) fn check(
         &mut self,
         now: Now,
@@ -138,7 +138,7 @@ impl InboxRecord {
         }
     }
 
-    /// Purges a verification; one that is unknown or somebody else's stays untouched.
+    /// Purges a verification; an unknown one, or one of another owner, stays untouched.
     pub(crate) fn cancel(&mut self, now: Now, slot: &Slot) -> Outcome {
         let found = self.find(now, slot);
         if let Ok(at) = found {
@@ -158,8 +158,8 @@ impl InboxRecord {
         }
     }
 
-    /// Wipes what has expired, and shows it to `gone` before. Returns when to look again, or `None`
-    /// if nothing is left to remember.
+    /// Purges expired verifications, passing each to `gone` first. Returns when to look again, or
+    /// `None` if the record is empty.
     pub(crate) fn sweep(
         &mut self,
         now: Moment,
@@ -186,25 +186,25 @@ impl InboxRecord {
         self.live.iter().find(|verification| verification.id == *id)
     }
 
-    /// Whose the record counts as, beside its verifications: who opened the first of those that
-    /// live, else who had the last mail sent.
+    /// The owner that the record counts for, apart from its verifications: the owner of the first
+    /// live verification, otherwise of the latest mail.
     pub(crate) fn keeper(&self) -> Option<Owner> {
         let last = || self.mails.latest().map(Mail::owner);
         self.live.first().map(Verification::owner).or_else(last)
     }
 
-    /// Of the verification that was opened first.
+    /// The id digest of the verification that was opened first.
     pub(crate) fn first_id(&self) -> Option<&IdDigest> {
         self.live.first().map(|verification| &verification.id)
     }
 
-    /// Looks at the first of its verifications; see [`crate::shard::touch`].
+    /// Prefetches the first of its verifications; see [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         self.live.first().map_or(0, Verification::touch)
     }
 
-    /// Bytes beside the record itself: verifications with their notes, and logs. And of them, those
-    /// of the verifications, which count for their owners.
+    /// Bytes besides the record itself (verifications with their extras, and logs), and the part of
+    /// them that belongs to verifications, which count for their own owners.
     pub(crate) fn heap_bytes(&self) -> (usize, usize) {
         let list = match self.live.capacity() {
             0 => 0,
@@ -215,8 +215,8 @@ impl InboxRecord {
         (all, notes + self.live.len() * size_of::<Verification>())
     }
 
-    /// How long until there is a place for another verification of `owner`; `None` for now. As with
-    /// what all inboxes hold, one project may have at most as many as are free.
+    /// How long until there is a place for another verification of `owner`; `None` if there is one
+    /// now. As in the whole table, one project may hold at most as many as are free.
     fn wait_for_room(&self, owner: Owner, now: Now) -> Option<Span> {
         let is_own = |v: &&Verification| v.owner() == owner;
         let (mut all, mut own) = (self.live.len(), self.live.iter().filter(is_own).count());
@@ -233,7 +233,7 @@ impl InboxRecord {
         enough.map(|(end, _)| now.at.until(end).unwrap_or_default())
     }
 
-    /// The mail that a right code has answered, as far as the log remembers: its project's last
+    /// The mail that a correct code has answered, as far as the log remembers: its project's latest
     /// one.
     fn answered(&self, owner: Owner) -> Option<Answered> {
         let mail = self.mails.latest_of(owner)?;
@@ -241,7 +241,7 @@ impl InboxRecord {
         Some(Answered { at: mail.at(), key: mail.key(), peer: mail.peer(), domain })
     }
 
-    /// Whether the verification that `slot` names lives here, and is the asker's.
+    /// Whether the verification that `slot` names lives here and belongs to the caller.
     pub(crate) fn finds(&self, now: Now, slot: &Slot) -> bool {
         self.find(now, slot).is_ok()
     }
@@ -255,7 +255,7 @@ impl InboxRecord {
 
     #[allow(
         clippy::too_many_arguments,
-        reason = "the present, the place, and what every issue is decided by"
+        reason = "the clock, the place, and everything that decides an issue"
     )]
     fn send(
         &mut self,
@@ -277,7 +277,7 @@ impl InboxRecord {
         let send =
             verification.send(CodeMac::of(keys, &id, &code), length, now.at.after(settings.resend_after));
         if test {
-            // No mail will be sent, so there is nothing to wait for.
+            // No mail is sent in test mode, so there is no delivery report to wait for.
             verification.hand_over(send, true);
         }
         self.mails.record(sender, &rules.mails, now.at);
@@ -286,8 +286,8 @@ impl InboxRecord {
         Issued { id, code, send, form, standing }
     }
 
-    /// Adds a verification without leaving a copy behind: growth moves the others out of memory
-    /// that is wiped before it is freed.
+    /// Adds a verification without leaving a copy behind: on growth, the old memory is wiped before
+    /// it is freed.
     fn insert(&mut self, verification: Verification) -> usize {
         if self.live.len() == self.live.capacity() {
             let mut roomier = Vec::with_capacity((2 * self.live.len()).max(1));
@@ -304,13 +304,13 @@ impl InboxRecord {
         self.live.swap_remove(at);
         wipe_spare(&mut self.live);
         if self.live.is_empty() {
-            // A record that only remembers must not keep the room of its verifications.
+            // An idle record must not keep the memory of its verifications.
             self.live = Vec::new();
         }
     }
 }
 
-/// Overwrites the places behind a vector's end, where moved-out values have left their bytes.
+/// Overwrites the spare capacity of a vector, where moved-out values have left their bytes.
 fn wipe_spare(list: &mut Vec<Verification>) {
     list.spare_capacity_mut().zeroize();
 }

@@ -1,49 +1,49 @@
-//! The guess ledger: what an inbox remembers of wrong codes, and what it does about them.
+//! The guess ledger: counts the wrong codes of an inbox, and lengthens new codes in response.
 //!
 //! ```text
-//!   wrong code ──▶ counted once for each live code it was compared with, for 24 h
+//!   wrong code ──▶ counted once per live code it was compared with, for 24 h
 //!                        │
 //!   counted ≥ 20 (`limits.recipient.guess`) ──▶ new codes have at least  8 digits
 //!   counted ≥ 40                            ──▶ new codes have at least 10 digits
 //!
 //!   counted + open + 5 > 20 + 5             ──▶ this code has at least   8 digits
-//!             │      └ a verification's tries, which the new code may see
+//!             │      └ a verification's attempts, which the new code may see
 //!             └ comparisons that live codes below 8 digits may still see
 //! ```
 //!
-//! Nobody is locked out: the owner types two or four digits more. The count goes over all
+//! Nobody is locked out: the inbox's owner types two or four digits more. The count covers all
 //! verifications, projects, keys, peers and resends of the inbox and survives their end.
 //!
-//! The last line looks ahead, also where no code was wrong yet: somebody could otherwise have many
-//! codes mailed before he tries the first, and meet the budget with all of them in hand. The five
-//! mails that one project may have sent to an inbox in ten minutes stay at six digits; the sixth
-//! live code, of another project, has eight.
+//! The last rule looks ahead and applies even before any wrong code: otherwise an attacker could
+//! request many codes before the first guess, and use them all against one budget. The five mails
+//! that one project may send to an inbox in ten minutes stay at six digits; the sixth live code, of
+//! another project, has eight.
 //!
 //! # The chance of a guess
 //!
-//! A code of n digits is hit by one comparison with chance 10⁻ⁿ, and meets at most *attempts* = 5
-//! of them, as a verification's tries are shared by all its codes. So what counts is how many
-//! comparisons codes of six digits can see, from however many projects, peers and keys.
+//! One comparison hits a code of n digits with probability 10⁻ⁿ, and a code sees at most *attempts*
+//! = 5 comparisons, since all codes of a verification share its attempts. So what counts is how
+//! many comparisons codes of six digits can see, from any number of projects, peers and keys.
 //!
-//! In any 24 hours, let *s* be the moment the last six-digit code is drawn. Before *s* the 24 hours
-//! hold at most what the ledger holds at *s*; after it, six-digit codes are compared only while
-//! those live that were drawn by then: what was open at *s*, and 5 for the new one. Their sum is 25
-//! at most, or the code would have had eight digits. If no six-digit code is drawn in the 24 hours,
-//! those that still live were drawn before, and the same sum bounds their comparisons.
+//! In any 24 hours, let *s* be the moment the last six-digit code is drawn. Before *s*, the 24
+//! hours hold at most what the ledger holds at *s*. After it, only six-digit codes drawn by *s* are
+//! compared, while they live: the comparisons open at *s*, and 5 for the new code. The sum is at
+//! most 25, otherwise the code would have had eight digits. If no six-digit code is drawn in the 24
+//! hours, those still live were drawn before, and the same sum bounds their comparisons.
 //!
 //! Codes of eight digits are bounded by the mails of all projects, `limits.recipient_all.issue` =
-//! 15/10m, 30/1d: 30 in the 24 hours, and 15 that were drawn in the ten minutes before and still
-//! live.
+//! 15/10m, 30/1d: 30 in the 24 hours, and 15 that were drawn in the ten minutes before and are
+//! still live.
 //!
-//! | | six digits | eight digits | chance |
+//! | attacker | six digits | eight digits | probability |
 //! |---|---|---|---|
 //! | any projects, any peers, any 24 h | 25 | 45 codes × 5 | 25·10⁻⁶ + 225·10⁻⁸ = 2.73·10⁻⁵ < **3·10⁻⁵** |
 //! | one project, any peers | 25 | 15 codes × 5 | 25·10⁻⁶ + 75·10⁻⁸ |
 //! | one peer, one project (`limits.recipient_peer.issue` = 3/10m, 5/1d) | 25 | 8 codes × 5 | 25·10⁻⁶ + 40·10⁻⁸ |
 //!
-//! `tests/rules/guesses.rs` plays the attackers for virtual weeks and counts. With the windows of
-//! mails switched off six digits see no more than the same 25; codes of eight are bounded by what
-//! an inbox may hold live.
+//! `tests/rules/guesses.rs` simulates the attackers for weeks of virtual time and counts. With the
+//! mail windows turned off, six digits still see no more than the same 25; codes of eight digits
+//! are then bounded by the live verifications an inbox may hold.
 
 use super::limit::{Limits, Window};
 use super::window::WindowLog;
@@ -63,8 +63,8 @@ impl GuessLedger {
     }
 
     /// How many digits a new code must have at least, while `open` comparisons may still be made
-    /// with live ones. The tries of the new code stand on both sides of the last rule above, and
-    /// fall out.
+    /// with live codes. The new code's attempts appear on both sides of the last rule above and
+    /// cancel out.
     pub(crate) fn least_digits(&self, open: u32, limits: Limits<'_>, now: Moment) -> u8 {
         let wrong = |window: &Window| self.0.count(window, now);
         let spent = |factor| limits.times(factor).iter().any(|window| wrong(&window) >= window.count);

@@ -1,23 +1,23 @@
-//! What may happen how often: a limit as it is set, and as the windows of records read it.
+//! Limits: as configured, and in the form that records use.
 
 use super::log::{Log, Stamped};
 use crate::clock::{Moment, Span, whole_seconds_up};
 use crate::limits::{Limit, NEVER_RETRY_AFTER};
 
-/// The wait for what a limit of zero denies.
+/// The wait for a limit of zero.
 pub(crate) const NEVER: Span = Span::of(NEVER_RETRY_AFTER);
 
-/// A limit as it stands for one key, in the units of the tables.
+/// One limit of one key, in the units of the tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) count: u32,
     pub(crate) span: Span,
-    /// The span as an answer tells it, rounded up.
+    /// The span as reported in answers, rounded up.
     pub(crate) seconds: u32,
 }
 
 impl Window {
-    /// How long until `events` leave room for one more; `None` for now.
+    /// How long until `events` leave room for one more; `None` if there is room now.
     pub(crate) fn wait<E: Stamped>(&self, events: &Log<E>, now: Moment) -> Option<Span> {
         let nth_latest = match self.count {
             0 => return Some(NEVER),
@@ -26,14 +26,13 @@ impl Window {
         self.wait_after(nth_latest.at(), now)
     }
 
-    /// How long until an event at `nth_latest` has left the window; `None` if it has.
+    /// How long until an event at `nth_latest` has left the window; `None` if it already has.
     pub(crate) fn wait_after(&self, nth_latest: Moment, now: Moment) -> Option<Span> {
         now.until(nth_latest.plus(self.span))
     }
 }
 
-/// The limits of one policy, and what is asked of them again and again. Part of
-/// [`crate::rules::Rules`].
+/// The limits of one policy, with values derived from them. Part of [`crate::rules::Rules`].
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
     list: Box<[Window]>,
@@ -65,8 +64,7 @@ impl Windows {
     }
 }
 
-/// The limits of one policy as they stand for one key: a wider network has a multiple of the
-/// counts.
+/// The limits of one policy for one key: a wider network has a multiple of the counts.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     of: &'a Windows,
@@ -86,12 +84,12 @@ impl<'a> Limits<'a> {
             .map(move |window| Window { count: window.count.saturating_mul(factor), ..*window })
     }
 
-    /// How many events a log has to remember.
+    /// The number of events a log has to remember.
     pub(crate) fn deepest(self) -> usize {
         self.of.deepest.saturating_mul(self.factor) as usize
     }
 
-    /// For how long.
+    /// The time for which a log has to remember them.
     pub(crate) fn longest(self) -> Span {
         self.of.longest
     }

@@ -1,13 +1,13 @@
-//! What a window remembers: events in the order of their moments.
+//! The events that a window remembers, in order of time.
 //!
-//! Most logs hold one event for all their life (an inbox with one mail, a peer with one request),
-//! so one event needs no memory beside the record; from two on there is a ring.
+//! Most logs never hold more than one event (an inbox with one mail, a peer with one request), so
+//! one event needs no heap memory; from two on there is a ring buffer.
 
 use std::collections::VecDeque;
 
 use crate::clock::{Moment, Span};
 
-/// Bytes a heap block takes beyond what was asked for, at the worst: its header and its rounding.
+/// Worst-case overhead of a heap block: its header and its rounding.
 pub(crate) const BLOCK_BYTES: usize = 24;
 
 /// Something that happened at a moment.
@@ -22,7 +22,7 @@ impl Stamped for Moment {
 }
 
 /// Events, oldest first. Owned by a record.
-#[allow(clippy::box_collection, reason = "a ring's four words would be in every log, and most have none")]
+#[allow(clippy::box_collection, reason = "inline, a ring would enlarge every log, and most have none")]
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Log<E> {
     #[default]
@@ -71,8 +71,8 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    /// As [`Log::push`], in no more memory than there is: what does not fit beside the new event is
-    /// forgotten, the oldest first.
+    /// Like [`Log::push`], without allocating: drops the oldest events that leave no room for the
+    /// new one.
     pub(crate) fn push_in_place(&mut self, event: E) {
         match self {
             Self::Empty | Self::One(_) => *self = Self::One(event),
@@ -95,19 +95,19 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    /// Forgets events that are at least `span` old.
+    /// Drops events that are at least `span` old.
     pub(crate) fn drop_before(&mut self, span: Span, now: Moment) {
         if !self.is_empty() {
             self.drop_oldest(self.len() - self.count_within(span, now));
         }
     }
 
-    /// Whether nothing is remembered, as by most logs at most times.
+    /// Whether nothing is remembered, the common case.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Looks at it, and at nothing beside it; see [`crate::shard::touch`].
+    /// Prefetches the log itself, without its heap memory; see [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         u64::from(matches!(self, Self::Empty))
     }
@@ -134,7 +134,7 @@ impl<E: Stamped> Log<E> {
         }
     }
 
-    /// Bytes beside the record.
+    /// Bytes besides the record.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Many(ring) => size_of::<VecDeque<E>>() + ring.capacity() * size_of::<E>() + 2 * BLOCK_BYTES,

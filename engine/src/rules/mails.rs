@@ -1,19 +1,18 @@
-//! The mails an inbox was sent: the budget of each project, the share of each peer in it, and the
+//! The mails sent to an inbox: the budget of each project, the share of each peer in it, and the
 //! budget of all projects together.
 //!
 //! ```text
-//!   limits.recipient.issue        mails of one project                  a tenant learns of no other's
-//!   limits.recipient_peer.issue   of them, those one peer asked for     a stranger can't use up a tenant's
-//!   limits.recipient_all.issue    mails of all projects                 what the inbox's owner has to bear
+//!   limits.recipient.issue        mails of one project               a project learns nothing of others
+//!   limits.recipient_peer.issue   those of them by one peer          a stranger can't use up the project's
+//!   limits.recipient_all.issue    mails of all projects              what the inbox's owner may receive
 //! ```
 //!
-//! One log serves the three, so that each is exact. A mail that no peer asked for (a secret key
-//! without `client.ip`) uses no peer's share. A peer's share is that of its line: an IPv4 address,
-//! an IPv6 /56.
+//! One log serves all three, so each is exact. A mail without a peer (a secret key without
+//! `client.ip`) uses no peer's share. Shares are per customer line: an IPv4 address or an IPv6 /56.
 //!
-//! The log is bounded. Where a window over all projects is at least as long as the other two, its
-//! count is the bound. Where none is, an inbox receives no more than [`MAILS_REMEMBERED`] mails in
-//! the longest window, half of them for peers: so strangers can't keep a backend from mailing, and
+//! The log is bounded. If a window over all projects is at least as long as the other two, its
+//! count is the bound. Otherwise an inbox receives no more than [`MAILS_REMEMBERED`] mails in the
+//! longest window, half of them for peers. So strangers can't keep a back end from mailing, and
 //! nothing that a window needs is forgotten.
 
 use super::limit::{Window, Windows};
@@ -32,12 +31,12 @@ pub(crate) struct MailRules {
     longest: Span,
     /// How many mails a log has to hold, so that each window sees all it needs.
     room: u32,
-    /// What the room of a log lets through: in all, and of those that peers ask for. Empty where
-    /// `all` says less.
+    /// The limits that the log's room imposes: on all mails, and on those by peers. `None` if a
+    /// window of `all` bounds the log.
     full: Option<[Window; 2]>,
 }
 
-/// Who has a mail sent.
+/// The sender of a mail.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender {
     pub(crate) owner: Owner,
@@ -46,7 +45,7 @@ pub(crate) struct Sender {
     pub(crate) peer: Option<PeerShare>,
 }
 
-/// One mail in sixteen bytes: 40 bits of milliseconds (34 years), the tag of its API key, its mode,
+/// One mail in sixteen bytes: 40 bits of milliseconds (34 years), its mode, the tag of its API key,
 /// its project, and its peer's share or zero.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mail {
@@ -55,7 +54,7 @@ pub(crate) struct Mail {
     peer: u32,
 }
 
-/// Bits of `when_and_key` below the milliseconds: sixteen of the key's tag, one of the mode.
+/// Bits of `when_and_key` below the milliseconds: sixteen for the key's tag, one for the mode.
 const KEY_BITS: u32 = 24;
 const TEST: u64 = 1 << 16;
 const MILLIS_MAX: u64 = (1 << (64 - KEY_BITS)) - 1;
@@ -71,18 +70,18 @@ impl Mail {
         }
     }
 
-    /// Whose it was.
+    /// The project and mode that sent it.
     pub(crate) fn owner(&self) -> Owner {
         let mode = if self.when_and_key & TEST == 0 { Mode::Live } else { Mode::Test };
         Owner { project: ProjectId(self.project), mode }
     }
 
-    /// Which key of that project had it sent.
+    /// The project's key that sent it.
     pub(crate) fn key(&self) -> KeyTag {
         KeyTag(self.when_and_key as u16)
     }
 
-    /// Whose share it used.
+    /// The share it used.
     pub(crate) fn peer(&self) -> Option<PeerShare> {
         PeerShare::from_bits(self.peer)
     }
@@ -94,23 +93,23 @@ impl Stamped for Mail {
     }
 }
 
-/// Mails sent, over all aliases and verifications. Owned by the inbox's record; survives their
-/// purge.
+/// Mails sent, over all sub-addresses and verifications. Owned by the inbox's record; survives
+/// their purge.
 #[derive(Debug, Default)]
 pub(crate) struct MailLog(Log<Mail>);
 
 impl MailLog {
-    /// The log that holds just this mail.
+    /// A log that holds one mail.
     pub(crate) fn of(mail: Mail) -> Self {
         Self(Log::One(mail))
     }
 
-    /// The mail, if there is just one.
+    /// The mail, if there is exactly one.
     pub(crate) fn only(&self) -> Option<Mail> {
         if let Log::One(mail) = self.0 { Some(mail) } else { None }
     }
 
-    /// The newest mail of all.
+    /// The newest mail.
     pub(crate) fn latest(&self) -> Option<&Mail> {
         self.0.latest()
     }
@@ -120,7 +119,7 @@ impl MailLog {
         self.0.iter_back().find(|mail| mail.project == owner.project.0)
     }
 
-    /// How long until the inbox may receive another mail from `sender`; `None` for now.
+    /// How long until the inbox may receive another mail from `sender`; `None` if it may now.
     pub(crate) fn wait(&self, sender: &Sender, rules: &MailRules, now: Moment) -> Option<Span> {
         let project = sender.owner.project.0;
         let budget = self.wait_among(&rules.budget, |mail| mail.project == project, now);
@@ -132,7 +131,7 @@ impl MailLog {
         budget.max(share).max(all).max(full)
     }
 
-    /// How long until the mails that are `meant` leave room for one more.
+    /// How long until the mails that `meant` selects leave room for one more.
     fn wait_among(&self, windows: &Windows, meant: impl Fn(&Mail) -> bool, now: Moment) -> Option<Span> {
         let waits = windows.limits().iter().filter_map(|window| match window.count {
             0 => window.wait(&self.0, now),
@@ -158,7 +157,7 @@ impl MailLog {
         self.0.drop_before(rules.longest, now);
     }
 
-    /// When the latest mail will have left every window that sees it.
+    /// When the latest mail will have left every window that counts it.
     pub(crate) fn empty_at(&self, rules: &MailRules) -> Option<Moment> {
         let of_all = rules.budget.limits().longest().max(rules.all.limits().longest());
         let any = self.0.latest().map(|mail| mail.at().plus(of_all));
@@ -188,17 +187,17 @@ impl MailRules {
         Self { budget, share, all, longest, room, full }
     }
 
-    /// How long a mail is remembered at the most.
+    /// The longest time a mail is remembered.
     pub(crate) fn longest(&self) -> Span {
         self.longest
     }
 
-    /// When a mail is remembered no more, if the longest window sees it.
+    /// When a mail is forgotten, if the longest window counts it.
     pub(crate) fn end_of(&self, mail: &Mail) -> Moment {
         mail.at().plus(self.longest)
     }
 
-    /// Whether a mail that `peer` asks for now will be remembered for `span`.
+    /// Whether a mail that `peer` requests now will be remembered for `span`.
     pub(crate) fn remember(&self, peer: Option<PeerShare>, span: Span) -> bool {
         let share = peer.map(|_| self.share.limits().longest());
         let seen =
@@ -206,7 +205,7 @@ impl MailRules {
         seen >= span
     }
 
-    /// Whether some window sees the mails of `sender`.
+    /// Whether any window counts the mails of `sender`.
     fn sees(&self, sender: &Sender) -> bool {
         let of_peer = sender.peer.is_some() && !self.share.is_empty();
         of_peer || !self.budget.is_empty() || !self.all.is_empty()

@@ -1,7 +1,7 @@
-//! The record of one network: what was asked from it, and how often that was too much.
+//! The record of one network: its counted requests and its strikes.
 //!
 //! A plain value with rules, like the inbox's. Requests are counted when they arrive, whatever
-//! becomes of them later, except those that the same policy of the same network refused.
+//! their outcome, except those that the same policy of the same network refused.
 
 use std::hash::{Hash, Hasher};
 
@@ -16,14 +16,14 @@ use crate::request::{Activity, Quotas, Source};
 use crate::rules::Rules;
 use crate::rules::strike::Kept;
 
-/// What is counted apart: a network, and by whose word.
+/// The name of a record: a network, and who reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PeerName {
     pub(crate) prefix: Prefix,
     pub(crate) source: Source,
 }
 
-/// Not derived: nearly all names are proved, and those hash as one word.
+/// Not derived: nearly all names are proved, and those then hash as one word.
 impl Hash for PeerName {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.prefix.hash(state);
@@ -33,14 +33,14 @@ impl Hash for PeerName {
     }
 }
 
-/// The policies that most peers meet: their logs are part of the record.
+/// Policies that apply to most peers: their logs are part of the record.
 const USUAL: usize = 5;
-/// Those that few meet: the windows of test keys, and that of foreign pages.
+/// Policies that apply to few peers: the windows of test keys, and that of foreign pages.
 const RARE: usize = 3;
 
 type RareLogs = [WindowLog; RARE];
 
-/// All that is known of one network from one source. Owned by the shard that the widest network
+/// All that is known about one network from one source. Owned by the shard that the widest network
 /// around it routes to.
 #[derive(Debug)]
 pub(crate) struct PeerRecord {
@@ -50,7 +50,8 @@ pub(crate) struct PeerRecord {
     strikes: Option<Box<Strikes>>,
 }
 
-/// Whether a record has strikes, and how many requests it remembers.
+/// Whether a record has strikes, and how many requests it remembers. The least weight is evicted
+/// first.
 pub(crate) type Weight = (bool, usize);
 
 /// A request to be counted.
@@ -58,31 +59,29 @@ pub(crate) type Weight = (bool, usize);
 pub(crate) struct Request {
     pub(crate) activity: Activity,
     pub(crate) mode: Mode,
-    /// Whether a breach of a window strikes.
+    /// Whether a breached window costs a strike.
     pub(crate) strikes: bool,
-    /// Whether the record may take more memory for it. If not, it is counted in place of an older
-    /// one.
+    /// Whether the record may allocate for it. If not, the request replaces an older one.
     pub(crate) may_grow: bool,
 }
 
-/// How a charge ended for one network.
+/// The result of a charge for one network.
 pub(crate) struct RecordCharge {
     /// Whether a window refused the request.
     pub(crate) is_refused: bool,
-    /// Whether the request brought the strike that bans.
+    /// Whether the request led to the strike that bans.
     pub(crate) is_out: bool,
     pub(crate) quotas: Quotas,
 }
 
 impl PeerRecord {
-    /// A new record; `strikes` are those that the network had when its last record had to make
-    /// room.
+    /// A new record; `strikes` are those of the network's evicted record.
     pub(crate) fn new(name: PeerName, strikes: Option<Kept>, rule: Limits<'_>) -> Self {
         let strikes = strikes.map(|kept| Box::new(Strikes::restored(&kept, rule)));
         Self { name, logs: Default::default(), rare: None, strikes }
     }
 
-    /// Counts a request, or refuses it and perhaps strikes.
+    /// Counts a request, or refuses it, which may cost a strike.
     pub(crate) fn charge(&mut self, request: Request, rules: &Rules, now: Moment) -> RecordCharge {
         let policy = policy(request.activity, request.mode);
         let limits = self.limits(request.activity, rules);
@@ -96,7 +95,8 @@ impl PeerRecord {
             (false, false) => log.record_in_place(limits, now),
         }
         let may_strike = is_refused && request.strikes && !rules.strikes.is_empty();
-        // A list of exempt blocks may be long, and whoever has a strike already is on none of them.
+        // The list of exempt blocks may be long, and a network that has a strike already is not
+        // exempt.
         let is_out = may_strike
             && (strikes.is_some() || !rules.settings.bans.exempts(name.prefix))
             && breach(strikes.get_or_insert_default(), (log, policy), limits, rules, now);
@@ -125,12 +125,12 @@ impl PeerRecord {
         self.logs.iter().chain(self.rare.iter().flat_map(|rare| rare.iter()))
     }
 
-    /// A ban begins, or ended by the operator's word: from strike 0.
+    /// Back to strike 0, when a ban begins or an operator lifts one.
     pub(crate) fn clear_strikes(&mut self) {
         self.strikes.iter_mut().for_each(|strikes| strikes.clear());
     }
 
-    /// Forgets what no window sees any more. Then: when nothing will be left, or `None` if nothing
+    /// Drops what is outside every window. Returns when the record will be empty, or `None` if it
     /// is.
     pub(crate) fn prune(&mut self, rules: &Rules, now: Moment) -> Option<Moment> {
         let rule = rules.strikes.limits();
@@ -150,28 +150,28 @@ impl PeerRecord {
         end.max(self.strikes.as_ref().and_then(|strikes| strikes.empty_at(rule)))
     }
 
-    /// Whether forgetting it would forgive something.
+    /// Whether evicting the record would forgive strikes.
     pub(crate) fn has_strikes(&self) -> bool {
         self.strikes.is_some()
     }
 
-    /// Strikes that count.
+    /// The strikes that count at `now`.
     pub(crate) fn strikes(&self, rules: &Rules, now: Moment) -> Option<Kept> {
         self.strikes.as_ref()?.kept(rules.strikes.limits(), now)
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see
+    /// Prefetches all of the record, which is longer than a cache line; see
     /// [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         self.logs.iter().fold(u64::from(self.has_strikes()), |sum, log| sum ^ log.touch())
     }
 
-    /// How much forgetting it would give back to the peer.
+    /// How much the peer would gain from eviction.
     pub(crate) fn weight(&self) -> Weight {
         (self.has_strikes(), self.all_logs().map(WindowLog::len).sum())
     }
 
-    /// Bytes beside the record itself.
+    /// Bytes besides the record itself.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.all_logs().map(WindowLog::heap_bytes).sum::<usize>() + self.boxes_bytes()
     }
@@ -188,7 +188,7 @@ impl PeerRecord {
     }
 }
 
-/// The log of a policy. Of a rare one there may be none; it is made if `may_grow`.
+/// The log of a policy. The log of a rare policy may be missing; it is created if `may_grow`.
 fn log_of<'a>(
     logs: &'a mut [WindowLog; USUAL],
     rare: &'a mut Option<Box<RareLogs>>,
@@ -202,8 +202,8 @@ fn log_of<'a>(
     }
 }
 
-/// The window of a policy has refused: strikes, unless all limits that refused have struck already.
-/// True if that was one strike too many.
+/// Counts a strike for a refusing policy, unless all limits that refused have struck already. True
+/// if this strike bans.
 fn breach(
     strikes: &mut Strikes,
     (log, policy): (&WindowLog, usize),
@@ -231,7 +231,7 @@ const EVERY_POLICY: [(Activity, Mode); USUAL + RARE] = [
     (Activity::Foreign, Mode::Live),
 ];
 
-/// Test keys have issue and check windows of their own.
+/// Test keys have their own issue and check windows.
 fn policy(activity: Activity, mode: Mode) -> usize {
     match (activity, mode) {
         (Activity::Issue, Mode::Live) => 0,

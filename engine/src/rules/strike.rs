@@ -1,4 +1,4 @@
-//! Strikes: a breached peer window costs one, and enough of them cost a ban.
+//! Strikes: each breach of a peer's window costs one, and enough strikes cause a ban.
 //!
 //! ```text
 //!   window (COUNT/WINDOW)                      latch                       strikes
@@ -7,36 +7,36 @@
 //!   request COUNT+1     refused = breached ──▶ open: closes, strike ─────▶ +1 ── reaches bans.strikes?
 //!   request COUNT+2 …   refused            ──▶ closed: nothing               yes ▼
 //!        ⋮                                     opens again WINDOW after       ban, strikes = 0,
-//!   request n           refused            ──▶ its strike: strike ────────▶   latches stay closed
+//!   request n           refused            ──▶ open again: strike ────────▶   latches stay closed
 //! ```
 //!
-//! So one window strikes at most once in any span of its WINDOW, however hard it is hammered; a
-//! client that keeps to `Retry-After` is never struck at all. A policy with several limits
+//! So one window strikes at most once in any span of its WINDOW, no matter how many requests exceed
+//! it; a client that respects `Retry-After` is never struck. A policy with several limits
 //! (`["20/1m","100/1h"]`) has a latch for each; a request that breaches two at once closes both and
-//! strikes once. Each network around an IPv6 peer has its own windows, latches and strikes, and it
-//! is the network whose window was breached that is struck and banned: a rotating attacker in a /48
-//! does not hide behind fresh /64s, and a noisy /64 alone does not take its neighbours down.
+//! strikes once. Each network around an IPv6 peer has its own windows, latches and strikes, and the
+//! network whose window was breached is the one struck and banned: an attacker rotating within a
+//! /48 can't hide behind fresh /64s, and one noisy /64 does not affect its neighbours.
 
 use super::limit::Limits;
 use super::window::WindowLog;
 use crate::clock::{Moment, Span};
 
-/// Strikes whose times are kept: as many as ban by the default rule.
+/// Strikes whose times are kept: as many as cause a ban under the default rule.
 pub(crate) const RECENT: usize = 5;
 
-/// The strikes of one network.
+/// The strikes of one evicted network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// How many; at least one.
     pub(crate) count: u32,
-    /// When the latest of them were, the latest first; the rest is worth nothing.
+    /// The times of the latest strikes, the latest first; unused entries have no meaning.
     pub(crate) recent: [Moment; RECENT],
 }
 
-/// Which window: the policy's place among a peer's, and the limit's place in the policy.
+/// Names a window: the policy's index among a peer's, and the limit's index in the policy.
 pub(crate) type WindowName = (u8, u8);
 
-/// A window that has struck and may not again yet.
+/// A window that has struck and may not strike again before `opens`.
 #[derive(Clone, Copy, Debug)]
 struct Latch {
     of: WindowName,
@@ -48,8 +48,7 @@ struct Latch {
 pub(crate) struct Strikes {
     recent: WindowLog,
     latches: Vec<Latch>,
-    /// When the network was struck last before its record had to make room, and its latches with
-    /// it.
+    /// The time of the last strike before the record was evicted, which lost its latches.
     struck_before: Option<Moment>,
 }
 
@@ -65,14 +64,13 @@ impl Strikes {
         true
     }
 
-    /// Counts a strike. True if it is one too many.
+    /// Counts a strike. True if it causes a ban.
     pub(crate) fn strike(&mut self, rule: Limits<'_>, now: Moment) -> bool {
         self.recent.record(rule, now);
         rule.iter().any(|window| self.recent.count(&window, now) >= window.count)
     }
 
-    /// Strikes that count at `now`, as [`crate::tables::forgotten`] keeps them; `None` if there are
-    /// none.
+    /// The strikes that count at `now`, for [`crate::tables::forgotten`]; `None` if there are none.
     pub(crate) fn kept(&self, rule: Limits<'_>, now: Moment) -> Option<Kept> {
         let count = rule.iter().map(|window| self.recent.count(&window, now)).max()?;
         let mut recent = [Moment::default(); RECENT];
@@ -80,8 +78,8 @@ impl Strikes {
         (count > 0).then_some(Kept { count, recent })
     }
 
-    /// Strikes that were kept while there was no record. What latches there were is not known; each
-    /// is taken to have closed with the latest strike.
+    /// Restores strikes that were kept without a record. The latches are unknown; each is taken to
+    /// have closed with the latest strike.
     pub(crate) fn restored(kept: &Kept, rule: Limits<'_>) -> Self {
         let mut strikes = Self { struck_before: Some(kept.recent[0]), ..Self::default() };
         for nth in (0..(kept.count as usize).min(rule.deepest())).rev() {
@@ -94,7 +92,7 @@ impl Strikes {
         self.recent = WindowLog::default();
     }
 
-    /// Forgets what counts no more. True if nothing is left.
+    /// Drops what no longer counts. True if nothing is left.
     pub(crate) fn prune(&mut self, rule: Limits<'_>, now: Moment) -> bool {
         self.latches.retain(|latch| latch.opens > now);
         self.recent.prune(rule, now) && self.latches.is_empty()

@@ -1,21 +1,22 @@
-//! One verification: the rules of its codes and tries.
+//! One verification: the rules of its codes and attempts.
 //!
 //! ```text
-//!            issue                    hand-over accepted
+//!            issue                    mail accepted
 //!   (none) ─────────▶ pending code ───────────────────────▶ current code
-//!                        │  hand-over failed                   │ a later code becomes current:
-//!                        ▼                                     ▼ the last two stay
+//!                        │  mail failed                        │ a later code becomes current:
+//!                        ▼                                     ▼ the last two stay valid
 //!                     (no code; a resend may follow)        older code
 //!
-//!   right code · last wrong code · cancel · expiry ──▶ wiped, in the same turn
+//!   correct code · last wrong code · cancel · expiry ──▶ wiped, in the same turn
 //! ```
 //!
-//! A try is counted before it is compared. A pending code is compared too: who can type it has the
-//! mail, so the hand-over evidently happened, even if the relay's word has not reached us yet.
+//! An attempt is counted before the code is compared. A pending code is compared too: a caller who
+//! knows it has received the mail, so delivery has evidently succeeded, even if the relay's report
+//! has not arrived yet.
 //!
-//! Each code has its own number of digits, as a resend may draw a longer one (see `ledger.rs`), and
-//! is compared only with what has as many. Answers report the number of the code that was drawn
-//! last.
+//! Each code has its own number of digits, since a resend may draw a longer one (see `ledger.rs`),
+//! and is compared only with input of the same length. Answers report the length of the code that
+//! was drawn last.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -28,60 +29,60 @@ use crate::request::{MailForm, Purpose, Refusal, Standing, Word};
 use crate::route::{AddressDigest, IdDigest, NonceDigest};
 use crate::settings::Settings;
 
-/// The places of a verification's codes: two that were handed over, older and newer, since the last
-/// two mails may overtake each other; and one whose mail is on its way.
+/// Indices of a verification's codes: two that were accepted for delivery, older and newer, since
+/// the last two mails may overtake each other; and one whose mail is being sent.
 const OLDER: usize = 0;
 const NEWER: usize = 1;
 const PENDING: usize = 2;
 
-/// A live verification. Owned by its inbox's record; wiped when it ends. Its size is a promise of
-/// `limits.rs`, so what few verifications have is in [`Extras`].
+/// A live verification. Owned by its inbox's record; wiped when it ends. `limits.rs` relies on its
+/// size, so what few verifications have is in [`Extras`].
 #[derive(Debug, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Verification {
-    /// Digest of the id; the id itself is the caller's.
+    /// Digest of the id; only the caller has the id itself.
     pub(crate) id: IdDigest,
-    /// Digest of the address that its mails go to.
+    /// Digest of the address its mails are sent to.
     address: AddressDigest,
     codes: [Drawn; 3],
     #[zeroize(skip)]
     pub(crate) expires: Moment,
     #[zeroize(skip)]
     resend_at: Moment,
-    /// Empty if the purpose is among the extras.
+    /// Empty if the purpose is in `extras`.
     purpose: Word,
-    /// Of its mails.
+    /// Language of its mails.
     locale: u8,
     project: u32,
     test: bool,
     /// Digits of the code that was drawn last.
     code_length: u8,
-    /// Tries left.
+    /// Attempts left.
     attempts: u8,
-    /// Mails sent, the one on its way included.
+    /// Mails sent, including one still being sent.
     sends: u8,
-    #[zeroize(skip)] // wipes itself when it is dropped
+    #[zeroize(skip)] // wipes itself on drop
     extras: Option<Box<Extras>>,
 }
 
-/// The MAC of a code with its number of digits; none if that is zero.
+/// The MAC of a code and its number of digits; zero digits mean no code.
 #[derive(Clone, Debug, Default, Zeroize)]
 struct Drawn {
     mac: CodeMac,
     length: u8,
 }
 
-/// What most verifications go without.
+/// Fields that most verifications don't need.
 #[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
 struct Extras {
     nonce: Option<NonceDigest>,
-    /// A purpose that is no word.
+    /// A purpose that does not fit into a [`Word`].
     purpose: Option<Box<str>>,
-    /// Of its mails, if it is not the usual one.
+    /// Template of its mails, if not the default.
     template: u8,
     metadata: Option<Box<str>>,
 }
 
-/// What [`Verification::open`] needs besides the moment.
+/// The arguments of [`Verification::open`].
 pub(crate) struct Opening {
     pub id: IdDigest,
     pub address: AddressDigest,
@@ -95,11 +96,11 @@ pub(crate) struct Opening {
     pub metadata: Option<Box<str>>,
 }
 
-/// How a try ended.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Try {
     Right,
-    /// Wrong, `compared` with so many codes.
+    /// Wrong; it was compared with `compared` codes.
     Wrong {
         attempts_remaining: u8,
         compared: u8,
@@ -135,7 +136,8 @@ impl Verification {
         }
     }
 
-    /// Takes a new code of `length` digits in; its mail is on its way. Returns the mail's number.
+    /// Adds a new code of `length` digits whose mail is about to be sent. Returns the mail's
+    /// number.
     pub(crate) fn send(&mut self, mac: CodeMac, length: u8, resend_at: Moment) -> u8 {
         self.sends = self.sends.saturating_add(1);
         self.resend_at = resend_at;
@@ -144,46 +146,46 @@ impl Verification {
         self.sends
     }
 
-    /// The hand-over of mail `send` ended. A failed one takes only its own code away.
+    /// Applies the delivery report of mail `send`. A failed mail invalidates only its own code.
     pub(crate) fn hand_over(&mut self, send: u8, accepted: bool) {
-        // Only the latest mail can be on its way: a resend waits for the word about the one before.
+        // Only the latest mail can be unreported: a resend waits for the report of the one before.
         if !self.is_sending() || send != self.sends {
             return;
         }
-        let word = std::mem::take(&mut self.codes[PENDING]);
+        let pending = std::mem::take(&mut self.codes[PENDING]);
         if accepted {
-            let newer = std::mem::replace(&mut self.codes[NEWER], word);
+            let newer = std::mem::replace(&mut self.codes[NEWER], pending);
             self.codes[OLDER] = newer;
         }
     }
 
-    /// Whether a mail of this verification is on its way.
+    /// Whether a mail of this verification is still being sent.
     pub(crate) fn is_sending(&self) -> bool {
         self.codes[PENDING].length > 0
     }
 
-    /// Counts a try, then compares it with every live code of as many digits. The caller removes
-    /// the verification unless tries are left.
+    /// Counts an attempt, then compares it with every live code of the same length. The caller
+    /// removes the verification unless attempts are left.
     pub(crate) fn attempt(&mut self, presented: &CodeMac, length: u8) -> Try {
         let Some(left) = self.attempts.checked_sub(1) else {
             return Try::Wrong { attempts_remaining: 0, compared: 0 };
         };
         self.attempts = left;
         let comparable = self.codes.iter().filter(|code| code.length == length);
-        // No early exit: the time must not tell which of the codes it was.
+        // No early exit: the time must not reveal which of the codes matched.
         let (right, compared) = comparable
             .fold((false, 0), |(right, compared), code| (right | code.mac.matches(presented), compared + 1));
         if right { Try::Right } else { Try::Wrong { attempts_remaining: left, compared } }
     }
 
-    /// Comparisons that its tries may still make with short codes: those that the ledger has not
+    /// Comparisons that its attempts may still make with short codes: those that the ledger has not
     /// lengthened.
     pub(crate) fn open_guesses(&self) -> u32 {
         let short = self.codes.iter().filter(|code| (1..CODE_DIGITS_GUESSED).contains(&code.length));
         u32::from(self.attempts) * short.count() as u32
     }
 
-    /// Whether the request's address, nonce and digits fit at all. None of these spends a try.
+    /// Whether the request's address, nonce and code length match. A mismatch costs no attempt.
     pub(crate) fn fits(
         &self,
         address: Option<&AddressDigest>,
@@ -203,8 +205,7 @@ impl Verification {
         Ok(())
     }
 
-    /// Where every mail failed there is no code; the digits of the last one are what people may
-    /// try.
+    /// If every mail failed there is no code; then the length of the last one is accepted.
     fn has_code_of(&self, length: u8) -> bool {
         let mut live = self.codes.iter().map(|code| code.length).filter(|&length| length > 0).peekable();
         if live.peek().is_none() { length == self.code_length } else { live.any(|other| other == length) }
@@ -254,15 +255,14 @@ impl Verification {
         self.extras.as_ref()?.metadata.clone()
     }
 
-    /// Looks at all of it, since it is longer than a line of the cache; see
-    /// [`crate::shard::touch`].
+    /// Prefetches all of it, since it is longer than a cache line; see [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         let [first, .., last] = self.id.as_bytes();
         let codes = self.codes.iter().fold(0, |sum, code| sum ^ code.length);
         u64::from(first ^ last ^ codes ^ self.attempts) ^ self.expires.as_millis()
     }
 
-    /// Bytes beside the verification itself.
+    /// Bytes besides the verification itself.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + BLOCK_BYTES);
         self.extras.as_ref().map_or(0, |extras| {

@@ -1,8 +1,9 @@
 //! Exact sliding windows: never more than COUNT events in *any* span of WINDOW.
 //!
-//! One log of moments serves all limits of a policy. An event is allowed if, for each limit, the
-//! COUNT-th latest event is at least WINDOW old. Counters per fixed interval would be smaller and
-//! let twice the count through at the seam. A policy that refuses an event does not count it.
+//! One log of timestamps serves all limits of a policy. An event is allowed if, for each limit, the
+//! COUNT-th latest event is at least WINDOW old. Counters per fixed interval would be smaller but
+//! let up to twice the count through at an interval boundary. A policy that refuses an event does
+//! not count it.
 
 use super::limit::{Limits, Window};
 use super::log::Log;
@@ -14,7 +15,7 @@ use crate::request::{Quota, Quotas};
 pub(crate) struct WindowLog(Log<Moment>);
 
 impl WindowLog {
-    /// Whether one more event is allowed at `now`; if not, the earliest wait after which it is.
+    /// Whether one more event is allowed at `now`; if not, the shortest sufficient wait.
     pub(crate) fn permits(&self, limits: Limits<'_>, now: Moment) -> Result<(), Span> {
         let wait = limits.iter().filter_map(|limit| self.wait(&limit, now)).max();
         wait.map_or(Ok(()), Err)
@@ -24,7 +25,7 @@ impl WindowLog {
         window.wait(&self.0, now)
     }
 
-    /// Counts an event. Events that no limit can see any more are forgotten in the same step.
+    /// Counts an event, and drops events that no limit counts any more.
     pub(crate) fn record(&mut self, limits: Limits<'_>, now: Moment) {
         let deepest = limits.deepest();
         if deepest == 0 {
@@ -35,8 +36,7 @@ impl WindowLog {
         self.0.push(now);
     }
 
-    /// As [`WindowLog::record`], in no more memory than the log has: if need be, its oldest event
-    /// is forgotten.
+    /// Like [`WindowLog::record`], without allocating: if needed, drops the oldest event.
     pub(crate) fn record_in_place(&mut self, limits: Limits<'_>, now: Moment) {
         let deepest = limits.deepest();
         if deepest > 0 {
@@ -56,7 +56,7 @@ impl WindowLog {
         self.0.remove_latest(|event| *event <= at);
     }
 
-    /// Forgets what lies behind the longest window. True if nothing is left.
+    /// Drops what is outside the longest window. True if nothing is left.
     pub(crate) fn prune(&mut self, limits: Limits<'_>, now: Moment) -> bool {
         if !self.0.is_empty() {
             self.0.drop_before(limits.longest(), now);
@@ -64,7 +64,7 @@ impl WindowLog {
         self.0.is_empty()
     }
 
-    /// Looks at it; see [`crate::shard::touch`].
+    /// Prefetches the log; see [`crate::shard::touch`].
     pub(crate) fn touch(&self) -> u64 {
         self.0.touch()
     }

@@ -38,13 +38,13 @@ pub(crate) struct IdleInboxes {
     chunks: VecDeque<Vec<Idle>>,
     /// The number of the first place of the first chunk.
     base: u32,
-    /// Places of the first chunk that were passed over already.
+    /// Places of the first chunk already removed.
     passed: usize,
-    /// Places between the front and the back, those included whose inbox has woken up.
+    /// Places between the front and the back, including those whose inbox has been unpacked.
     places: usize,
     by_inbox: Index,
     len: usize,
-    /// The newest mail of those between front and back.
+    /// The newest mail between front and back.
     newest: Moment,
 }
 
@@ -53,12 +53,12 @@ impl IdleInboxes {
         self.len
     }
 
-    /// What they count for against the ceiling.
+    /// Bytes counted against the ceiling.
     pub(crate) fn bytes(&self) -> usize {
         self.places * size_of::<Idle>() + self.len * INDEX_BYTES
     }
 
-    /// What they take, with the room in their index that is empty.
+    /// Bytes in use, including empty slots of the index.
     pub(crate) fn held_bytes(&self) -> usize {
         self.places * size_of::<Idle>() + self.by_inbox.bytes()
     }
@@ -68,14 +68,14 @@ impl IdleInboxes {
         self.by_inbox.find(inbox.table_bits(), is_meant)
     }
 
-    /// Looks at the slot of an inbox; see [`crate::shard::touch`].
+    /// Prefetches the index slot of an inbox; see [`crate::shard::touch`].
     pub(crate) fn touch(&self, inbox: &InboxFingerprint) -> u64 {
         self.by_inbox.touch(inbox.table_bits())
     }
 
-    /// Whether a mail is new enough to stand behind the newest one here: it waits for that one's
-    /// end. So an inbox is forgotten at most [`CODE_LIFETIME_MAX`] after its mail's end, and the
-    /// next sweep.
+    /// Whether a mail may be queued behind the newest one here, for whose end it then has to wait:
+    /// an inbox is forgotten at most [`CODE_LIFETIME_MAX`] plus one sweep interval after its mail's
+    /// end.
     pub(crate) fn has_room_for(&self, mail: &Mail) -> bool {
         self.places == 0 || mail.at().plus(Span::of(CODE_LIFETIME_MAX)) >= self.newest
     }
@@ -97,8 +97,8 @@ impl IdleInboxes {
         self.by_inbox.insert(inbox.table_bits(), at);
     }
 
-    /// An inbox wakes up: its mail, for a record of its own. The place stays until it is passed
-    /// over.
+    /// Unpacks an inbox: returns its mail, for a full record. The place stays until it reaches the
+    /// front.
     pub(crate) fn take(&mut self, at: u32) -> Option<Mail> {
         let idle = *self.place(at)?;
         self.by_inbox.remove(idle.inbox.table_bits(), at);
@@ -106,7 +106,7 @@ impl IdleInboxes {
         Some(idle.mail)
     }
 
-    /// It sleeps on: nothing has become of what woke it up. So that refused requests use up no
+    /// Undoes [`IdleInboxes::take`] if the request was refused, so that refused requests use up no
     /// places.
     pub(crate) fn put_back(&mut self, at: u32) {
         if let Some(inbox) = self.place(at).map(|idle| idle.inbox) {
@@ -115,7 +115,7 @@ impl IdleInboxes {
         }
     }
 
-    /// Forgets the oldest one. False if there is none.
+    /// Forgets the oldest inbox. False if there is none.
     pub(crate) fn forget_oldest(&mut self) -> bool {
         let before = self.len;
         while self.places > 0 && self.len == before {
@@ -124,7 +124,7 @@ impl IdleInboxes {
         self.len < before
     }
 
-    /// Forgets those whose mail no window sees any more. Returns how many places it visited, at
+    /// Forgets inboxes whose mail is outside every window. Returns how many places it visited, at
     /// most `visits`.
     pub(crate) fn sweep(&mut self, longest: Span, now: Moment, visits: usize) -> usize {
         let is_over = |idle: &Idle| idle.mail.at().plus(longest) <= now;
@@ -141,7 +141,7 @@ impl IdleInboxes {
         visits
     }
 
-    /// Passes over the first place, and forgets its inbox if it is still here.
+    /// Removes the first place, and forgets its inbox if it is still here.
     fn pass(&mut self) {
         let at = self.number(self.passed);
         let Some(idle) = self.place(at).copied() else { return };

@@ -1,6 +1,6 @@
-//! The inbox table: the records and two indices into them, by fingerprint and by id digest.
+//! The inbox table: the records, and two indices into them, by fingerprint and by id digest.
 //!
-//! The indices hold places, not keys: the keys stand in the records, once.
+//! The indices hold places, not keys: the keys are stored once, in the records.
 
 use std::hint::black_box;
 
@@ -23,7 +23,7 @@ impl InboxTable {
         self.records.len()
     }
 
-    /// Bytes of the places and of both indices.
+    /// Bytes of the places and both indices.
     pub(crate) fn bytes(&self) -> usize {
         self.records.bytes() + self.by_inbox.bytes() + self.by_id.bytes()
     }
@@ -46,38 +46,39 @@ impl InboxTable {
         self.by_id.find(id.table_bits(), is_meant)
     }
 
-    /// Looks at the slot of an inbox; see [`crate::shard::touch`] for this and what follows.
+    /// Prefetches the index slot of an inbox; see [`crate::shard::touch`] for this and the
+    /// following.
     pub(crate) fn touch_inbox(&self, fingerprint: &InboxFingerprint) -> u64 {
         self.by_inbox.touch(fingerprint.table_bits())
     }
 
-    /// Looks at the slot of a verification.
+    /// Prefetches the index slot of a verification.
     pub(crate) fn touch_id(&self, id: &IdDigest) -> u64 {
         self.by_id.touch(id.table_bits())
     }
 
-    /// Where this inbox probably is.
+    /// The place where this inbox probably is.
     pub(crate) fn probe_inbox(&self, fingerprint: &InboxFingerprint) -> Option<u32> {
         self.by_inbox.probe(fingerprint.table_bits())
     }
 
-    /// Where the verification with this id probably is.
+    /// The place of the inbox that probably holds this verification.
     pub(crate) fn probe_id(&self, id: &IdDigest) -> Option<u32> {
         self.by_id.probe(id.table_bits())
     }
 
-    /// Looks at the places of so many inboxes to come.
+    /// Prefetches the places of the next `inboxes` inserts.
     pub(crate) fn touch_free(&self, inboxes: usize) -> u64 {
         self.records.touch_free(inboxes)
     }
 
-    /// Looks at the records at these places, then at their verifications. The sum is worth nothing.
+    /// Prefetches the records at these places, then their verifications. The sum has no meaning.
     pub(crate) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
         places.iter().filter_map(|&at| self.get(at)).fold(near, |sum, record| sum ^ record.touch())
     }
 
-    /// Takes a record in. The caller knows that its inbox has none.
+    /// Inserts a record. The caller knows that its inbox has none.
     pub(crate) fn insert(&mut self, record: InboxRecord) -> u32 {
         let bits = record.fingerprint.table_bits();
         let at = self.records.insert(record);
@@ -94,20 +95,20 @@ impl InboxTable {
         self.by_id.remove(id.table_bits(), at);
     }
 
-    /// Forgets an inbox. Its verifications must be gone already.
+    /// Removes an inbox. Its verifications must have been removed before.
     pub(crate) fn remove(&mut self, at: u32) {
         if let Some(record) = self.records.remove(at) {
             self.by_inbox.remove(record.fingerprint.table_bits(), at);
         }
     }
 
-    /// Asks for a visit of the record at `at`, unless an earlier one is planned.
+    /// Schedules a visit of the record at `at`, unless an earlier one is planned.
     pub(crate) fn schedule_by(&mut self, at: u32, due: Moment) {
         self.records.schedule_by(at, due);
     }
 
-    /// The next inboxes to look at again, at most so many, looked at already with all that may be
-    /// forgotten.
+    /// The next inboxes that are due, at most `most`, with everything prefetched that may be
+    /// removed.
     pub(crate) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         self.records.take_due(now, most, due);
         let records = due.iter().filter_map(|&at| self.get(at));

@@ -1,18 +1,17 @@
-//! The inboxes of a shard, with what finds them: one place for all that is known of mails and
-//! codes.
+//! All inboxes of a shard, full or packed, with their indices and accounting.
 //!
 //! ```text
-//!   issue ─▶ by_inbox ─┐                 ┌─ wakes up ── IdleInboxes: one mail, nothing else
+//!   issue ─▶ by_inbox ─┐                 ┌─ unpacked ── IdleInboxes: one mail, nothing else
 //!                      ├─▶ InboxRecord ◀─┘                   ▲
 //!   check … ─▶ by_id ──┘     │ one rule                      │
 //!                            ▼                               │
-//!   sweep ─▶ due ────▶ settle: purge what ended, then: next visit, pack, or forget
+//!   sweep ─▶ due ────▶ settle: purge what ended, then schedule the next visit, pack, or remove
 //! ```
 //!
-//! Each way in brings counts, bytes, shares and indices in line before it returns.
+//! Every public method brings counts, bytes, shares and indices up to date before it returns.
 //!
-//! Of the memory, one project and mode may hold as much as is free ([`Shares`]). Packed inboxes
-//! count as free: the oldest of them are forgotten when their memory is needed.
+//! One project in one mode may hold as much memory as is free ([`Shares`]). Packed inboxes count as
+//! free: the oldest are forgotten when their memory is needed.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -36,42 +35,43 @@ use crate::rules::inbox::InboxRecord;
 use crate::rules::verification::Verification;
 use crate::tables::inbox_table::InboxTable;
 
-/// An inbox that only remembers, with its place and its entry in the index.
+/// An inbox record without verifications or logs: its place and its index entry.
 const RECORD_BYTES: usize = size_of::<InboxRecord>() + LINK_BYTES + INDEX_BYTES;
 
-/// Owned by the shard.
+/// All inboxes of one shard. Owned by it.
 #[derive(Default)]
 pub(crate) struct Inboxes {
     pub(crate) table: InboxTable,
     pub(crate) idle: IdleInboxes,
     live: usize,
-    /// Those of `live` that test keys issued.
+    /// Those of `live` that belong to test keys.
     test: usize,
-    /// Bytes beside the records: their verifications and logs.
+    /// Bytes besides the records: verifications and logs.
     heap_bytes: usize,
-    /// Live verifications, by whose they are.
+    /// Live verifications, counted by owner.
     places: Shares,
-    /// Bytes of records and verifications, by whose they are; of wrong codes alone, nobody's.
+    /// Bytes of records and verifications, counted by owner; records of wrong codes alone have no
+    /// owner.
     shares: Shares,
-    /// Live keys' verifications that ended by their time, until somebody takes them.
+    /// Expired verifications of live keys, until they are taken.
     expired: ExpiredLog,
     conversions: Conversions,
-    /// What a sweep visits next; kept, so that a sweep allocates nothing.
+    /// The records a sweep visits next; kept, so that a sweep allocates nothing.
     due: Vec<u32>,
 }
 
-/// What one record counts for.
+/// The memory of one record.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Footprint {
-    /// Beside the record itself.
+    /// Bytes besides the record itself.
     heap_bytes: usize,
-    /// Record and logs, without its verifications: what is in the share of `keeper`.
+    /// Record and logs without verifications: the bytes in the share of `keeper`.
     shared_bytes: usize,
-    /// `None` where only wrong codes are remembered.
+    /// `None` if only wrong codes are remembered.
     keeper: Option<Owner>,
 }
 
-/// What one verification counts for, and in whose share.
+/// The memory of one verification, and its owner.
 #[derive(Clone, Copy)]
 struct Held {
     id: IdDigest,
@@ -101,22 +101,22 @@ impl Inboxes {
         self.live
     }
 
-    /// Live verifications that test keys issued.
+    /// Live verifications of test keys.
     pub(crate) fn test(&self) -> usize {
         self.test
     }
 
-    /// Inboxes, live or only remembering their windows.
+    /// Inbox records, live or idle.
     pub(crate) fn len(&self) -> usize {
         self.table.len() + self.idle.len()
     }
 
-    /// What they count for against the ceiling.
+    /// Bytes counted against the ceiling.
     pub(crate) fn bytes(&self) -> usize {
         self.table.len() * RECORD_BYTES + self.live * INDEX_BYTES + self.heap_bytes + self.idle.bytes()
     }
 
-    /// What they take, with the places and the room in the indices that are empty.
+    /// Bytes in use, including empty places and empty index slots.
     fn held_bytes(&self) -> usize {
         self.table.bytes() + self.heap_bytes + self.idle.held_bytes()
     }
@@ -131,7 +131,7 @@ impl Inboxes {
         self.conversions.list(now)
     }
 
-    /// One more verification, in a record that is there or a new one.
+    /// Opens a verification in an existing or a new record.
     pub(crate) fn issue(
         &mut self,
         now: Now,
@@ -139,7 +139,7 @@ impl Inboxes {
         (rules, keys): (&Rules, &StartKeys),
         entropy: &mut impl Entropy,
     ) -> Result<Outcome, Refusal> {
-        // Needed only further down: so the waits for both overlap with the next one.
+        // Prefetches what is needed only further down, so that the cache misses overlap.
         black_box(self.table.touch_id(&issue.id.digest()) ^ self.table.touch_free(1));
         if let Some(at) = self.table.find_inbox(&issue.inbox) {
             let before = self.footprint(at);
@@ -149,11 +149,11 @@ impl Inboxes {
         let notes = issue.metadata.as_ref().map_or(0, |metadata| metadata.len());
         let room = [(1, verifications), (INBOX_RECORD_BYTES + notes, inbox_bytes)];
         if self.admit(issue.owner, room, rules, now.at).is_err() {
-            // What has ended makes room before anybody is told to wait for it.
+            // Ended verifications make room before a request is refused.
             self.sweep(now.at, SWEEP_VISITS, rules);
             self.admit(issue.owner, room, rules, now.at)?;
         }
-        let (at, before, asleep) = self.find_or_wake(&issue.inbox);
+        let (at, before, packed_at) = self.find_or_unpack(&issue.inbox);
         let (id, sender, life) = (issue.id.digest(), (issue.owner, issue.key, issue.peer), issue.lifetime);
         let decided = match self.table.get_mut(at) {
             Some(inbox) => inbox.issue(now, issue, rules, keys, entropy),
@@ -163,7 +163,7 @@ impl Inboxes {
             self.opened(&id, at);
             let life = Span::of(life.unwrap_or(rules.settings.lifetime));
             self.conversions.mailed(sender, life, rules, now.at);
-        } else if let Some(place) = asleep {
+        } else if let Some(place) = packed_at {
             self.table.remove(at);
             self.idle.put_back(place);
             return decided.map(Outcome::Issued);
@@ -172,9 +172,9 @@ impl Inboxes {
         decided.map(Outcome::Issued)
     }
 
-    /// A resend needs no new record, but its mail is remembered: so it may go on where the table is
-    /// full, until the memory that is kept for growth is used up too. Of that as well no project
-    /// may have more than is free.
+    /// A resend needs no new record, but its mail is remembered. So it may succeed while the table
+    /// is full, until the memory reserved for growth is used up too. Of that as well, no project
+    /// may hold more than is free.
     pub(crate) fn resend(
         &mut self,
         now: Now,
@@ -200,7 +200,7 @@ impl Inboxes {
         resent
     }
 
-    /// Visits inboxes whose time has come. Returns how many, at most `visits`.
+    /// Visits inboxes that are due. Returns how many, at most `visits`.
     pub(crate) fn sweep(&mut self, now: Moment, visits: usize, rules: &Rules) -> usize {
         let (mut visited, mut due) = (0, std::mem::take(&mut self.due));
         while visited < visits {
@@ -218,7 +218,7 @@ impl Inboxes {
         visited + self.idle.sweep(rules.mails.longest(), now, visits - visited)
     }
 
-    /// Runs one rule on the inbox that holds the verification `id`, then brings the tables in line.
+    /// Runs one rule on the inbox that holds the verification `id`, then updates the tables.
     pub(crate) fn with(
         &mut self,
         now: Now,
@@ -243,17 +243,18 @@ impl Inboxes {
         decided
     }
 
-    /// Notes what a relay said about a mail.
+    /// Records what a relay said about a mail.
     pub(crate) fn hand_over(&mut self, hand_over: &HandOver) -> Outcome {
-        // Gone is fine. Nothing else about the inbox changes, so there is nothing to bring in line.
+        // The verification may have ended. Nothing else about the inbox changes, so no tables need
+        // an update.
         if let Some(inbox) = self.table.find_id(&hand_over.id).and_then(|at| self.table.get_mut(at)) {
             inbox.hand_over(&hand_over.id, hand_over.send, hand_over.accepted);
         }
         Outcome::Noted
     }
 
-    /// Whether `owner` may take so many places of so many, and bytes of so many. Then there is room
-    /// for them.
+    /// Whether `owner` may take `places` of `all_places` and `bytes` of `all_bytes`. If so, makes
+    /// room.
     fn admit(
         &mut self,
         owner: Owner,
@@ -263,7 +264,7 @@ impl Inboxes {
     ) -> Result<(), Refusal> {
         // The longer of the two waits, so that it is enough for both.
         let places = self.places.admit(owner, places, all_places, Duration::ZERO, now).err();
-        // Places that are empty again are used for the next records, and for nothing else.
+        // Empty places are reused for later records and for nothing else.
         let empty = (self.table.bytes() + self.heap_bytes).saturating_sub(self.shares.total());
         let shared = all_bytes.saturating_sub(empty);
         let shares = self.shares.admit(owner, bytes, shared, rules.longest_of_inboxes(), now).err();
@@ -274,19 +275,20 @@ impl Inboxes {
         Ok(())
     }
 
-    /// The record of an inbox, what it counted for, and where it slept if it woke up for this.
-    fn find_or_wake(&mut self, inbox: &InboxFingerprint) -> (u32, Footprint, Option<u32>) {
+    /// The place of an inbox's record, its footprint before, and its packed place if it was
+    /// unpacked for this.
+    fn find_or_unpack(&mut self, inbox: &InboxFingerprint) -> (u32, Footprint, Option<u32>) {
         if let Some(at) = self.table.find_inbox(inbox) {
             return (at, self.footprint(at), None);
         }
-        let asleep = self.idle.find(inbox);
-        let mail = asleep.and_then(|at| self.idle.take(at));
+        let packed_at = self.idle.find(inbox);
+        let mail = packed_at.and_then(|at| self.idle.take(at));
         let record = mail.map_or_else(|| InboxRecord::new(*inbox), |mail| InboxRecord::waking(*inbox, mail));
-        (self.table.insert(record), Footprint::default(), asleep)
+        (self.table.insert(record), Footprint::default(), packed_at)
     }
 
-    /// Wipes what has expired in one inbox, then schedules its next visit, packs it or forgets it.
-    /// `before` is what it counted for when it was last accounted for.
+    /// Purges what has expired in one inbox, then schedules its next visit, packs it or removes it.
+    /// `before` is its footprint when it was last accounted for.
     fn settle(&mut self, now: Moment, at: u32, before: Footprint, rules: &Rules) {
         let Some(inbox) = self.table.get_mut(at) else { return };
         let mut gone = Vec::new();
@@ -323,7 +325,7 @@ impl Inboxes {
         }
     }
 
-    /// A verification lives from now on.
+    /// Accounts for a new verification.
     fn opened(&mut self, id: &IdDigest, at: u32) {
         let Some(verification) = self.table.get(at).and_then(|inbox| inbox.verification(id)) else { return };
         let held = Held::from(verification);
@@ -334,7 +336,7 @@ impl Inboxes {
         self.shares.take(Some(held.owner), held.bytes, Some(held.expires));
     }
 
-    /// A verification has ended.
+    /// Accounts for the end of a verification.
     fn closed(&mut self, held: Held, at: u32) {
         self.table.remove_id(&held.id, at);
         self.live -= 1;

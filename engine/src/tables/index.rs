@@ -1,28 +1,29 @@
-//! An index into records: by a keyed hash of their name, the place where each stands.
+//! An index into records: maps a keyed hash of their name to their place.
 //!
 //! ```text
-//!   slots, falling:   │ 9,a │ 8,b │ 8,c │ 8,d │ 0 │ 4,e │ 0 │ …          one word: tag (32 bits), place + 1
-//!                                             └ at home two slots before, where larger ones are
+//!   slots, descending: │ 9,a │ 8,b │ 8,c │ 8,d │ 0 │ 4,e │ 0 │ …        one word: tag (32 bits), place + 1
+//!                                              └ its home is two slots before, taken by larger words
 //! ```
 //!
-//! Linear probing in which the slots stay sorted, the largest first, and a tag's top bits are its
-//! home. So a look, right or in vain, reads on from the home until a word is not larger, which
-//! nearly always ends within one line of the cache; entering and forgetting move the words in
-//! between by one; growing and shrinking read and write from one end to the other and need no
-//! record. An empty slot is zero, the least of all, which ends every walk. What is removed is
-//! overwritten. The names stand in the records, once; tags of different names are equal by a chance
-//! of one in millions, and then the record decides.
+//! Linear probing with sorted slots, the largest word first; the top bits of a tag determine its
+//! home slot. A lookup, hit or miss, probes from its home slot until a word is not larger, which
+//! nearly always happens within one cache line. Inserting and removing shift the words in between
+//! by one. Resizing reads and writes sequentially and needs no record. An empty slot is zero, the
+//! least word, which ends every probe. Removed words are overwritten. The names are stored once, in
+//! the records; two names share a tag with a probability of one in millions, and then the record
+//! decides.
 
 /// Slots of the smallest table.
 const SLOTS_MIN: usize = 16;
-/// Slots behind the last home, for those who are moved on from there; as many again where they
-/// don't suffice.
+/// Slots after the last home, for words displaced beyond it; extended by the same number when they
+/// run out.
 const TAIL: usize = 48;
 
-/// Where records are. Owned by the table that holds the records.
+/// Maps hashes to places. Owned by the table that holds the records.
 #[derive(Default)]
 pub(crate) struct Index {
-    /// Zero, or [`word`]; falling but for the zeros, and no zero between a word and its home.
+    /// Zero, or [`word`]; descending except for the zeros, with no zero between a word and its
+    /// home.
     slots: Vec<u64>,
     /// The base-two logarithm of the number of homes.
     bits: u32,
@@ -34,7 +35,7 @@ fn word(hash: u64, at: u32) -> u64 {
     floor(hash) + u64::from(at) + 1
 }
 
-/// Below all words of this hash's tag, and above all of the next.
+/// Less than every word of this hash's tag, and greater than all words of smaller tags.
 fn floor(hash: u64) -> u64 {
     hash >> 32 << 32
 }
@@ -44,12 +45,12 @@ fn place(word: u64) -> u32 {
 }
 
 impl Index {
-    /// Bytes beyond those of the smallest table.
+    /// Bytes in excess of the smallest table's.
     pub(crate) fn bytes(&self) -> usize {
         self.slots.len().saturating_sub(SLOTS_MIN + TAIL) * size_of::<u64>()
     }
 
-    /// Where the record with this hash is that `is_meant`.
+    /// The place of the record with this hash that `is_meant` accepts.
     pub(crate) fn find(&self, hash: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
         let floor = floor(hash);
         let near = self.slots.get(self.home(hash)..)?.iter();
@@ -58,14 +59,15 @@ impl Index {
         same.map(|word| place(*word)).find(|at| is_meant(*at))
     }
 
-    /// Enters a record. The caller knows that it is not there.
+    /// Inserts a record. The caller knows that it is not there.
     pub(crate) fn insert(&mut self, hash: u64, at: u32) {
         if (self.len + 1) * 4 > (3 << self.bits) {
             self.resize((self.bits + 1).max(SLOTS_MIN.ilog2()));
         }
         self.len += 1;
         let (home, mut carried) = (self.home(hash), word(hash, at));
-        // The larger one stays; without a branch, since which one it is nobody can foresee.
+        // Keeps the larger word and carries the other on; without a branch, since it would be
+        // unpredictable.
         for slot in &mut self.slots[home..] {
             (*slot, carried) = ((*slot).max(carried), (*slot).min(carried));
             if carried == 0 {
@@ -75,7 +77,7 @@ impl Index {
         self.lengthen(carried);
     }
 
-    /// Forgets the record at `at`. False if it is not there.
+    /// Removes the record at `at`. False if it is not there.
     pub(crate) fn remove(&mut self, hash: u64, at: u32) -> bool {
         let (home, meant) = (self.home(hash), word(hash, at));
         let near = self.slots.get(home..).unwrap_or_default();
@@ -85,7 +87,8 @@ impl Index {
         if self.slots[found] != meant {
             return false;
         }
-        // Those behind it that are not at home move up; the last of them leaves its slot.
+        // The following words that are not in their home slots move up by one; the last of them
+        // frees its slot.
         let mut free = found;
         while let Some(&behind) = self.slots.get(free + 1)
             && behind != 0
@@ -96,31 +99,31 @@ impl Index {
         }
         self.slots[free] = 0;
         self.len -= 1;
-        // Half the homes are then as full as they are where the table has just grown.
+        // At this load, half the homes are as full as a table that has just grown.
         if self.bits > SLOTS_MIN.ilog2() && self.len * 16 < (3 << self.bits) {
             self.resize(self.bits - 1);
         }
         true
     }
 
-    /// The first record with this tag, which is probably meant.
+    /// The first place with this tag, which is probably the right one.
     pub(crate) fn probe(&self, hash: u64) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
-    /// Looks at the slot where this hash is at home; see [`crate::shard::touch`].
+    /// Prefetches the home slot of this hash; see [`crate::shard::touch`].
     pub(crate) fn touch(&self, hash: u64) -> u64 {
         self.slots.get(self.home(hash)).copied().unwrap_or_default()
     }
 
-    /// A word behind the last slot, and another tail.
+    /// Appends a word after the last slot, and another tail.
     fn lengthen(&mut self, word: u64) {
         self.slots.reserve_exact(TAIL);
         self.slots.push(word);
         self.slots.resize(self.slots.len() + TAIL - 1, 0);
     }
 
-    /// Twice the homes, or half. From the first slot to the last, in the old table as in the new.
+    /// Doubles or halves the homes, sequentially in the old table and the new.
     fn resize(&mut self, bits: u32) {
         let slots = vec![0; (1 << bits) + TAIL];
         let old = std::mem::replace(&mut self.slots, slots);
@@ -136,7 +139,7 @@ impl Index {
         }
     }
 
-    /// The largest tags are at home in the first slots.
+    /// The largest tags have the first slots as home.
     fn home(&self, hash_or_word: u64) -> usize {
         (!hash_or_word >> 1 >> (63 - self.bits)) as usize
     }
@@ -149,7 +152,7 @@ mod tests {
     use super::*;
     use crate::testing::Seeded;
 
-    /// Falling, no zero between a word and its home, as many words as it says.
+    /// Descending, no zero between a word and its home, and `len` is right.
     fn assert_sound(index: &Index) {
         let words: Vec<_> = index.slots.iter().enumerate().filter(|(_, word)| **word != 0).collect();
         assert_eq!(words.len(), index.len);
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn it_finds_what_a_map_finds() {
         let mut random = Seeded::new(7);
-        // Where they are narrow many have the same tag, and all are at home in the last slots.
+        // A narrow range makes many hashes share a tag, and all have the last slots as home.
         for spread in [10, 4_000, u64::MAX >> 32] {
             let (mut index, mut names) = (Index::default(), BTreeMap::new());
             for at in 0..20_000u32 {
@@ -177,7 +180,7 @@ mod tests {
                         names.insert(at, hash);
                     }
                 }
-                // Not there: a hash that nobody has, and a place that nobody has.
+                // Misses: a hash that is not in use, and a place that is not in use.
                 assert_eq!(index.find(hash, |place| place == u32::MAX), None);
                 assert!(!index.remove(hash, u32::MAX - 1));
                 let found = |(at, hash): (&u32, &u64)| index.find(*hash, |place| place == *at) == Some(*at);

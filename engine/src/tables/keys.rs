@@ -1,10 +1,10 @@
-//! The windows of API keys and projects: `limits.key.issue`, `limits.key.unverified`,
-//! `limits.project.issue`, off by default, and then nobody comes here; and of the alerts of
-//! projects. A table for each.
+//! The windows of API keys and projects: `limits.key.issue`, `limits.key.unverified` and
+//! `limits.project.issue`, which are off by default and then unused; and the windows of projects'
+//! alerts. One table for each.
 //!
-//! Only accepted issues count, but whether one is accepted another shard decides: so a place in the
-//! window is taken first and given back if the inbox refuses. In between it counts, so that
-//! parallel issues never exceed the limit.
+//! Only accepted issues count, but another shard decides whether an issue is accepted. So it is
+//! counted first, and refunded if the inbox refuses. In between it counts, so that parallel issues
+//! never exceed the limit.
 
 use ahash::HashMap;
 
@@ -16,7 +16,7 @@ use crate::rules::Rules;
 use crate::rules::limit::Windows;
 use crate::rules::window::WindowLog;
 
-/// The keys and projects whose digest routes to one shard. Owned by it.
+/// The windows of the keys and projects whose digest routes to one shard. Owned by it.
 #[derive(Default)]
 pub(crate) struct KeyTables {
     issue: KeyTable,
@@ -32,7 +32,7 @@ struct KeyTable {
 }
 
 impl KeyTables {
-    /// Takes a place in a window, if its limits permit.
+    /// Counts an event in a window, if its limits permit.
     pub(crate) fn charge(&mut self, charge: &ChargeKey, rules: &Rules, now: Moment) -> Charged {
         let policy = match charge.window {
             KeyWindow::Project => Policy::Project,
@@ -45,14 +45,14 @@ impl KeyTables {
         self.table(charge.window).charge(charge.of, (rules.key(charge.window), policy), most, now)
     }
 
-    /// Gives a place back.
+    /// Takes an event back.
     pub(crate) fn refund(&mut self, refund: &RefundKey) {
         if let Some(window) = self.table(refund.charge.window).windows.get_mut(&refund.charge.of) {
             window.take_back(refund.at);
         }
     }
 
-    /// Forgets keys that have been quiet for a whole window. Keys are few, so all are looked at.
+    /// Drops keys that have been idle for a whole window. Keys are few, so all are examined.
     pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment) {
         if self.sweep_at > now {
             return;
@@ -75,7 +75,7 @@ impl KeyTables {
 }
 
 impl KeyTable {
-    /// `most` windows are kept: operators make keys and projects, callers can't.
+    /// `most` windows are kept: operators create keys and projects, callers can't.
     fn charge(
         &mut self,
         key: AccountDigest,

@@ -1,26 +1,26 @@
-//! The peer table: who is charged, and who is forgotten when there is no place.
+//! The peer table: charges peers, and evicts records when it is full.
 //!
 //! ```text
 //!   charge(peer) ── banned? ──▶ for each network around it: find or make a record ─▶ windows, strikes
 //!                                                                │ full
 //!                                                                ▼
-//!                                      of the next few places, forget the record with the fewest requests;
+//!                                      of the next few places, evict the record with the fewest requests;
 //!                                      one with strikes last, and its strikes go to `forgotten`
 //! ```
 //!
-//! Newcomers are never refused: there always is a record to forget. Noise can't launder strikes: a
-//! million other prefixes push each other out, since each of them has made fewer requests than
-//! whoever is near a limit, and strikes outlive their record.
+//! Newcomers are never refused: there is always a record to evict. Filling the table can't erase
+//! strikes: a million other prefixes evict each other, since each has made fewer requests than a
+//! peer near a limit, and strikes outlive their record.
 //!
-//! What a project's secret keys say of others (`client.ip`) has records of its own, which hold for
-//! that project only. One project fills half of the places at most ([`Claims`]): past its share, a
-//! claim takes the place of another one of the same project, and where none is found soon, it goes
-//! uncounted. All claims together have half of the logs' memory.
+//! What a project's secret keys report about others (`client.ip`) is kept in separate records,
+//! which apply to that project only. One project fills at most half of the places ([`Claims`]).
+//! Beyond its share, a claim replaces another one of the same project; if none is found soon, it is
+//! not counted. All claims together have half of the memory for logs.
 //!
-//! Logs that have used up their memory forget in the same way. The hand that looks for a record to
-//! forget goes on from where it stopped, [`EVICTION_LOOKS_MAX`] places for each charge, so it comes
-//! by every record soon. Until it has found one, logs count new requests in place of their oldest,
-//! and nobody is refused for it.
+//! If the logs have used up their memory, records are evicted in the same way. The search continues
+//! where the last one stopped, [`EVICTION_LOOKS_MAX`] places per charge, so it reaches every record
+//! soon. Until it has found one, logs replace their oldest request by the new one, and no request
+//! is refused for lack of memory.
 
 use std::hint::black_box;
 
@@ -47,11 +47,11 @@ pub(crate) struct PeerTable {
     forgotten: ForgottenStrikes,
     /// Bytes of all records' logs and strikes.
     heap_bytes: usize,
-    /// Those of claims.
+    /// Bytes of claimed records' logs and strikes.
     claimed_heap_bytes: usize,
-    /// Where the next walk for a place begins.
+    /// Where the next search for a place begins.
     hand: u32,
-    /// What a sweep visits next; kept, so that it allocates nothing.
+    /// The records a sweep visits next; kept, so that it allocates nothing.
     due: Vec<u32>,
 }
 
@@ -65,7 +65,7 @@ impl PeerTable {
         self.heap_bytes
     }
 
-    /// Bytes of what is left of the struck that had to make room.
+    /// Bytes of the table of evicted strikes.
     pub(crate) fn forgotten_bytes(&self) -> usize {
         self.forgotten.bytes()
     }
@@ -95,7 +95,8 @@ impl PeerTable {
                 banned = banned.max(Some(until));
             }
         }
-        // A network that has counted what another refused may be full now, and is waited for too.
+        // A network that counted a request which another network refused may be full now, so its
+        // wait counts too.
         let wait = || {
             let names = peer.prefixes().map(|prefix| PeerName { prefix, source });
             let records = names.filter_map(|name| self.records.get(self.find(&name)?));
@@ -111,7 +112,7 @@ impl PeerTable {
         Charged { refusal, quotas: quotas.unwrap_or_default(), at: now }
     }
 
-    /// Forgets the strikes of exactly this network, whether it has a record or not.
+    /// Clears the strikes of exactly this network, whether it has a record or not.
     pub(crate) fn clear_strikes(&mut self, name: PeerName, rules: &Rules, now: Moment) {
         match self.find(&name) {
             None => drop(self.forgotten.take(self.hash.hash_one(name), rules.strikes.limits(), now)),
@@ -121,7 +122,7 @@ impl PeerTable {
         }
     }
 
-    /// Visits networks whose time has come. Returns how many, at most `visits`.
+    /// Visits networks that are due. Returns how many, at most `visits`.
     pub(crate) fn sweep(&mut self, rules: &Rules, now: Moment, visits: usize) -> usize {
         let (mut visited, mut due) = (0, std::mem::take(&mut self.due));
         while visited < visits {
@@ -142,8 +143,8 @@ impl PeerTable {
         visited
     }
 
-    /// Counts one request in the windows of one network, whose record is made if need be. `None` if
-    /// there is no place for it, which happens to claims only.
+    /// Counts one request in the windows of one network, creating its record if needed. `None` if
+    /// there is no place, which happens to claims only.
     fn charge_one(
         &mut self,
         name: PeerName,
@@ -163,29 +164,29 @@ impl PeerTable {
         let request = Request { activity, mode, strikes, may_grow };
         let bytes = |record: &PeerRecord| record.heap_bytes_of(activity, mode);
         let charged = self.change(at, bytes, |record| record.charge(request, rules, now))?;
-        // What was counted now ends later than what was counted before: one visit will see it all,
-        // or tell when to come again.
+        // This request leaves its window later than those counted before. A single visit then frees
+        // everything, or schedules the next one.
         self.records.schedule_once(at, now.plus(rules.peer(activity).limits().longest()));
         Some(charged)
     }
 
-    /// Looks at the slots of the networks around a peer; see [`crate::shard::touch`] for this and
-    /// what follows.
+    /// Prefetches the index slots of the networks around a peer; see [`crate::shard::touch`] for
+    /// this and the following.
     pub(crate) fn touch_slots(&self, charge: &Charge) -> u64 {
         self.hashes(charge).fold(0, |sum, hash| sum ^ self.by_name.touch(hash))
     }
 
-    /// Where the records of these networks probably are.
+    /// The places where the records of these networks probably are.
     pub(crate) fn probe(&self, charge: &Charge) -> impl Iterator<Item = u32> {
         self.hashes(charge).filter_map(|hash| self.by_name.probe(hash))
     }
 
-    /// Looks at the places of so many networks to come.
+    /// Prefetches the places of the next `networks` inserts.
     pub(crate) fn touch_free(&self, networks: usize) -> u64 {
         self.records.touch_free(networks)
     }
 
-    /// Looks at the records at these places. The sum is worth nothing.
+    /// Prefetches the records at these places. The sum has no meaning.
     pub(crate) fn touch(&self, places: &[u32]) -> u64 {
         let near = places.iter().fold(0, |sum, &at| sum ^ self.records.touch(at));
         let records = places.iter().filter_map(|&at| self.records.get(at));
@@ -208,7 +209,7 @@ impl PeerTable {
             Source::Claimed(owner) if !self.claims.have_room(owner, capacity) => {
                 self.make_room(|record| record.name.source == name.source, rules, now)?;
             }
-            // Of a full table, each place holds a record.
+            // In a full table, each place holds a record.
             _ if self.records.len() >= capacity => self.make_room(|_| true, rules, now)?,
             _ => {}
         }
@@ -222,15 +223,16 @@ impl PeerTable {
         Some(at)
     }
 
-    /// The next place that a walk looks at.
+    /// The next place to examine.
     fn next_place(&mut self) -> u32 {
         let at = self.hand % self.records.places().max(1);
         self.hand = at + 1;
         at
     }
 
-    /// Forgets one of the records that may go: the lightest of the next few places, or of some more
-    /// where those hold none, or only such that have strikes. `None` if none was found.
+    /// Evicts a record that `may_go` accepts: the one with the least weight among the next few
+    /// places, or among some more if those hold none or only records with strikes. `None` if none
+    /// was found.
     fn make_room(&mut self, may_go: impl Fn(&PeerRecord) -> bool, rules: &Rules, now: Moment) -> Option<()> {
         let mut lightest: Option<(Weight, u32)> = None;
         for look in 0..EVICTION_LOOKS_MAX {
@@ -254,7 +256,7 @@ impl PeerTable {
         lightest.into_iter().chain(candidate).min()
     }
 
-    /// Whether records from such a source may take no more memory beside themselves.
+    /// Whether records of this source may take no more heap memory.
     fn is_out_of_memory(&self, source: Source, rules: &Rules) -> bool {
         let most = rules.settings.capacity.peer_log_bytes;
         match source {
@@ -263,8 +265,8 @@ impl PeerTable {
         }
     }
 
-    /// Forgets the lightest record with such memory out of each few places, until there is enough
-    /// of it, or for now. For a claim, none but other claims go.
+    /// Evicts the record with heap memory of the least weight out of each few places, until there
+    /// is enough memory or the search limit is reached. A claim evicts only other claims.
     fn free_memory(&mut self, source: Source, rules: &Rules, now: Moment) {
         for _ in 0..EVICTION_LOOKS_MAX / EVICTION_LOOKS {
             let mut lightest = None;
@@ -290,8 +292,8 @@ impl PeerTable {
         }
     }
 
-    /// Forgets a record, but not its strikes, unless a project claimed what brought them: no
-    /// project shall push out what is known of others.
+    /// Evicts a record but keeps its strikes, unless they rest on a project's claims: no project
+    /// shall push out what is known about other peers.
     fn forget(&mut self, at: u32, rules: &Rules, now: Moment) {
         if let Some(record) = self.records.get(at)
             && record.name.source == Source::Proved
@@ -303,7 +305,7 @@ impl PeerTable {
         self.remove(at);
     }
 
-    /// Forgets what no window sees any more, and the record if that was all. True if it stays.
+    /// Drops what is outside every window, and the record if that was all. True if it stays.
     fn prune(&mut self, at: u32, rules: &Rules, now: Moment) -> bool {
         match self.change(at, PeerRecord::heap_bytes, |record| record.prune(rules, now)) {
             None => return false,
@@ -323,7 +325,7 @@ impl PeerTable {
         self.by_name.remove(self.hash.hash_one(record.name), at);
     }
 
-    /// Changes a record, and accounts for those of its `bytes` that came or went.
+    /// Changes a record, and accounts for the difference in its `bytes`.
     fn change<T>(
         &mut self,
         at: u32,

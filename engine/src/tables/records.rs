@@ -1,4 +1,4 @@
-//! A slab of records, each with at most one appointment: when to look at it again.
+//! A slab of records, each with at most one scheduled visit.
 //!
 //! ```text
 //!   chunks ─▶ [ place │ place │ … 256 ]          value + link {prev, next, due, list} = T + 16 B
@@ -6,25 +6,25 @@
 //!   heads  ─▶ 1,024 seconds, eight lists each; a record is in one of them, or in none
 //! ```
 //!
-//! Appointments free memory and decide nothing: whether something has expired is decided when it is
-//! read. One that is further away than a turn of the wheel waits in the last second and goes round
-//! again. The lists run through the places themselves, so that a flood of issues leaves no memory
-//! behind, and chunks never move, so that growing copies no secret and needs no second table beside
-//! the first. Whoever follows a list waits for memory at each step, so a second has several, which
-//! are followed in turn: the waits overlap. For the same reason empty places stand in a stack of
-//! their own and not in a chain.
+//! Visits free memory and decide nothing: expiry is decided at read. A visit further away than one
+//! turn of the wheel waits in the last second and is then listed again. The lists are threaded
+//! through the places themselves, so a flood of issues leaves no allocation behind. Chunks never
+//! move, so growing copies no secret and needs no second table beside the first. Walking a list
+//! waits for memory at each step, so each second has several lists, which are walked in turn to
+//! overlap the waits. For the same reason, empty places are kept in a stack of their own, not in a
+//! chain.
 
 use crate::clock::Moment;
 
 const CHUNK: usize = 256;
 const SLOTS: u64 = 1_024; // one turn is 17 minutes, longer than any code lives
 const SLOT_MILLIS: u64 = 1_000;
-/// Lists of a slot.
+/// Lists per slot.
 const WAYS: u64 = 8;
 const NONE: u32 = u32::MAX;
 const UNLISTED: u16 = u16::MAX;
 
-/// Bytes of a place beside its value.
+/// Bytes of a place besides its value.
 pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ struct Link {
     next: u32,
     /// The second in which the visit is due. A `u32` of seconds is 136 years.
     due: u32,
-    /// Which of the heads leads here.
+    /// The head that leads here.
     list: u16,
 }
 
@@ -44,19 +44,19 @@ struct Place<T> {
     link: Link,
 }
 
-/// Records by place. Owned by the table that knows their names.
+/// Records by place. Owned by the table that indexes their names.
 pub(crate) struct Records<T> {
     chunks: Vec<Vec<Place<T>>>,
     /// First record of each list of each slot; 32 KiB.
     heads: Box<[u32]>,
     /// The slot being emptied, counted from the start of time.
     cursor: u64,
-    /// The empty places, the next one to be used last; 4 B each, 8 where it has just grown.
+    /// The empty places, used from the end; 4 B each, 8 just after it has grown.
     free: Vec<u32>,
     len: usize,
 }
 
-/// One of the lists of a second, which is counted from the start of time.
+/// One of the lists of a second; `second` counts from time zero.
 fn list_of(second: u64, way: u64) -> usize {
     ((second % SLOTS) * WAYS + way) as usize
 }
@@ -73,12 +73,12 @@ impl<T> Records<T> {
         self.len
     }
 
-    /// Places that were ever used: `0..places()` are all a walk has to visit.
+    /// Places ever used: walking `0..places()` visits every record.
     pub(crate) fn places(&self) -> u32 {
         self.chunks.last().map_or(0, |last| ((self.chunks.len() - 1) * CHUNK + last.len()) as u32)
     }
 
-    /// Bytes of the places, in use or empty: they are used again, and never given back.
+    /// Bytes of the places, in use or empty. Empty places are reused, never freed.
     pub(crate) fn bytes(&self) -> usize {
         self.places() as usize * size_of::<Place<T>>() + self.free.capacity() * size_of::<u32>()
     }
@@ -91,12 +91,12 @@ impl<T> Records<T> {
         self.place_mut(at)?.value.as_mut()
     }
 
-    /// Looks at a place; see [`crate::shard::touch`] for this and what follows.
+    /// Prefetches a place; see [`crate::shard::touch`] for this and the following.
     pub(crate) fn touch(&self, at: u32) -> u64 {
         self.place(at).map_or(0, |place| u64::from(place.value.is_some()) ^ u64::from(place.link.due))
     }
 
-    /// Looks at the places that so many new records will be put into.
+    /// Prefetches the places of the next `records` inserts.
     pub(crate) fn touch_free(&self, records: usize) -> u64 {
         self.free.iter().rev().take(records).fold(0, |sum, &at| sum ^ self.touch(at))
     }
@@ -129,14 +129,14 @@ impl<T> Records<T> {
         Some(value)
     }
 
-    /// Asks for a visit of the record at `at`, in the second after `due`, in place of any other.
+    /// Schedules a visit of the record at `at` in the second after `due`, replacing any other.
     pub(crate) fn schedule(&mut self, at: u32, due: Moment) {
         self.unlist(at);
         let second = (due.as_millis() / SLOT_MILLIS + 1).min(u64::from(u32::MAX));
         self.list(at, second as u32);
     }
 
-    /// As [`Records::schedule`], unless an earlier visit is planned already.
+    /// Like [`Records::schedule`], unless an earlier visit is planned.
     pub(crate) fn schedule_by(&mut self, at: u32, due: Moment) {
         let second = due.as_millis() / SLOT_MILLIS + 1;
         let planned = self.place(at).filter(|p| p.link.list != UNLISTED).map(|p| u64::from(p.link.due));
@@ -145,18 +145,18 @@ impl<T> Records<T> {
         }
     }
 
-    /// As [`Records::schedule`], unless any visit is planned already.
+    /// Like [`Records::schedule`], unless any visit is planned.
     pub(crate) fn schedule_once(&mut self, at: u32, due: Moment) {
         if self.place(at).is_some_and(|place| place.link.list == UNLISTED) {
             self.schedule(at, due);
         }
     }
 
-    /// The next records whose visits are due, at most so many; they have no appointment any more.
+    /// The next records that are due, at most `most`; they have no scheduled visit any more.
     pub(crate) fn take_due(&mut self, now: Moment, most: usize, due: &mut Vec<u32>) {
         due.clear();
         let tick = now.as_millis() / SLOT_MILLIS;
-        // After a long sleep one turn meets every list; more would find them empty.
+        // After a long pause one turn covers every list; further turns would find them empty.
         self.cursor = self.cursor.max(tick.saturating_sub(SLOTS));
         loop {
             let before = due.len();

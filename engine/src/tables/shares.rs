@@ -1,19 +1,19 @@
-//! Shares of a bounded table: no project can fill what all share.
+//! Shares of a bounded table: no project can fill a table that all share.
 //!
 //! ```text
-//!   a place for `owner` ── is what it holds at most what is free? ── yes ──▶ taken
-//!                                                                 └─ no  ──▶ refused, until enough has ended
+//!   `owner` needs a place ── does it hold at most what is free? ── yes ──▶ taken
+//!                                                               └─ no  ──▶ refused, until enough has ended
 //! ```
 //!
 //! This is the dynamic threshold that switches use for shared buffers (Choudhury and Hahne,
 //! IEEE/ACM Transactions on Networking 6 (2), 1998, with α = 1). One owner alone fills half of a
-//! table, two a third each, *n* of them leave 1/(*n* + 1) free: whoever comes next finds room, and
-//! nothing is set aside while it is not needed. An owner is a project in live or test mode.
+//! table, two a third each, *n* of them leave 1/(*n* + 1) free: a new owner always finds room, and
+//! nothing is reserved while it is not needed. An owner is a project in live or test mode.
 //!
-//! The wait that a refusal tells is the time in which enough will have ended by itself, of the
-//! owner's and of everybody's. Ends are kept in steps of [`STEP_MILLIS`], so the wait is up to that
-//! much longer than it has to be. What has no end of its own, such as the memory of an inbox, is
-//! told with the longest time it may take.
+//! The wait returned with a refusal is the time until enough has ended by itself, of this owner's
+//! and of all. Ends are kept in steps of [`STEP_MILLIS`], so the wait is too long by at most that.
+//! For holdings without an end of their own, such as the memory of an inbox, the wait is the
+//! longest time they may last.
 
 use std::time::Duration;
 
@@ -22,32 +22,32 @@ use ahash::HashMap;
 use crate::clock::Moment;
 use crate::identity::Owner;
 
-/// How exactly ends are known. Codes, claims and receipts live 600 s at most, so 61 steps are in
-/// use at once.
+/// Resolution of the ends. Codes, idempotency keys and receipts live at most 600 s, so at most 61
+/// steps are in use.
 const STEP_MILLIS: u64 = 10_000;
 const STEPS: usize = 64;
 
-/// What one owner holds, or all. 264 B; there are as many as projects have ever had something here,
-/// times two modes: operators make projects, callers can't.
+/// What one owner, or all together, hold. 264 B; there is one per project and mode that ever had
+/// something here: operators create projects, callers can't.
 struct Holding {
     held: usize,
-    /// Of it, what ends by itself in each step.
+    /// The part of it that ends by itself in each step.
     ends: [u32; STEPS],
 }
 
-/// Who holds how much of one table. Owned by the table.
+/// How much of one table each owner holds. Owned by the table.
 #[derive(Default)]
 pub(crate) struct Shares {
     holdings: Vec<(Owner, Holding)>,
     places: HashMap<Owner, usize>,
-    /// Whose was asked for last: mostly the next one's, too.
+    /// The owner found last, which is mostly the next one too.
     last: usize,
     all: Holding,
 }
 
 impl Shares {
     /// Whether `owner` may take `need` more of a table of `capacity`; if not, how long it has to
-    /// wait. `lasting` is how long that may be held which was taken without an end.
+    /// wait. `lasting` is the longest time for which something without an end may be held.
     pub(crate) fn admit(
         &mut self,
         owner: Owner,
@@ -77,13 +77,13 @@ impl Shares {
         Err(lasting.max(Duration::from_millis(STEP_MILLIS * STEPS as u64)))
     }
 
-    /// What all hold.
+    /// What all owners hold.
     pub(crate) fn total(&self) -> usize {
         self.all.held
     }
 
-    /// Notes that `owner` holds so much more; `ends` is when it gives it back by itself. What is
-    /// nobody's counts as not free.
+    /// Records that `owner` holds `amount` more; `ends` is when it ends by itself. With `None` as
+    /// owner, it only counts as not free.
     pub(crate) fn take(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         if amount == 0 {
             return;
@@ -95,7 +95,7 @@ impl Shares {
         }
     }
 
-    /// Takes back what [`Shares::take`] noted, with the same arguments.
+    /// Undoes [`Shares::take`] with the same arguments.
     pub(crate) fn give_back(&mut self, owner: Option<Owner>, amount: usize, ends: Option<Moment>) {
         self.all.remove(amount, ends);
         if let Some(at) = owner.and_then(|owner| self.find(owner)) {
@@ -103,7 +103,7 @@ impl Shares {
         }
     }
 
-    /// `owner` holds so much more or less than before, without an end.
+    /// Changes what `owner` holds from `before` to `after`, without an end.
     pub(crate) fn shift(&mut self, owner: Option<Owner>, before: usize, after: usize) {
         if after > before {
             self.take(owner, after - before, None);
@@ -186,7 +186,7 @@ mod tests {
             fill(&mut shares, greedy, 1_000);
         }
         assert!(shares.all.held < 1_000 && fill(&mut shares, 99, 1_000) > 0);
-        assert_eq!(fill(&mut shares, 0, 1_000), 0, "who holds more than is free gets no more");
+        assert_eq!(fill(&mut shares, 0, 1_000), 0, "an owner that holds more than is free gets no more");
     }
 
     #[test]

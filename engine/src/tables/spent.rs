@@ -1,4 +1,4 @@
-//! Receipts that were introspected: each is `active` once, then never again.
+//! Spent receipts: each is `active` at its first introspection, then never again.
 
 use super::expiring::{Expiring, ExpiringTable};
 use crate::clock::Moment;
@@ -28,19 +28,19 @@ impl Expiring for Spent {
     }
 }
 
-/// The introspected receipts of one shard, until they expire by themselves. Owned by it.
+/// The spent receipts of one shard, until they expire. Owned by it.
 #[derive(Default)]
 pub(crate) struct SpentReceipts(ExpiringTable<Spent>);
 
 impl SpentReceipts {
-    /// Records, those that expired and were not swept yet included.
+    /// Records, including expired ones that were not swept yet.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Marks a receipt, if its owner's share of `capacity` records allows another one.
+    /// Marks a receipt as spent, if its owner's share of `capacity` permits.
     pub(crate) fn spend(&mut self, now: Moment, spend: &Spend, capacity: usize) -> Result<Outcome, Refusal> {
-        // One that has expired by itself is no receipt any more, whatever is said of it.
+        // An expired receipt is invalid anyway, so the answer for it does not matter.
         if self.0.get(&spend.receipt).is_some() {
             return Ok(Outcome::Spent { first: false });
         }

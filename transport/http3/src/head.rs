@@ -1,12 +1,11 @@
-//! A request head that keeps to the rules, and only what the service reads of it.
+//! A valid request head, and only the parts that the service reads.
 //!
-//! The same for every HTTP version: whoever read the bytes hands over pseudo-fields and fields
-//! in the order they came (HTTP/1.1 makes the pseudo-fields from its request line), and gets a
-//! [`Head`] or the reason why there is none. RFC 9114 sections 4.1.2, 4.2, 4.3; RFC 9110
-//! sections 4.2, 5.5, 7.2, 8.6.
+//! The same for every HTTP version: the caller passes pseudo-fields and fields in the order they
+//! came (HTTP/1.1 makes the pseudo-fields from its request line), and gets a [`Head`] or the reason
+//! why there is none. RFC 9114 sections 4.1.2, 4.2, 4.3; RFC 9110 sections 4.2, 5.5, 7.2, 8.6.
 //!
-//! Everything else (cookies, `expect`, `user-agent`) is checked for form and dropped, so it can
-//! be neither logged nor held.
+//! Everything else (cookies, `expect`, `user-agent`) is checked for form and dropped, so it can be
+//! neither logged nor held.
 
 use std::fmt;
 
@@ -57,8 +56,9 @@ macro_rules! known_fields {
 }
 
 impl Known {
-    /// Whether several lines of it are one list (RFC 9110 section 5.3). Of these two, because each proxy
-    /// may add a line of its own; where any other says two things, nobody should choose among them.
+    /// Whether several lines of the field form one list (RFC 9110 section 5.3). True for these two,
+    /// because each proxy may add a line of its own. Several lines of any other field contradict
+    /// each other.
     pub const fn is_list(self) -> bool {
         matches!(self, Self::Forwarded | Self::XForwardedFor)
     }
@@ -90,7 +90,7 @@ pub enum Field<'a> {
     Absent,
     /// This; the lines of a list (see [`Known::is_list`]) joined by `, `.
     One(&'a [u8]),
-    /// Several things; which ones is not kept, as nobody should choose among them.
+    /// Several lines; their values are not kept, so that nothing can choose among them.
     Many,
 }
 
@@ -168,8 +168,9 @@ impl Head {
         Ok(kept)
     }
 
-    /// The list at `list` with one more line. A list that is not the last thing kept is kept again, so
-    /// that lines of two lists in turn cost more and more room, and in the end are too large.
+    /// The list at `list` with one more line. A list that is not at the end of the arena is copied
+    /// there, so alternating lines of two lists cost more and more space, until the head is too
+    /// large.
     fn join(&mut self, mut list: Span, line: &[u8]) -> Result<Span, HeadFault> {
         if usize::from(list.end) != self.arena.len() {
             let part = usize::from(list.start)..usize::from(list.end);
@@ -181,7 +182,7 @@ impl Head {
         Ok(Span { start: list.start, end: line.end })
     }
 
-    /// Where the next so many bytes will stand.
+    /// The span that the next `bytes` bytes will occupy.
     fn room_for(&self, bytes: usize) -> Result<Span, HeadFault> {
         let (start, end) = (self.arena.len(), self.arena.len() + bytes);
         if end > MAX_FIELD_SECTION_BYTES {

@@ -24,7 +24,7 @@ pub use metadata::Metadata;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
-/// Reads a JSON object. serde would also take an array for a struct, so the brace is looked at first.
+/// Reads a JSON object. serde would also accept an array for a struct, so the brace comes first.
 ///
 /// # Errors
 /// The body is no JSON object, or a member is unknown, repeated or of the wrong type.

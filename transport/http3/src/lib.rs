@@ -1,8 +1,8 @@
 //! HTTP/3 without I/O: bytes in, requests out; answers in, bytes out (RFC 9114, RFC 9204).
 //!
-//! QUIC is somebody else's. This crate is small because it announces a QPACK table capacity of 0: a
-//! request can then only be spelled with the static table, literals and Huffman strings, so
-//! nothing a peer says on one stream changes how another is read.
+//! QUIC is out of scope. This crate is small because it announces a QPACK table capacity of 0: a
+//! request can then only use the static table, literals and Huffman strings, so nothing a peer
+//! sends on one stream changes how another is read.
 //!
 //! ```text
 //!   request stream ──▶ frame ──▶ qpack ──▶ head ─┐
@@ -16,14 +16,14 @@
 //! ```
 //!
 //! Invariants:
-//! - whatever the cut of the bytes, the result is the same;
-//! - a length is judged when it is declared, before a byte of it is kept ([`limits`]);
-//! - what a peer wrote is in no error and in no `Debug` output;
+//! - the result does not depend on how the bytes are split;
+//! - a length is checked when it is declared, before a byte of it is kept ([`limits`]);
+//! - no error and no `Debug` output contains bytes that a peer sent;
 //! - buffers that may hold an API key or a code are wiped before their memory is given back
 //!   ([`wiped`]).
 //!
-//! Nothing here names a socket, a lane or a clock: deadlines and the number of streams are the
-//! caller's, as is the answer to a [`error::Fault`]. [`json`] reads the bodies that such requests carry.
+//! Nothing here names a socket, a lane or a clock: deadlines and the number of streams are up to
+//! the caller, and so is the reaction to a [`error::Fault`]. [`json`] reads the bodies of requests.
 
 pub mod control;
 pub mod error;

@@ -162,7 +162,7 @@ impl<'a> Decoder<'a, '_> {
         Ok(byte)
     }
 
-    /// RFC 7541 section 5.1, up to the 62 bits RFC 9204 section 4.1.1 asks for.
+    /// RFC 7541 section 5.1, up to the 62 bits that RFC 9204 section 4.1.1 requires.
     #[inline]
     fn integer(&mut self, first: u8, bits: u32) -> Result<u64, Fault> {
         let mask = u8::MAX >> (8 - bits);

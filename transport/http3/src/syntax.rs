@@ -49,8 +49,8 @@ pub(super) fn is_field_name(name: &[u8]) -> bool {
     !name.is_empty() && all(name, NAME)
 }
 
-/// A field value: no controls but HTAB, no white space around it. Bytes above ASCII may stand
-/// (obs-text): whoever reads a field decides about those.
+/// A field value: no controls except HTAB, no white space around it. Bytes above ASCII are allowed
+/// (obs-text); the reader of a field decides about those.
 pub(super) fn is_field_value(value: &[u8]) -> bool {
     // Without an early exit, so that the compiler looks at 16 bytes at a time.
     let is_bad = |b: u8| (b < 0x20 && b != b'\t') | (b == 0x7f);

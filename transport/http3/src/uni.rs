@@ -177,8 +177,8 @@ fn encoder_instructions(input: &[u8], budget: &mut Housekeeping) -> Result<(), F
     Ok(())
 }
 
-/// RFC 9204 section 4.4. Acknowledging a section or counting insertions needs a table; the id
-/// of a cancelled stream tells us nothing, only its length is bounded (62 bits).
+/// RFC 9204 section 4.4. Acknowledging a section or counting insertions needs a table. The id of a
+/// cancelled stream is of no use to us; only its length is bounded (62 bits).
 fn decoder_instructions(
     input: &[u8],
     more_bytes: &mut Option<u8>,

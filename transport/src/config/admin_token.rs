@@ -1,21 +1,24 @@
-//! How strong an admin token of the operator's own choice has to be. Those that `authepy admin-token create` draws
-//! have 256 random bits.
+//! Minimum strength of an admin token chosen by the operator. Tokens from `authepy admin-token
+//! create` have 256 random bits.
 
-/// Before what was drawn. It tells a secret scanner whose token it is, and an attacker nothing.
+/// Prefix of generated tokens. It lets secret scanners recognise a token and tells an attacker
+/// nothing.
 const PREFIX: &str = "ath_admin_";
 /// 128 bits in hexadecimal.
 const HEX_LEAST: usize = 32;
-/// 128 bits, and four more, in base64url.
+/// 132 bits in base64url.
 const BASE64_LEAST: usize = 22;
-/// Different characters at least. Of 32 random hexadecimal digits, fewer are different once in some 28 million times.
+/// Minimum number of distinct characters. 32 random hexadecimal digits have fewer about once in 28
+/// million times.
 const DIFFERENT_LEAST: usize = 8;
 
-/// What to do about a token that is too weak.
+/// Error text for a weak token.
 pub(super) const ADVICE: &str = "too weak: at least 32 hexadecimal or 22 base64url characters (A-Z a-z 0-9 - _), 8 of \
                                  them different; `openssl rand -hex 32` makes one, and `authepy admin-token create` \
                                  one that stands in the store";
 
-/// Whether a token can't be guessed. A text that a person made up may pass; a short or monotonous one does not.
+/// Whether a token is long and varied enough. This rejects short or monotonous tokens, not every
+/// token made up by a person.
 pub(super) fn is_strong(token: &str) -> bool {
     let drawn = token.strip_prefix(PREFIX).unwrap_or(token).as_bytes();
     let all = |is: fn(&u8) -> bool| drawn.iter().all(is);
@@ -48,7 +51,7 @@ mod tests {
             ("01234560123456012345601234560123456", false), // seven different ones
             ("01234567012345670123456701234567", true),
             ("ath_admin_", false),
-            ("ath_admin_abcdefghijkl", false), // 22 with the prefix, which is no secret
+            ("ath_admin_abcdefghijkl", false), // 22 with the prefix, which is not secret
             ("ath_admin_0123456789abcdef0123456789abcdef", true),
             ("äbcdefghijklmnopqrstuvwxyz", false),
         ] {

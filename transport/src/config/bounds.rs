@@ -1,4 +1,4 @@
-//! What a setting may be: checked whenever settings are read, without opening any file.
+//! Bounds of settings, checked whenever settings are read. Opens no file.
 
 use std::time::Duration;
 
@@ -6,23 +6,25 @@ use authepy_engine::limits::{CODE_DIGITS_MAX, CODE_DIGITS_MIN, CODE_LIFETIME_MAX
 
 use super::{Config, ConfigFault, LogFilter};
 
-/// Most lanes: an id that leads to one of so many is drawn 256 times on average, some microseconds.
+/// Maximum number of lanes. Drawing an id that routes to a given one of 256 lanes takes 256 tries
+/// on average, some microseconds.
 const SHARDS_MAX: u16 = 256;
-/// Least memory ceiling in bytes: below it a shard of a large machine would hold a handful of codes.
+/// Minimum memory ceiling in bytes: below it a shard of a large machine would hold only a handful
+/// of codes.
 const CEILING_MIN: usize = 16 << 20;
 
-/// The first setting out of bounds, by its key.
+/// Checks all bounds. The error names the first setting out of bounds.
 pub(super) fn hold(config: &Config) -> Result<(), ConfigFault> {
     network(config)?;
     codes(config)?;
     require(config.memory.ceiling.0 >= CEILING_MIN, "memory.ceiling: at least 16MiB")?;
     require(config.engine.shards <= SHARDS_MAX, "engine.shards: at most 256")?;
-    require(config.state.url == "memory:", "state.url: only memory: is built so far")?;
+    require(config.state.url == "memory:", "state.url: only memory: is implemented so far")?;
     require(config.bans.first.0 <= config.bans.max.0, "bans.first: at most bans.max")?;
     let log = &config.log;
     require(
         LogFilter::parse(&log.level).is_some(),
-        "log.level: a level such as info, or a filter of this program's targets",
+        "log.level: must be a level such as info, or a filter of this program's targets",
     )?;
     require(
         log.format.get().is_none_or(|format| matches!(format, "json" | "text")),
@@ -37,17 +39,17 @@ pub(super) fn hold(config: &Config) -> Result<(), ConfigFault> {
 
 fn network(config: &Config) -> Result<(), ConfigFault> {
     require(!config.listen.is_empty(), "listen: at least one address")?;
-    require(config.admin.listen.ip().is_loopback(), "admin.listen: a loopback address")?;
+    require(config.admin.listen.ip().is_loopback(), "admin.listen: must be a loopback address")?;
     let token = &config.admin;
     require(
         token.token.get().is_none() || token.token_file.get().is_none(),
-        "admin.token and admin.token_file: one of them, not both",
+        "admin.token and admin.token_file: set only one of them",
     )?;
     let connections = &config.connections;
     require(connections.max > 0, "connections.max: at least 1")?;
     require(connections.per_peer > 0, "connections.per_peer: at least 1")?;
-    require(!connections.deadline.0.is_zero(), "connections.deadline: longer than nothing")?;
-    require(!connections.idle.0.is_zero(), "connections.idle: longer than nothing")?;
+    require(!connections.deadline.0.is_zero(), "connections.deadline: must be more than zero")?;
+    require(!connections.idle.0.is_zero(), "connections.idle: must be more than zero")?;
     // QUIC counts the milliseconds of its idle timeout in 62 bits.
     require(quinn::IdleTimeout::try_from(connections.idle.0).is_ok(), "connections.idle: too long")?;
     config.never_banned().map(drop)

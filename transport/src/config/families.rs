@@ -1,26 +1,26 @@
-//! `recipients.families`: mail providers that the built-in table does not know, or knows otherwise.
+//! `recipients.families`: mail providers that the built-in table lacks or describes differently.
 
 use authepy_engine::recipient::provider::{ExtraFamily, Marks, ProviderFault, ProviderTable, Rule};
 use serde::Deserialize;
 
 use super::{Config, ConfigFault};
 
-/// One family: domains that fold addresses alike.
+/// One family: domains that map addresses to accounts by the same rules.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FamilyConfig {
-    /// The domains; with `one_account`, the first one stands for all.
+    /// The domains; with `one_account`, the first one represents all of them.
     domains: Vec<String>,
     /// Characters that begin a sub-address.
     #[serde(default = "plus")]
     cut_before: String,
-    /// Characters the provider does not see, such as Gmail's dots.
+    /// Characters that the provider ignores, such as Gmail's dots.
     #[serde(default)]
     ignored: String,
-    /// Whether a name is one account on all the domains.
+    /// Whether a name is the same account on all of the domains.
     #[serde(default)]
     one_account: bool,
-    /// Whether whatever is mailed below `NAME.` is NAME's, as at Fastmail and at relays.
+    /// Whether all addresses below `NAME.` belong to NAME, as at Fastmail and at relays.
     #[serde(default)]
     users_below: bool,
 }
@@ -43,7 +43,7 @@ impl FamilyConfig {
 }
 
 impl Config {
-    /// The built-in providers and the operator's, which win where both name a domain.
+    /// The built-in providers and the operator's, which take precedence.
     pub fn providers(&self) -> Result<ProviderTable, ConfigFault> {
         let extra: Vec<ExtraFamily> = self.recipients.families.iter().map(FamilyConfig::family).collect();
         ProviderTable::with_extra(&extra).map_err(|fault| {

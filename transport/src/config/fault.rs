@@ -1,8 +1,8 @@
-//! Why settings can't be used, said without quoting one: a value may be a secret.
+//! Errors in settings. They never quote a value, because it may be a secret.
 
 use serde_path_to_error::Error;
 
-/// Why the settings can't be used. Its text is for the operator and quotes keys, never values.
+/// Why the settings can't be used. The text is for the operator and contains keys, never values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault(pub String);
 
@@ -14,7 +14,7 @@ impl std::fmt::Display for ConfigFault {
 
 impl std::error::Error for ConfigFault {}
 
-/// `codes.attempts: expected a whole number from 0 to 255`.
+/// Formats an error as `codes.attempts: expected a whole number from 0 to 255`.
 pub(super) fn naming_the_key(fault: &Error<toml::de::Error>) -> ConfigFault {
     let (path, reason) = (fault.path().to_string(), reason(fault.inner().message()));
     ConfigFault(match path.as_str() {
@@ -23,8 +23,8 @@ pub(super) fn naming_the_key(fault: &Error<toml::de::Error>) -> ConfigFault {
     })
 }
 
-/// What the deserializer said, without what it saw. serde's messages end with what was expected, and
-/// begin with what was there.
+/// The deserializer's message without the value. serde's messages begin with the value found and
+/// end with what was expected.
 fn reason(message: &str) -> String {
     if message.starts_with("unknown field") {
         let mut names = message.split('`').skip(1).step_by(2).map(str::to_owned);
@@ -42,7 +42,7 @@ fn reason(message: &str) -> String {
     }
 }
 
-/// The known name that looks most like the one that was typed.
+/// The known name that is most similar to the typed one.
 pub(super) fn nearest(known: impl Iterator<Item = String>, typed: &str) -> Option<String> {
     let alike = |name: &String| strsim::jaro_winkler(name, typed);
     known.max_by(|a, b| alike(a).total_cmp(&alike(b)))

@@ -1,11 +1,11 @@
-//! Four layers of settings, merged into one table before anything is typed.
+//! Four layers of settings, merged into one table before it is parsed into types.
 //!
 //! ```text
 //!   defaults.toml ◀─ the file ◀─ AUTHEPY_A__B ◀─ --set a.b=…
 //! ```
 //!
-//! The defaults are also the list of keys that exist, and tell which of them hold text: `--set
-//! receipts.issuer=2026` means the text, although it reads as a number.
+//! The defaults are also the list of known keys, and say which keys hold text: `--set
+//! receipts.issuer=2026` sets the text `2026`, although it looks like a number.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,22 +16,22 @@ use toml::{Table, Value};
 use super::{Config, ConfigFault, fault, mask};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
-/// What a variable begins with; those of top-level keys begin with `AUTHEPY__`.
+/// Prefix of environment variables; those of top-level keys begin with `AUTHEPY__`.
 const ENVIRONMENT_PREFIX: &str = "AUTHEPY_";
-/// A list of tables, checked where it is used; the only key that has no default.
+/// A list of tables, checked where it is used; the only key without a default.
 const FREE_FORM: &str = "delivery";
 
-/// Settings on their way to a [`Config`].
+/// Merged settings that become a [`Config`].
 #[derive(Clone)]
 pub struct Layers {
     known: Table,
     merged: Table,
 }
 
-/// Digests of all settings, by key: enough to tell what has changed, and no secret is kept for it.
+/// Digests of all settings, by key: they show what has changed without keeping secrets.
 pub type Digests = BTreeMap<String, [u8; 32]>;
 
-/// Keys only: a value may be a secret.
+/// Shows keys only: a value may be a secret.
 impl std::fmt::Debug for Layers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(leaves("", &self.merged).iter().map(|(path, _)| path)).finish()
@@ -46,7 +46,7 @@ impl Layers {
         Ok(Self { merged: known.clone(), known })
     }
 
-    /// Lays a TOML file over what is there.
+    /// Adds a TOML file as a layer.
     pub fn file(mut self, text: &str) -> Result<Self, ConfigFault> {
         for (path, value) in leaves("", &parse(text)?) {
             let is_empty_section = matches!(&value, Value::Table(table) if table.is_empty());
@@ -57,14 +57,14 @@ impl Layers {
         Ok(self)
     }
 
-    /// Lays environment variables over: `AUTHEPY_LIMITS__PEER__ISSUE` is `limits.peer.issue`, and
-    /// `AUTHEPY__LISTEN` is `listen`. Only names with a double underscore are keys.
+    /// Adds environment variables as a layer: `AUTHEPY_LIMITS__PEER__ISSUE` is `limits.peer.issue`,
+    /// and `AUTHEPY__LISTEN` is `listen`. Only names with a double underscore are keys.
     pub fn environment(
         mut self,
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigFault> {
         for (name, text) in variables {
-            // A name that is not even UTF-8 is nobody's key.
+            // A name that is not UTF-8 can't be a key.
             let Some(name) = name.to_str() else { continue };
             let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX).filter(|_| name.contains("__")) else {
                 continue;
@@ -77,7 +77,7 @@ impl Layers {
         Ok(self)
     }
 
-    /// Lays one `key=value` over.
+    /// Sets one `key=value`.
     pub fn assignment(self, assignment: &str) -> Result<Self, ConfigFault> {
         let (path, text) =
             assignment.split_once('=').ok_or_else(|| ConfigFault("--set takes key=value".into()))?;
@@ -103,28 +103,28 @@ impl Layers {
         Ok(self)
     }
 
-    /// Types what was merged; every fault names its key.
+    /// Parses the merged table into types; every error names its key.
     pub(super) fn typed(self) -> Result<Config, ConfigFault> {
         serde_path_to_error::deserialize(Value::Table(self.merged)).map_err(|f| fault::naming_the_key(&f))
     }
 
-    /// All settings as they act, secrets masked: for people to read.
+    /// All effective settings with secrets masked, for people to read.
     pub fn masked(&self) -> Table {
         mask::table(&self.merged)
     }
 
-    /// Whether anything that was set is a secret.
+    /// Whether any setting is a secret.
     pub fn hold_secret(&self) -> bool {
         self.masked() != self.merged
     }
 
-    /// What [`changed`] compares.
+    /// Digests for [`changed`].
     pub fn digests(&self) -> Digests {
         let digest = |value: &Value| Sha256::digest(value.to_string()).into();
         leaves("", &self.merged).iter().map(|(path, value)| (path.clone(), digest(value))).collect()
     }
 
-    /// Variables that look like a key of the top level and are none: they lack an underscore.
+    /// Variables that look like a top-level key but lack the second underscore.
     pub fn near_misses(&self, names: impl Iterator<Item = OsString>) -> Vec<String> {
         let is_key = |key: &str| key == FREE_FORM || self.known.get(key).is_some_and(|v| !v.is_table());
         let names = names.filter_map(|name| name.into_string().ok());
@@ -151,13 +151,13 @@ pub fn changed<'a>(before: &'a Digests, after: &'a Digests) -> Vec<&'a str> {
 fn parse(text: &str) -> Result<Table, ConfigFault> {
     text.parse().map_err(|fault: toml::de::Error| {
         let line = fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-        // What stands in that line is not quoted: it may be a secret.
+        // The line is not quoted: it may hold a secret.
         ConfigFault(format!("line {line} is not TOML: {}", fault.message()))
     })
 }
 
-/// A value from outside a file: TOML, or a plain string where it is not TOML. Where text belongs, a
-/// number, a date or a truth value is text, too.
+/// Parses a value from outside a file as TOML, or else as a plain string. For a key that holds
+/// text, numbers, dates and booleans are text, too.
 fn value(text: &str, holds_text: bool) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     match parsed.and_then(|mut table| table.remove("value")) {

@@ -1,39 +1,40 @@
-//! Whose lines the log takes, and from which level on: `log.level`, or `RUST_LOG` in its stead.
+//! Filters log lines by target and level: `log.level`, or `RUST_LOG` instead.
 //!
-//! Only crates on a list are heard. What libraries log may hold whatever passes through them, addresses of peers
-//! above all; and nobody reads all their lines anew with each release. A filter can narrow or widen the levels of
-//! those on the list and of their modules; what it says of others is left out.
+//! Only crates on a list are logged. Log lines of libraries may contain anything that passes
+//! through them, above all peers' addresses, and can't be reviewed at each release. A filter may
+//! change the levels of listed crates and their modules; other targets are ignored.
 
 use std::str::FromStr as _;
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// Crates that may write to the log. `tests/operations/log_scan/` reads every line of theirs for secrets and addresses.
-const HEARD: [&str; 2] = ["authepy_transport", "authepy_engine"];
+/// Crates that may write to the log. `tests/operations/log_scan/` checks every line of theirs for
+/// secrets and addresses.
+const LOGGED: [&str; 2] = ["authepy_transport", "authepy_engine"];
 const LEVELS: [Level; 5] = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
 
-/// A filter, cut down to what may be heard.
+/// A filter restricted to the listed crates.
 #[derive(Clone, Debug)]
 pub(crate) struct LogFilter {
     /// What is written.
     pub(crate) targets: Targets,
-    /// Targets that were asked for and are never written.
+    /// Requested targets that are never logged.
     pub(crate) left_out: Vec<String>,
 }
 
 impl LogFilter {
-    /// Reads a level such as `info`, or a list such as `warn,authepy_transport::control=debug`. `None` if it is
-    /// neither, or says nothing of those that are heard.
+    /// Parses a level such as `info`, or a list such as `warn,authepy_transport::control=debug`.
+    /// `None` if it is neither, or concerns none of the listed crates.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let asked = Targets::from_str(text).ok().filter(|_| !text.trim().is_empty())?;
         let (mut modules, mut left_out) = (Vec::new(), Vec::new());
         let mut speaks = asked.default_level().is_some();
         for (target, level) in asked.iter() {
-            let is_module = HEARD.iter().any(|own| {
+            let is_module = LOGGED.iter().any(|own| {
                 target.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
             });
-            let is_around = HEARD.iter().any(|own| own.starts_with(target));
+            let is_around = LOGGED.iter().any(|own| own.starts_with(target));
             match (is_module, is_around) {
                 (true, _) => modules.push((target.to_owned(), level)),
                 (false, true) => {}
@@ -41,14 +42,14 @@ impl LogFilter {
             }
             speaks |= is_module || is_around;
         }
-        let whole = HEARD.map(|own| (own.to_owned(), level_of(&asked, own)));
-        // In this order: a module's own word stands over its crate's.
+        let whole = LOGGED.map(|own| (own.to_owned(), level_of(&asked, own)));
+        // In this order: a module's level overrides its crate's.
         let targets = Targets::new().with_targets(whole).with_targets(modules);
         speaks.then_some(Self { targets, left_out })
     }
 }
 
-/// The level that `asked` has for a target.
+/// The level of a target in `asked`.
 fn level_of(asked: &Targets, target: &str) -> LevelFilter {
     let most = LEVELS.into_iter().find(|level| asked.would_enable(target, level));
     most.map_or(LevelFilter::OFF, LevelFilter::from_level)

@@ -1,15 +1,15 @@
-//! Settings for people to read: everything but the secrets.
+//! Masks secrets in settings that are shown to people.
 
 use toml::{Table, Value};
 
-/// What stands in a secret's place.
+/// Replacement for a secret.
 const MASK: &str = "***";
-/// Settings that are secrets by their name, in whatever section.
+/// Names of settings that are secrets, in any section.
 const SECRET_NAMES: [&str; 4] = ["token", "password", "secret", "api_key"];
-/// Options of a URL that are none. Any other may be a password of somebody's driver.
+/// URL options that are not secret. Any other may be a driver's password.
 const HARMLESS_OPTIONS: [&str; 5] = ["tls", "mode", "cache", "sslmode", "application_name"];
 
-/// The same table with every secret masked.
+/// Returns the table with every secret masked.
 pub(super) fn table(plain: &Table) -> Table {
     plain.iter().map(|(name, value)| (name.clone(), setting(name, value))).collect()
 }
@@ -26,12 +26,12 @@ fn setting(name: &str, plain: &Value) -> Value {
     }
 }
 
-/// Masks the login and the options. Not parsed: what a parser refuses may hold a password all the same.
-/// A path may be a secret where the host is a web hook's.
+/// Masks the login and the options. The URL is not parsed, because an invalid one may hold a
+/// password, too. The path of an HTTP URL is masked, because a webhook's path may be a secret.
 fn url(plain: &str) -> String {
     let Some((scheme, rest)) = plain.split_once("://") else { return options(plain) };
     let host = match rest.rsplit_once('@') {
-        // Is this a password with a question mark, or an option with an at sign?
+        // Ambiguous: a password with a question mark, or an option with an at sign.
         Some((before, _)) if before.contains('?') => return format!("{scheme}://{MASK}"),
         Some((_, host)) => format!("{MASK}@{host}"),
         None => rest.to_owned(),

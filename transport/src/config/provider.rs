@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-/// A way out for mail, as configured.
+/// A mail provider, as configured.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// What logs and metrics call it.
+    /// Its name in logs and metrics.
     pub name: Box<str>,
-    /// What it is.
+    /// Its kind.
     pub kind: ProviderKind,
     /// `smtp://host:587`, `smtps://host:465`, `https://host/path`, or the outbox's folder.
     pub url: Confidential,
     /// Sender of every mail, with or without a display name.
     pub from: Box<str>,
-    /// PEM file of a private CA, trusted beside the system's roots.
+    /// PEM file of a private CA, trusted in addition to the system's roots.
     pub ca_file: Option<PathBuf>,
     /// Login, unless the URL has one.
     pub username: Option<Box<str>>,
@@ -26,7 +26,7 @@ pub struct ProviderConfig {
     pub password: Option<Confidential>,
     /// A file that holds the password.
     pub password_file: Option<PathBuf>,
-    /// Signs the posts of a webhook.
+    /// Secret that signs the posts of a webhook.
     pub secret: Option<Confidential>,
     /// A file that holds the secret.
     pub secret_file: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub enum ProviderKind {
 pub struct Confidential(Zeroizing<String>);
 
 impl Confidential {
-    /// The text itself: to be handed on, never to be shown.
+    /// The text itself; must never be shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

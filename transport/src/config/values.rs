@@ -1,4 +1,4 @@
-//! How a setting's text becomes a value: spans (`30s`), sizes (`512MiB`), limits (`5/10m`).
+//! Parses values of settings: spans (`30s`), sizes (`512MiB`), limits (`5/10m`).
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Text {
     }
 }
 
-/// A length of time: `300s`, `10m`, `3h`, `1d`.
+/// A duration: `300s`, `10m`, `3h`, `1d`.
 #[derive(Debug, Clone, Copy)]
 pub struct Span(pub Duration);
 
@@ -30,12 +30,12 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// What becomes of mail to privacy relays: `allow` or `refuse`.
+/// Whether mail to privacy relays is sent: `allow` or `refuse`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relays {
-    /// It is sent like any other.
+    /// Sent like any other mail.
     Allow,
-    /// 422 `disposable-domain`.
+    /// Refused with 422 `disposable-domain`.
     Refuse,
 }
 
@@ -71,8 +71,8 @@ fn size(text: &str) -> Option<usize> {
     digits.trim().parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// `"off"`, `"5/10m"`, or a list of the latter, which an answer's `RateLimit` has to have room for. Empty
-/// means: no limit.
+/// `"off"`, `"5/10m"`, or a list of the latter; its length is bounded so that it fits into an
+/// answer's `RateLimit`. Empty means no limit.
 #[derive(Debug, Clone)]
 pub struct Limits(pub Vec<Limit>);
 

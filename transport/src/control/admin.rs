@@ -1,4 +1,4 @@
-//! The admin listener: plain HTTP/1.1 for this host, bounded in connections, bytes and time.
+//! The admin listener: plain HTTP/1.1 for this host, with bounded connections, bytes and time.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,7 +18,8 @@ use tokio::time::{sleep, timeout};
 use super::api::Api;
 use crate::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, ADMIN_DEADLINE, ADMIN_IDLE};
 
-/// The open listener, with what its connections share. Cloning gives the same one: whoever accepts may begin anew.
+/// The open listener and the state of its connections. Clones share it, so that the accept task can
+/// be restarted.
 #[derive(Clone)]
 pub(super) struct Door {
     listener: Rc<TcpListener>,
@@ -27,14 +28,14 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Listens; from here on connections wait to be accepted.
+    /// Binds the address; connections may queue from now on.
     pub(super) async fn open(address: SocketAddr, api: Api) -> io::Result<Self> {
         let listener = Rc::new(TcpListener::bind(address).await?);
         let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
         Ok(Self { listener, api: Rc::new(api), places })
     }
 
-    /// Where it listens.
+    /// The bound address.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -49,16 +50,16 @@ pub(super) async fn accept(door: Door) {
             continue;
         };
         let api = door.api.clone();
-        // Keys are made and shown here.
+        // Wiping the stack matters here: new API keys are created and returned.
         spawn_local(LeavingNothing(Box::pin(async move {
-            converse(stream, from.ip(), api).await;
+            serve_connection(stream, from.ip(), api).await;
             drop(place);
         })));
     }
 }
 
-/// One connection, for as long as it is used: one that says nothing makes room for the next.
-async fn converse(stream: TcpStream, network: IpAddr, api: Rc<Api>) {
+/// Serves one connection, for at most [`ADMIN_IDLE`], so that an idle one makes room for the next.
+async fn serve_connection(stream: TcpStream, network: IpAddr, api: Rc<Api>) {
     let service = service_fn(|request| {
         let api = api.clone();
         async move { Ok::<_, Infallible>(api.answer(request, network).await) }
@@ -67,6 +68,6 @@ async fn converse(stream: TcpStream, network: IpAddr, api: Rc<Api>) {
         .timer(TokioTimer::new())
         .header_read_timeout(ADMIN_DEADLINE)
         .serve_connection(TokioIo::new(stream), service);
-    // How an operator's connection ends does not matter.
+    // How the connection ends does not matter.
     let _ended = timeout(ADMIN_IDLE, connection).await;
 }

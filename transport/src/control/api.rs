@@ -1,5 +1,5 @@
-//! The admin API: probes, metrics and the console's files for anybody on this host, the rest for whoever holds
-//! the admin token.
+//! The admin API. Probes, metrics and the console's files are open to everyone on this host;
+//! everything else needs the admin token.
 //!
 //! ```text
 //!   Host is this host? ─▶ probe, metrics or console ─▶ answer
@@ -45,7 +45,7 @@ pub(super) use wrong_tokens::WrongTokens;
 pub(super) struct Tokens {
     /// From the settings.
     pub(super) configured: Option<[u8; 32]>,
-    /// From the store; the keeper keeps it.
+    /// From the store; updated by the keeper.
     pub(super) stored: Published<Option<[u8; 32]>>,
 }
 
@@ -57,7 +57,7 @@ impl Tokens {
     }
 }
 
-/// Everything an answer is made from. Lives on the control thread.
+/// State that requests need. Lives on the control thread.
 pub(super) struct Api {
     pub(super) registry: Registry,
     pub(super) changes: Changes,
@@ -65,12 +65,12 @@ pub(super) struct Api {
     pub(super) wrong_tokens: WrongTokens,
     pub(super) figures: Figures,
     pub(super) operator: Operator,
-    /// One catalog is read at a time: it may have 64 MiB.
+    /// Catalogs are loaded one at a time: each may take 64 MiB.
     pub(super) loading: Arc<Semaphore>,
 }
 
 impl Api {
-    /// Answers one request of whoever is at `network`.
+    /// Answers one request from `network`.
     pub(super) async fn answer(&self, request: Request<Incoming>, network: IpAddr) -> Response<Full<Bytes>> {
         if !is_this_host(&request) {
             return Fault::ForeignHost.answer();
@@ -86,7 +86,7 @@ impl Api {
         answered.unwrap_or(Err(Fault::TooSlow)).unwrap_or_else(Fault::answer)
     }
 
-    /// What needs no token.
+    /// Answers requests that need no token.
     fn open_to_all(&self, request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
         let page = match request.uri().path() {
             "/healthz" => Figures::health(),
@@ -108,7 +108,7 @@ impl Api {
         if self.tokens.open(token) { Ok(()) } else { Err(Fault::WrongToken) }
     }
 
-    /// Has whoever sent a wrong token wait, and the operator hear of it.
+    /// Delays the answer to a wrong token, and logs it.
     async fn punish(&self, network: IpAddr) -> Fault {
         let (peer, now) = (Peer::from(network).unit(), clock::now().at);
         if self.wrong_tokens.is_to_be_told(now) {
@@ -118,7 +118,8 @@ impl Api {
     }
 }
 
-/// A page of another site that resolves to this host must not read what needs no token.
+/// Rejects a foreign `Host`, so that a page of another site whose name resolves to this host (DNS
+/// rebinding) can't read what needs no token.
 fn is_this_host(request: &Request<Incoming>) -> bool {
     let Some(host) = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()) else {
         return false;
@@ -130,10 +131,10 @@ fn is_this_host(request: &Request<Incoming>) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// A body as JSON: bounded, each member known, none twice.
+/// Parses a JSON body: bounded, unknown or duplicate members are errors.
 async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Fault> {
     let body = Limited::new(request.into_body(), ADMIN_BODY_BYTES).collect().await;
-    let bytes = body.map_err(|_| Fault::Body("too long, or it broke off"))?.to_bytes();
+    let bytes = body.map_err(|_| Fault::Body("too long or incomplete"))?.to_bytes();
     let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let parsed = is_object.then(|| serde_json::from_slice(&bytes).ok()).flatten();
     parsed.ok_or(Fault::Body("not a JSON object with the members of this route, each of its type"))

@@ -1,4 +1,5 @@
-//! Looks whether the certificate's files have changed, and shows what is in them if it can be used.
+//! Checks whether the certificate's files have changed, and uses the new certificate if it is
+//! valid.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -8,18 +9,19 @@ use authepy_engine::clock::Now;
 use super::expiry::Expiry;
 use crate::ground::certificate::{self, Certificate};
 
-/// What changes when a file does: a rename brings another inode, a write another time.
+/// Changes when the file does: a rename changes the inode, a write changes a time.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
-    /// Of content and of inode, in seconds and nanoseconds: `cp -p` keeps the former only.
+    /// Modification and status-change time, in seconds and nanoseconds: `cp -p` preserves only the
+    /// former.
     times: [(i64, i64); 2],
 }
 
 impl Stamp {
-    /// `None` while there is no such file. Links are followed, as Kubernetes and certbot swap those.
+    /// `None` if the file does not exist. Follows links, because Kubernetes and certbot swap links.
     fn of(path: &Path) -> Option<Self> {
         let file = std::fs::metadata(path).ok()?;
         let times = [(file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec())];
@@ -27,16 +29,16 @@ impl Stamp {
     }
 }
 
-/// What a look at the files found.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// The files of the last look, not read again.
+    /// The files did not change and were not read again.
     Unchanged,
-    /// The certificate in use.
+    /// The files hold the certificate in use.
     Same,
-    /// Another certificate, now in use.
+    /// The files hold another certificate, now in use.
     Replaced,
-    /// A pair that can't be used.
+    /// The pair can't be used.
     Unusable,
 }
 
@@ -45,9 +47,10 @@ pub(super) struct CertificateFiles {
     chain: PathBuf,
     key: PathBuf,
     certificate: Certificate,
-    /// As they were when last read; nothing yet, as they may have changed since the start read them.
+    /// State when last read; `None` at first, because the files may have changed since the start
+    /// read them.
     seen: Option<[Option<Stamp>; 2]>,
-    /// Of the certificate in use.
+    /// Expiry of the certificate in use.
     expiry: Expiry,
 }
 
@@ -57,15 +60,15 @@ impl CertificateFiles {
         Self { chain, key, certificate, seen: None, expiry }
     }
 
-    /// Warns of the end of the one in use, when it is near or past.
+    /// Warns if the certificate in use expires soon or has expired.
     pub(super) fn warn_of_end(&mut self, now: Now) {
         self.expiry.warn(now);
     }
 
-    /// Reads the files if they have changed, or in any case. A pair that can't be used (half written,
-    /// not matching) is told of once for each change, and the one in use stays.
+    /// Reads the files if they have changed, or always if `in_any_case`. A pair that can't be used
+    /// (half written, not matching) is logged once per change; the certificate in use stays.
     pub(super) fn look(&mut self, in_any_case: bool) -> Look {
-        // Stamped before they are read: a change in between shows at the next look.
+        // Stamped before reading: a change in between is noticed at the next check.
         let stamps = Some([Stamp::of(&self.chain), Stamp::of(&self.key)]);
         if self.seen == stamps && !in_any_case {
             return Look::Unchanged;

@@ -1,28 +1,29 @@
-//! How a change of keys reaches the lanes of this process: by the store if it answers, else by the book alone.
+//! Brings changes of keys to the lanes of this process: through the store, or directly if the store
+//! does not answer.
 
 use tokio::sync::oneshot;
 
 use super::keeper::Nudge;
 use super::registry::{Registry, RegistryFault};
 
-/// The way from a change to the lanes. Cloning gives the same one.
+/// Handle for changes. Clones share the same channel.
 #[derive(Clone)]
 pub(super) struct Changes {
     pub(super) registry: Registry,
     pub(super) nudges: flume::Sender<Nudge>,
 }
 
-/// Where a revocation stands.
+/// Where a revocation is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Revoked {
-    /// In the store: everywhere within five seconds.
+    /// In the store: in effect everywhere within five seconds.
     Written,
-    /// In this process's memory. The store will be told when it answers.
+    /// In this process's memory; written to the store once it answers.
     InMemory,
 }
 
 impl Changes {
-    /// Waits until the lanes have what was just changed. A store that fails now is noticed by the keeper.
+    /// Waits until the lanes have the change. The keeper handles a store that fails now.
     pub(super) async fn publish(&self) {
         let (done, published) = oneshot::channel();
         if self.nudges.send_async(Nudge::Changed(done)).await.is_ok() {
@@ -30,10 +31,9 @@ impl Changes {
         }
     }
 
-    /// Revokes a key, also while the store is down.
+    /// Revokes a key, even while the store is down.
     ///
-    /// # Errors
-    /// There is no such key, or neither the store nor the keeper could take it.
+    /// The key does not exist, or neither the store nor the keeper could record the revocation.
     pub(super) async fn revoke(&self, id: &str) -> Result<Revoked, RegistryFault> {
         match self.registry.revoke_key(id).await {
             Ok(()) => {

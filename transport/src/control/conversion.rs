@@ -1,4 +1,5 @@
-//! API keys whose mails hardly anybody answers: somebody has mails sent that nobody asked for, and the project pays.
+//! Detects API keys whose mails are hardly ever answered: someone requests mails for people who did
+//! not ask for them, and the project pays.
 //!
 //! ```text
 //!   each lane: its inboxes' counts per key ─┐
@@ -6,7 +7,7 @@
 //!   …                                      ─┘                                    the same key again after an hour
 //! ```
 //!
-//! Mails of the last minute are not judged: people are still typing.
+//! Mails of the last minute are not counted: their recipients are still typing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,21 +19,21 @@ use authepy_engine::request::Conversion;
 
 use crate::metrics::Counters;
 
-/// Mails of one key in ten minutes from which on it is judged (contract, section 8).
+/// Mails of one key in ten minutes from which it is judged (contract, section 8).
 const MAILS_MIN: u64 = 200;
-/// One answer to so many mails is enough.
+/// One answer to ten mails is enough.
 const MAILS_AN_ANSWER: u64 = 10;
-/// How long a key that was told of is quiet.
+/// How long a reported key is not reported again.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 
-/// A key whose mails are not answered.
+/// A key with few answered mails.
 pub(crate) struct LowConversion {
     pub(crate) key: Arc<KeyRecord>,
     pub(crate) mailed: u64,
     pub(crate) answered: u64,
 }
 
-/// All keys that are below the line now.
+/// All keys that are below the threshold now.
 pub(crate) fn low(lanes: &[Arc<Counters>], book: &KeyBook) -> Vec<LowConversion> {
     let mut sums = HashMap::<_, (u64, u64)>::new();
     for Conversion { project, key, mailed, answered } in
@@ -49,12 +50,12 @@ pub(crate) fn low(lanes: &[Arc<Counters>], book: &KeyBook) -> Vec<LowConversion>
     named.collect()
 }
 
-/// Which keys were told of.
+/// Keys already reported.
 #[derive(Default)]
 pub(super) struct Told(HashMap<Box<str>, Moment>);
 
 impl Told {
-    /// Of the keys below the line, those that were not told of within the hour.
+    /// Those of `low` that were not reported within the hour.
     pub(super) fn news(&mut self, low: Vec<LowConversion>, now: Moment) -> Vec<LowConversion> {
         self.0.retain(|_, told| now.since(*told) < TOLD_AGAIN_AFTER);
         let news: Vec<_> = low.into_iter().filter(|low| !self.0.contains_key(&low.key.id)).collect();

@@ -1,11 +1,12 @@
-//! Says that nobody believes the certificate, and in time that nobody will any more.
+//! Warns that the certificate is not valid, or will soon expire.
 //!
 //! ```text
-//!   days left   not begun │ … 15 │ 14 │ 13 │ … │ 0 │ over     (another certificate: from the start)
-//!   warns       once      │   no │ once in each    │ once
+//!   days left   not begun │ … 15 │ 14 │ 13 │ … │ 0 │ over     (a new certificate starts over)
+//!   warns       once      │   no │ once per day    │ once
 //! ```
 //!
-//! It is shown all the same: phones decide, by clocks of their own, and a wrong one is no worse than none.
+//! The certificate is served anyway: clients judge it by their own clocks, and an invalid one is no
+//! worse than none.
 
 use std::ops::RangeInclusive;
 
@@ -17,7 +18,7 @@ use crate::limits::CERTIFICATE_ENDS_SOON_DAYS;
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// What is left of a certificate's time.
+/// What remains of the certificate's validity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     NotBegun,
@@ -25,9 +26,9 @@ enum Left {
     Nothing,
 }
 
-/// The time of one certificate. Owned by whoever watches its files.
+/// Validity of one certificate. Owned by the task that watches its files.
 pub(super) struct Expiry {
-    /// `None` where the certificate does not say in a way that is understood.
+    /// `None` if the validity can't be parsed.
     good: Option<RangeInclusive<UnixTime>>,
     told: Option<Left>,
 }
@@ -37,7 +38,7 @@ impl Expiry {
         Self { good: certificate.good(), told: None }
     }
 
-    /// Warns, if it is time to.
+    /// Warns if a warning is due.
     pub(super) fn warn(&mut self, now: Now) {
         match self.news(now.unix_ms / 1_000) {
             None => {}

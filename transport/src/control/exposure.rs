@@ -1,7 +1,7 @@
-//! Revokes keys that lanes report as exposed, where the operator wants that (`keys.revoke_exposed`).
+//! Revokes keys that lanes report as exposed, if `keys.revoke_exposed` is set.
 //!
-//! Only a request that carries the whole key, with a right checksum and while it works, makes a report: so nobody
-//! can have a key revoked without holding it. Who holds it could do worse with it.
+//! Only a request with a complete, working key and a correct checksum causes a report, so nobody
+//! can have a key revoked without holding it; and a holder could do worse with it.
 
 use authepy_engine::identity::KeyDigest;
 use authepy_engine::perimeter::KeyBook;
@@ -16,7 +16,7 @@ pub(crate) struct Exposed {
     pub(crate) key: KeyDigest,
 }
 
-/// Obeys reports until the runtime ends.
+/// Handles reports until the runtime ends.
 pub(super) async fn run(
     reports: flume::Receiver<Exposed>,
     policy: Published<Policy>,

@@ -1,4 +1,4 @@
-//! Keeps the book of keys: reads the store, publishes what is new, answers lanes about unknown keys.
+//! Keeps the key book: reads the store, publishes changes, and answers lanes about unknown keys.
 //!
 //! ```text
 //!   lanes ── Miss(digest) ──▶┐
@@ -6,11 +6,12 @@
 //!   notification, poll ─────▶┘      └──▶ Published<KeyBook> ──▶ every lane
 //! ```
 //!
-//! - All questions that wait are answered by one query, and queries are [`MISS_PAUSE`] apart: a flood of
-//!   unknown keys costs the store a query every 20 ms, whoever sends it.
-//! - A store that does not answer changes nothing: the last book stays, unknown keys hear so.
-//! - A revocation that the store could not take acts on the book at once and is written when the store is
-//!   back; until then it stands in memory only, which its answer says.
+//! - One query answers all waiting questions, and queries are [`MISS_PAUSE`] apart: a flood of
+//!   unknown keys costs the store at most one query every 20 ms.
+//! - If the store does not answer, the last book stays in use, and questions about unknown keys get
+//!   [`Verdict::StoreDown`].
+//! - A revocation that the store could not record takes effect at once and is written when the
+//!   store answers again. Until then it is only in memory, and the answer to the operator says so.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ use crate::ground::published::Published;
 use crate::limits::{MISS_PAUSE, MISSES_WAITING, PENDING_REVOCATIONS, STORE_POLL, STORE_RETRY};
 use crate::metrics::StoreFigures;
 
-/// What others may know of the store's health.
+/// Published health of the store.
 #[derive(Debug, Default)]
 pub struct StoreHealth {
     down: AtomicBool,
@@ -42,7 +43,7 @@ pub struct StoreHealth {
 }
 
 impl StoreHealth {
-    /// The health in numbers.
+    /// Figures for metrics and status.
     pub fn figures(&self) -> StoreFigures {
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         StoreFigures {
@@ -59,18 +60,19 @@ impl StoreHealth {
     }
 }
 
-/// What the admin API asks of the keeper.
+/// Messages to the keeper.
 pub(super) enum Nudge {
-    /// Something was changed elsewhere.
+    /// The store was changed elsewhere.
     Heard,
-    /// Something was changed here: read it now. Answered when the lanes have it.
+    /// The store was changed here: read it now. Answered when the lanes have the change.
     Changed(oneshot::Sender<()>),
-    /// The store could not take this revocation: act on it all the same. Answered with whether there was
-    /// such a key, and room to remember it.
+    /// The store could not record this revocation: apply it anyway. Answered with whether the key
+    /// exists and there was room to remember it.
     Revoke(String, oneshot::Sender<bool>),
 }
 
-/// The state of keeping. Owned by its task on the control thread; a clone begins anew where its original was.
+/// State of the keeper. Owned by its task on the control thread. After a panic, a clone starts from
+/// the original state.
 #[derive(Clone)]
 pub(super) struct Keeper {
     store: Store,
@@ -82,9 +84,10 @@ pub(super) struct Keeper {
     health: Arc<StoreHealth>,
     revision: i64,
     asked_at: Moment,
-    /// Keys revoked while the store was down, by id. Shared by all clones: a revocation outlives a panic.
+    /// Ids of keys revoked while the store was down. Shared by all clones, so that a revocation
+    /// survives a panic.
     unwritten: Rc<RefCell<BTreeSet<String>>>,
-    /// Keys that did not exist a moment ago: several lanes may ask about the same one.
+    /// Keys recently not found: several lanes may ask about the same one.
     unknown: UnknownKeys,
 }
 
@@ -114,12 +117,12 @@ impl Keeper {
     /// Keeps the book until the runtime ends.
     pub(super) async fn run(mut self, misses: flume::Receiver<Miss>, nudges: flume::Receiver<Nudge>) {
         loop {
-            // Counted from the end of the last query: one that hung must not make the next one overdue,
-            // or the unknown keys would never have their turn.
+            // Measured from the end of the last query: otherwise a query that hung would make the
+            // next poll overdue, and questions about unknown keys would never be answered.
             let since = (self.clock)().at.since(self.asked_at);
             let poll = sleep(STORE_POLL.saturating_sub(since));
             tokio::select! {
-                // What operators ask for comes first; a flood of unknown keys waits its turn.
+                // Operators' requests come first; a flood of unknown keys must wait.
                 biased;
                 Ok(nudge) = nudges.recv_async() => self.obey(nudge).await,
                 () = poll => drop(self.refresh().await),
@@ -128,7 +131,7 @@ impl Keeper {
         }
     }
 
-    /// Reads what is new, if anything is.
+    /// Reads changes, if there are any.
     pub(super) async fn refresh(&mut self) -> Result<(), StoreFault> {
         let refreshed = match self.write_revocations().await {
             Ok(()) => self.read().await,
@@ -138,7 +141,9 @@ impl Keeper {
         self.health.queries.store(self.store.queries(), Ordering::Relaxed);
         let was_up = !self.health.down.swap(refreshed.is_err(), Ordering::Relaxed);
         match refreshed {
-            Err(fault) if was_up => tracing::warn!(%fault, "the last known keys stay in use"),
+            Err(fault) if was_up => {
+                tracing::warn!(%fault, "the store can't be read; the last known keys stay in use")
+            }
             Ok(()) if !was_up => tracing::info!("the store answers again"),
             _ => {}
         }
@@ -149,7 +154,7 @@ impl Keeper {
         let Answer::All(revision, rows) = self.store.keys_since(self.revision).await? else { return Ok(()) };
         let (book, unreadable) = keys::book(rows, self.store.alert_addresses().await?);
         if unreadable > 0 {
-            tracing::warn!(unreadable, "keys or origin rules in the store can't be read and are left out");
+            tracing::warn!(unreadable, "ignored keys or origin rules in the store that can't be parsed");
         }
         self.token.replace(self.registry.admin_token_digest().await?);
         self.revision = revision;
@@ -159,15 +164,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// One answer for everybody who waits.
+    /// Answers all waiting questions at once.
     async fn answer(&mut self, first: Miss, misses: &flume::Receiver<Miss>) {
         if self.unknown.holds(&first.digest, (self.clock)().at) {
-            // Another lane asked a moment ago.
+            // Another lane asked recently.
             return first.answer(Verdict::Unknown);
         }
         let since = (self.clock)().at.since(self.asked_at);
         let left = self.pause().checked_sub(since).filter(|left| !left.is_zero());
-        // Asked and not answered a moment ago: asking again would only make everybody wait.
+        // The store failed to answer just now: asking again would only make everyone wait.
         let hopeless = left.is_some() && !self.health.is_up();
         if let (Some(left), false) = (left, hopeless) {
             sleep(left).await;
@@ -203,11 +208,11 @@ impl Keeper {
             Nudge::Heard => drop(self.refresh().await),
             Nudge::Changed(done) => {
                 let _unread = self.refresh().await;
-                let _asker_gone = done.send(());
+                let _asker_gave_up = done.send(());
             }
             Nudge::Revoke(id, done) => {
                 let revoked = self.revoke_here(id);
-                let _asker_gone = done.send(revoked);
+                let _asker_gave_up = done.send(revoked);
             }
         }
     }
@@ -226,7 +231,7 @@ impl Keeper {
             let Some(id) = self.unwritten.borrow().first().cloned() else { return Ok(()) };
             match self.registry.revoke_key(&id).await {
                 Err(RegistryFault::Store(doing)) => return Err(StoreFault::Down(doing)),
-                // Done, or the key is gone: either way there is nothing left to write.
+                // Done, or the key no longer exists: either way nothing is left to write.
                 _ => drop(self.unwritten.borrow_mut().remove(&id)),
             }
         }

@@ -1,4 +1,4 @@
-//! From rows of the store to the book that lanes read.
+//! Builds the key book from rows of the store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use authepy_engine::perimeter::{KeyBook, KeyRecord};
 use super::store::{AlertRow, KeyRow};
 use crate::ground::hex::unhex;
 
-/// The class as the store spells it.
+/// The class as stored.
 pub(super) const fn class_name(class: KeyClass) -> &'static str {
     match class {
         KeyClass::Secret => "secret",
@@ -20,19 +20,19 @@ pub(super) const fn class_name(class: KeyClass) -> &'static str {
     }
 }
 
-/// The class that the store spells so.
+/// Parses a stored class.
 pub(super) fn class_named(name: &str) -> Option<KeyClass> {
     [KeyClass::Secret, KeyClass::Restricted].into_iter().find(|&class| class_name(class) == name)
 }
 
-/// What kind of key a row is; `None` for a row that somebody else wrote.
+/// Class and mode of a row; `None` if another program wrote an unknown class.
 pub(super) fn kind_of(row: &KeyRow) -> Option<(KeyClass, Mode)> {
     Some((class_named(&row.class)?, if row.test { Mode::Test } else { Mode::Live }))
 }
 
 /// The dates of a row.
 pub(super) fn life_of(row: &KeyRow) -> KeyLife {
-    // A negative date can't be written by us; it reads as the beginning of time.
+    // We never write a negative date; it is read as the epoch.
     let seconds = |at: i64| u64::try_from(at).unwrap_or(0);
     KeyLife {
         created: seconds(row.created),
@@ -42,8 +42,8 @@ pub(super) fn life_of(row: &KeyRow) -> KeyLife {
     }
 }
 
-/// The book of these rows. A row or rule that can't be read is left out, which refuses what it would
-/// have let in; how many were is told.
+/// Builds the book. A row or rule that can't be parsed is left out, which refuses what it would
+/// have allowed. Returns the number left out.
 pub(super) fn book(rows: Vec<KeyRow>, alerts: Vec<AlertRow>) -> (KeyBook, usize) {
     let mut unreadable = 0;
     let mut names: Vec<Arc<str>> = Vec::new();
@@ -82,7 +82,7 @@ fn record(row: KeyRow, names: &mut Vec<Arc<str>>, alerts: &Alerts) -> (Option<Ke
     (Some(record), left_out)
 }
 
-/// One list of addresses for all keys of a project.
+/// One shared list of alert addresses per project.
 struct Alerts(HashMap<i64, Arc<[Box<str>]>>);
 
 impl Alerts {
@@ -99,8 +99,8 @@ impl Alerts {
     }
 }
 
-/// One name for all keys of a project. Rows of a project tend to be neighbours in time, not in order, so
-/// the last few names are enough to share most of them.
+/// Shares one name among a project's keys. A project's rows are often near each other but not
+/// sorted, so the last 64 names are enough to share most of them.
 fn shared(names: &mut Vec<Arc<str>>, name: String) -> Arc<str> {
     const RECENT: usize = 64;
     if let Some(known) = names.iter().rev().take(RECENT).find(|known| ***known == *name) {

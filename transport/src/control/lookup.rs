@@ -1,14 +1,14 @@
-//! A lane asks about a key its book does not hold.
+//! Lookups of keys that are not in a lane's book.
 //!
 //! ```text
-//!   find(digest) ── known to be unknown? ──▶ Unknown
-//!        │   └──── asked already? ─────────▶ wait for the same answer
+//!   find(digest) ── recently not found? ───▶ Unknown
+//!        │   └──── already asked? ─────────▶ wait for the same answer
 //!        └─ Miss ──▶ keeper (control thread) ──▶ Listed · Unknown · StoreDown
 //! ```
 //!
-//! One lane asks about one key once at a time, however many requests carry it. The unknown ones are
-//! remembered for a while in a table of fixed size in which random keys can only displace each other:
-//! the good keys are in the book.
+//! A lane asks about a key once at a time, however many requests carry it. Unknown keys are
+//! remembered for a while in a table of fixed size; a flood of random keys only displaces other
+//! unknown keys, since valid keys are in the book.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,16 +22,16 @@ use tokio::time::timeout;
 
 use crate::limits::{KEYS_ASKED_PER_LANE, LOOKUP_PATIENCE, UNKNOWN_KEY_PLACES, UNKNOWN_KEY_SPAN};
 
-/// What is known of a key that was not in the book.
+/// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is in the book now.
+    /// The key is in the book now.
     Listed,
-    /// There is no such key.
+    /// The key does not exist.
     Unknown,
-    /// The store does not answer; nobody can say.
+    /// The store does not answer, so the result is not known.
     StoreDown,
-    /// Too many unknown keys are being asked about.
+    /// Too many lookups are in progress.
     Crowded,
 }
 
@@ -42,15 +42,15 @@ pub(crate) struct Miss {
 }
 
 impl Miss {
-    /// Answers it; whoever asked may have gone.
+    /// Answers it; the request may have been abandoned.
     pub(crate) fn answer(self, verdict: Verdict) {
-        let _asker_gone = self.answer.send(verdict);
+        let _asker_gave_up = self.answer.send(verdict);
     }
 }
 
 type Asked = Shared<LocalBoxFuture<'static, Verdict>>;
 
-/// One lane's questions and what it learned. Lives on the lane's thread.
+/// One lane's lookups and their results. Lives on the lane's thread.
 pub(crate) struct KeyLookups {
     keeper: flume::Sender<Miss>,
     asked: RefCell<HashMap<[u8; 32], Asked>>,
@@ -62,7 +62,7 @@ impl KeyLookups {
         Self { keeper, asked: RefCell::default(), unknown: RefCell::default() }
     }
 
-    /// Asks about `digest`. `now` is when the question was put, and when the answer came.
+    /// Looks up `digest`. `now` is called when asking and when the answer arrives.
     pub(crate) async fn find(&self, digest: KeyDigest, now: impl Fn() -> Moment) -> Verdict {
         if self.unknown.borrow().holds(&digest, now()) {
             return Verdict::Unknown;
@@ -82,7 +82,7 @@ impl KeyLookups {
             return Some(before.clone());
         }
         if asked.len() >= KEYS_ASKED_PER_LANE {
-            // Those whose askers have all gone are nobody's.
+            // Drop lookups for which no request waits any more.
             asked.retain(|_, waiting| waiting.strong_count().is_some_and(|holders| holders > 1));
         }
         if asked.len() >= KEYS_ASKED_PER_LANE {
@@ -90,27 +90,28 @@ impl KeyLookups {
         }
         let (answer, answered) = oneshot::channel();
         self.keeper.try_send(Miss { digest: digest.clone(), answer }).ok()?;
-        // A keeper that is gone or hangs says nothing, like a store that is down.
-        let waiting = async { timeout(LOOKUP_PATIENCE, answered).await.map_or(Verdict::StoreDown, said) };
+        // A keeper that ended or hangs counts as a store that is down.
+        let waiting =
+            async { timeout(LOOKUP_PATIENCE, answered).await.map_or(Verdict::StoreDown, or_store_down) };
         let waiting = waiting.boxed_local().shared();
         asked.insert(*digest.as_bytes(), waiting.clone());
         Some(waiting)
     }
 }
 
-fn said(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
+fn or_store_down(verdict: Result<Verdict, oneshot::error::RecvError>) -> Verdict {
     verdict.unwrap_or(Verdict::StoreDown)
 }
 
-/// Keys that did not exist a moment ago: a direct-mapped table, a later one takes the place of an
-/// earlier one. A key is drawn by the store before it is used, so one that is unknown does not become
-/// known later; the span covers stores that were restored.
+/// Keys recently not found: a direct-mapped table in which newer entries replace older ones. A key
+/// is stored before it is handed out, so an unknown key does not become valid later; entries expire
+/// because a store may be restored.
 #[derive(Clone)]
 pub(crate) struct UnknownKeys {
     places: Box<[Option<UnknownKey>]>,
 }
 
-/// A part of a digest, and until when it is remembered.
+/// Part of a digest, and when the entry expires.
 type UnknownKey = ([u8; 16], Moment);
 
 impl Default for UnknownKeys {

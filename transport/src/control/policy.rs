@@ -1,4 +1,4 @@
-//! What an operator may change while serving: one immutable value, published whole.
+//! Settings that an operator may change while serving: one immutable value, replaced as a whole.
 //!
 //! ```text
 //!   SIGHUP ─▶ control/reload ──────┬─▶ Published<Policy> ─┬─▶ requests read it (context)
@@ -14,7 +14,7 @@ use authepy_engine::shard::Settings;
 use crate::config::{Config, ConfigFault};
 use crate::delivery::Templates;
 
-/// Keys that act without a restart; a name with a dot at its end stands for all below it.
+/// Settings that take effect without a restart; a name ending in a dot covers everything below it.
 const LIVE: [&str; 9] = [
     "codes.",
     "limits.",
@@ -27,40 +27,40 @@ const LIVE: [&str; 9] = [
     "alerts.to",
 ];
 
-/// The operator's word on requests, as it is now.
+/// The operator's current rules for requests.
 pub struct Policy {
-    /// What shards decide by. Its capacity is that of the start.
+    /// Settings of the shards. The capacity is fixed at start.
     pub settings: Settings,
-    /// Whose forwarding headers are believed.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Blocks,
     /// Disposable domains.
     pub catalog: Arc<Catalog>,
-    /// Whether privacy relays are refused like them.
+    /// Whether privacy relays are refused like disposable domains.
     pub refuse_relays: bool,
     /// Whether a secret key in a browser is refused.
     pub refuse_secret_in_browser: bool,
-    /// Whether one is revoked.
+    /// Whether such a key is also revoked.
     pub revoke_exposed: bool,
-    /// Where alerts go that have no other addresses.
+    /// Recipients of alerts that have no other addresses.
     pub alert_to: Arc<[Box<str>]>,
-    /// How mails look.
+    /// Mail templates.
     pub templates: Arc<Templates>,
 }
 
 impl Policy {
-    /// The policy of a start.
+    /// Builds the initial policy.
     pub fn of(config: &Config) -> Result<Self, ConfigFault> {
         let loaded = Catalog::embedded(&config.catalog.extra, &config.catalog.allow);
         Self::with(config, loaded.map_err(catalog_fault)?.catalog, None)
     }
 
-    /// The policy that follows this one; a base list that was loaded stays in use.
+    /// Builds the next policy; a base list that was loaded stays in use.
     pub fn next(&self, config: &Config) -> Result<Self, ConfigFault> {
         let catalog = self.catalog.replace_own(&config.catalog.extra, &config.catalog.allow);
         Self::with(config, catalog.map_err(catalog_fault)?, Some(&self.templates))
     }
 
-    /// This policy with another base list; the operator's own entries stay as they are now.
+    /// Builds this policy with another base list; the operator's own entries stay.
     pub fn with_base(&self, loaded: &Catalog) -> Self {
         Self {
             settings: self.settings.clone(),
@@ -87,7 +87,7 @@ impl Policy {
         })
     }
 
-    /// Whether no mail goes to a domain of this class.
+    /// Whether mail to a domain of this class is refused.
     pub fn refuses(&self, class: DomainClass) -> bool {
         match class {
             DomainClass::Disposable => true,
@@ -96,7 +96,7 @@ impl Policy {
         }
     }
 
-    /// Whether a change of this key acts without a restart.
+    /// Whether a change of this setting takes effect without a restart.
     pub fn covers(key: &str) -> bool {
         LIVE.iter().any(|live| if live.ends_with('.') { key.starts_with(live) } else { key == *live })
     }

@@ -1,5 +1,6 @@
-//! What operators do to the store: projects, keys, origins, the admin token. The command line and the admin
-//! API are two skins of these operations, with the same words and the same refusals.
+//! Operators' operations on the store: projects, keys, origins, the admin token. The command line
+//! and the admin API are two front ends of these operations, with the same terms and the same
+//! errors.
 
 use std::fmt;
 
@@ -19,25 +20,25 @@ pub use origin::Origins;
 pub use project::{ProjectView, Projects};
 pub use token::{draw_token, token_digest};
 
-/// The operations. Works on one runtime, as its store does.
+/// The operations. Bound to one runtime, as its store is.
 #[derive(Clone)]
 pub struct Registry {
     store: Store,
     clock: Clock,
 }
 
-/// Why an operation was not done. Its text is for the operator; it quotes names, never keys.
+/// Why an operation was refused. The text is for the operator; it may contain names, never keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryFault {
-    /// There is no such project or key.
+    /// The project or key does not exist.
     Unknown(&'static str),
     /// A project of that name exists.
     Taken,
-    /// A value that can't be kept, and why.
+    /// An invalid value, and why.
     Invalid(&'static str, String),
-    /// As many as there may be.
+    /// The maximum number is reached.
     Full(&'static str),
-    /// The key's life does not allow it.
+    /// The key's state does not allow it.
     Life(LifeFault),
     /// The store does not answer.
     Store(&'static str),
@@ -75,9 +76,9 @@ impl fmt::Display for RegistryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(what) => write!(f, "there is no such {what}"),
-            Self::Taken => f.write_str("one of that name exists already"),
+            Self::Taken => f.write_str("the name is already in use"),
             Self::Invalid(what, why) => write!(f, "{what}: {why}"),
-            Self::Full(what) => write!(f, "there are as many {what} as there may be"),
+            Self::Full(what) => write!(f, "the maximum number of {what} is reached"),
             Self::Life(fault) => write!(f, "{fault}"),
             Self::Store(doing) => write!(f, "the store can't be used: {doing}"),
         }
@@ -87,15 +88,14 @@ impl fmt::Display for RegistryFault {
 impl std::error::Error for RegistryFault {}
 
 impl Registry {
-    /// Operations on an open store.
+    /// Creates the operations on an open store.
     pub(super) fn new(store: Store, clock: Clock) -> Self {
         Self { store, clock }
     }
 
     /// Opens a store for an operator's command, on this runtime.
     ///
-    /// # Errors
-    /// The store's.
+    /// The store can't be opened.
     pub async fn open(url: &StoreUrl) -> Result<Self, RegistryFault> {
         Ok(Self::new(Store::open(url).await?, crate::ground::clock::now))
     }
@@ -105,7 +105,7 @@ impl Registry {
     }
 }
 
-/// Seconds from the store as people read them.
+/// Formats seconds from the store as RFC 3339.
 pub(super) fn date(unix_seconds: i64) -> String {
     let since = std::time::Duration::from_secs(u64::try_from(unix_seconds).unwrap_or(0));
     let time = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);

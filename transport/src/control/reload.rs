@@ -1,14 +1,15 @@
-//! Reads files again while serving: the certificate when its files change, everything on SIGHUP.
+//! Reloads files while serving: the certificate when its files change, everything on SIGHUP.
 //!
 //! ```text
-//!   every 2 s ─┬─────▶ certificate files changed? ─ yes ─▶ read ─┬─ can be used ─▶ next handshakes
-//!              └─────▶ end of the one in use near? ─ yes ─▶ warn │  (each day)
-//!   SIGHUP ─┬────────▶ certificate files, in any case ───▶ read ─┴─ can not ─▶ warn once, keep
+//!   every 2 s ─┬─────▶ certificate files changed? ─ yes ─▶ read ─┬─ valid ─▶ new handshakes use it
+//!              └─────▶ certificate expires soon? ─── yes ─▶ warn │  (each day)
+//!   SIGHUP ─┬────────▶ certificate files, always ────────▶ read ─┴─ invalid ─▶ warn once, keep
 //!           └────────▶ the config, through the same layers ──┬─ valid ─▶ one Policy, published whole
 //!                                                            └─ not   ─▶ warn, keep everything
 //! ```
 //!
-//! Two tasks, one for the certificate and one for the config: a fault in one leaves the other at work.
+//! There are two tasks, one for the certificate and one for the config, so that a failure in one
+//! does not stop the other.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,23 +25,24 @@ use crate::ground::clock;
 use crate::ground::published::Published;
 use crate::limits;
 
-/// Reads the settings again, from the same file, environment and `--set` as at the start, and checks what they name.
+/// Reads the settings again from the same file, environment and `--set` as at the start, and checks
+/// the files they name.
 pub type ReadConfig = Box<dyn Fn() -> Result<(Config, Digests), ConfigFault> + Send>;
 
-/// What a server that was started from files needs to read them again.
+/// What a server started from files needs to reload them.
 pub struct Reload {
     /// Chain and key.
     pub certificate: (PathBuf, PathBuf),
     /// The settings it was started with.
     pub started: Digests,
-    /// The settings as they are now.
+    /// Reads the current settings.
     pub read: ReadConfig,
-    /// Asked to have everything read again.
+    /// Triggers a reload.
     pub asked: Arc<Hangup>,
 }
 
-/// The operator's word that files have changed, for each task that reads some. A word that comes while a task is
-/// busy, or begins anew, is heard afterwards.
+/// Reload signal, one for each task that reads files. A signal that arrives while a task is busy or
+/// restarting is handled afterwards.
 #[derive(Default)]
 pub struct Hangup {
     certificate: Notify,
@@ -48,7 +50,7 @@ pub struct Hangup {
 }
 
 impl Hangup {
-    /// Has everything read again.
+    /// Requests a reload of everything.
     pub fn ask(&self) {
         self.certificate.notify_one();
         self.config.notify_one();
@@ -56,8 +58,8 @@ impl Hangup {
 }
 
 impl Reload {
-    /// Watches the certificate's files and its end, until the process ends. Blocks its thread while it reads, so not
-    /// for a lane's; so does [`Reload::obey`].
+    /// Watches the certificate's files and expiry until the process ends. Blocks its thread while
+    /// reading, so it must not run on a lane's thread; the same holds for [`Reload::obey`].
     pub(crate) async fn watch_certificate(&self, certificate: Certificate) {
         let mut files = CertificateFiles::new(self.certificate.clone(), certificate);
         loop {
@@ -68,7 +70,7 @@ impl Reload {
         }
     }
 
-    /// Reads the config again at each word, until the process ends.
+    /// Reloads the config at each signal, until the process ends.
     pub(crate) async fn obey(&self, policy: &Published<Policy>) {
         loop {
             self.asked.config.notified().await;
@@ -91,7 +93,7 @@ impl Reload {
                 }
             }
             Err(fault) => {
-                tracing::warn!(%fault, "the config can't be used; everything stays as it was");
+                tracing::warn!(%fault, "the config can't be used; the old settings stay in use");
             }
         }
     }

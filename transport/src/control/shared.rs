@@ -1,4 +1,4 @@
-//! What the lanes and the control plane both see.
+//! State shared by the lanes and the control plane.
 
 use std::sync::Arc;
 
@@ -12,16 +12,17 @@ use crate::delivery::events::Events;
 use crate::ground::drain::Drain;
 use crate::ground::published::Published;
 
-/// Immutable, counters, or values that the control plane replaces whole. Cloning gives the same ones.
+/// Immutable values, counters, and values that the control plane replaces as a whole. Clones share
+/// them.
 #[derive(Clone)]
 pub struct Shared {
     /// The API keys.
     pub keys: Published<KeyBook>,
-    /// What the operator may change while serving.
+    /// Settings that may change while serving.
     pub policy: Published<Policy>,
-    /// Places for mails.
+    /// The mail queue.
     pub mail: MailQueue,
-    /// Where the operator hears what happened.
+    /// Records events for the operator's endpoint.
     pub events: Events,
     /// `memory.ceiling`, as it was at the start.
     pub ceiling_bytes: u64,
@@ -34,7 +35,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Whether new work should be sent here: every shard answers, changes of keys act, and no end is near.
+    /// Whether new work should be sent here: every shard answers, changes of keys take effect, and
+    /// the process is not draining.
     pub(crate) fn is_ready(&self) -> bool {
         self.readiness.is_ready() && self.control.heeds_changes() && !self.drain.has_begun()
     }

@@ -1,12 +1,12 @@
-//! The store: projects, digests of keys, origins. SQLite in a file, or PostgreSQL for a fleet.
+//! The store: projects, digests of API keys, origins. SQLite in a file, or PostgreSQL for a fleet.
 //!
 //! ```text
-//!   registry ──▶ Change (one transaction, counts the revision up) ──▶ tables
+//!   registry ──▶ Change (one transaction, increments the revision) ─▶ tables
 //!   keeper   ──▶ keys_since(revision): one statement, either "nothing new" or everything
 //! ```
 //!
-//! The same SQL runs on both. Nothing waits for the store longer than [`STORE_PATIENCE`], and no text of
-//! its errors goes anywhere: it may quote what was asked.
+//! The same SQL runs on both. No call waits longer than [`STORE_PATIENCE`], and error texts of the
+//! database are never passed on, because they may quote values.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -33,14 +33,14 @@ pub(super) use question::{AlertRow, Answer, KeyRow, gather, key_columns};
 
 const SCHEMA: &str = include_str!("store/schema.sql");
 
-/// Where the store is. May hold a password, so `Debug` shows the kind only.
+/// Location of the store. May hold a password, so `Debug` shows only the kind.
 #[derive(Clone)]
 pub struct StoreUrl {
     url: Zeroizing<String>,
     kind: StoreKind,
 }
 
-/// Which database it is.
+/// Kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     /// A file.
@@ -52,8 +52,7 @@ pub enum StoreKind {
 impl StoreUrl {
     /// Reads `store.url`.
     ///
-    /// # Errors
-    /// Anything but `sqlite:` and `postgres:` URLs.
+    /// The URL is neither a `sqlite:` nor a `postgres:` URL.
     pub fn parse(url: &str) -> Result<Self, ConfigFault> {
         let kind = match url.split_once(':') {
             Some(("sqlite", _)) => StoreKind::Sqlite,
@@ -61,7 +60,7 @@ impl StoreUrl {
             _ => return Err(ConfigFault("store.url: sqlite://FILE or postgres://…".into())),
         };
         if url.parse::<AnyConnectOptions>().is_err() {
-            return Err(ConfigFault("store.url: not a URL".into()));
+            return Err(ConfigFault("store.url: is not a URL".into()));
         }
         Ok(Self { url: Zeroizing::new(url.to_owned()), kind })
     }
@@ -84,14 +83,14 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// Why the store did not do what it was asked.
+/// Why a call to the store failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreFault {
-    /// It does not do what it should. What it was doing, in a word.
+    /// It failed; the text says at what.
     Down(&'static str),
-    /// Nothing was heard of it in time.
+    /// It did not answer in time.
     Silent,
-    /// Something of that name is there already.
+    /// The name is already in use.
     Taken,
 }
 
@@ -100,7 +99,7 @@ impl fmt::Display for StoreFault {
         match self {
             Self::Down(doing) => write!(f, "the store can't be used: {doing}"),
             Self::Silent => f.write_str("the store can't be used: it does not answer"),
-            Self::Taken => f.write_str("the store has one of that name already"),
+            Self::Taken => f.write_str("the store already has an entry of that name"),
         }
     }
 }
@@ -119,7 +118,7 @@ impl From<sqlx::Error> for StoreFault {
     }
 }
 
-/// An open store. Cloning gives the same one.
+/// An open store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     pool: AnyPool,
@@ -136,7 +135,7 @@ impl Store {
             create_private(&path).map_err(|_| StoreFault::Down("the file can't be opened"))?;
         }
         let options: AnyConnectOptions = url.url.parse()?;
-        // A statement's text holds no secret, but its log line would cost one per poll.
+        // Statements hold no secrets, but logging them would add a line per poll.
         let options = options.disable_statement_logging();
         let kind = url.kind;
         let pool = AnyPoolOptions::new()
@@ -156,12 +155,12 @@ impl Store {
         Ok(store)
     }
 
-    /// Says goodbye to the database and closes every connection; one that hangs is dropped after [`STORE_GOODBYE`].
+    /// Closes all connections; one that hangs is dropped after [`STORE_GOODBYE`].
     pub async fn close(&self) {
         let _in_time = tokio::time::timeout(STORE_GOODBYE, self.pool.close()).await;
     }
 
-    /// Which database it is.
+    /// The kind of database.
     pub fn kind(&self) -> StoreKind {
         self.kind
     }
@@ -171,7 +170,7 @@ impl Store {
         self.queries.load(Ordering::Relaxed)
     }
 
-    /// The rows of one question.
+    /// Runs a query.
     pub(super) async fn read(
         &self,
         query: sqlx::query::Query<'_, Any, AnyArguments>,
@@ -180,7 +179,7 @@ impl Store {
         Ok(query.fetch_all(&self.pool).await?)
     }
 
-    /// A transaction for several questions about one moment.
+    /// Begins a read transaction, for several queries on one snapshot.
     pub(super) async fn snapshot(&self) -> Result<Transaction<'static, Any>, StoreFault> {
         self.count();
         Ok(self.pool.begin().await?)
@@ -197,23 +196,23 @@ impl Store {
     }
 }
 
-/// What every connection begins with.
+/// Statements that every new connection runs.
 const fn preparations(kind: StoreKind) -> &'static [&'static str] {
     match kind {
-        // Readers and the writer don't wait for each other; a full disk loses no commit.
+        // Readers and the writer don't block each other, and no commit is lost in a power failure.
         StoreKind::Sqlite => &[
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
             "PRAGMA busy_timeout = 1500",
             "PRAGMA foreign_keys = ON",
         ],
-        // Else every start would log that the schema is there already.
+        // Without this, every start would log that the schema exists.
         StoreKind::Postgres => &["SET client_min_messages = warning"],
     }
 }
 
-/// Waits for the store, but not for long. A library that panics over what the store says (rows with fewer
-/// columns than were announced are enough for it) has not understood it, no more.
+/// Bounds a call to the store in time. Also catches panics: the library panics on malformed answers
+/// (for example rows with fewer columns than announced).
 pub(super) async fn within<T, E: From<StoreFault>>(
     asked: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
@@ -221,12 +220,13 @@ pub(super) async fn within<T, E: From<StoreFault>>(
     let asked = AssertUnwindSafe(asked).catch_unwind();
     match tokio::time::timeout(patience, asked).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_panic)) => Err(StoreFault::Down("it can't be understood").into()),
+        Ok(Err(_panic)) => Err(StoreFault::Down("its answer is malformed").into()),
         Err(_) => Err(StoreFault::Silent.into()),
     }
 }
 
-/// The file, readable by its owner only, before SQLite would create it for everybody.
+/// Creates the file readable by its owner only, before SQLite would create it readable for
+/// everyone.
 fn create_private(path: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();

@@ -1,15 +1,16 @@
-//! Keeps the control plane's tasks running. One that panics begins anew; nothing else ends with it.
+//! Supervises the control plane's tasks: a task that panics or ends is restarted, without affecting
+//! the others.
 //!
 //! ```text
-//!   keep ─▶ runs ── panic, or an end that nobody foresaw ─▶ down ── pause ─▶ runs …
-//!             └─ CONTROL_STEADY without one: the next pause is the first again
+//!   keep ─▶ runs ── panic, or unexpected end ─▶ down ── pause ─▶ runs …
+//!             └─ after CONTROL_STEADY the next pause is the first again
 //!
 //!   pauses: CONTROL_RESTART, doubled each time, CONTROL_RESTART_MAX at most
 //! ```
 //!
-//! Lanes go on with the snapshots that they have. What must outlive a panic (revocations that the store has not
-//! taken yet, alarms that were told) is not the task's own but lent to it. A task that is down is told in the log,
-//! in `/metrics` and by `/readyz`: see [`ControlHealth`].
+//! Lanes continue with their last snapshots. State that must survive a panic (unwritten
+//! revocations, reported alarms) is owned outside the task. A task that is down is reported in the
+//! log, in `/metrics` and by `/readyz`: see [`ControlHealth`].
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,17 +26,17 @@ use crate::limits::{CONTROL_RESTART, CONTROL_RESTART_MAX, CONTROL_STEADY};
 /// The tasks of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Reads the store and publishes the book of keys.
+    /// Reads the store and publishes the key book.
     Keeper,
-    /// Hears of changes that another process made.
+    /// Listens for changes by other processes.
     News,
-    /// Obeys SIGHUP: reads the config again.
+    /// Reloads the config on SIGHUP.
     Reload,
-    /// Shows a certificate whose files have changed, and warns of its end.
+    /// Reloads the certificate when its files change, and warns before it expires.
     Certificate,
     /// Mails the service's own alerts.
     Watch,
-    /// Revokes exposed keys, where the operator wants that.
+    /// Revokes exposed keys if `keys.revoke_exposed` is set.
     Exposure,
     /// Accepts connections to the admin listener.
     Admin,
@@ -57,7 +58,7 @@ impl Task {
     }
 }
 
-/// Which tasks run. Written by the control thread; lanes and probes read it.
+/// State of the tasks. Written by the control thread; read by lanes and probes.
 #[derive(Debug, Default)]
 pub struct ControlHealth {
     down: [AtomicBool; Task::ALL.len()],
@@ -67,27 +68,28 @@ pub struct ControlHealth {
 }
 
 impl ControlHealth {
-    /// False while a change of keys would not act: then nobody should send new work here. Of the other tasks
-    /// callers notice nothing, so a fault in one of them takes no server out of service.
+    /// False while changes of keys can't take effect; the server is then not ready. Callers don't
+    /// notice when other tasks fail, so those don't affect readiness.
     pub(crate) fn heeds_changes(&self) -> bool {
         !self.ended.load(Ordering::Relaxed) && !self.down[Task::Keeper as usize].load(Ordering::Relaxed)
     }
 
-    /// The tasks that wait to begin anew, by name.
+    /// Names of the tasks that wait to be restarted.
     pub(crate) fn down(&self) -> Vec<&'static str> {
         let is_down = |task: Task| self.down[task as usize].load(Ordering::Relaxed);
         Task::ALL.iter().filter(|(task, _)| is_down(*task)).map(|(_, name)| *name).collect()
     }
 
-    /// How often each task has begun anew.
+    /// Restarts of each task.
     pub(crate) fn restarts(&self) -> [(&'static str, u64); Task::ALL.len()] {
         Task::ALL.map(|(task, name)| (name, self.restarts[task as usize].load(Ordering::Relaxed)))
     }
 
-    /// The control thread is gone, and nobody brings it back: keys stay as they are until a restart.
+    /// Records that the control thread has ended and will not be restarted: keys stay as they are
+    /// until the process restarts.
     pub(crate) fn note_end(&self) {
         if !self.ended.swap(true, Ordering::Relaxed) {
-            tracing::error!("the control plane has ended; live codes go on, changes need a restart");
+            tracing::error!("the control plane has ended; live codes keep working, changes need a restart");
         }
     }
 
@@ -99,7 +101,8 @@ impl ControlHealth {
     }
 }
 
-/// Runs what `begin` makes, again and again, until the handle is aborted.
+/// Runs the future that `begin` makes, and restarts it whenever it ends, until the handle is
+/// aborted.
 pub(super) fn keep<F: Future<Output = ()>>(
     health: &Arc<ControlHealth>,
     task: Task,
@@ -110,8 +113,9 @@ pub(super) fn keep<F: Future<Output = ()>>(
         let mut pauses = Pauses::default();
         loop {
             let began = Instant::now();
-            let run = async { beset(task, begin()).await };
-            // Whatever it held is dropped before the next one begins; the panic's place is in the log.
+            let run = async { or_injected_panic(task, begin()).await };
+            // The failed task is dropped before the next one starts; the panic hook has logged the
+            // place.
             let _panicked = AssertUnwindSafe(run).catch_unwind().await;
             let pause = pauses.after(began.elapsed());
             health.set_down(task, true);
@@ -123,14 +127,14 @@ pub(super) fn keep<F: Future<Output = ()>>(
     })
 }
 
-/// How long a task stays down each time.
+/// Pauses between restarts.
 #[derive(Default)]
 struct Pauses {
     last: Option<Duration>,
 }
 
 impl Pauses {
-    /// The pause after a run of this length.
+    /// The pause after a run that lasted `ran`.
     fn after(&mut self, ran: Duration) -> Duration {
         let before = self.last.filter(|_| ran < CONTROL_STEADY);
         let pause = before.map_or(CONTROL_RESTART, |before| (before * 2).min(CONTROL_RESTART_MAX));
@@ -139,9 +143,9 @@ impl Pauses {
     }
 }
 
-/// The task itself, or the panic that a test asked for.
+/// Runs the task, or panics when a test requests it.
 #[cfg(debug_assertions)]
-async fn beset(task: Task, run: impl Future<Output = ()>) {
+async fn or_injected_panic(task: Task, run: impl Future<Output = ()>) {
     tokio::select! {
         () = run => {}
         () = crate::ground::fault::control(task.name()) => {}
@@ -149,7 +153,7 @@ async fn beset(task: Task, run: impl Future<Output = ()>) {
 }
 
 #[cfg(not(debug_assertions))]
-async fn beset(_task: Task, run: impl Future<Output = ()>) {
+async fn or_injected_panic(_task: Task, run: impl Future<Output = ()>) {
     run.await;
 }
 

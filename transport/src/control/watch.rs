@@ -1,11 +1,12 @@
-//! The service's own alerts: what an operator should hear of though nobody looks at the metrics.
+//! The service's own alerts: mails the operator about events that would otherwise show only in
+//! metrics.
 //!
 //! ```text
 //!   every WATCH_EVERY: readings ─▶ Watch::look ─▶ alarms ─▶ a mail to each of `alerts.to`
 //!                                     └─ the same alarm again only after ALARM_AGAIN_AFTER
 //! ```
 //!
-//! It reads counters and decides nothing else: if it hangs, requests, mails and bans go on.
+//! It only reads counters: if it hangs, requests, mails and bans are not affected.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -25,19 +26,21 @@ use crate::ground::entropy::OsEntropy;
 use crate::limits::ALERT_LIFETIME;
 use crate::metrics::Counters;
 
-/// How often it looks.
+/// How often it checks.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
-/// How long an alarm is quiet after it was told: an operator who knows needs no second mail within the hour.
+/// How long an alarm is not repeated.
 const ALARM_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
-/// Bans that begin within [`STORM_SPAN`] and make a storm: a shared address or two make fewer.
+/// Number of bans begun within [`STORM_SPAN`] that make a storm; one or two shared addresses cause
+/// fewer.
 const STORM_BANS: u64 = 50;
 const STORM_SPAN: Duration = Duration::from_secs(60);
-/// Bytes an alarm counts for in the mail queue: one place.
+/// Memory accounted for an alarm in the mail queue: one place.
 const ALARM_BYTES: usize = 1_024;
-/// Percent of `memory.ceiling` from which on it is near: new issues will be refused soon.
+/// Percentage of `memory.ceiling` from which on an alarm is raised: soon new issues will be
+/// refused.
 const CEILING_NEAR_PERCENT: u64 = 80;
 
-/// What counters say at one moment.
+/// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Readings {
     bans: u64,
@@ -57,7 +60,7 @@ impl Readings {
     }
 }
 
-/// What to tell.
+/// Kinds of alarms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Alarm {
     BanStorm,
@@ -72,7 +75,7 @@ impl Alarm {
             Self::BanStorm => "Many networks are being banned",
             Self::KeyExposed => "A secret key was used from a browser",
             Self::FailOver => "A mail provider fails",
-            Self::CeilingNear => "Memory is nearly used up",
+            Self::CeilingNear => "Memory is nearly full",
         }
     }
 
@@ -80,14 +83,14 @@ impl Alarm {
         match self {
             Self::BanStorm => {
                 "Within a minute, 50 networks or more were banned for breaking their limits.\n\
-                 `authepy ban list` shows them; `authepy ban remove` lifts a ban that hit the wrong one.\n"
+                 `authepy ban list` shows them; `authepy ban remove` lifts a ban that hit a legitimate network.\n"
             }
             Self::KeyExposed => {
-                "A request with a secret API key looked like a browser's or an app's: whoever has that app has \
-                 the key.\nThe log names the key (event key.exposed). Replace it: `authepy key rotate`.\n"
+                "A request with a secret API key looked like a browser's or an app's: everyone who has that app \
+                 has the key.\nThe log names the key (event key.exposed). Replace it: `authepy key rotate`.\n"
             }
             Self::FailOver => {
-                "A mail provider failed several times in a row and is left alone for a while; the next one on \
+                "A mail provider failed several times in a row and is not used for a while; the next one on \
                  the list takes its mails, if there is one.\nThe log names the provider and the last fault.\n"
             }
             Self::CeilingNear => {
@@ -98,16 +101,16 @@ impl Alarm {
     }
 }
 
-/// What was seen and told before.
+/// Previous readings and alarms.
 #[derive(Default)]
 pub(super) struct Watch {
     last: Option<Readings>,
-    /// Bans at earlier looks, oldest first, as far back as a storm.
+    /// Bans at earlier checks within [`STORM_SPAN`], oldest first.
     bans: VecDeque<(Moment, u64)>,
     told: HashMap<Alarm, Moment>,
-    /// What is still to be told: a mail may find no place now.
+    /// Alarms still to be mailed: the queue may have no place now.
     pending: BTreeSet<Alarm>,
-    /// API keys that were told of.
+    /// API keys already reported.
     conversions: conversion::Told,
 }
 
@@ -138,7 +141,7 @@ impl Watch {
     }
 }
 
-/// What was told outlives a panic: an operator hears of an alarm once an hour, whatever happens to the task.
+/// Survives a panic of the task, so that an alarm is mailed at most once an hour.
 pub(super) type Told = Rc<RefCell<Watch>>;
 
 /// Watches until the runtime ends.
@@ -161,8 +164,8 @@ pub(super) async fn run(told: Told, shared: Shared, lanes: Arc<[Arc<Counters>]>,
     }
 }
 
-/// Tells of a key whose mails are not answered: in the log, to the endpoint for events, and to the people of its
-/// project.
+/// Reports a key whose mails are not answered: in the log, as an event, and by mail to its
+/// project's alert addresses.
 fn tell_conversion(shared: &Shared, now: Now, low: &LowConversion, entropy: &mut OsEntropy) {
     let LowConversion { key, mailed, answered } = low;
     let (id, project) = (&*key.id, &key.project_name);
@@ -171,7 +174,7 @@ fn tell_conversion(shared: &Shared, now: Now, low: &LowConversion, entropy: &mut
         key = id,
         mailed,
         answered,
-        "few mails of a key are answered"
+        "few mails of an API key led to a correct code"
     );
     shared.events.tell(now.unix_ms, || What::LowConversion {
         key: key.id.clone(),
@@ -181,22 +184,23 @@ fn tell_conversion(shared: &Shared, now: Now, low: &LowConversion, entropy: &mut
     });
     let to =
         if key.alert_to.is_empty() { shared.policy.read().alert_to.clone() } else { key.alert_to.clone() };
-    let subject = format!("[{project}] Few of a key's mails are answered");
+    let subject = format!("[{project}] Few mails of an API key are answered");
     let text = format!(
-        "Of {mailed} codes that were mailed for the key {id} within ten minutes, {answered} were typed in. Somebody may \
-         have mails sent that nobody asked for.\nlimits.key.unverified bounds such mails; `authepy key revoke {id}` \
-         ends the key.\n"
+        "Of {mailed} codes that were mailed for the key {id} within ten minutes, {answered} were entered. Someone may \
+         be requesting mails for people who did not ask for them.\nlimits.key.unverified bounds such mails; \
+         `authepy key revoke {id}` revokes the key.\n"
     );
     mail(shared, now.at, &to, (&subject, &text), entropy);
 }
 
-/// Mails an alarm. False if there is nobody to tell, or no place for the mail: then it is tried again.
+/// Mails an alarm. Returns false if there is no address or no place for the mail; it is then tried
+/// again.
 fn tell(shared: &Shared, now: Moment, alarm: Alarm, entropy: &mut OsEntropy) -> bool {
     let to = shared.policy.read().alert_to.clone();
     mail(shared, now, &to, (&format!("[authepy] {}", alarm.subject()), alarm.text()), entropy)
 }
 
-/// Mails a notice to each address. False if there is none, or no place for any.
+/// Mails a notice to each address. Returns false if there is none, or no place for any mail.
 fn mail(
     shared: &Shared,
     now: Moment,
@@ -229,7 +233,7 @@ mod tests {
         Moment::from_millis(seconds * 1_000)
     }
 
-    /// What is told if whatever is told is mailed.
+    /// The alarms that are due if every due alarm is mailed.
     fn look(watch: &mut Watch, seconds: u64, seen: Readings) -> Vec<Alarm> {
         let alarms = watch.look(at(seconds), seen, CEILING);
         alarms.iter().for_each(|alarm| watch.note_told(*alarm, at(seconds)));

@@ -332,7 +332,11 @@ impl Courier {
         match change {
             Change::Opened => {
                 self.queue.counters().count_failover();
-                tracing::warn!(provider = &**name, last = ?ended, "mail provider keeps failing; not used for now");
+                tracing::warn!(
+                    provider = &**name,
+                    last = ?ended,
+                    "mail provider keeps failing and is not used for now"
+                );
             }
             Change::Closed => tracing::info!(provider = &**name, "mail provider works again"),
         }

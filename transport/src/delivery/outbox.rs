@@ -1,11 +1,11 @@
-//! Mail into a Maildir: the embedded provider of `dev`, and what tests read.
+//! Writes mails into a Maildir: the built-in provider of `dev`, read by tests.
 //!
 //! ```text
 //!   DIR/tmp/NAME.eml ── complete ──▶ rename ──▶ DIR/new/NAME.eml
 //! ```
 //!
-//! A reader of `new/` never sees half a mail. There is no fsync: who loses power loses a mail that a
-//! resend replaces. The writes block, but only the delivery thread, for microseconds.
+//! A reader of `new/` never sees an incomplete mail. There is no fsync: a mail lost in a power
+//! failure is replaced by a resend. The writes block only the delivery thread, for microseconds.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ use lettre::message::Mailbox;
 use super::HandOverFault;
 use super::message::{Mail, Spelling};
 
-/// Shows a mail to whoever sits at the terminal.
+/// Shows a mail at the terminal.
 pub type Show = fn(&str);
 
 pub(super) struct Outbox {
@@ -27,7 +27,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Opens `dir`, making what is missing of it; others get no access.
+    /// Opens `dir` and creates missing folders, accessible to the owner only.
     pub(super) fn open(dir: PathBuf, from: Mailbox, show: Option<Show>) -> io::Result<Self> {
         for folder in ["tmp", "new", "cur"] {
             DirBuilder::new().recursive(true).mode(0o700).create(dir.join(folder))?;

@@ -1,10 +1,15 @@
-//! How soon a mail that finds no place now will find one.
+//! Estimates when a full queue will have a free place.
 //!
-//! Nobody knows; but mails leave at some pace, and a place is free when one has left. Told is the longest
-//! time that lately passed between two of them, or the time since the last one if that is longer already,
-//! times the projects whose mails wait, because those take turns. So a relay that moves brings callers back
-//! soon, and one that stands still keeps them away for as long again as it has stood still. Before the first
-//! mail has left there is nothing to go by, and [`DELIVERY_RETRY_AFTER`] is the least.
+//! A place becomes free when a mail has left. The estimate is
+//!
+//! ```text
+//!   max(longest pause between departures in the last minute, time since the last departure)
+//!     × projects with waiting mails
+//! ```
+//!
+//! because projects take turns. So callers of a working relay are told to come back soon; while a
+//! relay is stuck, the delay grows with the time since the last departure. Before the first mail
+//! has left there is nothing to measure, and the estimate is at least [`DELIVERY_RETRY_AFTER`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,30 +17,31 @@ use std::time::Duration;
 use authepy_engine::clock::Moment;
 use authepy_engine::limits::{CODE_LIFETIME_MAX, DELIVERY_RETRY_AFTER};
 
-/// How long the longest pause is remembered.
+/// How long the longest pause counts.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Least time that is told: the unit of `Retry-After`.
+/// Smallest estimate: the unit of `Retry-After`.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// See the module's doc. Lanes read it, the delivery writes it; milliseconds of [`Moment`].
+/// See the module documentation. Lanes read it, the delivery thread writes it; values are
+/// milliseconds of [`Moment`].
 #[derive(Default)]
 pub(super) struct Pace {
-    /// When the last mail left, or the first one came after none was there.
+    /// When the last mail left, or when the first mail arrived in an empty queue.
     last: AtomicU64,
-    /// Whether one has left since then.
+    /// Whether a mail has left since then.
     moves: AtomicBool,
     longest: AtomicU64,
     longest_at: AtomicU64,
 }
 
 impl Pace {
-    /// The first mail has come.
+    /// Starts measuring: a mail arrived in an empty queue.
     pub(super) fn begin(&self, now: Moment) {
         self.last.store(now.as_millis(), Ordering::Relaxed);
         self.moves.store(false, Ordering::Relaxed);
     }
 
-    /// A mail has left. Only the delivery thread calls this.
+    /// Records a departure. Only the delivery thread calls this.
     pub(super) fn left(&self, now: Moment) {
         let pause = now.since(self.moment(&self.last));
         self.last.store(now.as_millis(), Ordering::Relaxed);
@@ -47,7 +53,7 @@ impl Pace {
         }
     }
 
-    /// How long to wait for a place, while mails of so many projects wait.
+    /// Estimated wait for a place while mails of `projects` projects wait.
     pub(super) fn wait(&self, now: Moment, projects: usize) -> Duration {
         let pause = self.longest().max(now.since(self.moment(&self.last)));
         let turns = u32::try_from(projects).unwrap_or(u32::MAX).max(1);
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn one_that_stands_still_keeps_them_away_for_longer_and_longer() {
         let pace = Pace::default();
-        pace.begin(at(5_000)); // hours of silence before it are nobody's fault
+        pace.begin(at(5_000)); // idle hours before it don't count
         let waits = [1, 10, 40, 2_000].map(|passed| pace.wait(at(5_000 + passed), 1).as_secs());
         assert_eq!(waits, [5, 10, 40, 600]);
     }

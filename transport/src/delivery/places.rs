@@ -1,8 +1,9 @@
-//! Places that projects share: each holds at most as many as are still free for the others.
+//! A pool of places shared by projects: each may hold at most as many as remain free.
 //!
-//! A project alone takes half of them, the next one a third of what is left as long as both hold on, and any
-//! number of projects leave room for one more. A place is free again when it is dropped. All of it is two
-//! counters a project can reach with one addition each: lanes neither lock nor wait here.
+//! A single project can take half of the places, a second one a third of the rest while both hold
+//! theirs, and so on; there is always room for one more project. A place is released when dropped.
+//! The pool is a free counter and one counter per project, each changed by one atomic operation:
+//! lanes neither lock nor wait.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -10,16 +11,16 @@ use authepy_engine::identity::ProjectId;
 
 use crate::limits::PROJECTS;
 
-/// Counters of what projects hold. More than there are projects ([`PROJECTS`]), and the store numbers those
-/// one after the other, so two of them share a counter only where thousands were deleted in between; they
-/// then share what one of them may hold. 4 B each.
+/// Number of per-project counters, 4 B each. There are more than projects ([`PROJECTS`]), and the
+/// store numbers projects consecutively, so two share a counter (and an allowance) only if
+/// thousands were deleted in between.
 const COUNTERS: usize = 16_384;
 const _: () = assert!(COUNTERS > PROJECTS as usize);
 
-/// In whose name a place is held.
+/// The owner of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
-    /// A project's mails, whichever of its keys asked. (Test keys send no mail, so there is one mode.)
+    /// A project, for all its keys. (Test keys send no mail, so there is one mode.)
     Project(ProjectId),
     /// The service's own alerts.
     Service,
@@ -34,13 +35,13 @@ impl Holder {
     }
 }
 
-/// Whether somebody who would hold `held` of some places, of which `free` would be left, may: no more than
-/// is left for others, and whoever holds nothing yet may have the last.
+/// Whether a holder may have `held` places when `free` would remain: at most as many as remain
+/// free. A holder's first place is always allowed.
 pub(super) fn may_hold(held: usize, free: usize, is_first: bool) -> bool {
     is_first || held <= free
 }
 
-/// See the module's doc. Shared by all lanes and the delivery.
+/// See the module documentation. Shared by all lanes and the delivery thread.
 pub(super) struct Places {
     total: usize,
     free: AtomicUsize,
@@ -57,7 +58,7 @@ impl Places {
     pub(super) fn take(&self, holder: Holder, count: usize) -> bool {
         let Ok(more) = u32::try_from(count) else { return false };
         let counter = &self.held[holder.counter()];
-        // Counted first: two lanes that ask in one instant both see what the other one takes.
+        // Counted first, so that two lanes asking at the same time see each other's request.
         let before = counter.fetch_add(more, Ordering::Relaxed) as usize;
         let take = |free: usize| {
             let left = free.checked_sub(count)?;
@@ -76,7 +77,7 @@ impl Places {
         self.free.fetch_add(count, Ordering::Release);
     }
 
-    /// How many are held by anybody.
+    /// Number of places held in total.
     pub(super) fn taken(&self) -> usize {
         self.total.saturating_sub(self.free.load(Ordering::Acquire))
     }
@@ -90,7 +91,7 @@ mod tests {
         Holder::Project(ProjectId(number))
     }
 
-    /// As many as `holder` gets, one after the other.
+    /// Takes places one by one for `holder` until refused.
     fn fill(places: &Places, holder: Holder) -> usize {
         std::iter::from_fn(|| places.take(holder, 1).then_some(())).count()
     }

@@ -1,4 +1,5 @@
-//! Makes a provider of its entry in the `delivery` list, and says what is wrong with the entry before the first mail.
+//! Builds a provider from its entry in the `delivery` list; errors in the entry are reported at
+//! start, before the first mail.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -36,18 +37,19 @@ pub(super) enum Provider {
 }
 
 impl ProviderConfig {
-    /// Everything a start would check. Reads the files it names, changes nothing, connects nowhere.
+    /// Runs all checks of a start. Reads the files that the entry names, changes nothing, opens no
+    /// connection.
     pub fn check(&self) -> Result<(), ProviderFault> {
         self.ready().map(drop).map_err(|reason| self.fault(reason))
     }
 
-    /// Makes the provider; an outbox makes its folders now.
+    /// Builds the provider; an outbox creates its folders now.
     pub(super) fn open(&self, show: Option<Show>) -> Result<Provider, ProviderFault> {
         match self.ready().map_err(|reason| self.fault(reason))? {
             Ready::Smtp(relay, from) => Ok(Provider::Smtp(Smtp::new(relay, from))),
             Ready::Outbox(dir, from) => Outbox::open(dir, from, show)
                 .map(Provider::Outbox)
-                .map_err(|error| self.fault(format!("can't make the outbox: {}", error.kind()))),
+                .map_err(|error| self.fault(format!("can't create the outbox folder: {}", error.kind()))),
             Ready::Webhook(hook, from) => Ok(Provider::Webhook(Webhook::new(hook, &from))),
         }
     }
@@ -90,8 +92,8 @@ impl ProviderConfig {
     fn folder(&self) -> Result<PathBuf, String> {
         let path: &str = self.url.as_str();
         match path.strip_prefix("file://").unwrap_or(path) {
-            "" => Err("`url` names no folder".to_owned()),
-            path if path.contains("://") => Err("`url` of an outbox is a folder".to_owned()),
+            "" => Err("`url` must name a folder".to_owned()),
+            path if path.contains("://") => Err("`url` of an outbox must be a folder".to_owned()),
             path => Ok(path.into()),
         }
     }

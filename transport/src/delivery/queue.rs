@@ -1,15 +1,15 @@
-//! The bounded way from the lanes to the delivery thread.
+//! Bounded queue from the lanes to the delivery thread.
 //!
 //! ```text
-//!   lane: reserve() ─▶ Permit ─▶ submit(job) ─▶ ring ─▶ pop() :delivery ─▶ settle: the place is free again
-//!              └─ Err: 503, nothing promised
+//!   lane: reserve() ─▶ Permit ─▶ submit(job) ─▶ ring ─▶ pop() by delivery ─▶ settle: the place is released
+//!              └─ Err: 503, nothing issued
 //! ```
 //!
-//! A place is reserved before a code exists, so a promise made can be kept: [`Permit::submit`] can't
-//! fail. Lanes never wait, never lock, and wake the delivery thread only while it sleeps.
+//! A place is reserved before a code is issued, so [`Permit::submit`] can't fail. Lanes never wait
+//! or lock, and wake the delivery thread only while it sleeps.
 //!
-//! No project can fill it: each holds at most as many places as are still free ([`Places`]), resends
-//! included. Some are kept for alerts, which have to be told just when everything else is full.
+//! No project can fill the queue: each holds at most as many places as are still free ([`Places`]),
+//! resends included. Some places are kept for alerts, which matter most when the queue is full.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -30,12 +30,13 @@ use super::pace::Pace;
 use super::places::{Holder, Places};
 use crate::delivery::events::MailOutcome;
 
-/// What a waiting mail counts for: the job with its address, names and allocator overhead.
+/// Memory accounted for a waiting mail: the job with its address, names and allocator overhead.
 pub(super) const MAIL_BYTES: u64 = 1_024;
-/// One place in so many is kept for alerts: 512 of 8,192, two dozen alerts to ten addresses each.
+/// 1/16 of the places is kept for alerts: 512 of 8,192, two dozen alerts to ten addresses each.
 const ALERT_PART: usize = 16;
 
-/// What became of mails since the start. Those accepted are those of all outcomes and those still held.
+/// Counts of mails since the start. `accepted` equals the sum of all outcomes plus the mails still
+/// held.
 #[derive(Debug, Default)]
 pub struct MailCounters {
     accepted: AtomicU64,
@@ -47,7 +48,7 @@ pub struct MailCounters {
 }
 
 impl MailCounters {
-    /// Every outcome and how many mails had it.
+    /// Every outcome and its count.
     pub fn outcomes(&self) -> [(&'static str, u64); 4] {
         [
             ("sent", &self.sent),
@@ -58,12 +59,12 @@ impl MailCounters {
         .map(|(name, counter)| (name, counter.load(Ordering::Relaxed)))
     }
 
-    /// Mails that were promised.
+    /// Mails accepted into the queue.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// How often a provider was given up for a while.
+    /// How often a provider's breaker opened.
     pub fn failovers(&self) -> u64 {
         self.failovers.load(Ordering::Relaxed)
     }
@@ -83,25 +84,25 @@ impl MailCounters {
     }
 }
 
-/// The lanes' end of the ring. Cloning gives the same queue.
+/// The lanes' handle. Clones share one queue.
 #[derive(Clone)]
 pub struct MailQueue(Arc<Shared>);
 
-/// A mail in the ring, and its place.
+/// A mail in the ring, and its places.
 struct Waiting {
-    /// Boxed: moving it through the ring leaves only pointers behind, the job itself is wiped.
+    /// Boxed, so that moves through the ring copy only a pointer and the job is wiped in place.
     job: Box<MailJob>,
     held: Held,
 }
 
-/// Which places: a number of them is a number of KiB.
+/// The two pools of places; one place stands for 1 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Mails,
     Alerts,
 }
 
-/// Places taken in somebody's name.
+/// Places taken for a holder.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     kind: Kind,
@@ -111,16 +112,16 @@ struct Held {
 
 struct Shared {
     ring: ArrayQueue<Waiting>,
-    /// Room in the ring = free places of both kinds + permits + queued jobs + taken ones, so a permit's
-    /// push always finds room.
+    /// Capacity of the ring = free places of both kinds + permits + queued jobs + jobs taken out,
+    /// so a permit's push always succeeds.
     mails: Places,
     alerts: Places,
-    /// Mails that the delivery has taken out of the ring and that wait for a send, and their projects.
+    /// Mails taken out of the ring that wait for a send, and the number of their projects.
     lined: AtomicUsize,
     lined_projects: AtomicUsize,
     pace: Pace,
     open: AtomicBool,
-    /// Until when nothing is promised, as no provider works: milliseconds of [`Moment`].
+    /// No permits are given until then because no provider works: milliseconds of [`Moment`].
     suspended_until: AtomicU64,
     delivery: AtomicWaker,
     counters: MailCounters,
@@ -153,16 +154,18 @@ impl MailQueue {
         }))
     }
 
-    /// Takes a place for one mail of a project. If it has its share, no provider works, or the delivery
-    /// stopped, the caller must refuse before it promises anything; told is when another try is worth it.
+    /// Reserves a place for one mail of a project. Fails if the project has its share, no provider
+    /// works, or delivery has stopped; the caller must then refuse the request. The error says when
+    /// to try again.
     pub fn reserve(&self, now: Moment, project: ProjectId) -> Result<Permit, Duration> {
         self.ready(now)?;
         let held = Held { kind: Kind::Mails, holder: Holder::Project(project), places: 1 };
         self.take(held, now).ok_or_else(|| self.wait(now))
     }
 
-    /// As [`MailQueue::reserve`], for an alert of a project (or of the service) that takes so much memory:
-    /// each place stands for 1 KiB. Alerts have places of their own, and those of mails besides.
+    /// Like [`MailQueue::reserve`], for an alert of a project (or of the service) that takes
+    /// `bytes` of memory; each place stands for 1 KiB. Alerts use their own places first, then
+    /// those of mails.
     pub fn reserve_alert(
         &self,
         now: Moment,
@@ -176,7 +179,7 @@ impl MailQueue {
         of(Kind::Alerts).or_else(|| of(Kind::Mails)).ok_or_else(|| self.wait(now))
     }
 
-    /// Whether anything may be promised.
+    /// Whether permits are given now.
     fn ready(&self, now: Moment) -> Result<(), Duration> {
         if !self.0.open.load(Ordering::Relaxed) {
             return Err(DELIVERY_RETRY_AFTER);
@@ -187,7 +190,7 @@ impl MailQueue {
 
     fn take(&self, held: Held, now: Moment) -> Option<Permit> {
         if self.is_settled() {
-            // From here on it matters how long the next mail takes.
+            // Start to measure how long the next mail takes.
             self.0.pace.begin(now);
         }
         let taken = self.0.places(held.kind).take(held.holder, held.places);
@@ -198,23 +201,23 @@ impl MailQueue {
         self.0.pace.wait(now, self.0.lined_projects.load(Ordering::Relaxed))
     }
 
-    /// Mails waiting for their turn.
+    /// Number of mails waiting to be sent.
     pub fn queued(&self) -> usize {
         self.0.ring.len() + self.0.lined.load(Ordering::Relaxed)
     }
 
-    /// What all places that are taken count for, in bytes.
+    /// Memory accounted for all taken places, in bytes.
     pub fn bytes(&self) -> u64 {
         let taken = self.0.mails.taken() + self.0.alerts.taken();
         (taken as u64).saturating_mul(MAIL_BYTES)
     }
 
-    /// What became of the mails.
+    /// Counts of mails.
     pub fn counters(&self) -> &MailCounters {
         &self.0.counters
     }
 
-    /// The oldest job. It keeps its place until its fate is known.
+    /// Takes the oldest job out. It keeps its place until its outcome is known.
     pub(super) fn pop(&self) -> Option<Queued> {
         let Waiting { job, held } = self.0.ring.pop()?;
         Some(Queued { job, passes: 0, place: Place { queue: self.clone(), held }, is_settled: false })
@@ -225,13 +228,14 @@ impl MailQueue {
         !self.0.ring.is_empty()
     }
 
-    /// The delivery says how many mails, of how many projects, it has taken out of the ring and not begun.
+    /// Records how many mails, of how many projects, delivery has taken out of the ring but not
+    /// begun to send.
     pub(super) fn note_lined(&self, mails: usize, projects: usize) {
         self.0.lined.store(mails, Ordering::Relaxed);
         self.0.lined_projects.store(projects, Ordering::Relaxed);
     }
 
-    /// Promises nothing until then; `None` for from now on.
+    /// Gives no permits until then; `None` resumes now.
     pub(super) fn suspend_until(&self, until: Option<Moment>) {
         self.0.suspended_until.store(until.map_or(0, Moment::as_millis), Ordering::Relaxed);
     }
@@ -241,15 +245,15 @@ impl MailQueue {
         self.0.open.store(false, Ordering::Relaxed);
     }
 
-    /// Whether no mail waits or is under way and no permit is out.
+    /// Whether no mail waits or is in progress and no permit is held.
     pub(super) fn is_settled(&self) -> bool {
         self.0.mails.taken() == 0 && self.0.alerts.taken() == 0
     }
 
-    /// Sleeps until `ready` says so; looks again whenever a permit is used or dropped.
+    /// Waits until `ready` returns true; checks again whenever a permit is used or dropped.
     pub(super) async fn until(&self, ready: impl Fn(&Self) -> bool) {
         poll_fn(|context| {
-            // Registered before the look, so that a job submitted in between still wakes.
+            // Registered before the check, so that a job submitted in between still wakes it.
             self.0.delivery.register(context.waker());
             if ready(self) { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -263,7 +267,7 @@ impl fmt::Debug for MailQueue {
     }
 }
 
-/// Some of the places; they are free again when it is dropped.
+/// Taken places; dropping them releases them.
 #[derive(Debug)]
 struct Place {
     queue: MailQueue,
@@ -280,24 +284,24 @@ impl Drop for Place {
     }
 }
 
-/// A mail on its way, with its place in the queue. Dropped before its fate is known (the process ends), it
-/// counts as failed.
-#[must_use = "a mail owes somebody word of its fate"]
+/// A mail being delivered, with its place in the queue. If dropped before its outcome is known (at
+/// process exit), it counts as failed.
+#[must_use = "the outcome of a mail must be settled"]
 pub(super) struct Queued {
     pub(super) job: Box<MailJob>,
-    /// How often all providers were tried.
+    /// Number of passes over all providers.
     pub(super) passes: u8,
     place: Place,
     is_settled: bool,
 }
 
 impl Queued {
-    /// In whose name it waits.
+    /// The owner of its place.
     pub(super) fn holder(&self) -> Holder {
         self.place.held.holder
     }
 
-    /// Counts its fate; code and address are wiped, the place is free.
+    /// Counts the outcome, wipes code and address, releases the place.
     pub(super) fn settle(mut self, outcome: MailOutcome, now: Moment) {
         self.is_settled = true;
         self.place.queue.0.pace.left(now);
@@ -313,9 +317,9 @@ impl Drop for Queued {
     }
 }
 
-/// A place in the queue. Dropped unused, it goes back.
+/// A reserved place in the queue. Dropping it unused releases the place.
 #[derive(Debug)]
-#[must_use = "a dropped permit gives its place back"]
+#[must_use = "dropping a permit releases its place"]
 pub struct Permit {
     place: Place,
 }
@@ -326,14 +330,14 @@ impl Permit {
         let shared = &self.place.queue.0;
         shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting { job: Box::new(job), held: self.place.held };
-        // The place is this permit's, so the ring has room. If that were ever wrong, the mail is counted as
-        // failed and its code dies unconfirmed.
+        // The permit holds a place, so the ring has room. If it did not, the mail would count as
+        // failed and its code would expire unconfirmed.
         if shared.ring.push(waiting).is_err() {
             shared.counters.count(MailOutcome::Failed);
             return;
         }
         shared.delivery.wake();
-        // The places are the waiting mail's from now on.
+        // The waiting mail owns the places from now on.
         let Self { mut place } = self;
         place.held.places = 0;
     }
@@ -375,7 +379,7 @@ pub(super) mod tests {
     const SHOP: ProjectId = ProjectId(2);
     const BANK: ProjectId = ProjectId(3);
 
-    /// So many mails of a project, out of a ring of their own.
+    /// `mails` mails of a project, out of a queue of their own.
     pub(in crate::delivery) fn queued(project: u32, mails: usize) -> Vec<Queued> {
         let queue = MailQueue::new(4 * mails);
         for _ in 0..mails {

@@ -1,4 +1,4 @@
-//! Whom we believe when we call somebody: mail relays and the operator's own endpoints.
+//! Trusted root certificates for outgoing TLS: to mail relays and the operator's endpoints.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-/// Verified TLS to servers that the system's roots vouch for, or those of `ca_file`. The fault names the
-/// setting and the file.
+/// A TLS connector that verifies servers against the system's roots and those of `ca_file`. The
+/// error names the setting and the file.
 pub(crate) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
     with_roots(trusted(ca_file)?)
 }
 
-/// TLS that no server can pass: for those who never use it.
+/// A TLS connector that trusts no server, for relays that never use TLS.
 pub(crate) fn unused() -> Result<TlsConnector, String> {
     with_roots(RootCertStore::empty())
 }
@@ -31,7 +31,7 @@ fn with_roots(roots: RootCertStore) -> Result<TlsConnector, String> {
 
 fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    // A system store may hold certificates nobody can use; one good root is enough to try.
+    // A system store may hold unusable certificates; one usable root is enough.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
         let pem = std::fs::read(path).map_err(|error| unreadable("ca_file", path, &error))?;
@@ -46,12 +46,14 @@ fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
         }
     }
     match roots.is_empty() {
-        true => Err("no trusted root certificates here; install ca-certificates or set `ca_file`".to_owned()),
+        true => {
+            Err("no trusted root certificates found; install ca-certificates or set `ca_file`".to_owned())
+        }
         false => Ok(roots),
     }
 }
 
-/// The fault of a setting that names a file.
+/// Error text for a setting whose file can't be read.
 pub(crate) fn unreadable(key: &str, path: &Path, error: &std::io::Error) -> String {
     format!("can't read `{key}` {}: {}", path.display(), error.kind())
 }

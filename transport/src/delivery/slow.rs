@@ -1,21 +1,20 @@
-//! Which providers are slow: so many sends have been there for so long that the next mail had better go on
-//! to the next provider.
+//! Detects slow providers, so that the next mail goes to the next provider instead.
 //!
-//! A breaker opens for a provider that fails. One that takes every mail after a quarter of a minute never
-//! fails, and would hold all sends while the next provider has nothing to do.
+//! A breaker opens for a provider that fails. A provider that takes 15 s for every mail never
+//! fails, but would occupy all sends while the next provider is idle.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 
-/// A send that has taken so long is a slow one: relays that greet a new client late do so within it.
+/// A send older than this is slow: relays that delay the greeting of a new client do so within it.
 pub(super) const SLOW_AFTER: Duration = Duration::from_secs(5);
-/// One in so many of all sends being slow ones at one provider makes it slow.
+/// A provider is slow if 1/4 of all allowed sends are slow ones there.
 const SLOW_PART: usize = 4;
 
-/// The sends under way at one provider, by when they began. Bounded by the sends in progress. Owned by the
-/// courier.
+/// Start times of the sends in progress at one provider, oldest first. Bounded by the sends in
+/// progress. Owned by the courier.
 #[derive(Default)]
 pub(super) struct Flights(VecDeque<Moment>);
 
@@ -30,7 +29,7 @@ impl Flights {
         }
     }
 
-    /// Whether it is slow, of `most` sends at the same time.
+    /// Whether the provider is slow; `most` is the number of sends allowed at a time.
     pub(super) fn are_slow(&self, most: usize, now: Moment) -> bool {
         let slow = (most / SLOW_PART).max(1);
         self.0.get(slow - 1).is_some_and(|began| now.since(*began) >= SLOW_AFTER)

@@ -5,14 +5,15 @@
 //!    any fault here: not sent     │   4xx, 5xx: not sent; anything else: maybe sent
 //! ```
 //!
-//! RFC 5321 lets a relay keep a mail only after the final dot, and only a reply says whether it did.
-//! lettre's own `send` does not tell on which side of the dot an error lies (and reports a lost
-//! connection as a bad response), so its connection is driven by hand: the body is given to it as an
-//! iterator, and lettre writes the dot when the iterator has ended. From that moment on, silence counts as
-//! "maybe sent": never sent again. (A mail is smaller than a socket's buffer, so a relay that dies while it
-//! reads the body mostly has the dot on its way already, and counts as "maybe sent" too.)
+//! RFC 5321 lets a relay keep a mail only after the final dot, and only its reply says whether it
+//! did. lettre's own `send` does not say on which side of the dot an error occurred (and reports a
+//! lost connection as a bad response), so its connection is driven step by step: the body is passed
+//! as an iterator, and lettre writes the dot when the iterator ends. From then on, silence counts
+//! as "maybe sent", and the mail is never sent again. (A mail is smaller than a socket's buffer, so
+//! if a relay dies while it reads the body, the dot has usually been written already, and the mail
+//! counts as "maybe sent" too.)
 
-#![allow(clippy::disallowed_types, reason = "of the delivery thread alone; its tasks must be Send")]
+#![allow(clippy::disallowed_types, reason = "used by the delivery thread alone; its tasks must be Send")]
 
 use std::fmt;
 use std::path::Path;
@@ -38,24 +39,24 @@ use crate::delivery::roots;
 mod wire;
 use wire::Wire;
 
-/// How long an idle connection may wait for the next mail: relays hang up after half a minute or more,
-/// and a connection that is gone costs a mail one round trip.
+/// How long an idle connection is kept: relays close one after half a minute or more, and a closed
+/// connection costs the next mail one round trip.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
-/// How a relay is spoken to.
+/// Encryption of the connection to a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encryption {
-    /// In clear.
+    /// Plain text.
     None,
-    /// STARTTLS where it is offered, and then verified.
+    /// STARTTLS if offered; the certificate is then verified.
     Opportunistic,
-    /// STARTTLS or nothing.
+    /// STARTTLS; fails if not offered.
     Required,
     /// TLS from the first byte.
     Implicit,
 }
 
-/// Where a relay is and how it proves itself.
+/// Address of a relay, our login, and how its certificate is verified.
 pub(super) struct Relay {
     pub(super) host: String,
     pub(super) port: u16,
@@ -89,10 +90,10 @@ impl fmt::Debug for Relay {
     }
 }
 
-/// A connection on which mails follow each other.
+/// A connection that is reused for several mails.
 struct Session {
     connection: AsyncSmtpConnection,
-    /// Whether the relay takes commands without waiting for their answers (RFC 2920).
+    /// Whether the relay supports pipelining (RFC 2920).
     pipelining: bool,
 }
 
@@ -101,8 +102,8 @@ pub(super) struct Smtp {
     relay: Relay,
     from: Mailbox,
     hello: ClientId,
-    /// Of the delivery thread alone, and never held across an await. Bounded by the sends in progress:
-    /// each gives back at most the one it took or made.
+    /// Used by the delivery thread alone and never locked across an await. Bounded by the sends in
+    /// progress: each returns at most the connection that it took or opened.
     idle: Mutex<Vec<(Session, Moment)>>,
 }
 
@@ -134,7 +135,7 @@ impl Smtp {
         let kept = self.take_idle(clock().at);
         let mut session = match kept {
             Some(mut kept) => match self.open_envelope(&mut kept, mail).await {
-                // The relay hung up on an idle connection; nothing was sent yet.
+                // The relay closed the idle connection; nothing was sent yet.
                 Err(HandOverFault::Lost | HandOverFault::Garbled | HandOverFault::HangsUp) => {
                     self.fresh(mail).await?
                 }
@@ -154,7 +155,8 @@ impl Smtp {
         let wire = Wire::open(&self.relay, &self.hello).await?;
         let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.hello).await;
         let mut connection = opened.map_err(fault)?;
-        // lettre keeps of the first EHLO answer only what it knows of; asked again, the relay says all.
+        // lettre drops the EHLO extensions it does not know, so EHLO is sent again to see all of
+        // them.
         let extensions = connection.command(Ehlo::new(self.hello.clone())).await.map_err(fault)?;
         let pipelining = extensions.message().any(|word| word.trim_end().eq_ignore_ascii_case("PIPELINING"));
         if let Some(login) = &self.relay.login {
@@ -170,8 +172,8 @@ impl Smtp {
         Ok(session)
     }
 
-    /// MAIL, RCPT and DATA, in one go where the relay takes that. After a refusal the connection is dropped,
-    /// so no state is left on it.
+    /// Sends MAIL, RCPT and DATA, pipelined if the relay supports it. After a refusal the
+    /// connection is dropped, so no state is left on it.
     async fn open_envelope(&self, session: &mut Session, mail: &Mail<'_>) -> Result<(), HandOverFault> {
         let Session { connection, pipelining } = session;
         let parameters = match speaks_utf8(connection) && mail.is_international() {
@@ -211,19 +213,21 @@ impl Smtp {
     }
 }
 
-/// SMTPUTF8 implies 8BITMIME (RFC 6531, 3.1); a relay that forgets one has neither.
+/// SMTPUTF8 requires 8BITMIME (RFC 6531, 3.1); a relay that offers only one counts as supporting
+/// neither.
 fn speaks_utf8(connection: &AsyncSmtpConnection) -> bool {
     let relay = connection.server_info();
     relay.supports_feature(Extension::SmtpUtfEight) && relay.supports_feature(Extension::EightBitMime)
 }
 
-/// The body, the final dot, the answer. Sets `dot` before the first byte of the dot is written.
+/// Sends the body and the final dot and reads the answer. Sets `dot` before the first byte of the
+/// dot is written.
 async fn send_body(
     connection: &mut AsyncSmtpConnection,
     message: &[u8],
     dot: &AtomicBool,
 ) -> Result<(), HandOverFault> {
-    // The line end before the dot is lettre's.
+    // lettre writes the line end before the dot.
     let mut body = Some(message.strip_suffix(b"\r\n").unwrap_or(message));
     let parts = std::iter::from_fn(|| {
         let part = body.take();
@@ -242,14 +246,15 @@ fn completed(answer: &Response) -> Result<(), HandOverFault> {
 
 /// A refusal of the address itself.
 fn recipient_fault(error: lettre::transport::smtp::Error) -> HandOverFault {
-    // 554 and the rest also stand for policies, which the operator may be about to change.
+    // 554 and other codes may also mean a policy, which can change.
     match error.status().map(u16::from) {
         Some(550 | 551 | 553 | 556) => HandOverFault::NoSuchRecipient,
         _ => fault(error),
     }
 }
 
-/// lettre's error by its kind alone: its text may quote the relay, and the relay the recipient.
+/// Maps lettre's error by its kind alone: its text may quote the relay, and the relay may quote the
+/// recipient.
 fn fault(error: lettre::transport::smtp::Error) -> HandOverFault {
     if error.status().is_some_and(|code| u16::from(code) == 421) {
         HandOverFault::HangsUp

@@ -1,8 +1,8 @@
-//! Addresses that a provider has refused for good, so that it is not asked again at once.
+//! Addresses that a provider has refused permanently, so that it is not asked again at once.
 //!
-//! Why: relays judge senders by how often they write to nobody; and whoever types a dead address presses
-//! "resend". An address is known by a keyed digest alone, and for [`REMEMBERED_FOR`]: a mailbox may be made
-//! any minute.
+//! Relays rate senders by how often they write to unknown mailboxes, and users with a mistyped
+//! address press "resend". An address is stored only as a keyed digest, and for [`REMEMBERED_FOR`],
+//! because the mailbox may be created later.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -10,26 +10,26 @@ use std::time::Duration;
 use authepy_engine::clock::Moment;
 use authepy_engine::route::{Digest128, StartKeys};
 
-/// How long a refusal stands.
+/// How long a refusal is remembered.
 pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(600);
-/// Refusals remembered: about 100 B each with both tables, 1.6 MB. The oldest makes room.
+/// Refusals remembered: about 100 B each in both collections, 1.6 MB. The oldest is evicted first.
 pub(super) const PLACES: usize = 16_384;
 
-/// See the module's doc. Owned by the courier.
+/// See the module documentation. Owned by the courier.
 #[derive(Default)]
 pub(super) struct Undeliverable {
     until: HashMap<Digest128, Moment>,
-    /// In the order in which they end; holds what `until` holds, and older entries of the same address.
+    /// Ordered by end; holds all of `until`, and older entries of the same addresses.
     order: VecDeque<(Moment, Digest128)>,
 }
 
 impl Undeliverable {
-    /// What an address is known by, at one provider.
+    /// Digest of an address at one provider.
     pub(super) fn digest(keys: &StartKeys, provider: usize, address: &str) -> Digest128 {
         keys.scoped("undeliverable", &[&provider.to_le_bytes(), address.as_bytes()])
     }
 
-    /// Whether a refusal stands.
+    /// Whether the address was refused recently.
     pub(super) fn stands(&mut self, address: &Digest128, now: Moment) -> bool {
         self.forget(now, PLACES);
         self.until.contains_key(address)
@@ -43,7 +43,7 @@ impl Undeliverable {
         self.order.push_back((until, address));
     }
 
-    /// Lets go of what has ended, and of the oldest beyond `most`.
+    /// Removes expired entries, and the oldest beyond `most`.
     fn forget(&mut self, now: Moment, most: usize) {
         while let Some(&(until, address)) = self.order.front()
             && (until <= now || self.order.len() > most)

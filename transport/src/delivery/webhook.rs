@@ -1,14 +1,14 @@
-//! Mail through an endpoint of the operator's own: the ready parts as signed JSON, for whoever has a
-//! provider with an API and three lines of glue.
+//! Mail through a webhook: posts the rendered parts as signed JSON to an endpoint of the operator,
+//! for providers that have an HTTP API instead of SMTP.
 //!
 //! ```text
-//!   POST {"id","to","from","subject","text","html"?} ─┬─ 2xx          it has the mail
-//!                                                                  ├─ 4xx, 501, 503 it surely has not
-//!                                                                  └─ other 5xx, silence: maybe sent
+//!   POST {"id","to","from","subject","text","html"?} ─┬─ 2xx: sent
+//!                                                                  ├─ 4xx, 501, 503: not sent
+//!                                                                  └─ other 5xx, no answer: maybe sent
 //! ```
 //!
-//! `id` is the same for the same mail, and stands in `webhook-id`. What only a proxy answers (502, 504) does
-//! not tell what became of the request behind it, so it is not posted again.
+//! `id` is the same for every try of a mail, and is also sent as `webhook-id`. A proxy's answer
+//! (502, 504) does not say what happened to the request behind it, so the mail is not posted again.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Webhook {
             Posted::Answered(200..300) => Ok(Fate::Sent),
             Posted::Answered(401 | 403) => Err(HandOverFault::LoginRefused),
             Posted::Answered(408 | 425 | 429) => Err(HandOverFault::RefusedForNow),
-            // It is not the endpoint we were told of.
+            // This is not the configured endpoint.
             Posted::Answered(..200 | 300..=399 | 404 | 405 | 410 | 501) => Err(HandOverFault::Garbled),
             Posted::Answered(400..=499) => Err(HandOverFault::Refused),
             Posted::Answered(503) => Err(HandOverFault::HangsUp),
@@ -74,7 +74,7 @@ impl Webhook {
             text,
             html,
         };
-        // Grown to its size at once: a buffer that moves leaves a copy behind.
+        // Allocated at full size: a reallocation would leave an unwiped copy behind.
         let mut bytes =
             Zeroizing::new(Vec::with_capacity(2 * (text.len() + html.map_or(0, str::len)) + 1_024));
         serde_json::to_writer(&mut *bytes, &body).ok()?;

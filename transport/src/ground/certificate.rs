@@ -1,11 +1,12 @@
-//! The certificate in use: one for QUIC and TCP, replaced whole while both serve.
+//! The certificate in use: shared by QUIC and TCP, and replaced as a whole while serving.
 //!
 //! ```text
-//!   PEM files ─▶ Identity ─ belongs together? ─▶ CertifiedKey ─▶ Certificate ─▶ each new handshake
+//!   PEM files ─▶ Identity ─ chain fits key? ───▶ CertifiedKey ─▶ Certificate ─▶ each new handshake
 //! ```
 //!
-//! Live connections don't notice: a certificate is shown in a handshake and never again. Sessions are
-//! resumed by tickets, whose keys belong to the TLS configuration and outlive any certificate.
+//! Live connections are not affected, because a certificate is used only in the handshake. Sessions
+//! are resumed with tickets, whose keys belong to the TLS configuration and outlive any
+//! certificate.
 
 use std::fmt;
 use std::io::Read as _;
@@ -35,31 +36,33 @@ use crate::limits;
 /// The year 10000, which no certificate reaches (RFC 5280, 4.1.2.5).
 const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_800));
 
-/// A certificate chain with its key, as read.
+/// A certificate chain with its private key.
 pub struct Identity {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
-    /// What the keys of stateless resets (RFC 9000, 10.3) are made from: the same at the next start, so that phones of a
-    /// server that was restarted hear at once that their connections are gone, and don't wait for their idle timeout.
+    /// Secret from which the keys of stateless resets (RFC 9000, 10.3) are derived. It is the same
+    /// after a restart, so that clients learn at once that their connections no longer exist,
+    /// instead of waiting for their idle timeout.
     ///
-    /// It follows from the private key and the host's name. Where several hosts share a certificate and an address,
-    /// the name keeps one from ending the connections of another with a packet that went astray (21.11).
+    /// It is derived from the private key and the host's name. If several hosts share a certificate
+    /// and an address, the name prevents that one resets connections of another because of a
+    /// misrouted packet (21.11).
     pub fn reset_secret(&self, host: &str) -> ResetSecret {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.key.secret_der());
         ResetSecret(derived(&secret, &format!("authepy stateless reset\0{host}")))
     }
 
-    /// The same, ready to sign, if chain and key can be used and belong together.
+    /// Returns the signing key, if chain and key are usable and belong together.
     pub fn certified(self) -> Result<CertifiedKey, ConfigFault> {
         if self.chain.iter().any(|certificate| ParsedCertificate::try_from(certificate).is_err()) {
-            return Err(ConfigFault("tls.cert: not a certificate".into()));
+            return Err(ConfigFault("tls.cert: is not a certificate".into()));
         }
         let provider = aws_lc_rs::default_provider();
         if provider.key_provider.load_private_key(self.key.clone_key()).is_err() {
-            return Err(ConfigFault("tls.key: not a key of a kind that is known here".into()));
+            return Err(ConfigFault("tls.key: is not a private key of a supported kind".into()));
         }
         CertifiedKey::from_der(self.chain, self.key, &provider)
             .map_err(|_| ConfigFault("tls.cert and tls.key: they don't belong together".into()))
@@ -70,13 +73,14 @@ impl Identity {
 pub struct ResetSecret(hmac::Key);
 
 impl ResetSecret {
-    /// The key of the endpoints that listen on this address.
+    /// The reset key of the endpoints that listen on this address.
     ///
-    /// An endpoint knows its own connections, so it answers with a reset only for ids that are not live there. Were the
-    /// key the same for all addresses, a datagram with a live id, sent to another address of ours, would be answered
-    /// with the token that ends the connection (21.11). An endpoint on `[::]` serves all addresses of its machine, and
-    /// finds the connection whichever of them a datagram comes to; of several lanes on one address only the one that an
-    /// id leads to answers for it.
+    /// An endpoint answers with a reset only for ids of connections that it does not have. If the
+    /// key were the same for all addresses, a datagram with a live id, sent to another of our
+    /// addresses, would be answered with the token that ends that connection (21.11). An endpoint
+    /// on `[::]` serves all addresses of its machine, and finds the connection at whichever of them
+    /// a datagram arrives. Of several lanes on one address, only the lane that an id routes to
+    /// answers for it.
     pub fn key_at(&self, listens: SocketAddr) -> hmac::Key {
         derived(&self.0, &listens.to_string())
     }
@@ -91,12 +95,12 @@ pub fn identity_from_files(chain: &Path, key: &Path) -> Result<Identity, ConfigF
     let fault = |what: &str| ConfigFault(format!("tls.cert: {what}"));
     let pem = read("tls.cert", chain)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|_| fault("not PEM"))?;
+    let chain = chain.map_err(|_| fault("is not PEM"))?;
     if chain.is_empty() {
-        return Err(fault("no certificate in the file"));
+        return Err(fault("the file has no certificate"));
     }
     let key = PrivateKeyDer::from_pem_slice(&read("tls.key", key)?)
-        .map_err(|_| ConfigFault("tls.key: no PEM key in the file".into()))?;
+        .map_err(|_| ConfigFault("tls.key: the file has no PEM key".into()))?;
     Ok(Identity { chain, key })
 }
 
@@ -108,21 +112,21 @@ fn read(setting: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigFault> {
     Ok(bytes)
 }
 
-/// The certificate in use. Cloning gives the same one.
+/// The certificate in use. Clones share it.
 #[derive(Clone)]
 pub struct Certificate(Published<CertifiedKey>);
 
 impl Certificate {
-    /// The first certificate.
+    /// Starts with this certificate.
     pub fn new(identity: Identity) -> Result<Self, ConfigFault> {
         identity.certified().map(|key| Self(Published::new(key)))
     }
 
-    /// From when to when it is good, by its own word, both included. `None` if that is not understood.
+    /// Validity period stated in the certificate, both ends included. `None` if it can't be parsed.
     pub fn good(&self) -> Option<RangeInclusive<UnixTime>> {
         let begin = match self.fault_at(UnixTime::since_unix_epoch(Duration::ZERO))? {
             CertificateError::NotValidYetContext { not_before, .. } => not_before,
-            // From the first second of 1970 on; nothing earlier is understood.
+            // Valid at the epoch: earlier dates are not supported.
             _ => UnixTime::since_unix_epoch(Duration::ZERO),
         };
         match self.fault_at(END_OF_TIME)? {
@@ -131,21 +135,21 @@ impl Certificate {
         }
     }
 
-    /// What keeps it from being believed then. A verifier looks at the dates before anything else, and tells them
-    /// where they don't fit.
+    /// Why a verifier would reject the certificate at `then`. A verifier checks the dates first,
+    /// and its error contains them.
     fn fault_at(&self, then: UnixTime) -> Option<CertificateError> {
         let key = self.0.read();
         let leaf = ParsedCertificate::try_from(key.cert.first()?).ok()?;
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
-        let nobody = RootCertStore::empty();
-        match verify_server_cert_signed_by_trust_anchor(&leaf, &nobody, &[], then, algorithms) {
+        let no_roots = RootCertStore::empty();
+        match verify_server_cert_signed_by_trust_anchor(&leaf, &no_roots, &[], then, algorithms) {
             Err(rustls::Error::InvalidCertificate(fault)) => Some(fault),
             _ => None,
         }
     }
 
-    /// Shows another one from the next handshake on. False if it was in use already; a fault keeps the
-    /// old one.
+    /// Uses another certificate from the next handshake on. Returns false if it is already in use;
+    /// on an error the old one stays.
     pub fn replace(&self, identity: Identity) -> Result<bool, ConfigFault> {
         let next = identity.certified()?;
         let is_new = self.0.read().cert != next.cert;
@@ -162,7 +166,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// No key material.
+/// Shows no key material.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Certificate(..)")

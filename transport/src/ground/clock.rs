@@ -1,4 +1,4 @@
-//! The only clock: everything else is told the time.
+//! The only clock: all other code gets the time as an argument.
 #![allow(clippy::disallowed_methods, reason = "this is the clock")]
 
 use std::sync::LazyLock;

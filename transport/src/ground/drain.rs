@@ -1,4 +1,4 @@
-//! A graceful stop: everybody can ask whether it has begun, and wait for it.
+//! A graceful stop: any thread can ask whether it has begun, and wait for it.
 //!
 //! ```text
 //!   SIGTERM ─▶ begun ─▶ readyz 503, GOAWAY, no new connections ─▶ requests and mails finish ─▶ exit
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// The process-wide stop. Cloning gives the same one.
+/// The process-wide stop. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<State>);
 
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Drain {
-    /// Begins the stop; once begun it stays so.
+    /// Begins the stop; it can't be undone.
     pub fn begin(&self) {
         self.0.begun.store(true, Ordering::SeqCst);
         self.0.wake.notify_waiters();
@@ -34,7 +34,7 @@ impl Drain {
         self.0.begun.load(Ordering::Relaxed)
     }
 
-    /// Waits for the beginning.
+    /// Waits until the stop begins.
     pub async fn begun(&self) {
         let mut notified = std::pin::pin!(self.0.wake.notified());
         // Registered before the flag is read, so that a stop in between is not missed.
@@ -44,19 +44,19 @@ impl Drain {
         }
     }
 
-    /// Waits until this long after the beginning.
+    /// Waits until `time` after the stop began.
     pub async fn begun_since(&self, time: Duration) {
         self.begun().await;
         tokio::time::sleep(time).await;
     }
 
-    /// Counts a connection in for as long as the guard lives.
+    /// Counts a connection while the guard lives.
     pub fn guard(&self) -> OpenGuard {
         self.0.open.fetch_add(1, Ordering::Relaxed);
         OpenGuard(self.clone())
     }
 
-    /// Connections still open, or about to be.
+    /// Connections that are open or in their handshake.
     pub fn open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
     }

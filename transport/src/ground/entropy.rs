@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 const BLOCK_BYTES: usize = 1_024;
 
-/// A block of randomness; each byte is handed out once and wiped.
+/// A block of randomness; each byte is used once and wiped.
 pub struct OsEntropy {
     block: Box<[u8; BLOCK_BYTES]>,
     used: usize,
@@ -22,7 +22,8 @@ impl Entropy for OsEntropy {
         while !out.is_empty() {
             if self.used == BLOCK_BYTES {
                 if getrandom::fill(&mut *self.block).is_err() {
-                    // Without randomness every code is guessable; there is nothing left to serve.
+                    // Without randomness every code would be guessable, so the process must not
+                    // continue.
                     std::process::abort();
                 }
                 self.used = 0;

@@ -1,10 +1,11 @@
-//! A line of the log that others can cause: told once in a while, with how often it happened.
+//! Throttles a log line that remote parties can cause: written at most once per interval, with a
+//! count.
 
 use authepy_engine::clock::Moment;
 
 use crate::limits;
 
-/// How often something happened, and when that was last told.
+/// Count of an event, and when it was last logged.
 #[derive(Default)]
 pub(crate) struct LogThrottle {
     count: u64,
@@ -12,7 +13,7 @@ pub(crate) struct LogThrottle {
 }
 
 impl LogThrottle {
-    /// It happened once more. Returns how often so far if it is time to tell.
+    /// Counts the event. Returns the count so far if it is time to log it.
     pub(crate) fn tell(&mut self, now: Moment) -> Option<u64> {
         self.count += 1;
         if self.told.is_some_and(|told| now.since(told) < limits::TOLD_EVERY) {

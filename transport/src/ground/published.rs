@@ -1,13 +1,13 @@
-//! A value that all lanes read and somebody else replaces whole: keys, catalog, policy.
+//! A value that all lanes read and one writer replaces as a whole: keys, catalog, policy.
 //!
-//! Reading takes no lock and never waits; a request that began with one value ends with it.
+//! Reading takes no lock and never waits. A request that took one value keeps it until its end.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-/// The present value. Cloning gives the same one.
+/// The current value. Clones share it.
 pub struct Published<T>(Arc<ArcSwap<T>>);
 
 impl<T> Published<T> {
@@ -16,17 +16,17 @@ impl<T> Published<T> {
         Self(Arc::new(ArcSwap::from_pointee(first)))
     }
 
-    /// The present value. Not to be held across an await: use [`Published::hold`] there.
+    /// The current value. Must not be held across an await: use [`Published::hold`] there.
     pub fn read(&self) -> Guard<Arc<T>> {
         self.0.load()
     }
 
-    /// The present value, for as long as one likes.
+    /// The current value, for any length of time.
     pub fn hold(&self) -> Arc<T> {
         self.0.load_full()
     }
 
-    /// Replaces it; whoever reads from now on sees `next`.
+    /// Replaces the value; later reads return `next`.
     pub fn replace(&self, next: T) {
         self.0.store(Arc::new(next));
     }

@@ -1,12 +1,13 @@
-//! An allocator that overwrites what is given back.
+//! An allocator that overwrites memory when it is freed.
 //!
-//! What we hold ourselves is wiped by its type (`Zeroizing`, [`authepy_http3::wiped`]). Libraries copy: a mail while
-//! it is formatted, a request while QUIC and TLS decrypt it, a text while JSON is read. Those copies end with
-//! their buffer, here. Not reached: stacks, which whoever has handled a secret wipes himself
-//! ([`authepy_engine::stack`]), registers, and buffers that live on (one for each socket), which the next request
-//! overwrites.
+//! Secrets in our own types are wiped by their type (`Zeroizing`, [`authepy_http3::wiped`]). But
+//! libraries make copies: of a mail while it is formatted, of a request while QUIC and TLS decrypt
+//! it, of a text while JSON is parsed. Those are wiped here when their buffer is freed. Not covered
+//! are stacks (code that handles a secret wipes its own: [`authepy_engine::stack`]), registers, and
+//! long-lived buffers (one per socket), which the next request overwrites.
 //!
-//! Below the wipe a lane keeps blocks for its next requests ([`shelf`]), else the system's allocator has them back.
+//! Wiped blocks are kept by a lane for its next requests ([`shelf`]), or returned to the system's
+//! allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -14,21 +15,23 @@ mod shelf;
 
 use shelf::Class;
 
-/// From now on this thread keeps what it frees, wiped, for itself. For lanes, which end with the process.
+/// Lets this thread keep wiped blocks for itself. For lanes, which end with the process.
 pub fn keep_blocks() {
     shelf::open();
 }
 
-/// The system's allocator, and a wipe before each free. A block that grows is copied and its old place wiped.
+/// The system's allocator with a wipe before each free. A block that grows is copied, and its old
+/// place is wiped.
 pub struct Wiping;
 
-// SAFETY: every block comes from the system's allocator and goes back to it with the layout it came with: that of
-// its class, or its own where it has none. In between only whole, wiped blocks that nobody uses are kept, and each
-// is handed out once. The default `realloc` is built of the two.
+// SAFETY: every block comes from the system's allocator and is returned to it with the layout that
+// it was allocated with: that of its class, or its own if it has none. In between, only whole,
+// wiped, unused blocks are kept, and each is handed out once. The default `realloc` uses these
+// functions.
 #[allow(unsafe_code, reason = "an allocator is an unsafe trait")]
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise is passed on; a class's size is not zero.
+        // SAFETY: the caller upholds the contract; a class's size is not zero.
         unsafe {
             match Class::of(layout) {
                 Some(class) => shelf::take(class).unwrap_or_else(|| System.alloc(class.layout())),
@@ -38,7 +41,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above; what is kept is zeros already.
+        // SAFETY: as above; kept blocks are all zeros.
         unsafe {
             match Class::of(layout) {
                 Some(class) => shelf::take(class).unwrap_or_else(|| System.alloc_zeroed(class.layout())),
@@ -50,8 +53,8 @@ unsafe impl GlobalAlloc for Wiping {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let class = Class::of(layout);
         let made = class.map_or(layout, Class::layout);
-        // SAFETY: the block is the caller's to give back, so all that it was made with may be written. Plain stores
-        // before a free are dead and would be dropped by the compiler; this call is not.
+        // SAFETY: the caller gives the block up, so all of it may be written. The compiler would
+        // remove plain stores before a free as dead; it keeps this call.
         unsafe {
             libc::explicit_bzero(block.cast(), made.size());
             if !class.is_some_and(|class| shelf::keep(class, block)) {
@@ -65,10 +68,10 @@ unsafe impl GlobalAlloc for Wiping {
 mod tests {
     use super::*;
 
-    /// Writes all over a block, as its owner may.
+    /// Overwrites a whole block, as its owner may.
     #[allow(unsafe_code, reason = "an allocator's callers hold bare memory")]
     fn scribbled(layout: Layout) -> *mut u8 {
-        // SAFETY: the block is as large as was asked for.
+        // SAFETY: the block is as large as requested.
         unsafe {
             let block = Wiping.alloc(layout);
             block.write_bytes(0xa5, layout.size());
@@ -78,14 +81,14 @@ mod tests {
 
     #[allow(unsafe_code, reason = "as above")]
     fn free(block: *mut u8, layout: Layout) {
-        // SAFETY: each test frees a block once, with the layout it asked for.
+        // SAFETY: each test frees a block once, with the layout that it requested.
         unsafe { Wiping.dealloc(block, layout) }
     }
 
-    /// A block that came from `alloc_zeroed`, and whether it is zeros.
+    /// A block from `alloc_zeroed`, and whether it is all zeros.
     #[allow(unsafe_code, reason = "as above")]
     fn zeroed(layout: Layout) -> (*mut u8, bool) {
-        // SAFETY: as above; the block is set, if it is as it should be.
+        // SAFETY: as above; the block is initialised if the allocator is correct.
         unsafe {
             let block = Wiping.alloc_zeroed(layout);
             (block, std::slice::from_raw_parts(block, layout.size()).iter().all(|byte| *byte == 0))
@@ -104,7 +107,7 @@ mod tests {
                 let blocks = [scribbled(of(one)), scribbled(of(one))];
                 free(blocks[0], of(one));
                 free(blocks[1], of(one));
-                // Newest first; another size of the class will do.
+                // Newest first; another size of the same class is fine.
                 let (again, clean) = zeroed(of(other));
                 assert_eq!((again, clean), (blocks[1], true), "{one}");
                 let (again, clean) = zeroed(of(one));

@@ -1,22 +1,24 @@
-//! One text for the query of a URL, whatever the order of its parameters and however they are escaped.
+//! Canonical form of a URL query, independent of parameter order and escaping.
 //!
-//! No route is asked anything by a query. But a proxy or a firewall in front of us may read one, and a request with
-//! another query may be another request to it, so the query belongs to what an idempotency key stands for, and a name
-//! that comes twice, of which different readers take different values, is refused.
+//! No route reads its query. But a proxy or firewall in front of us may, and to it a request with
+//! another query may be another request. So the query is part of what an idempotency key stands
+//! for. A name that occurs twice is refused, because different implementations take different
+//! values.
 //!
-//! Parameters are read as forms are (WHATWG URL, 5.1): `&` between them, `=` behind the name, `+` for a space, `%` and
-//! two digits for an octet. They are written with every octet escaped that RFC 3986, 2.3 does not call unreserved, and
-//! sorted by the escaped name, as OAuth 1.0 (RFC 5849, 3.4.1.3.2) sorts them; with no name twice, values need no order.
+//! Parameters are parsed like forms (WHATWG URL, 5.1): `&` between them, `=` after the name, `+`
+//! for a space, `%` and two digits for an octet. They are written with every octet escaped that RFC
+//! 3986, 2.3 does not list as unreserved, sorted by the escaped name as in OAuth 1.0 (RFC 5849,
+//! 3.4.1.3.2). No name occurs twice, so values need no order.
 
 use zeroize::Zeroizing;
 
 use crate::http::reply::Problem;
 use crate::limits::QUERY_PARAMETERS;
 
-const TWICE: Problem = Problem::MalformedRequest("a query parameter comes twice");
+const TWICE: Problem = Problem::MalformedRequest("a query parameter occurs twice");
 const TOO_MANY: Problem = Problem::MalformedRequest("a query has at most 64 parameters");
 
-/// The canonical text of a query; empty if there is none.
+/// The canonical form of a query; empty if there is none.
 pub(crate) fn canonical(query: Option<&str>) -> Result<Zeroizing<String>, Problem> {
     let Some(query) = query else { return Ok(Zeroizing::default()) };
     let mut parameters = Vec::new();
@@ -31,7 +33,7 @@ pub(crate) fn canonical(query: Option<&str>) -> Result<Zeroizing<String>, Proble
     if parameters.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
         return Err(TWICE);
     }
-    // Sized first, it never moves and leaves no copy.
+    // Allocated at full size, so that growth never moves it and leaves a copy behind.
     let mut out = Zeroizing::new(String::with_capacity(3 * query.len() + parameters.len()));
     for (name, value) in &parameters {
         if !out.is_empty() {
@@ -44,7 +46,8 @@ pub(crate) fn canonical(query: Option<&str>) -> Result<Zeroizing<String>, Proble
     Ok(out)
 }
 
-/// The text with its escapes read, and escaped anew. A `%` without two digits behind it stands for itself.
+/// Decodes the escapes of a text and escapes it canonically. A `%` without two digits after it
+/// stands for itself.
 fn escaped(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(3 * text.len()));
     let mut rest = text.as_bytes();

@@ -1,7 +1,7 @@
-//! Answers: the only place that knows status codes.
+//! Answers: the only module that knows status codes.
 //!
-//! Whatever went wrong becomes a [`Problem`], each problem one row of the contract's error table, and
-//! each answer one [`Reply`], which HTTP/3 and hyper write out through the same list of fields.
+//! Every failure becomes a [`Problem`], each problem is one row of the error table in the contract,
+//! and each answer is one [`Reply`], which HTTP/3 and hyper write from the same list of fields.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub use rates::Rates;
 use spelled::Decimal;
 pub use spelled::RequestId;
 
-/// One answer, before it is written for a protocol.
+/// One answer, before it is encoded for a protocol.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: u16,
@@ -32,7 +32,7 @@ pub struct Reply {
     allow: Option<&'static str>,
     preflight: bool,
     replayed: bool,
-    /// Whether caches may keep it, and every page may read it.
+    /// Whether caches may keep it and every page may read it.
     public: bool,
     /// The problem, for the counters.
     pub(crate) problem: Option<Problem>,
@@ -41,14 +41,15 @@ pub struct Reply {
     rates: Option<Box<RateFields>>,
 }
 
-/// Before the id in `Location`.
+/// The path before the id in `Location`.
 const COLLECTION: &[u8] = b"/v1/verifications/";
 const EXPOSED: &str =
     "Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, Idempotency-Replayed";
 const PREFLIGHT_FIELDS: [(&str, &[u8]); 3] = [
     ("access-control-allow-methods", b"GET, POST, DELETE"),
     ("access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
-    // Ten minutes: Chromium's own bound is two hours, and a changed origin list should act soon.
+    // Ten minutes: Chromium allows up to two hours, but a changed list of origins should take
+    // effect soon.
     ("access-control-max-age", b"600"),
 ];
 
@@ -86,12 +87,12 @@ impl Reply {
         Self::new(204, None, Vec::new())
     }
 
-    /// 204 to a preflight; it says more once [`Reply::allow_origin`] was called.
+    /// 204 to a preflight; it gets CORS fields once [`Reply::allow_origin`] was called.
     pub fn preflight() -> Self {
         Self { preflight: true, ..Self::empty() }
     }
 
-    /// Not ready: 503 to a probe.
+    /// 503 to a readiness probe.
     pub fn not_ready() -> Self {
         Self::from(Problem::Refused(Refusal::NotReady { retry_after: Duration::from_secs(1) }))
     }
@@ -102,7 +103,7 @@ impl Reply {
         self
     }
 
-    /// Marks a repeated answer.
+    /// Marks the answer as repeated for the same idempotency key.
     pub fn replayed(mut self) -> Self {
         self.replayed = true;
         self
@@ -115,7 +116,7 @@ impl Reply {
         self
     }
 
-    /// Lets the page at `origin` read the answer, if there is one.
+    /// Lets the page at `origin`, if any, read the answer.
     pub(crate) fn readable_by(mut self, origin: Option<&[u8]>) -> Self {
         origin.into_iter().for_each(|origin| self.allow_origin(origin));
         self
@@ -126,22 +127,22 @@ impl Reply {
         self.allow_origin = Some(origin.into());
     }
 
-    /// Whether it says that somebody is banned.
+    /// Whether it says that the peer is banned.
     pub(crate) fn tells_of_ban(&self) -> bool {
         matches!(self.problem, Some(Problem::Refused(Refusal::Banned { .. })))
     }
 
-    /// Answers with this problem instead, to the same page.
+    /// Replaces the answer by this problem, readable by the same page.
     pub(crate) fn refused_by(self, problem: Problem) -> Self {
         Self { allow_origin: self.allow_origin, ..problem.into() }
     }
 
-    /// Tells what is left of the windows that the request was counted in.
+    /// Adds the state of the windows that counted the request.
     pub(crate) fn tell_rates(&mut self, rates: &Rates) {
         self.rates = rates.fields().map(Box::new);
     }
 
-    /// Gives the answer its request id, in the fields and in a problem's body.
+    /// Sets the request id, in the fields and in the body of a problem.
     pub fn identify(&mut self, request_id: RequestId) {
         self.request_id = request_id;
         if let Some(problem) = self.problem {
@@ -154,7 +155,7 @@ impl Reply {
         self.request_id.as_str()
     }
 
-    /// Calls `write` for each field, in lower case.
+    /// Calls `write` for each field, with its name in lower case.
     pub fn fields(&self, date: &[u8], mut write: impl FnMut(&str, &[u8])) {
         write("date", date);
         match self.public {

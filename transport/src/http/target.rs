@@ -1,4 +1,4 @@
-//! Method and path: which route a request means.
+//! Maps method and path to a route.
 
 use authepy_engine::id::VerificationId;
 use authepy_engine::identity::Mode;
@@ -12,15 +12,15 @@ use crate::http::reply::Problem;
 mod label;
 pub(crate) use label::RouteLabel;
 
-/// What needs no key.
+/// The public pages, which need no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    /// The public key that signs the receipts of keys of this mode.
+    /// The JWK set for receipts of keys of this mode.
     Jwks(Mode),
     Health,
     Readiness,
     Preflight,
-    /// One of the others, with a method it does not have.
+    /// One of the others, requested with a method that it does not have.
     WrongMethod,
 }
 
@@ -28,24 +28,24 @@ pub(crate) enum Page {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) route: Operation,
-    /// The id in the path. `None` on routes without one, and for a text that is no id: an unknown
-    /// verification like any other.
+    /// The id in the path. `None` on routes without one, and for a malformed id, which is treated
+    /// like an unknown verification.
     pub(crate) id: Option<VerificationId>,
 }
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Debug)]
 pub(crate) enum Target {
     /// Needs no key.
     Public(Page),
-    /// Needs a key, even to learn that there is no such route.
+    /// Needs a key, even to learn that the route does not exist.
     Key(Result<Call, Problem>),
 }
 
 const COLLECTION: &str = "/v1/verifications";
 
 impl Target {
-    /// Reads method and path. Queries mean nothing here, but a key in one is a leaked key.
+    /// Maps method and path. Queries are ignored, but a key in one is a leaked key and refused.
     pub(crate) fn of(head: &Head) -> Self {
         if head.method() == Method::Options {
             return Self::Public(Page::Preflight);
@@ -63,7 +63,7 @@ impl Target {
         })
     }
 
-    /// What metrics call it.
+    /// The label in metrics.
     pub(crate) fn label(&self) -> RouteLabel {
         match self {
             Self::Public(Page::Jwks(_)) => RouteLabel::Jwks,
@@ -120,12 +120,12 @@ impl Call {
         }
     }
 
-    /// Whether the key's class may take this route.
+    /// Whether the class of the key permits this route.
     pub(crate) fn permitted(&self, admitted: &Admitted) -> bool {
         permits(admitted.key().class, self.route)
     }
 
-    /// Whether what the head says of the body can be read at all.
+    /// Checks the content type and content coding of the body.
     pub(crate) fn check_content(&self, head: &Head) -> Result<(), Problem> {
         if !self.takes_body() {
             return Ok(());
@@ -147,7 +147,7 @@ impl Call {
     }
 }
 
-/// `application/json`, with nothing or with `charset=utf-8` behind it (RFC 8259, 8.1 and 11).
+/// `application/json`, alone or with `charset=utf-8` (RFC 8259, 8.1 and 11).
 fn is_json(value: &[u8]) -> bool {
     let Ok(value) = std::str::from_utf8(value) else { return false };
     let mut parts = value.split(';').map(str::trim);

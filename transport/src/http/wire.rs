@@ -1,4 +1,4 @@
-//! Bodies in and out: the ranges of what requests carry, and the JSON of answers.
+//! Bodies in and out: the permitted ranges of request members, and the JSON of answers.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ pub(crate) use members::Members;
 /// Characters of an alert's subject: what a lock screen shows.
 const ALERT_SUBJECT_CHARS: usize = 150;
 
-/// The items of a batch, unread.
+/// The items of a batch, not parsed yet.
 pub(crate) fn items(body: &[u8]) -> Result<Vec<&RawValue>, Problem> {
     Ok(json::items(body, BATCH_ITEMS, Malformed("a batch has at most 100 items"))?)
 }
 
-/// A member that has to be there. `missing` is what to say where it isn't.
+/// A required member. `missing` is the detail if it is absent.
 pub(crate) fn required<'a>(member: Option<&'a Text<'_>>, missing: &'static str) -> Result<&'a str, Problem> {
     member.map(|text| &**text).ok_or(Problem::MalformedRequest(missing))
 }
@@ -36,14 +36,14 @@ pub(crate) fn recipient<'a>(recipient: Option<&'a Text<'_>>) -> Result<&'a str, 
     required(recipient, "recipient is missing")
 }
 
-/// What the code is for.
+/// The purpose of the code.
 pub(crate) fn purpose<'a>(body: &'a IssueBody<'_>) -> Result<&'a str, Problem> {
     let purpose = body.purpose.as_ref().map_or("verification", |text| text);
     let fits = (1..=PURPOSE_BYTES).contains(&purpose.len()) && !purpose.chars().any(char::is_control);
     judged(fits, purpose, "purpose has 1 to 64 bytes and no control characters")
 }
 
-/// The language that the mail is to have.
+/// The language of the mail.
 pub(crate) fn locale<'a>(body: &'a IssueBody<'_>) -> Result<Option<&'a str>, Problem> {
     let Some(locale) = &body.locale else { return Ok(None) };
     let fits =
@@ -51,27 +51,27 @@ pub(crate) fn locale<'a>(body: &'a IssueBody<'_>) -> Result<Option<&'a str>, Pro
     judged(fits, Some(&**locale), "locale is a language tag such as en-GB")
 }
 
-/// Life of the verification.
+/// The lifetime of the verification.
 pub(crate) fn lifetime(body: &IssueBody<'_>) -> Result<Option<Duration>, Problem> {
     let lifetime = body.lifetime.map(Duration::from_secs);
     let fits = lifetime.is_none_or(|span| (CODE_LIFETIME_MIN..=CODE_LIFETIME_MAX).contains(&span));
     judged(fits, lifetime, "lifetime is 1 to 600 seconds")
 }
 
-/// Digits of the code.
+/// The number of digits of the code.
 pub(crate) fn code_length(body: &IssueBody<'_>) -> Result<Option<u8>, Problem> {
     let fits = body.code_length.is_none_or(|digits| (CODE_DIGITS_MIN..=CODE_DIGITS_MAX).contains(&digits));
     judged(fits, body.code_length, "code_length is 6 to 10")
 }
 
-/// The caller's notes as canonical JSON.
+/// The caller's metadata as canonical JSON.
 pub(crate) fn metadata(body: &IssueBody<'_>) -> Result<Option<Box<str>>, Problem> {
     let Some(metadata) = &body.metadata else { return Ok(None) };
     let fits = metadata.members() <= METADATA_MEMBERS && metadata.bytes() <= METADATA_BYTES;
     judged(fits, metadata, "metadata has at most 16 members and 512 bytes").map(Metadata::canonical).map(Some)
 }
 
-/// A nonce of a bounded length.
+/// A nonce of bounded length.
 pub(crate) fn nonce<'a>(nonce: Option<&'a Text<'_>>) -> Result<Option<&'a str>, Problem> {
     let nonce = nonce.map(|text| &**text);
     let fits = nonce.is_none_or(|nonce| (1..=NONCE_BYTES).contains(&nonce.len()));
@@ -92,7 +92,7 @@ pub(crate) fn alert_text<'a>(body: &'a AlertBody<'_>) -> Result<&'a str, Problem
     let text = required(body.text.as_ref(), "text is missing")?;
     let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     let fits = !text.trim().is_empty() && !text.contains(is_control);
-    judged(fits, text, "text is empty, or holds control characters")
+    judged(fits, text, "text must not be empty or contain control characters")
 }
 
 fn judged<T>(fits: bool, value: T, otherwise: &'static str) -> Result<T, Problem> {

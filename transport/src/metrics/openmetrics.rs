@@ -1,13 +1,13 @@
-//! OpenMetrics 1.0 text: families in order, each with its metadata before its samples, `# EOF` last.
+//! OpenMetrics 1.0 text: per family its metadata, then its samples; `# EOF` at the end.
 
 use std::fmt::Write as _;
 
-/// What a family's numbers mean.
+/// Type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Only rises while the process lives. Its samples end in `_total`.
+    /// Only increases while the process lives. Its samples end in `_total`.
     Counter,
-    /// Rises and falls.
+    /// Increases and decreases.
     Gauge,
 }
 
@@ -35,7 +35,7 @@ impl Exposition {
     }
 }
 
-/// The family that takes samples now.
+/// The family being written.
 pub(super) struct Family<'a> {
     out: &'a mut String,
     name: &'static str,
@@ -48,7 +48,7 @@ impl Family<'_> {
         self.sample([], value);
     }
 
-    /// A sample. Names and values are this program's own words, so nothing needs escaping.
+    /// A sample. Names and labels are constants of this program, so nothing needs escaping.
     pub(super) fn sample<const N: usize>(&mut self, labels: [(&str, &str); N], value: u64) {
         let _ = write!(self.out, "{}{}", self.name, self.suffix);
         for (at, (name, label)) in labels.into_iter().enumerate() {

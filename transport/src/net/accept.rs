@@ -3,8 +3,8 @@
 //! ```text
 //!   datagram ─ banned? dropped ─▶ Initial ─┬─ too many unvalidated, or scarce ─▶ retry, or ignore
 //!                                          ├─ no place ─▶ refuse
-//!                                          └─▶ handshake ─▶ welcome ─┬─ peer has no place left, used up its
-//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  window, or was banned meanwhile ─▶ closed
+//!                                          └─▶ handshake ─▶ welcome ─┬─ peer's places or window used up,
+//!   SYN ─ banned, no place, too many? closed ▶ TLS ─────────▶ ▲      │  or banned meanwhile ─▶ closed
 //!                                                                    └─▶ serving
 //! ```
 //!

@@ -1,4 +1,5 @@
-//! One lane: its sockets, its endpoints, its accept loops. One thread runs all of it, and its shard.
+//! One lane: its sockets, its endpoints, its accept loops. One thread runs all of these and the
+//! lane's shard.
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -23,11 +24,12 @@ use crate::net::tcp;
 use crate::serve::lane_context::LaneContext;
 use crate::serve::lanes::LanesShared;
 
-/// How often a lane publishes what its shard holds, and looks for a new policy.
+/// How often a lane publishes its shard's conversion counts.
 const COUNT_CONVERSIONS_EVERY: Duration = Duration::from_secs(5);
+/// How often a lane publishes the size of its shard, and checks for a new policy.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
-/// What one lane listens with.
+/// The sockets of one lane, and the configuration of what listens on them.
 pub struct Doors {
     /// One UDP socket for each address.
     pub udp: Vec<UdpSocket>,
@@ -35,21 +37,21 @@ pub struct Doors {
     pub tcp: Vec<TcpListener>,
     /// HTTP/3.
     pub quic: quinn::ServerConfig,
-    /// Signs stateless resets: the same on all lanes, another key for each address.
+    /// The key of stateless reset tokens: the same on all lanes, another for each address.
     pub reset: Arc<ResetSecret>,
     /// HTTP/2 and HTTP/1.1.
     pub tls: Arc<TlsConfig>,
-    /// How many connections the process has.
+    /// The connection caps of the process.
     pub(crate) caps: Arc<Caps>,
-    /// Which lane a connection id leads to.
+    /// Maps connection ids to lanes.
     pub(crate) steering: Steering,
-    /// What is on ids of ours.
+    /// Marks the ids that this process makes.
     pub(crate) mark: IdMark,
-    /// The core to stay on.
+    /// The core to pin the thread to.
     pub core: Option<usize>,
 }
 
-/// Starts a lane on a thread of its own. `started` hears whether its endpoints came up.
+/// Starts a lane on a thread of its own. `started` receives the result of opening its endpoints.
 pub fn start(
     seat: Seat,
     doors: Doors,
@@ -70,7 +72,7 @@ pub fn start(
         let gate = context.clone();
         spawn_vital(&lane, async move { gate.admission_queue().run().await });
         let result = open(&lane, doors, &context, &admission);
-        // Whoever starts the lanes has gone only if the start failed elsewhere.
+        // The receiver is dropped only if the start failed elsewhere.
         let _gone = started.send(result);
         #[cfg(debug_assertions)]
         crate::ground::fault::obey(&lane);
@@ -78,13 +80,13 @@ pub fn start(
     })
 }
 
-/// Spawns what a lane does not work without: should it end, the process does.
+/// Spawns a task without which the lane can't work: if it ends, the process ends.
 fn spawn_vital(lane: &Lane, task: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(lane.vital().run(task));
 }
 
 fn open(lane: &Lane, mut doors: Doors, context: &LaneContext, admission: &Admission) -> io::Result<()> {
-    // They are the same sockets: what the kernel drops on one descriptor never comes out of the other.
+    // Second descriptors of the same sockets: a filter on one of them applies to the other.
     let seconds: io::Result<Vec<UdpSocket>> = doors.udp.iter().map(UdpSocket::try_clone).collect();
     let kernel = KernelDrop::new(lane, seconds?);
     spawn_vital(lane, kernel.clone().run());
@@ -114,7 +116,7 @@ fn endpoint(filter: &FilterParts, doors: &Doors, socket: UdpSocket) -> io::Resul
     Endpoint::new_with_abstract_socket(config, Some(doors.quic.clone()), socket, runtime)
 }
 
-/// Tells the size of the shard, and tells the shard what the operator has changed.
+/// Publishes the size of the shard, and passes new policies to it.
 async fn publish(lane: &Lane, context: &LaneContext, policy: &Published<Policy>) {
     let mut known: Option<Arc<Policy>> = None;
     let banned = Rc::new(Notify::new());
@@ -132,17 +134,17 @@ async fn publish(lane: &Lane, context: &LaneContext, policy: &Published<Policy>)
             counted = lane.now().at;
             context.counters().publish_conversions(lane.conversions());
         }
-        // A ban is told at once, its end in time.
+        // A new ban is published at once, its end at the next interval.
         let _either = tokio::time::timeout(PUBLISH_EVERY, banned.notified()).await;
     }
 }
 
-/// Keeps this thread on one core. A machine that refuses loses speed, not service.
+/// Pins this thread to one core. If the system refuses, the lane is slower but works.
 fn pin(core: usize) {
     let mut cores = nix::sched::CpuSet::new();
     if cores.set(core).is_ok()
         && nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores).is_err()
     {
-        tracing::warn!(core, "the lane could not be pinned");
+        tracing::warn!(core, "could not pin the lane to its core; it runs unpinned");
     }
 }

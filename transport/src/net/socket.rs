@@ -1,12 +1,13 @@
-//! UDP sockets of all lanes on one port, and the steering that keeps a phone on its lane.
+//! UDP sockets of all lanes on one port, and the steering that keeps a connection on its lane.
 //!
-//! The kernel spreads datagrams over a `SO_REUSEPORT` group by 4-tuple, so a phone that changes network
-//! would land on a lane that has never heard of its connection. A classic BPF program on the group therefore picks
-//! the socket by the connection id that the datagram is for ([`steering`]; it sees the UDP payload, and no privilege
-//! is needed), and every endpoint draws its ids so that they lead back to itself ([`ids`]).
+//! The kernel spreads datagrams over a `SO_REUSEPORT` group by 4-tuple, so a phone that changes
+//! network would reach a lane that does not know its connection. A classic BPF program on the group
+//! therefore picks the socket by the destination connection id ([`steering`]; it sees the UDP
+//! payload and needs no privileges), and each endpoint draws ids that map to its own lane
+//! ([`ids`]).
 //!
-//! A client's first packets carry an id of its own choosing; they are spread by it, and the endpoint
-//! they reach answers with an id that leads back to itself.
+//! A client's first packets carry an id of its own choice. They are spread by that id, and the
+//! endpoint that they reach answers with an id that maps to its lane.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -24,18 +25,20 @@ pub(crate) use ids::{IdMark, LaneConnectionIds};
 pub use kernel_drop::KernelDrop;
 pub(crate) use steering::Steering;
 
-/// What the kernel keeps for a lane that is busy; it counts twice as much for its own overhead. Some 1,300 small
-/// datagrams or 450 full ones: 20 ms of requests, or 140 ms of handshakes, as many as phones that are woken in the
-/// same moment make. More would not be served sooner but be stale when it is read: in an overload this line is
-/// always full, and who waits in it has sent the same again or given up.
+/// Receive buffer of a lane's socket; the kernel doubles it for its own overhead. Holds about 1,300
+/// small datagrams or 450 full ones: 20 ms of requests, or 140 ms of handshakes, enough for phones
+/// that are woken at the same moment. A larger buffer would not get datagrams served sooner, but
+/// they would be stale when read: under overload the buffer is always full, and its senders have
+/// sent the same again or given up.
 const RECEIVE_BUFFER_BYTES: usize = 512 << 10;
-/// What a lane may send in one burst: 3,000 full datagrams. The kernel may grant less.
+/// Send buffer of a lane: a burst of 3,000 full datagrams. The kernel may grant less.
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 
-/// Binds one socket per lane to `address`, in lane order. With port 0 the first bind picks the port.
+/// Binds one socket per lane to `address`, in lane order. With port 0 the first bind picks the
+/// port.
 ///
-/// The first socket is bound alone and shares its port only afterwards: if anybody else, even a process
-/// of the same user, holds the port already, this fails instead of silently joining.
+/// The first socket is bound exclusively and shares its port only afterwards: if another process,
+/// even one of the same user, already holds the port, this fails instead of silently joining.
 pub(crate) fn bind_lanes(address: SocketAddr, steering: &Steering) -> io::Result<Vec<UdpSocket>> {
     let lanes = steering.lanes();
     let first = open(address)?;
@@ -59,7 +62,7 @@ pub(crate) fn bind_lanes(address: SocketAddr, steering: &Steering) -> io::Result
 fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        // `[::]` serves both families; a single IPv6 address serves one.
+        // `[::]` serves both families; any other IPv6 address serves only its own.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;

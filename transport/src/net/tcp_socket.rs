@@ -9,8 +9,9 @@ use crate::limits;
 
 /// Binds one listener per lane; the kernel spreads new connections over them.
 ///
-/// As with UDP, the first is bound alone and shares its port only afterwards: if anybody else listens there,
-/// even a process of the same user that offers to share, this fails instead of silently joining.
+/// As with UDP, the first listener is bound exclusively and shares its port only afterwards: if
+/// another process listens there, even one of the same user with `SO_REUSEPORT`, this fails instead
+/// of silently joining.
 pub fn bind_lanes(address: SocketAddr, lanes: usize) -> io::Result<Vec<TcpListener>> {
     (0..lanes).map(|lane| listen(address, lane == 0)).collect()
 }
@@ -21,7 +22,7 @@ fn listen(address: SocketAddr, alone: bool) -> io::Result<TcpListener> {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;
-    // A restarted server need not wait for the old connections' last packets.
+    // Lets a restarted server bind while old connections are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(!alone)?;
     socket.bind(&address.into())?;

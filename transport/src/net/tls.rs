@@ -31,7 +31,7 @@ fn rustls_config(
     quic: bool,
     protocols: &[&[u8]],
 ) -> Result<rustls::ServerConfig, ConfigFault> {
-    let fault = || ConfigFault("the TLS library supports no common protocol version".into());
+    let fault = || ConfigFault("the TLS library has no cipher suite for the required versions".into());
     let versions = if quic { vec![&rustls::version::TLS13] } else { rustls::ALL_VERSIONS.to_vec() };
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&versions)

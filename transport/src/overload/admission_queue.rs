@@ -3,13 +3,13 @@
 //!
 //! ```text
 //!   a stream of a connection that has shown no secret key (a stranger)
-//!      └─ at most 32 a turn; a connection waits once for all its streams ─▶ read the head of its newest, admit
+//!      └─ at most 32 a turn; each connection waits once ─▶ read the head of its newest stream, admit
 //!
 //!                     ┌─ share of this turn left ────────────────────────────▶ parse ─▶ shard ─▶ reply
 //!   admitted, ────────┤
 //!   its body arrived  ├─ else a place in its class's line ─┐                     ▲
-//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64 ┐ 256 while the other
-//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most 16 ┘ class is not active
+//!                     │    secret      4,096 places        ├─ next turn: secret ─┤ at most 64 ┐ 256 while
+//!                     │    restricted  1,024 places        ┘    then restricted ─┘ at most 16 ┘ alone
 //!                     └─ no place: 503 `overloaded`, immediately
 //! ```
 //!

@@ -1,6 +1,6 @@
-//! Everything about the settings that a start would trip over, and what an operator should know.
+//! Checks of the settings before a start: errors that would prevent it, and warnings.
 //!
-//! Files are read, nothing is changed, nothing is connected to.
+//! Reads files, changes nothing, opens no connection.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::delivery::events::Events;
 use crate::ground::certificate::identity_from_files;
 use crate::serve::receipt::ReceiptKeys;
 
-/// Read, write or enter by those who are neither owner nor group.
+/// Permission bits of users who are neither owner nor in the group.
 const OTHERS: u32 = 0o007;
 
-/// Opens what the settings name: the first fault, by its key.
+/// Checks what the settings name. Returns the first error, by its key.
 pub fn start(config: &Config) -> Result<(), ConfigFault> {
     let (chain, key) = config.tls_files()?;
     identity_from_files(&chain, &key)?.certified()?;
@@ -37,8 +37,8 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
     config.admin_token().map(drop)
 }
 
-/// A line for each file with a secret that every user of this machine may open, and for log lines that are asked for
-/// in vain.
+/// Warnings about files with a secret that every user of this machine may read, and about log
+/// filters that have no effect.
 pub fn warnings(config: &Config) -> Vec<String> {
     let text = |text: &Text| text.get().map(PathBuf::from);
     let own = [
@@ -58,13 +58,13 @@ pub fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// The warning about a filter that names others than us, if it does.
+/// The warning about a filter that names other crates, if it does.
 pub(crate) fn unheard(key: &str, filter: &LogFilter) -> Option<String> {
     let names = filter.left_out.join(", ");
     (!names.is_empty()).then(|| format!("{key}: libraries write nothing to this log: {names}"))
 }
 
-/// The warning about one file, if there is something to warn of.
+/// The warning about one file, if other users may open it.
 pub fn open_to_others(what: &str, path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     (mode & OTHERS != 0)

@@ -1,4 +1,4 @@
-//! The command line: what to do, and how it ended (exit codes of `sysexits.h` where they fit).
+//! The command line and its exit codes (those of `sysexits.h` where they fit).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ mod store;
 use print::complain;
 use process::Stop;
 
-/// Confirms that a person controls an e-mail inbox: issues a one-time code, mails it, checks it.
+/// Confirms that a person controls an e-mail inbox: issues a one-time code, mails it, checks it
 #[derive(Parser)]
 #[command(name = "authepy", version, arg_required_else_help = true)]
 struct Cli {
@@ -43,30 +43,30 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start everything embedded: own certificate, own keys, mail in a folder.
+    /// Start a development server: own certificate, own keys, mail in a folder
     Dev(Dev),
-    /// Show the whole thing once: a server and a phone in one process.
+    /// Show a sign-in once: a server and a phone in one process
     Demo,
-    /// The real thing, from a config file.
+    /// Start a server from a config file
     Serve(Serve),
-    /// The token that opens the admin API.
+    /// Create the admin token, which gives access to the admin API
     AdminToken(admin_token::AdminToken),
-    /// Tenants.
+    /// Create and list projects (tenants)
     Project(project::Project),
-    /// API keys.
+    /// Create, list, rotate and revoke API keys
     Key(key::Key),
-    /// Where restricted keys may be used.
+    /// Edit the origins from which restricted keys may be used
     Origin(origin::Origin),
-    /// Whom a running server does not listen to.
+    /// Show and change the bans of a running server
     Ban(ban::Ban),
-    /// The disposable domains of a running server.
+    /// Look up or replace the disposable domains of a running server
     Catalog(catalog::Catalog),
-    /// The mails as recipients will see them.
+    /// Preview mails as recipients will see them
     #[command(subcommand)]
     Mail(mail::MailCommand),
-    /// How a running server is.
+    /// Show the status of a running server
     Status(status::Status),
-    /// Look at the settings without starting anything.
+    /// Check or print the settings without starting anything
     #[command(subcommand)]
     Config(config::ConfigCommand),
 }
@@ -76,13 +76,15 @@ struct Dev {
     /// Print one JSON line when ready, and nothing else, on standard output.
     #[arg(long)]
     json: bool,
-    /// Address for UDP and TCP; repeatable; port 0 picks one [default: 127.0.0.1:8443 and [::1]:8443]
+    /// Address for UDP and TCP; repeatable; port 0 picks one [default: 127.0.0.1:8443 and
+    /// [::1]:8443]
     #[arg(long)]
     listen: Vec<SocketAddr>,
-    /// Address of the admin listener [default: 127.0.0.1:9443, or any port where --listen picks one]
+    /// Address of the admin listener [default: 127.0.0.1:9443, or any port where --listen picks
+    /// one]
     #[arg(long)]
     admin: Option<SocketAddr>,
-    /// Folder for certificate, keys and mail; kept [default: a fresh one, removed at exit]
+    /// Folder for certificate, keys and mail; kept [default: a new one, removed at exit]
     #[arg(long)]
     dir: Option<PathBuf>,
     #[command(flatten)]
@@ -106,22 +108,22 @@ struct Settings {
 }
 
 impl Settings {
-    /// The environment, then `--set`, over what is there.
+    /// Adds the environment, then `--set`, as layers.
     fn over(&self, layers: Layers) -> Result<Layers, ConfigFault> {
         let layers = layers.environment(std::env::vars_os())?;
         self.set.iter().try_fold(layers, |layers, assignment| layers.assignment(assignment))
     }
 }
 
-/// Why a command failed, as its exit code says it.
+/// Why a command failed; sets the exit code.
 enum Failure {
-    /// 2: what was asked for can't be.
+    /// 2: the arguments or the request are invalid.
     Usage(String),
-    /// 78: the settings.
+    /// 78: the settings are invalid.
     Config(ConfigFault),
-    /// 69: something the command needs is not there.
+    /// 69: something that the command needs is not available.
     Unavailable(String),
-    /// 70: ours.
+    /// 70: an internal error.
     Internal(String),
 }
 
@@ -146,8 +148,8 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(fault) => {
-            // Help and version are no errors; if they can't be printed, nobody is there to be told.
-            let _unheard = fault.print();
+            // Help and version are not errors; if they can't be printed, nothing can be done.
+            let _unprinted = fault.print();
             return ExitCode::from(if fault.use_stderr() { 2 } else { 0 });
         }
     };
@@ -182,7 +184,7 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Serves until somebody asks for the end, or a part has failed (see [`process`]).
+/// Serves until a stop is requested or a part has failed (see [`process`]).
 async fn until_stopped(server: Server, mut stop: Stop) -> Result<(), Failure> {
     if stop.or_failure(&server).await {
         process::end_within(limits::DRAIN_DEADLINE);
@@ -192,5 +194,5 @@ async fn until_stopped(server: Server, mut stop: Stop) -> Result<(), Failure> {
     process::end_within(limits::FAILED_DEADLINE - limits::HEALTH_EVERY);
     tokio::time::sleep(limits::FAILED_GRACE).await;
     server.stop_soon().await;
-    Err(Failure::Internal("a part has failed; all codes are lost".into()))
+    Err(Failure::Internal("a part of the server has failed; all codes are lost".into()))
 }

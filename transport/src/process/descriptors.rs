@@ -1,14 +1,15 @@
-//! File descriptors: how many this process has, and how many of them TCP connections may take.
+//! File descriptors: how many this process has, and how many TCP connections may use.
 //!
 //! ```text
 //!   hard limit ─┬─ open once everything has started (sockets, runtimes, store)
-//!               ├─ reserve: mail, events, store, admin connections, files that are read again
+//!               ├─ reserve: mail, events, store, admin connections, files that are reloaded
 //!               └─ the rest ──▶ TCP connections, never more than `connections.max`
 //! ```
 //!
-//! A TCP connection takes one descriptor. A QUIC connection takes none: all of them share the sockets of their lane.
-//! So descriptors bound TCP connections alone, and `connections.max`, which is about memory, bounds both together.
-//! Without a reserve, strangers who open connections and say nothing would stop the mail of everybody else.
+//! A TCP connection takes one descriptor. A QUIC connection takes none, because all share the
+//! sockets of their lane. So descriptors bound only TCP connections, and `connections.max`, which
+//! is about memory, bounds both together. Without the reserve, idle connections of strangers could
+//! stop all mail.
 
 use std::io;
 
@@ -21,7 +22,7 @@ use crate::limits::{
     DESCRIPTORS_OF_A_LANE, DESCRIPTORS_OF_A_STORE_CONNECTION, STORE_CONNECTIONS, TCP_LEAST_PART,
 };
 
-/// Raises the soft limit to the hard one, and returns what holds from then on.
+/// Raises the soft limit to the hard one. Returns the resulting limit.
 pub(crate) fn raise() -> io::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
@@ -30,12 +31,12 @@ pub(crate) fn raise() -> io::Result<u64> {
     Ok(soft)
 }
 
-/// Those that are open at present; `None` where the system does not tell.
+/// Open descriptors; `None` if the system does not tell.
 fn open() -> Option<usize> {
     std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count)
 }
 
-/// What everything but TCP connections may need at the same moment.
+/// Descriptors that everything except TCP connections may need at the same time.
 fn reserve(providers: usize) -> usize {
     ADMIN_CONNECTIONS
         + STORE_CONNECTIONS as usize * DESCRIPTORS_OF_A_STORE_CONNECTION
@@ -49,11 +50,11 @@ fn reserve(providers: usize) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Share {
     tcp: usize,
-    /// Whether the whole reserve is left over.
+    /// Whether the full reserve remains.
     is_whole: bool,
 }
 
-/// Shares out `limit` descriptors, of which `taken` are gone for good.
+/// Divides `limit` descriptors, of which `taken` are used permanently.
 fn share(limit: u64, taken: usize, reserve: usize) -> Share {
     let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(taken);
     let least = (free / TCP_LEAST_PART).max(1);
@@ -61,14 +62,15 @@ fn share(limit: u64, taken: usize, reserve: usize) -> Share {
     Share { tcp: rest.max(least), is_whole: rest >= least }
 }
 
-/// Most TCP connections this process may have. Called once the store, the admin listener and all sockets are open, and
-/// before the lanes start. Where that is less than `connections.max`, the log says so once.
+/// Maximum number of TCP connections of this process. Called once the store, the admin listener and
+/// all sockets are open, and before the lanes start. Logs a warning if it is less than
+/// `connections.max`.
 pub(crate) fn tcp_connections(config: &Config, providers: usize) -> usize {
     let max = config.connections.max as usize;
     let Ok(limit) = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| soft) else { return max };
     let lanes = config.lanes();
     let reserve = reserve(providers);
-    // A system that hides them has them all the same.
+    // If the system does not tell, assume as many as the reserve.
     let open = open().unwrap_or(reserve);
     let taken = open + lanes * (DESCRIPTORS_OF_A_LANE + config.listen.len());
     let Share { tcp, is_whole } = share(limit, taken, reserve);
@@ -79,15 +81,15 @@ pub(crate) fn tcp_connections(config: &Config, providers: usize) -> usize {
         descriptors = limit,
         tcp_connections = tcp,
         needed = taken + reserve + max,
-        "connections.max is {max}, but this process may open too few file descriptors for so many TCP connections: \
-         more of them than tcp_connections are closed at once, QUIC connections need none; raise the hard limit to \
-         `needed` (ulimit -Hn, LimitNOFILE= of systemd), or lower connections.max"
+        "connections.max is {max}, but this process has too few file descriptors for that many TCP connections: \
+         TCP connections beyond tcp_connections are closed at once, QUIC connections need none; raise the hard \
+         limit to `needed` (ulimit -Hn, LimitNOFILE= of systemd), or lower connections.max"
     );
     if !is_whole {
         tracing::warn!(
             descriptors = limit,
             least = taken + reserve + 1,
-            "so few file descriptors leave no full reserve for mail, store and admin connections"
+            "too few file descriptors for the full reserve of mail, store and admin connections; raise the hard limit"
         );
     }
     tcp

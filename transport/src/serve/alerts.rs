@@ -1,12 +1,13 @@
-//! `POST /v1/alerts`: a backend's word to the people who run it.
+//! `POST /v1/alerts`: a backend sends a message to the people who run it.
 //!
 //! ```text
 //!   body ─▶ addresses of the project, else the operator's ─┬─ none: 503
-//!                                                          └─▶ the project's window ─▶ a place for each mail ─▶ 202
+//!                                                          └─▶ the project's window
+//!                                                               ─▶ a place for each mail ─▶ 202
 //! ```
 //!
-//! The addresses come from the store and the config, never from the request: a stolen key can wake the
-//! operators, and write to nobody else.
+//! The addresses come from the store and the config, never from the request: with a stolen key an
+//! attacker can disturb the operators, but write to no one else.
 
 use std::time::Duration;
 
@@ -24,10 +25,10 @@ use crate::http::wire;
 use crate::limits::ALERT_LIFETIME;
 use crate::serve::lane_context::LaneContext;
 
-/// Bytes of an alert beside its text: subject, address, names.
+/// Bytes of an alert in addition to its text: subject, address, names.
 const NOTICE_BYTES: usize = 1_024;
 
-/// Nobody to write to, or nobody who carries it.
+/// There is no address to mail to.
 const UNDELIVERABLE: Problem = unavailable(DELIVERY_RETRY_AFTER);
 
 const fn unavailable(retry_after: Duration) -> Problem {
@@ -47,7 +48,7 @@ pub(super) async fn perform(context: &LaneContext, request: &Request<'_>) -> Res
         return Ok(accepted());
     }
     charge(context, request).await?;
-    // All or none: half of the operators is not who was asked for.
+    // All or none: an alert must not reach only some of its recipients.
     let now = context.now();
     let place = |_| context.mail().reserve_alert(now.at, Some(key.project), NOTICE_BYTES + text.len());
     let permits: Result<Vec<_>, _> = to.iter().map(place).collect();

@@ -1,4 +1,4 @@
-//! What a request asks for: its body read and its recipient judged, nothing counted yet.
+//! What a request asks for: its body parsed and its recipient checked, nothing counted yet.
 
 use authepy_engine::code::Code;
 use authepy_engine::perimeter::api_key::KeyClass;
@@ -20,13 +20,13 @@ use crate::serve::lane_context::LaneContext;
 pub(super) enum Asked<'a> {
     Issue(IssueAsked),
     Check(CheckAsked<'a>),
-    /// Whom the code was sent to.
+    /// The recipient of the code.
     Resend(Recipient),
-    /// What is asked for less often.
+    /// The less frequent operations.
     Other(Operation),
 }
 
-/// One operation that its peer was charged for, ready to be performed.
+/// One operation whose peer was charged, ready to be performed.
 pub(super) enum Ready<'a> {
     Issue(IssueAsked, Paid),
     Check(CheckAsked<'a>, Paid),
@@ -34,22 +34,22 @@ pub(super) enum Ready<'a> {
     Other(Operation),
 }
 
-/// A mail with a code.
+/// An issue: a mail with a code.
 pub(super) struct IssueAsked {
     pub(super) recipient: Recipient,
     pub(super) terms: Terms,
 }
 
-/// A code to be compared.
+/// A check: a code to be compared.
 pub(super) struct CheckAsked<'a> {
     pub(super) code: Code,
     pub(super) nonce: Option<NonceDigest>,
     pub(super) statement: Statement<'a>,
 }
 
-/// What a receipt repeats of the check that earned it.
+/// The parts of a check that its receipt states.
 pub(super) struct Statement<'a> {
-    /// Whether a receipt is wanted at all.
+    /// Whether a receipt is requested.
     pub(super) wanted: bool,
     pub(super) recipient: Option<Recipient>,
     pub(super) nonce: Option<Text<'a>>,
@@ -71,7 +71,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Charges its peer. A resend costs a mail, like an issue.
+    /// Charges the peer. A resend costs a mail, like an issue.
     pub(super) async fn charge(
         self,
         context: &LaneContext,
@@ -93,7 +93,7 @@ impl<'a> Asked<'a> {
 }
 
 impl IssueAsked {
-    /// Reads an issue, and who answers for it: of a secret key's, the `client.ip` it names.
+    /// Reads an issue. With a secret key, it is charged to the `client.ip` that it names.
     pub(super) fn read(context: &LaneContext, request: &Request<'_>) -> Result<Self, Problem> {
         let body: IssueBody<'_> = json::read(request.body)?;
         if body.needs_secret_key() && request.admitted.key().class == KeyClass::Restricted {
@@ -118,8 +118,9 @@ impl IssueAsked {
 }
 
 impl<'a> CheckAsked<'a> {
-    /// Reads a check. A restricted key names the recipient, whether or not it wants a receipt: a backend is going to
-    /// believe that the person in front of the page owns an address, and must not learn which one from the page.
+    /// Reads a check. With a restricted key it must name the recipient, whether or not it requests
+    /// a receipt: a backend will believe that the person at the page owns an address, and must not
+    /// learn that address from the page.
     fn read(context: &LaneContext, request: &Request<'a>) -> Result<Self, Problem> {
         let (class, mode) = (request.admitted.key().class, request.owner().mode);
         let body: CheckBody<'a> = json::read(request.body)?;
@@ -130,13 +131,14 @@ impl<'a> CheckAsked<'a> {
             return Err(Problem::RecipientRequired);
         }
         let code = Code::read(typed).ok_or(Problem::MalformedCode)?;
-        // A secret key hears the verdict itself; a page's verdict has to be carried to its backend.
+        // A caller with a secret key gets the verdict itself; a page has to carry it to its
+        // backend.
         let wanted = body.receipt.unwrap_or(class == KeyClass::Restricted);
         Ok(Self { code, nonce: digest, statement: Statement { wanted, recipient, nonce: body.nonce } })
     }
 }
 
-/// The number of the template that is named, if the project has it.
+/// The number of the named template, if the project has it.
 fn template(context: &LaneContext, request: &Request<'_>, name: Option<&str>) -> Result<u8, Problem> {
     let Some(name) = name else { return Ok(0) };
     let number = context.policy().templates.number(&request.admitted.key().project_name, name);

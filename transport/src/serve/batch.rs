@@ -1,4 +1,4 @@
-//! Many issues in one request: each stands for itself, as if it had come alone.
+//! Many issues in one request: each is handled as if it had come alone.
 //!
 //! ```text
 //!   array ──▶ item 1 ─▶ read, recipient, peer, places ─┐      ┌─▶ inbox ─┐
@@ -6,9 +6,9 @@
 //!             item n ─▶ …                              ┘      └─▶ …      ┘                      in order
 //! ```
 //!
-//! Each step is taken for all items, in their order, before the first of its answers is awaited: so two for
-//! one inbox meet its window in that order, whichever lanes their peers live on, and what another lane's
-//! shard is asked leaves as one message.
+//! Each step starts for all items, in order, before the first of its answers is awaited. So two
+//! items for one inbox reach its window in that order, whichever lanes their peers live on, and the
+//! messages to another lane's shard leave as one batch.
 
 use authepy_engine::perimeter::permission::Operation;
 use authepy_engine::request::Activity;

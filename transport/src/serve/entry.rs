@@ -1,12 +1,13 @@
-//! The way in: whose request it is, then ban, then key, then origin. No body is read, no inbox hears of it.
+//! Admission of a request: its peer, then ban, then key, then origin. No body is read and no inbox
+//! is involved.
 //!
 //! ```text
-//!   network peer, trusted proxies ─▶ peer ─ banned? ─▶ key ─┬─ in the book ────────▶ class, origin ─▶ Admitted
-//!                                                           └─ unknown ─▶ keeper ──┘
+//!   network peer, trusted proxies ─▶ peer ─ banned? ─▶ key ─┬─ in the book ──────▶ class, origin
+//!                                                           └─ unknown ─▶ keeper ┘     ─▶ Admitted
 //! ```
 //!
-//! A banned peer that comes by itself is stopped at the sockets; who meets the ban here came through a
-//! trusted proxy, or its datagrams were on their way already.
+//! Datagrams of a banned peer are dropped at the sockets. The ban check here is for requests that
+//! came through a trusted proxy, or were already on the way when the ban began.
 
 use std::net::IpAddr;
 
@@ -26,10 +27,11 @@ use crate::serve::lane_context::LaneContext;
 
 pub(super) const OVERLOADED: Problem =
     Problem::Refused(Refusal::Overloaded { retry_after: OVERLOADED_RETRY_AFTER });
-/// Nobody can say whether the key exists: not 401, or a store's bad minute would look like a revoked key.
+/// It is unknown whether the key exists. Not 401, or a short outage of the store would look like a
+/// revoked key.
 const STORE_DOWN: Problem = Problem::Refused(Refusal::NotReady { retry_after: STORE_RETRY });
 
-/// Who was not let in, and whose counters say so.
+/// A request that was not admitted, and the mode whose counters count it.
 pub(super) struct TurnedAway {
     pub(super) mode: Mode,
     pub(super) problem: Problem,
@@ -41,7 +43,7 @@ impl From<Problem> for TurnedAway {
     }
 }
 
-/// Key → origin. Whoever shows a valid secret key answers for nothing by its own address.
+/// Key → origin. A request with a valid secret key is not charged to its own address.
 pub(super) async fn enter(
     context: &LaneContext,
     head: &Head,
@@ -72,8 +74,8 @@ pub(super) async fn enter(
     Ok(admitted)
 }
 
-/// A secret live key that works and comes from a browser is an alarm, whether it is let in or not. A key that does
-/// not work is none: whoever does not hold one can raise no alarm about it.
+/// Raises an alarm if a valid secret live key was sent by a browser, whether or not the request was
+/// admitted. An invalid key raises none, so no one can cause alarms for a key they don't hold.
 fn raise_alarm(context: &LaneContext, judged: &Result<Admitted, Denial>) {
     let key = match judged {
         Ok(admitted) if admitted.is_exposed() => &admitted.key().digest,
@@ -85,7 +87,7 @@ fn raise_alarm(context: &LaneContext, judged: &Result<Admitted, Denial>) {
     }
 }
 
-/// Whether whoever was denied has shown a valid secret key.
+/// Whether the denied request showed a valid secret key.
 fn is_of_secret_key(denial: &Denial) -> bool {
     matches!(denial, Denial::SecretKeyInBrowser(_))
 }
@@ -94,15 +96,16 @@ fn judge(context: &LaneContext, credentials: &Credentials<'_>) -> Result<Admitte
     admit(&context.keys(), credentials, context.now(), context.policy().refuse_secret_in_browser)
 }
 
-/// Whose request it is: the network's peer, or who a trusted proxy says. Not a banned one.
+/// The peer of a request: the network address, or the address that a trusted proxy names. An error
+/// if it is banned.
 ///
-/// Lists that contradict each other are charged to nobody: the one who wrote them is not known, and the
-/// proxy that passed them on speaks for others too.
+/// A request with forwarding lists that contradict each other is charged to no one: their author is
+/// unknown, and the proxy that passed them on carries others too.
 pub(super) fn peer(context: &LaneContext, head: &Head, network: IpAddr) -> Result<IpAddr, Problem> {
     let list = |known| match head.get(known) {
         Field::Absent => None,
         Field::One(list) => Some(list),
-        // Lists are joined when they are read; one that was not names nobody.
+        // Repeated lists are joined when they are read; one that was not joined names no one.
         Field::Many => Some(&b""[..]),
     };
     let (forwarded, x_forwarded_for) = (list(Known::Forwarded), list(Known::XForwardedFor));
@@ -111,14 +114,14 @@ pub(super) fn peer(context: &LaneContext, head: &Head, network: IpAddr) -> Resul
     check_ban(context, peer).map(|()| peer)
 }
 
-/// Refuses whoever is banned, as far as this lane has heard.
+/// Refuses a peer that is banned, as far as this lane knows.
 pub(super) fn check_ban(context: &LaneContext, peer: IpAddr) -> Result<(), Problem> {
     let banned = |until: Moment| Refusal::Banned { retry_after: until.since(context.now().at) }.into();
     context.banned_until(peer).map_or(Ok(()), |until| Err(banned(until)))
 }
 
-/// Whether a page of another site had the request sent: it carries no key, and its browser says so. Whose browser
-/// it is, nobody can be blamed for it.
+/// Whether a page of another site caused the request: it carries no key, and its browser says so.
+/// Its peer can't be blamed for it.
 pub(super) fn is_of_foreign_page(head: &Head) -> bool {
     head.get(Known::SecFetchSite) == Field::One(b"cross-site")
         && head.get(Known::Authorization) == Field::Absent
@@ -135,8 +138,7 @@ fn credentials(head: &Head) -> Credentials<'_> {
     }
 }
 
-/// A key that exists and was denied for something else says by its text whether it is a test key; one
-/// that nobody knows is nobody's test.
+/// The mode of a denied key that exists is in its text. An unknown key counts as live.
 fn denied_mode(credentials: &Credentials<'_>, denial: &Denial) -> Mode {
     let shown = match (denial, credentials.authorization) {
         (Denial::InvalidKey | Denial::UnlistedKey(_), _) | (_, Seen::Absent | Seen::Many) => None,

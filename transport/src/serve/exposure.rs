@@ -1,8 +1,9 @@
-//! Secret keys that were seen in what looks like a browser: what a lane remembers of them, and how it reports one.
+//! Secret keys that were sent by what looks like a browser: what a lane remembers of them, and how
+//! it reports one.
 //!
 //! ```text
-//!   request with a key that works ─▶ counted ─┬─ told by event and log, once a minute for each key
-//!                                             └─ keys.revoke_exposed ─▶ Exposed ─▶ control/exposure.rs
+//!   request with a valid key ─▶ counted ─┬─ event and log line, once a minute for each key
+//!                                        └─ keys.revoke_exposed ─▶ Exposed ─▶ control/exposure.rs
 //! ```
 
 use std::cell::RefCell;
@@ -11,7 +12,7 @@ use authepy_engine::clock::Moment;
 
 use crate::limits::{EXPOSURE_REPORTED_EVERY, EXPOSURE_TOLD_EVERY, EXPOSURES_REMEMBERED};
 
-/// What one lane has told and reported. Lives on the lane's thread.
+/// What one lane has told people and reported to the control plane. Lives on the lane's thread.
 #[derive(Default)]
 pub(crate) struct Exposures {
     told: Recent,
@@ -19,24 +20,25 @@ pub(crate) struct Exposures {
 }
 
 impl Exposures {
-    /// Whether people should hear of this key now. True once in [`EXPOSURE_TOLD_EVERY`].
+    /// Whether to log this key and send an event now. True once in [`EXPOSURE_TOLD_EVERY`].
     pub(crate) fn is_to_be_told(&self, id: &str, now: Moment) -> bool {
-        // Without room nobody hears: whoever has that many keys writes no line for each request.
+        // Without room it is not told, so that many keys can't cause a log line for each request.
         self.told.admits(id, now, EXPOSURE_TOLD_EVERY) == Some(true)
     }
 
-    /// Whether the control plane should hear of it now. True once in [`EXPOSURE_REPORTED_EVERY`], or without room.
+    /// Whether to report it to the control plane now. True once in [`EXPOSURE_REPORTED_EVERY`], or
+    /// without room.
     pub(crate) fn is_to_be_reported(&self, id: &str, now: Moment) -> bool {
         self.reported.admits(id, now, EXPOSURE_REPORTED_EVERY) != Some(false)
     }
 }
 
-/// Keys and when they were last noted, a bounded number of them.
+/// Keys and when they were last noted; bounded.
 #[derive(Default)]
 struct Recent(RefCell<Vec<(Box<str>, Moment)>>);
 
 impl Recent {
-    /// Notes a key unless it was noted within `span`; `None` if there is no room for it.
+    /// Notes a key unless it was noted within `span`. `None` if there is no room for it.
     fn admits(&self, id: &str, now: Moment, span: std::time::Duration) -> Option<bool> {
         let mut noted = self.0.borrow_mut();
         noted.retain(|(_, at)| now.since(*at) < span);

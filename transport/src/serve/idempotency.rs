@@ -1,12 +1,15 @@
-//! `Idempotency-Key`: a repeated request gets the first answer again, made anew from what it carries.
+//! `Idempotency-Key`: a repeated request gets the first answer again, rebuilt from the repeated
+//! request.
 //!
-//! The key is claimed on the shard its digest routes to, before the operation runs; what the record
-//! holds can't make the answer by itself. A refused operation releases the key.
+//! The key is claimed on the shard that its digest routes to, before the operation runs. The record
+//! alone can't rebuild the answer. A refused operation releases the key.
 //!
-//! A claim belongs to who asked. For a secret key that is the key. A restricted key is public: everybody who has seen
-//! the page holds it, and could ask under `signup-ada`, hear of a stranger's verification, and use up its tries. So its
-//! claims belong to the peer as well, unless the idempotency key is a random UUID, which only who made it knows: by such
-//! a key, a phone that lost the answer finds it again from another network.
+//! A claim is scoped to its caller. For a secret key that is the key. A restricted key is public:
+//! everyone who has seen the page holds it, and could send a guessed idempotency key such as
+//! `signup-ada`, get the answer of another person's verification, and use up its attempts. So
+//! claims of a restricted key are scoped to the peer as well, unless the idempotency key is a
+//! random UUID, which only its maker knows: with such a key, a phone that lost the answer gets it
+//! again from another network.
 
 use authepy_engine::id::{IdSecret, VerificationId};
 use authepy_engine::limits::{CODE_LIFETIME_MAX, IDEMPOTENCY_KEY_BYTES};
@@ -25,10 +28,10 @@ use crate::serve::lane_context::LaneContext;
 
 /// `8e03978e-40d5-43dd-bc93-6894a57f9324`
 const UUID_CHARS: usize = 36;
-const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key has 1 to 255 visible characters");
+const MALFORMED: Problem = Problem::MalformedRequest("Idempotency-Key must have 1 to 255 visible characters");
 
-/// The idempotency key of a request, on routes that know one. A structured-field string (as the IETF
-/// draft has it) and the bare text are the same key.
+/// The idempotency key of a request, on routes that support one. A structured-field string (as in
+/// the IETF draft) and the bare text are the same key.
 pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, Problem> {
     if !matches!(call.route, Operation::Issue | Operation::Check | Operation::Resend) {
         return Ok(None);
@@ -44,8 +47,8 @@ pub(super) fn key<'a>(head: &'a Head, call: &Call) -> Result<Option<&'a [u8]>, P
     fits.then_some(Some(bare)).ok_or(MALFORMED)
 }
 
-/// Performs the operation once for all requests under one key. A repetition has cost its peer's window
-/// already, being a request; it costs neither the inbox's nor the API key's.
+/// Performs the operation once for all requests under one key. A repetition counts in its peer's
+/// window, like every request, but not in those of the inbox or the API key.
 pub(super) async fn perform(
     context: &LaneContext,
     request: &Request<'_>,
@@ -55,7 +58,8 @@ pub(super) async fn perform(
     let scope = request.admitted.key().digest.as_bytes();
     let claim = claim(context, request, key);
     let body = body_digest(context, request)?;
-    // For as long as any verification may live; the first answer says how long this one does.
+    // Reserved for as long as any verification may live; the first answer shortens it to the
+    // lifetime of its own.
     let reserve = Proven::<Reserve>::new(request.admitted, claim, body, CODE_LIFETIME_MAX);
     match request.ask(context, claim.route(), Command::Reserve(reserve)).await {
         Outcome::Repeated { first, salt } => {
@@ -74,7 +78,7 @@ pub(super) async fn perform(
     }
 }
 
-/// Names what is claimed: the idempotency key, in the scope of who asked.
+/// The digest of the claim: the idempotency key, scoped to its caller.
 fn claim(context: &LaneContext, request: &Request<'_>, key: &[u8]) -> ClaimDigest {
     let api_key = request.admitted.key();
     let asker = match api_key.class {
@@ -86,8 +90,8 @@ fn claim(context: &LaneContext, request: &Request<'_>, key: &[u8]) -> ClaimDiges
     context.start_keys().scoped("idempotency key", &[api_key.digest.as_bytes(), asker, key])
 }
 
-/// Whether a text is a UUID of version 4, which is random, or 7, which is random behind its time (RFC 9562, 5.4 and
-/// 5.7). Digits may be of either case, as systems print both.
+/// Whether a text is a UUID of version 4, which is random, or 7, which is random after its
+/// timestamp (RFC 9562, 5.4 and 5.7). Digits may be of either case, because systems print both.
 fn is_random_uuid(text: &[u8]) -> bool {
     text.len() == UUID_CHARS
         && text.iter().enumerate().all(|(at, character)| match at {
@@ -99,7 +103,7 @@ fn is_random_uuid(text: &[u8]) -> bool {
         })
 }
 
-/// Makes the first answer again.
+/// Rebuilds the first answer.
 fn repeat(
     context: &LaneContext,
     request: &Request<'_>,
@@ -117,12 +121,13 @@ fn repeat(
             let id = request.call.id.as_ref().ok_or(Refusal::VerificationNotFound)?;
             Ok(standing_reply(id, standing, recipient))
         }
-        // The digest of the body holds the route, so a first answer is of the same kind.
+        // The digest of the body includes the route, so a first answer is of the same kind.
         _ => Err(Refusal::IdempotencyKeyReused.into()),
     }
 }
 
-/// What has to be the same for a request to be the same: the route, the verification, the query, the members.
+/// The digest of everything that must be equal in a repeated request: route, verification, query,
+/// body members.
 fn body_digest(context: &LaneContext, request: &Request<'_>) -> Result<BodyDigest, Problem> {
     let canonical = json::canonical::object(request.body)
         .ok_or(Problem::MalformedRequest("the body is not a JSON object"))?;
@@ -153,7 +158,7 @@ mod tests {
         for other in [
             "",
             "signup-ada",
-            // Of a time and a network card, of names, and of nothing.
+            // Versions 1, 3, 5, and nil.
             "C232AB00-9414-11EC-B3C8-9F6BDECED846",
             "5df41881-3aed-3515-88a7-2f4a814cf09e",
             "2ed6657d-e927-568b-95e1-2665a8aea6a2",

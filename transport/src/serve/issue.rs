@@ -1,4 +1,4 @@
-//! An issue: places are taken for it, then the inbox decides.
+//! An issue: it takes its places, then the inbox decides.
 //!
 //! ```text
 //!   IssueAsked ─ place in the mail queue ─ places in windows ─▶ Placed ─▶ inbox ─┬─▶ mail, 202
@@ -30,7 +30,7 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    /// Takes the places, before anything is promised.
+    /// Takes the places before anything is promised.
     pub(super) async fn take(
         context: &LaneContext,
         request: &Request<'_>,
@@ -43,7 +43,7 @@ impl Placed {
         Ok(Self { asked, paid, addressee, permit, places })
     }
 
-    /// Opens the verification. `secret` is the id to be, where an idempotency key decides it.
+    /// Opens the verification. `secret` makes its id, if an idempotency key determines it.
     pub(super) async fn open(
         self,
         context: &LaneContext,
@@ -67,8 +67,8 @@ impl Placed {
     }
 }
 
-/// A further code for a verification that exists. It counts in its inbox's windows, and as an unanswered mail; not
-/// in the issues of its key or project.
+/// A further code for an existing verification. It counts in the windows of its inbox and as an
+/// unanswered mail, but not as an issue of its key or project.
 pub(super) async fn resend(
     context: &LaneContext,
     request: &Request<'_>,
@@ -91,7 +91,7 @@ pub(super) async fn resend(
     }
 }
 
-/// A place in the mail queue. Test keys send no mail.
+/// Reserves a place in the mail queue. Test keys send no mail.
 fn reserve_mail(context: &LaneContext, owner: Owner) -> Result<Option<Permit>, Problem> {
     match owner.mode {
         Mode::Test => Ok(None),
@@ -103,7 +103,7 @@ fn reserve_mail(context: &LaneContext, owner: Owner) -> Result<Option<Permit>, P
     }
 }
 
-/// The shard has made a code: hand it to the mail, tell the caller.
+/// The shard has made a code: queues the mail and answers the caller.
 fn sent(
     context: &LaneContext,
     request: &Request<'_>,

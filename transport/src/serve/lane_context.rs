@@ -1,4 +1,4 @@
-//! What serving needs, gathered for one lane: its shard, the keys, the mail queue, the receipt keys.
+//! What requests need on one lane: its shard, the API keys, the mail queue, the receipt keys.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -40,16 +40,16 @@ struct Inner {
     lanes: LanesShared,
     counters: Arc<Counters>,
     lookups: KeyLookups,
-    /// Where requests wait for their turn, by the class of their key.
+    /// Queues requests by the class of their key.
     admission_queue: Rc<AdmissionQueue>,
-    /// Whom this lane hears.
+    /// Decides whose datagrams this lane reads.
     shedding: Rc<Shedding>,
-    /// The `Date` field and the second it was made for.
+    /// The value of the `Date` field and the second that it is for.
     date: RefCell<String>,
     date_second: Cell<u64>,
-    /// Exposed keys that this lane has told of.
+    /// Exposed keys that this lane has reported.
     exposures: Exposures,
-    /// Where field sections are decoded, one request at a time; wiped after each.
+    /// Buffer for decoding field sections, used by one request at a time; wiped after each.
     scratch: RefCell<Wiped>,
 }
 
@@ -74,11 +74,11 @@ impl LaneContext {
         self.0.lane.ask(route, command)
     }
 
-    /// The recipient that `raw` names, if a key of this mode may name it.
+    /// The recipient that `raw` names, if a key of this mode may use it.
     ///
-    /// To a test key that is whatever has the syntax of an address, the names reserved for tests and
-    /// documentation among them: nothing is mailed. The catalog answers it like a live key, so that its
-    /// caller can test that refusal too.
+    /// A test key may use anything with the syntax of an address, including names reserved for
+    /// tests and documentation, because nothing is mailed. The catalog of disposable domains
+    /// applies to it as to a live key, so that callers can test that refusal too.
     pub(crate) fn recipient(&self, raw: &str, mode: Mode) -> Result<Recipient, Problem> {
         let lanes = &self.0.lanes;
         let realm = match mode {
@@ -111,7 +111,7 @@ impl LaneContext {
         RequestId::of(u64::from_le_bytes(bytes))
     }
 
-    /// Runs `with` with the `Date` field's value (RFC 9110, 5.6.7).
+    /// Calls `with` with the value of the `Date` field (RFC 9110, 5.6.7).
     pub(crate) fn with_date<T>(&self, with: impl FnOnce(&str) -> T) -> T {
         let second = self.now().unix_ms / 1_000;
         if self.0.date_second.replace(second) != second {
@@ -122,7 +122,7 @@ impl LaneContext {
         with(&self.0.date.borrow())
     }
 
-    /// Runs `with` with this lane's decoding buffer.
+    /// Calls `with` with this lane's decoding buffer.
     pub(crate) fn with_scratch<T>(&self, with: impl FnOnce(&mut Wiped) -> T) -> T {
         with(&mut self.0.scratch.borrow_mut())
     }
@@ -131,7 +131,7 @@ impl LaneContext {
         self.0.lane.now()
     }
 
-    /// When the ban of this address ends, as far as this lane has heard of one.
+    /// When the ban of this address ends; `None` if this lane knows of none.
     pub(crate) fn banned_until(&self, address: IpAddr) -> Option<Moment> {
         self.0.lane.banned_until(address)
     }
@@ -140,12 +140,12 @@ impl LaneContext {
         self.0.lane.keys()
     }
 
-    /// The keys as they are now; a request that began keeps the book it began with.
+    /// The present key book; a request in progress keeps the book that it began with.
     pub(crate) fn keys(&self) -> Guard<Arc<KeyBook>> {
         self.0.lanes.shared.keys.read()
     }
 
-    /// Asks about a key that the book does not hold. After [`Verdict::Listed`] it does.
+    /// Looks up a key that is not in the key book. After [`Verdict::Listed`] it is.
     pub(crate) async fn look_up(&self, key: KeyDigest) -> Verdict {
         self.0.lookups.find(key, || self.now().at).await
     }
@@ -170,15 +170,15 @@ impl LaneContext {
         &self.0.shedding
     }
 
-    /// A secret key came from what looks like a browser: counted each time, told once in a while, since whoever
-    /// found the key decides how often. Lanes can't change keys: that one is to be revoked is the control plane's
-    /// to decide and do.
+    /// Reports a secret key that was sent by what looks like a browser. It is counted every time
+    /// but told only once in a while, because whoever found the key decides how often it is used.
+    /// Lanes can't change keys, so revoking it is up to the control plane.
     pub(crate) fn key_exposed(&self, key: &KeyRecord) {
         self.0.counters.key_exposed();
         let (now, shared) = (self.now(), &self.0.lanes.shared);
         if shared.policy.read().revoke_exposed && self.0.exposures.is_to_be_reported(&key.id, now.at) {
             let report = Exposed { id: key.id.clone(), key: key.digest.clone() };
-            // Without room it is reported by one of its next requests.
+            // If the queue is full, one of the next requests reports it.
             let _full = self.0.lanes.exposed.try_send(report);
         }
         if self.0.exposures.is_to_be_told(&key.id, now.at) {
@@ -194,7 +194,7 @@ impl LaneContext {
         }
     }
 
-    /// A verification of a live key ended.
+    /// Sends an event: a verification of a live key ended.
     pub(crate) fn ended(&self, key: &KeyRecord, verification: IdDigest, end: End) {
         if key.mode == Mode::Live {
             let project = || key.project_name.clone();
@@ -203,7 +203,8 @@ impl LaneContext {
         }
     }
 
-    /// Tells the log, and the operator's endpoint if there is one, of what this lane's shard decides by itself.
+    /// Logs what this lane's shard decides by itself, and sends events of it to the operator's
+    /// endpoint if there is one.
     pub(crate) fn watch_shard(&self) {
         let (lane, shared) = (self.0.lane.clone(), self.0.lanes.shared.clone());
         self.0.lane.on_ban(move |prefix| {
@@ -212,7 +213,7 @@ impl LaneContext {
                 let seconds = ban.until.since(now.at).as_secs();
                 let peer = keys.prefix_digest(&prefix);
                 shared.events.tell(now.unix_ms, || What::Banned { peer, seconds });
-                // Not at a level that is on: attackers decide how many there are.
+                // At level debug, because attackers decide how many there are.
                 tracing::debug!(event = "peer.banned", %peer, seconds, "banned");
             }
         });
@@ -223,7 +224,7 @@ impl LaneContext {
         self.0.lane.on_expired(move |ended| {
             let (now, book) = (lane.now(), shared.keys.read());
             for Expired { id, project } in ended {
-                // A project without keys has nobody who would miss it.
+                // A project without keys has no one who needs the event.
                 let Some(project) = book.project_name(*project) else { continue };
                 let (verification, project) = (*id, project.clone());
                 let what = || What::Verification { verification, project, end: End::Expired };
@@ -236,7 +237,7 @@ impl LaneContext {
         &self.0.lanes.shared.drain
     }
 
-    /// The operator's word as it is now.
+    /// The present policy of the operator.
     pub(crate) fn policy(&self) -> Guard<Arc<Policy>> {
         self.0.lanes.shared.policy.read()
     }

@@ -1,4 +1,4 @@
-//! What all lanes share, and only they.
+//! What only the lanes share.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::control::Shared;
 use crate::control::exposure::Exposed;
 use crate::control::lookup::Miss;
 
-/// Immutable, or ways to the control plane.
+/// Immutable values, and queues to the control plane.
 #[derive(Clone)]
 pub struct LanesShared {
-    /// What the control plane sees, too.
+    /// What lanes share with the control plane.
     pub shared: Shared,
-    /// Whom to ask about a key that is not in the book.
+    /// Takes look-ups of keys that are not in the key book.
     pub(crate) keeper: flume::Sender<Miss>,
     /// Where lanes report exposed keys.
     pub(crate) exposed: flume::Sender<Exposed>,
     /// Signs receipts.
     pub receipts: Arc<ReceiptKeys>,
-    /// How mail providers fold addresses.
+    /// How mail providers normalise addresses.
     pub providers: Arc<ProviderTable>,
     /// Which domains exist for live keys: the public ones, or also those reserved for examples.
     pub realm: Realm,

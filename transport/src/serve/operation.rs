@@ -1,4 +1,4 @@
-//! One operation: what was asked becomes a command, the shard's outcome an answer.
+//! Performs one operation: turns a request into a command, and the shard's outcome into an answer.
 
 use authepy_engine::actor::Answer;
 use authepy_engine::id::{IdSecret, VerificationId, base62};
@@ -26,16 +26,16 @@ use crate::serve::receipt::Claims;
 pub(super) struct Request<'a> {
     pub(super) admitted: &'a Admitted,
     pub(super) call: &'a Call,
-    /// The request's id, for answers that name it within.
+    /// The request's id, for answers that contain it.
     pub(super) id: &'a str,
-    /// In its canonical form.
+    /// In canonical form.
     pub(super) query: &'a str,
     pub(super) body: &'a [u8],
-    /// What it costs, and whom.
+    /// What it costs, and whom it is charged to.
     pub(super) account: &'a RateAccount,
 }
 
-/// An answer, and what an idempotency record has to remember to make it again.
+/// An answer, and what an idempotency record must keep to make it again.
 pub(super) struct Done {
     pub(super) reply: Reply,
     pub(super) first: Option<First>,
@@ -52,7 +52,7 @@ impl Request<'_> {
         self.admitted.owner()
     }
 
-    /// Puts a question to an inbox's shard.
+    /// Sends a command to the shard of an inbox.
     pub(super) fn ask(&self, context: &LaneContext, route: ShardRoute, command: Command) -> Answer {
         context.counters().shard_message(self.owner().mode);
         context.ask(route, command)
@@ -64,7 +64,8 @@ impl Request<'_> {
     }
 }
 
-/// Performs the operation. `secret` is the id to be, where an idempotency key decides it.
+/// Performs the operation. `secret` makes the verification's id, if an idempotency key determines
+/// it.
 pub(super) async fn perform(
     context: &LaneContext,
     request: &Request<'_>,
@@ -84,7 +85,7 @@ pub(super) async fn perform(
     Box::pin(other(context, request, route)).await
 }
 
-/// What is asked for less often.
+/// The less frequent operations.
 async fn other(context: &LaneContext, request: &Request<'_>, route: Operation) -> Result<Done, Problem> {
     match route {
         Operation::Cancel => cancel(context, request).await,
@@ -96,7 +97,7 @@ async fn other(context: &LaneContext, request: &Request<'_>, route: Operation) -
     }
 }
 
-/// The answer to an issue or resend; also made again for a repeated request.
+/// The answer to an issue or resend; also used to repeat it.
 pub(super) fn standing_reply(
     id: &VerificationId,
     standing: &authepy_engine::request::Standing,
@@ -140,7 +141,7 @@ async fn check(
     Ok(Done { reply, first: Some(first) })
 }
 
-/// The answer to a check; also made again for a repeated request, whose body is the same.
+/// The answer to a check; also used to repeat it, for a request with the same body.
 pub(super) fn verdict_reply(
     context: &LaneContext,
     request: &Request<'_>,
@@ -210,7 +211,8 @@ async fn status(context: &LaneContext, request: &Request<'_>) -> Result<Done, Pr
 
 async fn introspect(context: &LaneContext, request: &Request<'_>) -> Result<Done, Problem> {
     let body: IntrospectBody<'_> = json::read(request.body)?;
-    // A receipt of the other mode is signed by another key: to this one it is any foreign text.
+    // A receipt of the other mode is signed by another key, so this key treats it like any invalid
+    // text.
     let key = context.receipts().of(request.owner().mode);
     let claims =
         key.read(wire::required(body.receipt.as_ref(), "receipt is missing")?, context.now().unix_ms / 1_000);
@@ -229,13 +231,14 @@ async fn introspect(context: &LaneContext, request: &Request<'_>) -> Result<Done
     }
 }
 
-/// RFC 7662, 2.2: nothing but the fact.
+/// An inactive receipt; RFC 7662, 2.2 reveals nothing else.
 fn inactive() -> Done {
     Reply::ok(br#"{"active":false}"#.to_vec()).into()
 }
 
-/// A refusal is the shard's answer to anything; every other outcome belongs to another command, and
-/// being there is a bug that must not look like success.
+/// Turns an outcome that the operation did not expect into a problem. A shard may refuse any
+/// command; every other outcome belongs to another command, and is a bug that must not look like
+/// success.
 pub(super) fn unexpected(outcome: Outcome) -> Problem {
     match outcome {
         Outcome::Refused(refusal) => refusal.into(),

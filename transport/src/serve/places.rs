@@ -1,13 +1,14 @@
-//! Places in the windows that count mails beside those of inbox and peer: an API key's, a project's, a domain's.
+//! Places in the windows that count mails besides those of inbox and peer: of an API key, a
+//! project, a domain.
 //!
 //! ```text
 //!   take ─▶ all shards are asked at once ─┬─ all permit ─▶ Places ─▶ inbox ─┬─ 202: they stay taken
 //!                                         └─ one refuses ─▶ 429             └─ refused: give back
-//!   a right code ─▶ the windows of unanswered mails give its mail back
+//!   a right code ─▶ its mail's place in the windows of unanswered mails is given back
 //! ```
 //!
-//! Whether a mail is promised its inbox decides, on another shard: so a place is taken first and given back if
-//! need be. Nothing is asked where a limit is off.
+//! The inbox, on another shard, decides whether a mail is sent. So a place is taken first and given
+//! back if the inbox refuses. No shard is asked where a limit is off.
 
 use authepy_engine::actor::Answer;
 use authepy_engine::clock::Moment;
@@ -21,7 +22,7 @@ use super::operation::{Request, unexpected};
 use crate::http::reply::Problem;
 use crate::serve::lane_context::LaneContext;
 
-/// What a mail is sent for.
+/// The reason for a mail.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum MailFor {
     /// A new verification: counts for its key and its project.
@@ -30,14 +31,15 @@ pub(super) enum MailFor {
     Resend,
 }
 
-/// A window that was asked.
+/// A window to take a place in.
 #[derive(Clone, Copy)]
 enum Window {
     Key(ChargeKey),
     Domain(ChargeDomain),
 }
 
-/// Places that were taken, each with the moment that names it. Empty, and without memory, where all limits are off.
+/// Places that were taken, each with the moment that identifies it. Empty, without an allocation,
+/// where all limits are off.
 #[derive(Default)]
 pub(super) struct Places(Vec<(Window, Moment)>);
 
@@ -53,7 +55,7 @@ impl Places {
         if windows.is_empty() {
             return Ok(Self::default());
         }
-        // Boxed, as few requests come here: its room would be every request's.
+        // Rare paths are boxed so that they don't enlarge every request's future.
         Box::pin(Self::take_in(context, request, windows)).await
     }
 
@@ -88,7 +90,7 @@ impl Places {
         }
     }
 
-    /// The mail was not promised: it does not count.
+    /// Gives the places back: the mail will not be sent.
     pub(super) fn give_back(self, context: &LaneContext, request: &Request<'_>) {
         for (window, at) in self.0 {
             if let Window::Key(ChargeKey { window: KeyWindow::Issue, .. }) = window {
@@ -114,12 +116,13 @@ impl Window {
                 (charge.domain.route(), Command::RefundDomain(RefundDomain { charge, at }))
             }
         };
-        // Noted, or the shard is gone with the window.
+        // Not awaited: if the shard is gone, so is the window.
         let _noted = context.ask(route, command);
     }
 }
 
-/// The windows that count this mail. Test keys send none, so those of unanswered mails are not for them.
+/// The windows that count this mail. Test keys send none, so windows of unanswered mails don't
+/// apply to them.
 fn windows_of(
     context: &LaneContext,
     request: &Request<'_>,
@@ -148,7 +151,7 @@ fn windows_of(
     windows
 }
 
-/// A right code has come: its mail counts no more as unanswered.
+/// A right code was checked: gives back the place that its mail took as unanswered.
 pub(super) fn answered(context: &LaneContext, owner: Owner, mail: &Answered) {
     let policy = context.policy();
     let Answered { at, key, peer, domain } = *mail;

@@ -1,4 +1,4 @@
-//! What needs no key: the JWK sets, the probes, and preflights.
+//! The public pages, which need no key: the JWK sets, the probes, and preflights.
 
 use authepy_http3::head::{Field, Head, Known};
 
@@ -7,8 +7,8 @@ use crate::http::reply::{Problem, Reply};
 use crate::http::target::Page;
 use crate::serve::lane_context::LaneContext;
 
-/// Answers, and counts the visit. Where it can't be counted, as while a shard does not answer, it is answered all
-/// the same: a probe asks how this server is.
+/// Answers and counts the request. If it can't be counted, for example while a shard does not
+/// answer, it is answered anyway.
 pub(super) async fn answer(context: &LaneContext, page: Page, head: &Head, account: &RateAccount) -> Reply {
     let listed = listed_origin(context, page, head);
     if listed.is_some() {
@@ -30,8 +30,8 @@ pub(super) async fn answer(context: &LaneContext, page: Page, head: &Head, accou
     }
 }
 
-/// The origin of a preflight, if some restricted key lists it; whose key the request will carry is not known yet
-/// (a preflight has no credentials).
+/// The origin of a preflight, if some restricted key lists it. A preflight has no credentials, so
+/// the key of the request to follow is not known yet.
 fn listed_origin<'a>(context: &LaneContext, page: Page, head: &'a Head) -> Option<&'a [u8]> {
     match head.get(Known::Origin) {
         Field::One(origin) if page == Page::Preflight && context.keys().lists_origin(origin) => Some(origin),

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //!   restricted key, wrong key, no key ─▶ its peer
-//!   secret key                        ─▶ the `client.ip` its body names, as a claim of its project; else nobody
+//!   secret key                        ─▶ the `client.ip` in its body, claimed by its project; else no one
 //!
-//!   charge(issue | check | any) ── full ──▶ 429, 403     at the limits step, whatever becomes of it later
-//!   settle(reply) ── a denial ─▶ charge(denied) ── full ──▶ 429, 403 instead of the answer
+//!   charge(issue | check | any) ── window full ──▶ 429, 403     at the limits step
+//!   settle(reply) ── a denial ─▶ charge(denied) ── window full ──▶ 429, 403 instead of the answer
 //! ```
 //!
-//! What a foreign page made a browser send is counted in a window of its own instead of either, and strikes
-//! nobody; nor does a denial of a key that has ended.
+//! A request that another site's page made a browser send counts in a separate window instead, and
+//! causes no strike. Neither does a denial of a key that has been revoked or has expired.
 //!
-//! Nothing is asked of a peer's shard where the limit is off. What it is asked is not counted as a message
-//! to an inbox.
+//! If a limit is off, no message is sent to the peer's shard. Messages to it don't count as
+//! messages to an inbox.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -28,68 +28,70 @@ use super::operation::unexpected;
 use crate::http::reply::{Problem, Rates, Reply};
 use crate::serve::lane_context::LaneContext;
 
-/// A page's request that nobody answers for. There is none: the address that sent it does.
+/// A request of a page without a peer to charge. This does not occur: the sending address is
+/// charged.
 const UNPAID: Problem = Problem::Refused(Refusal::NotReady { retry_after: OVERLOADED_RETRY_AFTER });
 
-/// The account of one request, or of one item of a batch. Owned by whoever serves it.
+/// The rate account of one request, or of one item of a batch.
 #[derive(Default)]
 pub(super) struct RateAccount {
-    /// Who answers for it.
+    /// The peer that is charged; `None`: no one.
     peer: Cell<Option<Peer>>,
-    /// Who says so.
+    /// Whether that address was observed or claimed by a project.
     source: Cell<Source>,
-    /// Whether a foreign page had it sent.
+    /// Whether a page of another site caused it.
     is_foreign: Cell<bool>,
-    /// Whether a breach of the peer's windows strikes nobody.
+    /// Whether exceeding the windows causes no strike.
     is_excused: Cell<bool>,
-    /// What its windows were like when they were last looked at.
+    /// The state of its windows when they were last charged.
     rates: Cell<Rates>,
 }
 
 impl RateAccount {
-    /// From now on this address, which sent the request, answers for it.
+    /// Charges the request to this address, which sent it.
     pub(super) fn charge_to(&self, address: IpAddr) {
         self.peer.set(Some(Peer::from(address)));
         self.source.set(Source::Proved);
     }
 
-    /// From now on this address answers for the request to `owner`, whose secret key says that it asked.
+    /// Charges the request to this address, which a secret key of `owner` names as the requesting
+    /// client.
     pub(super) fn claim(&self, owner: Owner, address: IpAddr) {
         self.peer.set(Some(Peer::from(address)));
         self.source.set(Source::Claimed(owner));
     }
 
-    /// A foreign page had the peer's browser send it.
+    /// A page of another site made the peer's browser send it.
     pub(super) fn foreign_page(&self) {
         self.is_foreign.set(true);
     }
 
-    /// It was a page that some key lists.
+    /// The page is one that some key lists.
     pub(super) fn own_page(&self) {
         self.is_foreign.set(false);
     }
 
-    /// A breach is no fault of the peer's.
+    /// Exceeding a window causes no strike.
     pub(super) fn excuse(&self) {
         self.is_excused.set(true);
     }
 
-    /// From now on nobody does.
+    /// Charges the request to no one.
     pub(super) fn release(&self) {
         self.peer.set(None);
     }
 
-    /// Whether it is this address that answers for the request, by what it sent itself.
+    /// Whether the request is charged to this address because it sent the request.
     pub(super) fn is_of(&self, address: IpAddr) -> bool {
         self.source.get() == Source::Proved && self.peer.get().is_some_and(|peer| peer == Peer::from(address))
     }
 
-    /// Whose share of a domain's budget the request uses.
+    /// The peer whose share of a domain's budget the request uses.
     pub(super) fn share(&self, context: &LaneContext) -> Option<PeerShare> {
         self.peer.get().map(|peer| self.source.get().share(context.start_keys(), &peer))
     }
 
-    /// Who answers for the request, by a digest; `None` if nobody does.
+    /// The digest of the peer that is charged; `None` if no one is.
     pub(super) fn asker(&self, context: &LaneContext) -> Option<PeerDigest> {
         self.peer.get().map(|peer| context.start_keys().peer_digest(&peer))
     }
@@ -98,7 +100,7 @@ impl RateAccount {
         self.rates.get()
     }
 
-    /// Counts what an admitted request asks for, and proves it to the command that asks for it.
+    /// Charges an admitted request. The result proves the charge to the command that needs it.
     pub(super) async fn pay(
         &self,
         context: &LaneContext,
@@ -111,7 +113,7 @@ impl RateAccount {
         }
     }
 
-    /// Counts what the request asks for in its peer's windows. `None` if nobody answers for it.
+    /// Counts the activity in the peer's windows. `None` if no one is charged.
     pub(super) async fn charge(
         &self,
         context: &LaneContext,
@@ -134,13 +136,13 @@ impl RateAccount {
         Ok(Some(Paid::of(&charge, &charged)?))
     }
 
-    /// Counts a visit of an open page.
+    /// Counts a request of an open page.
     pub(super) async fn charge_visit(&self, context: &LaneContext) -> Result<(), Problem> {
         let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Any };
         self.charge(context, activity, Mode::Live).await.map(drop)
     }
 
-    /// Counts a denial where nobody can wait for what its window says.
+    /// Counts a denial without waiting for the verdict of its window.
     pub(super) fn note_denial(&self, context: &LaneContext) {
         let charge = self.charge_of(Activity::Denied, Mode::Live);
         if let Some(charge) = charge.filter(|charge| charge.is_counted(&context.policy().settings)) {
@@ -149,24 +151,25 @@ impl RateAccount {
         }
     }
 
-    /// What is charged to whom; `None` if nobody answers for the request.
+    /// The charge for this activity; `None` if no one is charged.
     fn charge_of(&self, activity: Activity, mode: Mode) -> Option<Charge> {
         let strikes = !self.is_excused.get() && !self.is_foreign.get();
         Some(Charge { peer: self.peer.get()?, source: self.source.get(), activity, mode, strikes })
     }
 
-    /// What the key's window was like after this request.
+    /// Notes the state of the key's window after this request.
     pub(super) fn tell_key(&self, quotas: Quotas) {
         self.rates.set(Rates { key: quotas, ..self.rates.get() });
     }
 
-    /// The key's window has been given its place back.
+    /// Notes that the place in the key's window was given back.
     pub(super) fn take_back_key(&self) {
         let rates = self.rates.get();
         self.rates.set(Rates { key: rates.key.given_back(), ..rates });
     }
 
-    /// What is answered in the end: a denial counts, and the window of denials may have the last word.
+    /// Charges a denial, and returns the final answer: if the window of denials is full, its
+    /// refusal instead of `reply`.
     pub(super) async fn settle(&self, context: &LaneContext, reply: Reply) -> Reply {
         let Some(problem) = reply.problem else { return reply };
         let settled = Box::pin(self.settle_problem(context, problem)).await;
@@ -181,7 +184,7 @@ impl RateAccount {
         let activity = if self.is_foreign.get() { Activity::Foreign } else { Activity::Denied };
         match self.charge(context, activity, Mode::Live).await {
             Err(refused) if refused.is_of_peer() => refused,
-            // Where it can't be counted, the first refusal stands.
+            // If the charge itself fails, the original refusal stands.
             _ => problem,
         }
     }

@@ -1,12 +1,13 @@
-//! Receipts: JWS in compact form, EdDSA (RFC 7515, RFC 8037), and the JWK sets that check them.
+//! Receipts: JWS in compact form, EdDSA (RFC 7515, RFC 8037), and the JWK sets that verify them.
 //!
-//! Live and test receipts are signed by two keys, and each key has a JWK set of its own: a backend that fetches the
-//! live set refuses a test receipt because it does not know the key, without a look at any claim. The live key is made
-//! at start and never leaves memory, unless `receipts.key_file` names one. The test key is derived from the live one
-//! by a hash, so that it is as stable over restarts, and reveals nothing of it.
+//! Live and test receipts are signed by two keys, and each key has a JWK set of its own: a backend
+//! that fetches the live set refuses a test receipt because it does not know the key, without
+//! checking any claim. The live key is drawn at start and never leaves memory, unless
+//! `receipts.key_file` names one. The test key is derived from the live one by a hash, so that it
+//! is as stable over restarts and reveals nothing about it.
 //!
-//! Ed25519 is deterministic: the same claims give the same receipt, which is how a repeated request gets
-//! the same answer without any receipt being stored.
+//! Ed25519 is deterministic: the same claims give the same receipt. That is how a repeated request
+//! gets the same answer although no receipt is stored.
 
 use std::time::Duration;
 
@@ -25,16 +26,18 @@ use crate::http::wire::Members;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of the longest receipt that is looked at: ids, a purpose, a nonce and an address in base64.
+/// Length of the longest receipt that is verified: ids, a purpose, a nonce and an address in
+/// base64.
 const RECEIPT_BYTES: usize = 4_096;
 
-/// Room for claims without an address or a nonce, and with a usual one.
+/// Capacity for claims without an address or a nonce, or with usual ones.
 const USUAL_CLAIMS_BYTES: usize = 384;
-/// `amr`: how the inbox was confirmed (RFC 8176), by a one-time code. It is no statement about a person.
+/// `amr` (RFC 8176): the inbox was confirmed by a one-time code. It says nothing about a person.
 const AMR: &str = r#"["otp"]"#;
 /// A dot, and 64 bytes in base64.
 const SIGNATURE_CHARS: usize = 1 + 86;
-/// Before the live key's seed in the hash that is the test key's seed. Changing it changes every test key.
+/// Hashed before the live key's seed to derive the test key's seed. Changing it changes every test
+/// key.
 const TEST_SEED_LABEL: &[u8] = b"authepy test receipts v1:";
 
 /// The claims of one receipt. Times are whole seconds since the Unix epoch.
@@ -50,10 +53,11 @@ pub struct Claims<'a> {
     pub purpose: &'a str,
     /// The nonce given at issue and repeated at the check.
     pub nonce: Option<&'a str>,
-    /// The address, if the check carried it; it is the one the code was sent to. Signed is what the parser made of
-    /// it ([`Recipient::exact`](authepy_engine::recipient::Recipient::exact)), never the text that was typed: the domain is
-    /// its lower-case A-label, the local part is as the check spelled it. The spelling of the issue is not kept, so
-    /// the two may differ in the ASCII case of the local part.
+    /// The address, if the check carried it; it is the one that the code was sent to. The parsed
+    /// form is signed ([`Recipient::exact`](authepy_engine::recipient::Recipient::exact)), never
+    /// the text as typed: the domain is its lower-case A-label, the local part is spelled as in the
+    /// check. The spelling of the issue is not kept, so the two may differ in the ASCII case of the
+    /// local part.
     pub email: Option<&'a str>,
     /// Whether a live or a test key checked the code. Each mode has a signing key of its own.
     pub mode: Mode,
@@ -61,11 +65,11 @@ pub struct Claims<'a> {
     pub issued_at: u64,
     /// `exp`.
     pub expires_at: u64,
-    /// `jti`: one for each verification.
+    /// `jti`: unique per verification.
     pub id: &'a str,
 }
 
-/// The keys that sign: one for each mode. Shared by all lanes, immutable.
+/// The signing keys: one for each mode. Shared by all lanes, immutable.
 pub struct ReceiptKeys {
     live: ReceiptKey,
     test: ReceiptKey,
@@ -73,7 +77,7 @@ pub struct ReceiptKeys {
     lifetime: Duration,
 }
 
-/// One key that signs, and what others need to check.
+/// One signing key, with what verifiers need.
 pub struct ReceiptKey {
     pair: Ed25519KeyPair,
     /// `base64url(header) + "."`, the same for every receipt.
@@ -82,7 +86,7 @@ pub struct ReceiptKey {
 }
 
 impl ReceiptKeys {
-    /// The keys that the settings ask for.
+    /// The configured keys.
     pub fn configured(receipts: &Receipts) -> Result<Self, ConfigFault> {
         let read = |path: &str| {
             let pem = std::fs::read_to_string(path).map(Zeroizing::new);
@@ -92,10 +96,10 @@ impl ReceiptKeys {
         Self::new(&receipts.issuer, receipts.lifetime.0, pem.as_ref().map(|pem| pem.as_str()))
     }
 
-    /// A fresh live key, or the one in a PKCS#8 PEM file, and its test key.
+    /// A new live key, or the one in a PKCS#8 PEM file, and the test key derived from it.
     pub fn new(issuer: &str, lifetime: Duration, pem: Option<&str>) -> Result<Self, ConfigFault> {
         let live = match pem {
-            None => Ed25519KeyPair::generate().map_err(|_| fault("no key could be made"))?,
+            None => Ed25519KeyPair::generate().map_err(|_| fault("no signing key could be drawn"))?,
             Some(pem) => {
                 use rustls::pki_types::pem::PemObject;
                 let der = rustls::pki_types::PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
@@ -122,7 +126,7 @@ impl ReceiptKeys {
         &self.issuer
     }
 
-    /// Life of a receipt.
+    /// Lifetime of a receipt.
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
@@ -184,7 +188,7 @@ impl ReceiptKey {
         token
     }
 
-    /// The claims of a receipt this key signed and that has not expired.
+    /// The claims of a receipt that this key signed and that has not expired.
     pub fn read(&self, token: &str, unix_seconds: u64) -> Option<Value> {
         let body = token.strip_prefix(&self.header)?;
         body.contains('.').then_some(())?;
@@ -193,7 +197,7 @@ impl ReceiptKey {
     }
 }
 
-/// Checks a receipt as any backend would, with nothing but the public key. Does not look at times.
+/// Verifies a receipt as any backend would, with only the public key. Does not check times.
 pub fn verify(token: &str, public_key: &[u8]) -> Option<Value> {
     if token.len() > RECEIPT_BYTES {
         return None;
@@ -212,7 +216,7 @@ pub fn public_key(jwks: &Value) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(jwks.pointer("/keys/0/x")?.as_str()?).ok()
 }
 
-/// RFC 7638, with the members RFC 8037, 2 requires.
+/// JWK thumbprint (RFC 7638), with the members that RFC 8037, 2 requires.
 fn thumbprint(x: &str) -> String {
     encode(&Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)))
 }

@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What the README says about the name of a verification.
+/// What the operating guide says about the name of a verification.
 fn named(id: &str) -> String {
     hex(&Sha256::digest(id)[..16])
 }

@@ -28,7 +28,7 @@ async fn a_second_server_on_a_port_ends_with_69_and_the_first_serves_on() {
     let (code, said) =
         canary.beside(async { tokio::task::spawn_blocking(move || start_on(address)).await.unwrap() }).await;
     assert_eq!(code, 69, "{said}");
-    assert!(said.contains("listen: address in use"), "{said}");
+    assert!(said.contains("listen: UDP and TCP on ") && said.contains(": address in use"), "{said}");
 }
 
 #[test]
@@ -43,6 +43,9 @@ fn a_port_that_is_shared_by_somebody_else_is_not_joined() {
         }
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let (code, said) = start_on(address);
-        assert!(code == 69 && said.contains("listen: address in use"), "{kind:?}: {code} {said}");
+        assert!(
+            code == 69 && said.contains("listen: UDP and TCP on ") && said.contains(": address in use"),
+            "{kind:?}: {code} {said}"
+        );
     }
 }

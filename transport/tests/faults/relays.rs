@@ -142,7 +142,7 @@ async fn play(fault: &Fault) {
     }
     if fault.is_left_alone {
         // From now on nobody waits for it.
-        server.log_says("is left alone", 1);
+        server.log_says("keeps failing", 1);
     }
     let id = canary.beside(phone.issue_owned("late@gmail.com".to_owned())).await;
     settled(&server, "sent", MAILS + 1, fault.name).await;

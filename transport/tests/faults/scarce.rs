@@ -18,7 +18,7 @@ fn confined(how: &str, settings: &[&str]) -> DevServer {
 #[tokio::test]
 async fn with_64_descriptors_phones_sign_up_and_mails_leave() {
     let server = confined("--nofile=64", &[]);
-    server.log_says("leave no full reserve", 1);
+    server.log_says("too few file descriptors for the full reserve", 1);
     let canary = Canary::with_mail(&server, "few").await;
     // More than there are. Those in excess are closed, or displace one another; none takes what mail needs.
     let crowd: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(server.tcp()).unwrap()).collect();

@@ -101,7 +101,7 @@ async fn bad_input_is_named_and_changes_nothing(store: &str) {
     let restricted = ["key", "create", "--project", "shop", "--class", "restricted", "--origin"];
     let with = |rule| [&restricted[..], &[rule]].concat();
     for (words, why) in [
-        (vec!["project", "create", "shop"], "exists already"),
+        (vec!["project", "create", "shop"], "already in use"),
         (vec!["project", "create", ""], "name:"),
         (vec!["project", "create", "a\nb"], "name:"),
         (vec!["project", "create", "x", "--alert-to", "not an address"], "alert_to:"),

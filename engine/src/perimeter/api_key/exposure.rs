@@ -1,14 +1,14 @@
-//! Finds a key where no key belongs: in a URL, which ends in logs and histories.
+//! Finds a key in a URL, where it would leak into logs and histories.
 
 use super::PREFIXES;
 
-/// Whether `text` holds the prefix of a key, plain or percent-encoded, once or many times over.
+/// Whether `text` holds the prefix of a key, plain or percent-encoded any number of times.
 ///
-/// The prefix is enough: a mistyped or cut key in a URL is as much of a leak.
+/// The prefix is enough: a mistyped or truncated key in a URL leaks as much.
 #[must_use]
 pub fn looks_like_key(text: &[u8]) -> bool {
     (0..text.len())
-        // Every prefix starts with one of two letters, so nearly every octet ends here.
+        // Every prefix starts with one of two letters, so nearly every octet is rejected here.
         .filter(|&start| matches!(text[start], b'a' | b'r' | b'%'))
         .any(|start| PREFIXES.iter().any(|(prefix, ..)| starts_with(&text[start..], prefix.as_bytes())))
 }

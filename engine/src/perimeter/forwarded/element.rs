@@ -36,7 +36,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The last comma outside quotes, seen from the right, where the quotes are the proxy's own.
+/// The last comma outside quotes, searched from the right, where the quotes are the proxy's own.
 fn last_bare_comma(list: &[u8]) -> Option<usize> {
     let mut quoted = false;
     for (at, &byte) in list.iter().enumerate().rev() {
@@ -50,13 +50,13 @@ fn last_bare_comma(list: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether an odd number of backslashes stands before this place.
+/// Whether an odd number of backslashes precedes this position.
 fn is_escaped(list: &[u8], at: usize) -> bool {
     list[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// What one element's `for` names; `None` if it hides, is missing, said twice, or the element is
-/// broken.
+/// The address in one element's `for`; `None` if it is hidden, missing or repeated, or the element
+/// is malformed.
 pub(super) fn node_of(element: &[u8]) -> Option<IpAddr> {
     let (mut rest, mut named) = (element, None);
     loop {
@@ -75,7 +75,7 @@ pub(super) fn node_of(element: &[u8]) -> Option<IpAddr> {
     }
     match named? {
         Value::Quoted(text) => node(&text),
-        // Brackets and colons are no token characters: only IPv4 without a port stands bare.
+        // Brackets and colons are not token characters: only IPv4 without a port can be unquoted.
         Value::Token(text) => node(text),
     }
 }
@@ -87,7 +87,7 @@ enum Value<'a> {
 
 type Pair<'a> = Option<(&'a [u8], Value<'a>)>;
 
-/// Reads `[token "=" (token / quoted-string)]` off the front. The outer `None`: neither.
+/// Reads `[token "=" (token / quoted-string)]` from the front. The outer `None` means neither.
 fn pair(text: &[u8]) -> Option<(Pair<'_>, &[u8])> {
     let text = text.trim_ascii_start();
     if matches!(text.first(), None | Some(b';')) {
@@ -109,7 +109,7 @@ fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// The rest of a quoted string whose first quote is behind us, and what follows its last.
+/// The rest of a quoted string after its opening quote, and what follows its closing quote.
 fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let (mut value, mut at) = (Vec::new(), 0);
     loop {

@@ -1,9 +1,10 @@
-//! One hop as a proxy spells it.
+//! Parses one hop.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
-/// `None` also for a zone id (only its own host knows what it means), `unknown`, and hidden names.
+/// An address, optionally with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+/// `[2001:db8::1]:80`. `None` also for an address with a zone id (meaningful on its own host only),
+/// `unknown`, and hidden names.
 pub(super) fn node(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     if let Some(rest) = text.strip_prefix('[') {
@@ -19,7 +20,7 @@ pub(super) fn node(text: &[u8]) -> Option<IpAddr> {
     is_port(&text[colon..]).then_some(IpAddr::V4(address))
 }
 
-/// Nothing, `:` and a port number, or a hidden port (RFC 7239, 6).
+/// Nothing, `:` and a port number, or `:` and an obfuscated port (RFC 7239, 6).
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         None => text.is_empty(),

@@ -5,18 +5,18 @@ use super::{Origin, OriginFault, Place};
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// What an origin may be.
+/// An origin that a rule can name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OriginRule {
     /// `mybrand.com` or `localhost`: exactly that host.
     Host(Box<str>),
-    /// `*.mybrand.com`, kept without its `*.`: one or more labels below, not the domain itself.
+    /// `*.mybrand.com`, stored without its `*.`: one or more labels below, not the domain itself.
     Below(Box<str>),
     /// The bare id of a Chrome or Firefox extension.
     Extension(Box<str>),
 }
 
-/// Why a text is no rule. Said to the operator when the rule is saved.
+/// Why a text is not a rule. Shown to the operator when the rule is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RuleFault {
@@ -32,15 +32,15 @@ pub enum RuleFault {
     Path,
     /// `*` alone, or a `*` that is not the whole first label.
     Wildcard,
-    /// A wildcard over a part of an IP address.
+    /// A wildcard over part of an IP address.
     WildcardAddress,
-    /// A wildcard over a public suffix, below which strangers own the names.
+    /// A wildcard over a public suffix, below which the names belong to strangers.
     WildcardPublicSuffix,
     /// An IP address.
     Address,
     /// A name without a dot that is not `localhost`.
     NoDot,
-    /// Anything else that is no domain name.
+    /// Any other text that is not a domain name.
     NotADomain,
 }
 
@@ -52,14 +52,14 @@ impl fmt::Display for RuleFault {
             Self::UserInfo => "give the domain without a user name",
             Self::Port => "give the domain without a port: every port of it is allowed",
             Self::Path => "give the domain without path, query or fragment",
-            Self::Wildcard => "a wildcard is the whole first label, as in *.mybrand.com",
+            Self::Wildcard => "a wildcard must be the whole first label, as in *.mybrand.com",
             Self::WildcardAddress => "an IP address can't have a wildcard",
             Self::WildcardPublicSuffix => {
                 "below a public suffix the names belong to strangers: give your own domain"
             }
             Self::Address => "give a domain name, not an IP address",
-            Self::NoDot => "the domain has no dot; only localhost may do without",
-            Self::NotADomain => "the rule is no domain name",
+            Self::NoDot => "the domain has no dot; only localhost needs none",
+            Self::NotADomain => "the rule is not a domain name",
         })
     }
 }
@@ -67,7 +67,7 @@ impl fmt::Display for RuleFault {
 impl std::error::Error for RuleFault {}
 
 impl OriginRule {
-    /// Reads a rule; case, U-labels and a trailing dot are folded away.
+    /// Parses a rule; case, U-labels and a trailing dot are normalised.
     ///
     /// # Errors
     /// The reason, for the operator.
@@ -90,7 +90,7 @@ impl OriginRule {
         if base.contains('*') {
             return Err(RuleFault::Wildcard);
         }
-        // Also `*.0.1`, of which WHATWG makes an address.
+        // Also `*.0.1`, which WHATWG turns into an address.
         let base = rule_host(base).map_err(|fault| match fault {
             RuleFault::Address => RuleFault::WildcardAddress,
             other => other,
@@ -101,7 +101,7 @@ impl OriginRule {
         }
     }
 
-    /// Whether `origin` is what the rule names.
+    /// Whether the rule names `origin`.
     #[must_use]
     pub fn allows(&self, origin: &Origin<'_>) -> bool {
         match (self, origin.place()) {
@@ -127,7 +127,7 @@ impl fmt::Display for OriginRule {
     }
 }
 
-/// Finds the part of a URL that was pasted along, so that the reason names it.
+/// Detects the part of a URL that was pasted along, so that the error names it.
 fn refuse_url_parts(text: &str) -> Result<(), RuleFault> {
     if text.is_empty() {
         return Err(RuleFault::Empty);
@@ -152,7 +152,7 @@ fn refuse_url_parts(text: &str) -> Result<(), RuleFault> {
 }
 
 fn rule_host(text: &str) -> Result<String, RuleFault> {
-    // A person means what is seen: no escapes, no white space, no invisible characters.
+    // The operator means what is visible: no escapes, no white space, no invisible characters.
     let odd = |c: char| c == '%' || c.is_whitespace() || c.is_control() || is_dropped(c);
     if text.contains(odd) {
         return Err(RuleFault::NotADomain);
@@ -163,7 +163,7 @@ fn rule_host(text: &str) -> Result<String, RuleFault> {
     })
 }
 
-/// What UTS 46 would leave out without a word.
+/// Characters that UTS 46 would drop silently.
 fn is_dropped(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
 }

@@ -1,8 +1,8 @@
-//! A key's whole origin list, ordered for look-up: O(labels · log rules).
+//! A key's whole origin list, sorted for look-up: O(labels · log rules).
 
 use super::{Origin, OriginRule, Place, RuleFault};
 
-/// The origins a restricted key may be used from. Empty: none.
+/// The origins a restricted key may be used from; none if empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OriginRules {
     hosts: Vec<Box<str>>,
@@ -15,14 +15,14 @@ impl OriginRules {
     /// Reads a list.
     ///
     /// # Errors
-    /// The index of the first text that is no rule, and why it is none.
+    /// The index of the first text that is not a rule, and why.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, (usize, RuleFault)> {
         let read =
             |(index, text): (usize, &T)| OriginRule::parse(text.as_ref()).map_err(|fault| (index, fault));
         texts.iter().enumerate().map(read).collect()
     }
 
-    /// One list that allows what any of `lists` allows.
+    /// The union of `lists`.
     #[must_use]
     pub fn union<'a>(lists: impl Iterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
@@ -34,7 +34,7 @@ impl OriginRules {
         all.in_order()
     }
 
-    /// Whether any rule allows `origin`; the same as asking each, in less time.
+    /// Whether any rule allows `origin`; equivalent to asking each, but faster.
     #[must_use]
     pub fn allows(&self, origin: &Origin<'_>) -> bool {
         match origin.place() {
@@ -45,8 +45,8 @@ impl OriginRules {
         }
     }
 
-    /// The domain by which the list allows `origin`: the host itself, or what its wildcard stands
-    /// below. Always a text of the list's owner, never one of whoever sent the origin.
+    /// The domain by which the list allows `origin`: the host itself, or the base of its wildcard.
+    /// Always a text of the list's owner, never of the sender of the origin.
     #[must_use]
     pub fn domain_of(&self, origin: &Origin<'_>) -> Option<&str> {
         let Place::Host(host) = origin.place() else { return None };
@@ -61,7 +61,7 @@ impl OriginRules {
         self
     }
 
-    /// Whether there is no rule, so that no origin is allowed.
+    /// Whether there are no rules, so that no origin is allowed.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.hosts.is_empty() && self.bases.is_empty() && self.extensions.is_empty()

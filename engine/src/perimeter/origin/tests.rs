@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Values near the border between the short way and the long one.
+/// Values near the boundary between the fast path and the general parser.
 fn near_origins() -> impl Strategy<Value = String> {
     let scheme = prop::sample::select(vec![
         "https://",

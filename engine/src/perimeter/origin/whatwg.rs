@@ -1,10 +1,10 @@
-//! The long way to read an origin: the WHATWG URL parser, then what this service asks on top.
+//! The general parser for origins: the WHATWG URL parser, then this service's own requirements.
 
 use super::{OriginFault, Place};
 use std::borrow::Cow;
 use url::{Host, ParseError, Url};
 
-/// What a scheme is to this service.
+/// How this service treats a scheme.
 enum Scheme {
     /// A web page; the URL parser has normalised the host.
     Web,
@@ -24,7 +24,7 @@ fn scheme(name: &str) -> Option<Scheme> {
     })
 }
 
-/// The host or extension an origin names. Userinfo, port, path, query and fragment fall away.
+/// The host or extension an origin names. Userinfo, port, path, query and fragment are discarded.
 pub(super) fn place(text: &str) -> Result<Place<'static>, OriginFault> {
     let url = Url::parse(text).map_err(|error| match error {
         ParseError::EmptyHost => OriginFault::NoHost,
@@ -42,7 +42,7 @@ pub(super) fn place(text: &str) -> Result<Place<'static>, OriginFault> {
     };
     match scheme {
         Scheme::Web => host_name(&host).map(Place::Host),
-        // An opaque host is anything; reading it as a web host refuses addresses and escapes.
+        // An opaque host can be anything; parsing it as a web host refuses addresses and escapes.
         Scheme::App if host.contains('%') => Err(OriginFault::HostName),
         Scheme::App => parse_host(&host).map(|host| Place::Host(Cow::Owned(host))),
         Scheme::Extension(is_id) if is_id(&host) => Ok(Place::Extension(Cow::Owned(host))),
@@ -50,7 +50,7 @@ pub(super) fn place(text: &str) -> Result<Place<'static>, OriginFault> {
     }
 }
 
-/// A host as a web URL would have it: percent-decoded, UTS 46, lower-case A-labels, no address.
+/// A host as in a web URL: percent-decoded, UTS 46, lower-case A-labels, not an address.
 pub(super) fn parse_host(host: &str) -> Result<String, OriginFault> {
     match Host::parse(host) {
         Ok(Host::Domain(name)) => host_name(&name).map(Cow::into_owned),
@@ -59,8 +59,8 @@ pub(super) fn parse_host(host: &str) -> Result<String, OriginFault> {
     }
 }
 
-/// Drops one trailing dot and refuses what DNS could not hold. `_` stays: real hosts have it, and
-/// `mybrand.com_.evil.com` is below `evil.com` whatever stands in front.
+/// Drops one trailing dot and refuses what DNS can't hold. `_` is allowed: real hosts have it, and
+/// `mybrand.com_.evil.com` is below `evil.com` whatever precedes it.
 fn host_name(host: &str) -> Result<Cow<'static, str>, OriginFault> {
     let name = host.strip_suffix('.').unwrap_or(host);
     let fits = |label: &str| {
@@ -76,7 +76,7 @@ pub(super) fn is_chrome_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|octet| matches!(octet, b'a'..=b'p'))
 }
 
-/// The UUID Firefox draws for an extension at each installation
+/// The UUID that Firefox draws for an extension at each installation
 /// (<https://developer.mozilla.org/docs/Mozilla/Add-ons/WebExtensions/manifest.json/web_accessible_resources>).
 pub(super) fn is_moz_id(id: &str) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];

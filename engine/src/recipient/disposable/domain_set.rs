@@ -1,4 +1,4 @@
-//! A set of names in one blob: about 8 bytes per entry beside the text itself.
+//! A set of names in one blob: about 8 bytes per entry in addition to the text.
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -6,16 +6,16 @@ use std::fmt;
 
 /// An immutable set of domain names.
 pub(super) struct DomainSet {
-    /// Each name behind one octet with its length (a domain has at most 253).
+    /// Each name, preceded by one octet with its length (a domain has at most 253).
     blob: Box<[u8]>,
-    /// Where in `blob` a name starts; 32 bits suffice for [`MAX_BYTES`](super::MAX_BYTES).
+    /// Start of each name in `blob`; 32 bits suffice for [`MAX_BYTES`](super::MAX_BYTES).
     starts: HashTable<u32>,
     hasher: RandomState,
 }
 
 impl DomainSet {
-    /// The set of `names`. A name over 255 octets or past 4 GiB is left out; the reader's limits
-    /// keep both from happening.
+    /// The set of `names`. A name over 255 octets or beyond 4 GiB is left out; the limits of the
+    /// reader prevent both.
     pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let hasher = RandomState::new();
         let mut blob = Vec::new();
@@ -38,7 +38,7 @@ impl DomainSet {
 
     pub(super) fn contains(&self, name: &str) -> bool {
         let name = name.as_bytes();
-        // Most lists of an operator are empty: don't hash for them.
+        // Most operator lists are empty: skip the hash.
         !self.starts.is_empty()
             && self.starts.find(self.hasher.hash_one(name), |&at| name_at(&self.blob, at) == name).is_some()
     }

@@ -1,4 +1,4 @@
-//! Text becomes a base list, whole or not at all.
+//! Parses a base list, completely or not at all.
 
 use crate::recipient::disposable::domain_set::DomainSet;
 use crate::recipient::disposable::protected::{SkippedWhy, is_public_suffix, why_protected};
@@ -8,18 +8,18 @@ use std::fmt;
 
 /// Longest text in bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// A text with more than one bad line in so many is not a list of domains (HTML, a log, CSV).
+/// A text with more than one bad line in this many is not a list of domains (HTML, a log, CSV).
 const LINES_PER_BAD_LINE: usize = 100;
 
-/// A text that was read.
+/// A parsed base list.
 pub(super) struct Reading<'a> {
-    /// Sorted, each once, lower-case A-labels.
+    /// Sorted, without duplicates, lower-case A-labels.
     pub(super) entries: Vec<Cow<'a, str>>,
     pub(super) skipped: Vec<Skipped>,
     pub(super) bad_lines: usize,
 }
 
-/// An entry that was left out.
+/// An entry left out of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The entry as lower-case A-labels.
@@ -28,7 +28,7 @@ pub struct Skipped {
     pub why: SkippedWhy,
 }
 
-/// Why a text did not become a catalog. The one in use stays.
+/// Why a text was not accepted as a catalog. The current one stays in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogFault {
@@ -36,13 +36,13 @@ pub enum CatalogFault {
     TooLarge,
     /// Not UTF-8.
     NotUtf8,
-    /// No line holds a domain that may be listed.
+    /// No line has a domain that may be listed.
     NoDomain,
-    /// More than 1 % of the lines are no domain.
+    /// More than 1 % of the lines are not a domain.
     NotAList {
-        /// Lines that are no domain.
+        /// Lines that are not a domain.
         bad: usize,
-        /// Lines that are neither blank nor comment.
+        /// Lines that are neither blank nor a comment.
         lines: usize,
     },
     /// Fewer than half the entries of the list in use.
@@ -52,9 +52,9 @@ pub enum CatalogFault {
         /// Entries of the refused list.
         to: usize,
     },
-    /// `catalog.extra` at this index is no domain or a public suffix.
+    /// `catalog.extra` at this index is not a domain, or is a public suffix.
     BadExtra(usize),
-    /// `catalog.allow` at this index is no domain.
+    /// `catalog.allow` at this index is not a domain.
     BadAllow(usize),
 }
 
@@ -63,24 +63,24 @@ impl fmt::Display for CatalogFault {
         match self {
             Self::TooLarge => write!(f, "the list is larger than {MAX_BYTES} bytes"),
             Self::NotUtf8 => f.write_str("the list is not UTF-8"),
-            Self::NoDomain => f.write_str("the list holds no domain"),
+            Self::NoDomain => f.write_str("the list has no domain"),
             Self::NotAList { bad, lines } => {
-                write!(f, "{bad} of {lines} lines are no domain, more than 1 %")
+                write!(f, "{bad} of {lines} lines are not a domain, more than 1 %")
             }
             Self::Shrunk { from, to } => {
                 write!(f, "the list has {to} entries, fewer than half of the {from} in use")
             }
             Self::BadExtra(index) => {
-                write!(f, "entry {index} of catalog.extra is no domain or a public suffix")
+                write!(f, "entry {index} of catalog.extra is not a domain, or is a public suffix")
             }
-            Self::BadAllow(index) => write!(f, "entry {index} of catalog.allow is no domain"),
+            Self::BadAllow(index) => write!(f, "entry {index} of catalog.allow is not a domain"),
         }
     }
 }
 
 impl std::error::Error for CatalogFault {}
 
-/// Reads a base list: UTF-8, one domain a line, `#` starts a comment.
+/// Parses a base list: UTF-8, one domain per line, `#` starts a comment.
 pub(super) fn read(text: &[u8]) -> Result<Reading<'_>, CatalogFault> {
     if text.len() > MAX_BYTES {
         return Err(CatalogFault::TooLarge);
@@ -109,7 +109,7 @@ pub(super) fn read(text: &[u8]) -> Result<Reading<'_>, CatalogFault> {
 
 impl<'a> Reading<'a> {
     fn take(&mut self, entry: &'a str) {
-        // A bare top-level name is no host name for us, but it is an entry to report.
+        // A bare top-level name is not a valid host name, but it is reported as a skipped entry.
         let name = match host_name(entry.strip_suffix('.').unwrap_or(entry)) {
             Ok(name) => Cow::from(name),
             Err(_) if is_top_level(entry) => Cow::Owned(entry.to_ascii_lowercase()),
@@ -122,18 +122,18 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A top-level name that the Public Suffix List knows, as opposed to any word.
+/// Whether the Public Suffix List knows this top-level name, unlike an arbitrary word.
 fn is_top_level(entry: &str) -> bool {
     let lower = entry.to_ascii_lowercase();
     psl::suffix(lower.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == lower.as_bytes())
 }
 
-/// Reads `catalog.extra`. A mail host may stand there, since the operator names it on purpose.
+/// Parses `catalog.extra`. A mail host is allowed, since the operator lists it on purpose.
 pub(super) fn extra(entries: &[String]) -> Result<DomainSet, CatalogFault> {
     own(entries, CatalogFault::BadExtra, |name| !is_public_suffix(name))
 }
 
-/// Reads `catalog.allow`.
+/// Parses `catalog.allow`.
 pub(super) fn allow(entries: &[String]) -> Result<DomainSet, CatalogFault> {
     own(entries, CatalogFault::BadAllow, |_| true)
 }

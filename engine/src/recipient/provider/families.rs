@@ -1,4 +1,4 @@
-//! The providers this crate knows. Data only; each family names the page that documents its rule.
+//! The built-in providers. Data only; each family names the page that documents its rule.
 
 use super::{Family, Marks, Rule};
 use std::borrow::Cow;
@@ -16,8 +16,8 @@ pub(super) const fn family(
 
 /// The built-in families.
 ///
-/// A family whose rule is that of everywhere else is listed all the same: its domains are
-/// protected from entering the disposable catalog by mistake.
+/// A family with the default rule is listed too: this keeps its domains out of the disposable
+/// catalog.
 pub static FAMILIES: &[Family] = &[
     family(
         "Gmail",
@@ -39,7 +39,7 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "Fastmail",
-        // `_` can't stand in a host name, so `ada-l.fastmail.com` also means `ada_l`:
+        // `_` is not allowed in a host name, so `ada-l.fastmail.com` also means `ada_l`:
         // https://www.fastmail.com/blog/two-address-resolving-additions/
         Rule { alike: Some((b'_', b'-')), users_below: true, ..PLUS },
         "https://www.fastmail.help/hc/en-us/articles/360060591053 (plus and subdomain addressing)",
@@ -60,8 +60,8 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "Yahoo",
-        // A name may hold no hyphen of its own; `nickname-` belongs to the account but is not its
-        // name.
+        // A name can't contain a hyphen of its own; `nickname-` belongs to the account but is not
+        // its name.
         Rule { cut_after: Marks::of("-"), ..PLUS },
         "https://help.yahoo.com/kb/SLN28815.html (disposable addresses: nickname-keyword)",
         YAHOO,
@@ -132,7 +132,7 @@ pub static FAMILIES: &[Family] = &[
     ),
     family(
         "mailbox.org",
-        // Twins that take mail over TLS only.
+        // Alternative domains that accept mail over TLS only.
         Rule { one_account: true, ..PLUS },
         "https://kb.mailbox.org/en/private/e-mail/ensuring-emails-are-sent-securely",
         &["mailbox.org", "secure.mailbox.org", "tls.mailbox.org"],
@@ -151,9 +151,9 @@ pub static FAMILIES: &[Family] = &[
     ),
 ];
 
-/// Hosts whose customers get a label of their own, with whatever is mailed below it. Unlike the
-/// families above they are not protected from a catalog: some lists call them disposable, and that
-/// is the operator's to say.
+/// Hosts that give each customer a label of its own and deliver all mail below it. Unlike the
+/// families above, they may be in a catalog: some lists call them disposable, which is the
+/// operator's decision.
 pub static CATCH_ALLS: &[Family] = &[family(
     "33mail",
     Rule { users_below: true, ..PLUS },

@@ -1,17 +1,17 @@
-//! Privacy relays: aliases that forward to an inbox their owner keeps. Not disposable: the person
-//! stays reachable there. `icloud.com` and `duckduckgo.com` are no relay domains.
+//! Privacy relays: aliases that forward to a permanent inbox. They are not disposable: the person
+//! stays reachable there. `icloud.com` and `duckduckgo.com` are not relay domains.
 //!
-//! Data only, like [`families`](super::families). Aliases at a relay's own domain are made by their
-//! owner one by one, so each is an inbox. Below it, where a customer has a name, anybody makes them
-//! up: whatever is mailed to `anything@ada.relay.example` comes to Ada.
+//! Data only, like [`families`](super::families). Aliases directly at a relay's domain are created
+//! one by one by their owner, so each is an inbox. Below a customer's own label, anybody can make
+//! them up: all mail to `anything@ada.relay.example` goes to Ada.
 
 use super::families::{PLUS, family};
 use super::{Family, Rule};
 
-/// Everything below `NAME.` is NAME's.
+/// Everything below `NAME.` belongs to NAME.
 const CATCH_ALL: Rule = Rule { users_below: true, ..PLUS };
 
-/// The services this crate knows.
+/// The built-in relays.
 #[rustfmt::skip]
 pub static RELAYS: &[Family] = &[
     family("Apple Hide My Email", PLUS, "https://support.apple.com/102548",
@@ -23,7 +23,7 @@ pub static RELAYS: &[Family] = &[
         "https://duckduckgo.com/duckduckgo-help-pages/email-protection",
         &["duck.com"]),
     family("SimpleLogin", CATCH_ALL,
-        // A name may be one person's below one of the domains and another's below the next.
+        // A name may belong to different people below different domains.
         "https://simplelogin.io/docs/getting-started/restore-alias/ (subdomains) and the app's domain list",
         &["simplelogin.com", "simplelogin.co", "simplelogin.fr", "simplelogin.io", "aleeas.com",
           "slmail.me", "slmails.com", "silomails.com", "8alias.com", "8shield.net", "dralias.com"]),

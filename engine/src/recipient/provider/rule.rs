@@ -1,4 +1,4 @@
-//! What a provider does to a local part, as a value.
+//! How a provider treats a local part, as a value.
 
 use crate::recipient::local::casefold;
 
@@ -10,7 +10,7 @@ impl Marks {
     /// No character.
     pub const NONE: Self = Self([0; 2]);
 
-    /// The ASCII characters of `text`; others are left out.
+    /// The ASCII characters of `text`; others are ignored.
     #[must_use]
     pub const fn of(text: &str) -> Self {
         let octets = text.as_bytes();
@@ -39,22 +39,23 @@ impl Marks {
 /// How spellings of a local part fold together. Applied in the order of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The local part ends before the first of these: the sub-address (RFC 5233).
+    /// The local part ends before the first of these, which starts the sub-address (RFC 5233).
     pub cut_before: Marks,
-    /// The local part ends behind the first of these: one bucket apart from the bare name.
+    /// The local part ends after the first of these; the result is a bucket distinct from the bare
+    /// name.
     pub cut_after: Marks,
-    /// Characters the provider does not see.
+    /// Characters the provider ignores.
     pub ignored: Marks,
-    /// The first character counts as the second.
+    /// The first character is treated as the second.
     pub alike: Option<(u8, u8)>,
-    /// All domains of the family are one account each; the first domain stands for them.
+    /// All domains of the family share accounts; the first domain represents them.
     pub one_account: bool,
     /// `anything@ada.provider.example` is `ada@provider.example`.
     pub users_below: bool,
 }
 
 impl Rule {
-    /// Everywhere else: `+` starts a sub-address, all other characters count.
+    /// The default: `+` starts a sub-address, all other characters are significant.
     pub const ELSEWHERE: Self = Self {
         cut_before: Marks::of("+"),
         cut_after: Marks::NONE,
@@ -64,8 +65,8 @@ impl Rule {
         users_below: false,
     };
 
-    /// Appends the folded `local` in lower case (beyond ASCII it must be folded already). Appends
-    /// at least one octet and at most `local.len()`, so a result is again a local part.
+    /// Appends the folded `local` in lower case (non-ASCII text must be folded already). Appends at
+    /// least one octet and at most `local.len()`, so the result is again a local part.
     pub(crate) fn fold_into(self, local: &str, out: &mut String) {
         let octets = local.as_bytes();
         let tag = octets.iter().position(|&octet| self.cut_before.contains(octet));
@@ -84,18 +85,19 @@ impl Rule {
             let seen = name.chars().filter(|&c| !(c.is_ascii() && self.ignored.contains(c as u8)));
             seen.for_each(|c| out.push(self.seen_as(c.to_ascii_lowercase())));
         }
-        // `a.+x` must not become `a.`, which is no local part and a bucket of its own.
+        // `a.+x` must not become `a.`, which is not a local part and would be a separate bucket.
         while out.len() > start && out.ends_with('.') {
             out.pop();
         }
         if !out[start..].is_ascii() && !self.ignored.is_empty() {
-            // An accent behind an ignored mark now stands behind a letter: `a.\u{301}` is `á`.
+            // An accent after an ignored character now follows a letter: `a.\u{301}` is `á`.
             let joined = casefold(&out[start..]);
             out.truncate(start);
             out.push_str(&joined);
         }
         if out.len() == start {
-            // `+x`, `+y`, at Proton `-`, `_`: nothing is left of the name, so all share a bucket.
+            // `+x`, `+y`, or `-` and `_` at Proton: the name is empty, so all of them share a
+            // bucket.
             out.push('+');
         }
     }

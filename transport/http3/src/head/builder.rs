@@ -1,4 +1,4 @@
-//! Takes a head apart as it is read, and says why there is none.
+//! Builds a head as it is read, or says why there is none.
 //!
 //! ```text
 //!   pseudo* ──▶ field* ──▶ finish ──▶ Head
@@ -12,7 +12,8 @@ use super::super::syntax;
 use super::super::wiped::Wiped;
 use super::{Field, Head, Known, Method, Slot, Span};
 
-/// Room for the kept part of a usual head: path, authority, a key, an origin, some short ones.
+/// Capacity for the kept part of a usual head: path, authority, a key, an origin, some short
+/// fields.
 const USUAL_HEAD_BYTES: usize = 256;
 
 /// Why there is no [`Head`].
@@ -35,7 +36,7 @@ pub enum Wire {
     Multiplexed,
 }
 
-/// Takes a head apart as it is read.
+/// Builds a head as it is read.
 pub struct HeadBuilder {
     wire: Wire,
     head: Head,

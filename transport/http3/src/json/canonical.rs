@@ -1,9 +1,9 @@
-//! One text for one JSON value, whatever the order of its members: RFC 8785 for what requests contain.
+//! Canonical JSON, independent of the order of members: RFC 8785 for what requests contain.
 //!
-//! Members whose value is `null` are left out, because the contract reads them as absent. Two values are
-//! one only if no reader could tell them apart, so what has several readings has no canonical form here:
-//! a member said twice, and any number but an integer of 64 bits (no member takes another, and RFC 8785
-//! would round it to a double).
+//! Members with the value `null` are left out, because the contract treats them as absent. Two
+//! values have the same canonical form only if every implementation reads them as equal. So
+//! ambiguous input has none: an object with a repeated member, and any number except an integer of
+//! 64 bits (no member takes other numbers, and RFC 8785 would round them to doubles).
 
 use std::fmt;
 
@@ -21,14 +21,14 @@ pub fn object(json: &[u8]) -> Option<Zeroizing<String>> {
     Some(out)
 }
 
-/// A value that can be read in one way only. Texts are wiped: one of them is an address, another a code.
+/// An unambiguous value. Texts are wiped: one of them is an address, another a code.
 enum Node {
     Null,
     /// `true`, `false`, or an integer, as JSON spells it.
     Literal(String),
     Text(Zeroizing<String>),
     Array(Vec<Node>),
-    /// In canonical order: by UTF-16 code units, which differ from UTF-8 order above U+FFFF (3.2.3).
+    /// Sorted by UTF-16 code units, which differs from UTF-8 order above U+FFFF (3.2.3).
     Object(Vec<(Zeroizing<String>, Node)>),
 }
 

@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::Malformed;
 
-/// The items of a batch, unread: at most `most` of them, and `too_many` where there are more.
+/// The items of a batch, not parsed yet: at most `most` of them, or the error `too_many`.
 ///
-/// An empty batch asks for nothing and is most likely a caller's bug, so it is refused like one that is too long,
-/// as batch interfaces in the field do.
+/// An empty batch is most likely a bug of the caller, so it is refused like one that is too long,
+/// as other batch APIs do.
 ///
 /// # Errors
 /// The body is no JSON array, or has none or too many items.
@@ -46,7 +46,7 @@ impl<'de> Visitor<'de> for Items {
         f.write_str("an array")
     }
 
-    /// Keeps one item too many to tell that there are too many; what follows is only read over.
+    /// Keeps one item more than allowed, as a sign that there are too many; the rest is skipped.
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
         while items.len() <= self.most {

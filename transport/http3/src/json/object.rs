@@ -1,4 +1,5 @@
-//! A struct within a body: from an object, where serde would also take an array of its members' values.
+//! A struct within a body, read from an object only: serde would also accept an array of its
+//! members' values.
 
 use std::marker::PhantomData;
 

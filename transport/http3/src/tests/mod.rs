@@ -1,4 +1,4 @@
-//! Stories that need more than one file of the codec, and the tools to tell them.
+//! Tests that span several files of the codec, and their helpers.
 
 mod edges;
 mod flood;

@@ -69,8 +69,8 @@ const CONTRACT: &[(&str, &str)] = &[
     ("keys.revoke_exposed", "false"),
 ];
 
-/// Keys the contract does not name: how lanes use the machine is no promise, and for the providers' table
-/// it says only that the config can extend it; of events it does not speak.
+/// Keys that the contract does not name: it does not specify how lanes use the machine, and says
+/// nothing about events; of the provider table it says only that the config can extend it.
 const OWN: &[&str] = &[
     "engine.pin",
     "recipients.families",
@@ -80,7 +80,7 @@ const OWN: &[&str] = &[
     "events.ca_file",
 ];
 
-/// Another valid value for every key there is.
+/// A valid value other than the default for every key.
 const OTHERS: &[(&str, &str)] = &[
     ("listen", r#"["127.0.0.1:8443", "[::1]:8443"]"#),
     ("admin.listen", r#""127.0.0.1:9999""#),
@@ -158,7 +158,7 @@ fn the_defaults_are_those_of_the_contract_and_a_valid_config() {
     assert!(config.delivery.is_empty() && config.lanes() > 0);
 }
 
-/// The file, a variable and an argument that set `key`.
+/// A file, an environment variable and an argument that set `key`.
 fn three_layers(key: &str, toml: &str) -> [Layers; 3] {
     let base = || Layers::new().unwrap();
     let variable = match key.contains('.') {
@@ -314,17 +314,23 @@ fn a_fault_names_its_key_and_quotes_no_value() {
         ("listen=[]", "listen: at least one address"),
         ("listen=s3cret", "listen: expected a list"),
         ("listen=['s3cret']", "listen[0]: invalid socket address syntax"),
-        ("admin.listen=0.0.0.0:9443", "admin.listen: a loopback address"),
+        ("admin.listen=0.0.0.0:9443", "admin.listen: must be a loopback address"),
         ("admin.token=['s3cret']", "admin.token: expected a string"),
-        ("state.url=redis://s3cret", "state.url: only memory: is built so far"),
+        ("state.url=redis://s3cret", "state.url: only memory: is implemented so far"),
         ("connections.max=0", "connections.max: at least 1"),
         ("connections.per_peer=0", "connections.per_peer: at least 1"),
         ("connections.per_peer=-1", "connections.per_peer: expected a whole number from 0 to 4294967295"),
-        ("connections.idle=0s", "connections.idle: longer than nothing"),
+        ("connections.idle=0s", "connections.idle: must be more than zero"),
         ("connections.idle=999999999years", "connections.idle: too long"),
-        ("connections.deadline=0s", "connections.deadline: longer than nothing"),
-        ("log.level=lou=d=er", "log.level: a level such as info, or a filter of this program's targets"),
-        ("log.level=quinn=trace", "log.level: a level such as info, or a filter of this program's targets"),
+        ("connections.deadline=0s", "connections.deadline: must be more than zero"),
+        (
+            "log.level=lou=d=er",
+            "log.level: must be a level such as info, or a filter of this program's targets",
+        ),
+        (
+            "log.level=quinn=trace",
+            "log.level: must be a level such as info, or a filter of this program's targets",
+        ),
         ("log.format=xml", "log.format: json or text"),
         ("limits.peer.issue=5", "limits.peer.issue: a limit: \"off\", \"5/10m\" or a list of those"),
         ("limits.key.issue=often", "limits.key.issue: a limit: \"off\", \"5/10m\" or a list of those"),
@@ -354,7 +360,7 @@ fn a_fault_names_its_key_and_quotes_no_value() {
     }
     let both = Layers::new().unwrap().assignment("admin.token=x").unwrap().assignment("admin.token_file=y");
     let said = Config::from_layers(both.unwrap()).unwrap_err().0;
-    assert_eq!(said, "admin.token and admin.token_file: one of them, not both");
+    assert_eq!(said, "admin.token and admin.token_file: set only one of them");
 }
 
 #[test]

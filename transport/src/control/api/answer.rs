@@ -1,4 +1,4 @@
-//! The admin API's answers, and the one table of what its refusals look like.
+//! Answers of the admin API, and one table of its problems.
 
 use std::time::Duration;
 
@@ -14,37 +14,37 @@ use crate::control::registry::RegistryFault;
 /// Why an admin request was refused.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// `Host` names somebody else.
+    /// `Host` does not name this host.
     ForeignHost,
     /// No admin token.
     NoToken,
-    /// Not the right one.
+    /// A wrong admin token.
     WrongToken,
-    /// Not the right one, and too many such requests wait already. How long this one should.
+    /// A wrong admin token while too many such requests wait already. Holds the `Retry-After`.
     TooManyWrongTokens(Duration),
     /// An API key where an admin token belongs.
     ApiKey,
     /// No such route.
     Route,
-    /// The route has other methods.
+    /// The route does not support this method. Holds the supported ones.
     Method(&'static str),
-    /// The body.
+    /// The body is malformed.
     Body(&'static str),
-    /// It took too long.
+    /// The request took too long.
     TooSlow,
-    /// The operation.
+    /// The registry refused the operation.
     Registry(RegistryFault),
-    /// A value of the path or the query.
+    /// A value in the path or query is invalid.
     Value(&'static str, String),
-    /// There is no ban of exactly this network.
+    /// No ban of exactly this network exists.
     NotBanned,
-    /// Every place in the table of bans holds one that still runs.
+    /// The table of bans is full of active bans.
     BansFull,
-    /// A lane does not answer. What was asked of it may still be done.
+    /// A lane does not answer. It may still execute the request.
     LaneSilent,
-    /// The text is no catalog.
+    /// The text is not a catalog.
     Catalog(CatalogFault),
-    /// The thread that read it is gone.
+    /// The thread that parsed the catalog failed.
     NotRead,
 }
 
@@ -114,8 +114,8 @@ impl Fault {
             Self::Registry(fault) => fault.to_string(),
             Self::Value(what, why) => format!("{what}: {why}"),
             Self::NotBanned => "exactly this peer or network is not banned".into(),
-            Self::BansFull => "there are as many bans as there may be, and all of them still run".into(),
-            Self::LaneSilent => "a lane does not answer; what was asked of it may still be done".into(),
+            Self::BansFull => "the table of bans is full and no ban has ended yet".into(),
+            Self::LaneSilent => "a lane does not answer; it may still execute the request".into(),
             Self::Catalog(fault) => format!("{fault}; the present catalog stays in use"),
             Self::NotRead => "the catalog could not be read; the present one stays in use".into(),
         }
@@ -127,7 +127,7 @@ impl Fault {
         let mut answer = body(status, "application/problem+json", to_json(&problem));
         let fields = answer.headers_mut();
         if let Self::WrongToken | Self::TooManyWrongTokens(_) = self {
-            // The next guess comes by a connection of its own.
+            // The next guess needs a new connection.
             fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         match self {
@@ -159,7 +159,7 @@ pub(super) fn plain(content_type: &'static str, text: String) -> Response<Full<B
     body(200, content_type, text.into_bytes())
 }
 
-/// 200 with a text of this program's own.
+/// 200 with a static text.
 pub(super) fn fixed(content_type: &'static str, text: &'static str) -> Response<Full<Bytes>> {
     body(200, content_type, text)
 }
@@ -172,7 +172,7 @@ pub(super) fn empty() -> Response<Full<Bytes>> {
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
-    // Texts, numbers and lists of them always serialise.
+    // Serialising texts, numbers and lists of them can't fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 

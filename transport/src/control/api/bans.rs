@@ -1,5 +1,5 @@
-//! `/admin/v1/bans`: who is banned, and the operator's word on it. Addresses are in these answers only, never
-//! in a log or a metric.
+//! `/admin/v1/bans`: list, add and lift bans. Addresses appear only in these answers, never in a
+//! log or a metric.
 //!
 //! ```text
 //!   {"peer": …, "for": …} ─▶ Prefix ─▶ owning shard ── until, count ──▶ answer
@@ -24,14 +24,14 @@ use crate::control::registry::date;
 use crate::ground::clock;
 use crate::limits::{BAN_SPAN_MAX, BANS_LISTED, LANE_PATIENCE};
 
-/// Why some networks are not.
-const NEVER_BANNED: &str = "is never banned: 127.0.0.1, ::1, proxy.trusted and bans.exempt are limited, and so are networks around them";
+/// Detail of the problem for networks that can't be banned.
+const NEVER_BANNED: &str = "can't be banned: 127.0.0.1, ::1, proxy.trusted and bans.exempt are exempt, and so are networks that contain them";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BanBody {
     peer: String,
-    /// A span such as `3h`; absent for as long as strikes would ban now.
+    /// A duration such as `3h`. If absent, the ban lasts as long as the next ban for strikes would.
     #[serde(rename = "for")]
     span: Option<String>,
 }
@@ -45,18 +45,18 @@ struct PeerBody {
 #[derive(Serialize)]
 struct BanView {
     peer: String,
-    /// What log and events call it.
+    /// Its name in log and events.
     hash: String,
     until: String,
     seconds_left: u64,
-    /// Which ban in a row it is.
+    /// Number of consecutive bans.
     count: u8,
 }
 
 #[derive(Serialize)]
 struct Banned {
     bans: Vec<BanView>,
-    /// How many hold in all, where the list names only some.
+    /// Number of active bans, of which the list may show only some.
     total: usize,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
 
 /// `DELETE /admin/v1/bans/{peer}`; `rest` begins with `bans/`.
 pub(super) async fn remove_named(api: &Api, rest: &str) -> Answered {
-    // What form encoding adds to percent-encoding (`+`, `&`, `=`) stands in no address.
+    // Form decoding also changes `+`, `&` and `=`, which no address contains.
     let named = rest.strip_prefix("bans/").unwrap_or_default();
     let mut parts = url::form_urlencoded::parse(named.as_bytes());
     let (peer, _) = parts.next().unwrap_or_default();
@@ -82,7 +82,7 @@ pub(super) async fn remove_named(api: &Api, rest: &str) -> Answered {
 }
 
 async fn list(api: &Api) -> Answered {
-    let mut all = heard(api.operator.bans()).await?;
+    let mut all = answered(api.operator.bans()).await?;
     all.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.until), entry.prefix));
     let (now, total) = (clock::now(), all.len());
     let bans = all.iter().take(BANS_LISTED).map(|entry| BanView::of(api, entry, &now)).collect();
@@ -93,9 +93,9 @@ async fn add(api: &Api, asked: BanBody) -> Answered {
     let prefix = prefix(&asked.peer)?;
     let span = asked.span.as_deref().map(|text| span("for", text)).transpose()?;
     if span.is_some_and(|span| span.is_zero() || span > BAN_SPAN_MAX) {
-        return Err(Fault::Value("for", "a span of more than nothing and at most a year".into()));
+        return Err(Fault::Value("for", "must be more than zero and at most a year".into()));
     }
-    let Some(entry) = heard(api.operator.ban(Ban { prefix, span })).await? else {
+    let Some(entry) = answered(api.operator.ban(Ban { prefix, span })).await? else {
         return Err(Fault::Value("peer", NEVER_BANNED.into()));
     };
     let seconds = left(&entry, &clock::now()).as_secs();
@@ -105,17 +105,17 @@ async fn add(api: &Api, asked: BanBody) -> Answered {
 
 async fn remove(api: &Api, peer: &str) -> Answered {
     let prefix = prefix(peer)?;
-    if !heard(api.operator.unban(prefix)).await? {
+    if !answered(api.operator.unban(prefix)).await? {
         return Err(Fault::NotBanned);
     }
     tracing::info!(peer = %api.operator.name(&prefix), "the operator lifted a ban");
     Ok(empty())
 }
 
-/// What a lane says, if it says it in time: one that stands still must not hang this thread's answers.
-async fn heard<T>(asked: impl Future<Output = Result<T, Refusal>>) -> Result<T, Fault> {
+/// Waits a bounded time for a lane's answer: a stuck lane must not block this thread's answers.
+async fn answered<T>(asked: impl Future<Output = Result<T, Refusal>>) -> Result<T, Fault> {
     match timeout(LANE_PATIENCE, asked).await {
-        Ok(Ok(told)) => Ok(told),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(Refusal::Overloaded { .. })) => Err(Fault::BansFull),
         Ok(Err(_)) | Err(_) => Err(Fault::LaneSilent),
     }
@@ -137,7 +137,7 @@ impl BanView {
         let hash = api.operator.name(&entry.prefix).to_string();
         Self {
             hash,
-            // One IPv4 address needs no width.
+            // A single IPv4 address is shown without a prefix length.
             peer: peer.strip_suffix("/32").map(str::to_owned).unwrap_or(peer),
             until: date(i64::try_from(now.unix_ms_at(entry.until) / 1_000).unwrap_or(i64::MAX)),
             seconds_left: whole_seconds_up(left(entry, now)),
@@ -153,9 +153,9 @@ mod tests {
     #[tokio::test]
     async fn a_lane_that_stands_still_keeps_nobody_waiting_for_good() {
         let never = std::future::pending::<Result<bool, Refusal>>();
-        assert!(matches!(heard(never).await, Err(Fault::LaneSilent)));
+        assert!(matches!(answered(never).await, Err(Fault::LaneSilent)));
         let full = async { Err::<bool, _>(Refusal::Overloaded { retry_after: Duration::ZERO }) };
-        assert!(matches!(heard(full).await, Err(Fault::BansFull)));
-        assert!(heard(async { Ok(true) }).await.unwrap());
+        assert!(matches!(answered(full).await, Err(Fault::BansFull)));
+        assert!(answered(async { Ok(true) }).await.unwrap());
     }
 }

@@ -1,8 +1,8 @@
-//! `/admin/v1/catalog`: what is said of a domain, and another base list while serving.
+//! `/admin/v1/catalog`: look up a domain, or replace the base list while serving.
 //!
 //! ```text
-//!   POST ─▶ one at a time ─▶ receive ≤ 64 MiB ─▶ read on a thread of its own ─┬─ fit ─▶ Published<Policy>
-//!                                                                             └─ not ─▶ 422, nothing changes
+//!   POST ─▶ one at a time ─▶ receive ≤ 64 MiB ─▶ parse on a blocking thread ──┬─ valid ▶ Published<Policy>
+//!                                                                             └─ else ─▶ 422, nothing changes
 //! ```
 
 use authepy_engine::recipient::disposable::{
@@ -38,9 +38,9 @@ struct Said<'a> {
 struct Taken {
     version: String,
     entries: usize,
-    /// Some of the entries that were left out.
+    /// Some of the skipped entries.
     skipped: Vec<SkippedView>,
-    /// How many there were.
+    /// Number of all skipped entries.
     skipped_total: usize,
     bad_lines: usize,
 }
@@ -65,7 +65,7 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
             let force = match parameter(&request, "force")?.as_deref() {
                 None | Some("false") => false,
                 Some("true") => true,
-                Some(_) => return Err(Fault::Value("force", "true or false".into())),
+                Some(_) => return Err(Fault::Value("force", "must be true or false".into())),
             };
             load(api, request, force).await
         }
@@ -86,20 +86,20 @@ fn look_up(policy: &Policy, domain: &str) -> Answered {
     Ok(json(200, &Said { domain, class: name, refused, version: catalog.version() }))
 }
 
-/// Replaces the base list, whole or not at all.
+/// Replaces the base list, as a whole or not at all.
 async fn load(api: &Api, request: Request<Incoming>, force: bool) -> Answered {
-    // Never closed.
+    // The semaphore is never closed.
     let place = api.loading.clone().acquire_owned().await.map_err(|_| Fault::NotRead)?;
     let text = receive(request.into_body()).await?;
     let policy = &api.figures.shared.policy;
     let present = policy.hold().catalog.clone();
     let read = spawn_blocking(move || {
-        // Kept until the memory is free again, also where nobody waits any more.
+        // Held until the memory is freed, even if the request was abandoned.
         let _place = place;
         present.replace_base(&text, force)
     });
     let Loaded { catalog, skipped, bad_lines } = read.await.map_err(|_| Fault::NotRead)??;
-    // The operator's own entries may have changed meanwhile: those of now are right.
+    // The operator's own entries may have changed meanwhile; use the current ones.
     let next = policy.read().with_base(&catalog);
     policy.replace(next);
     let (version, entries) = (catalog.version().to_owned(), catalog.entries());
@@ -109,8 +109,8 @@ async fn load(api: &Api, request: Request<Incoming>, force: bool) -> Answered {
     Ok(json(200, &Taken { version, entries, skipped, skipped_total, bad_lines }))
 }
 
-/// The text. One that is somewhat too long is received and thrown away, so that its sender, who does not
-/// listen before it has sent all, hears why.
+/// Receives the text. A text of up to twice the limit is received and discarded, because some
+/// clients read no answer before they have sent everything.
 async fn receive(mut body: Incoming) -> Result<Vec<u8>, Fault> {
     let most = Catalog::MAX_BYTES;
     let too_large = || Fault::Catalog(CatalogFault::TooLarge);
@@ -119,7 +119,7 @@ async fn receive(mut body: Incoming) -> Result<Vec<u8>, Fault> {
     }
     let (mut text, mut received) = (Vec::new(), 0_usize);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Fault::Body("it broke off"))?;
+        let frame = frame.map_err(|_| Fault::Body("incomplete"))?;
         let Ok(data) = frame.into_data() else { continue };
         received = received.saturating_add(data.len());
         if received > 2 * most {
@@ -134,7 +134,7 @@ async fn receive(mut body: Incoming) -> Result<Vec<u8>, Fault> {
     if received > most { Err(too_large()) } else { Ok(text) }
 }
 
-/// The one parameter that the query may have.
+/// The only parameter that the query may have.
 fn parameter(request: &Request<Incoming>, name: &'static str) -> Result<Option<String>, Fault> {
     let mut pairs = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
     match (pairs.next(), pairs.next()) {

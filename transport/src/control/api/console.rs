@@ -1,8 +1,8 @@
-//! The console: one page for operators, made of the files beside this one. It has no right of its own: it
-//! asks this API with the token that the operator types, as any other client does.
+//! The console: one page for operators, made of the files in the folder of the same name. It has no
+//! privileges: it calls this API with the token that the operator enters, like any other client.
 //!
-//! Nothing is loaded from elsewhere, nothing runs that did not come as a file of its own, and nobody may
-//! frame the page or hold on to its window.
+//! Nothing is loaded from elsewhere, no inline script runs, and other pages can neither frame the
+//! page nor keep a reference to its window.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
@@ -36,7 +36,7 @@ static FILES: [(&str, &str, &str); 12] = files! {
     "/console/catalog.js", SCRIPT, "catalog.js";
 };
 
-/// What browsers hold the page to, besides what every answer has.
+/// Headers that restrict the page in the browser, in addition to those of every answer.
 const FENCES: [(&str, &str); 5] = [
     (
         "content-security-policy",
@@ -49,7 +49,7 @@ const FENCES: [(&str, &str); 5] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// A file of the console, if the path is one's. There is nothing secret in them: no token is asked for.
+/// Answers with a console file if the path names one. The files are public, so no token is needed.
 pub(super) fn answer(method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
     let (_, kind, text) = *FILES.iter().find(|(own, ..)| *own == path)?;
     let is_read = matches!(*method, Method::GET | Method::HEAD);

@@ -1,4 +1,4 @@
-//! What the admin API tells of the running process: probes, metrics, status.
+//! What the admin API reports of the running process: probes, metrics, status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::metrics::{self, Beside, Counters};
 
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Where the figures come from: all of it counters and published values.
+/// Sources of the figures: counters and published values.
 pub(in crate::control) struct Figures {
     pub(in crate::control) shared: Shared,
     pub(in crate::control) counters: Arc<[Arc<Counters>]>,
@@ -30,7 +30,7 @@ pub(in crate::control) struct Figures {
 #[derive(Serialize)]
 pub(super) struct Probe {
     pub(super) status: &'static str,
-    /// Tasks of the control plane that failed and are about to begin anew.
+    /// Tasks of the control plane that failed and will be restarted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) restarting: Vec<&'static str>,
 }
@@ -50,7 +50,7 @@ struct Status {
     mail_queued: usize,
     mail: MailStatus,
     keys: u64,
-    /// Requests that carried a secret live key and looked like a browser's.
+    /// Requests with a secret live key that looked like a browser's.
     keys_exposed: u64,
     low_conversion: Vec<ConversionStatus>,
     store: StoreStatus,
@@ -60,9 +60,9 @@ struct Status {
 /// The control plane's tasks.
 #[derive(Serialize)]
 struct ControlStatus {
-    /// Those that failed and are about to begin anew.
+    /// Tasks that failed and will be restarted.
     restarting: Vec<&'static str>,
-    /// How often tasks have begun anew since the start.
+    /// Restarts of tasks since the start.
     restarts: u64,
 }
 
@@ -73,17 +73,17 @@ struct MemoryStatus {
     ceiling_bytes: u64,
 }
 
-/// What became of live keys' mails since the start.
+/// Counts of mails for live keys since the start.
 #[derive(Serialize)]
 struct MailStatus {
     accepted: u64,
     #[serde(flatten)]
     outcomes: BTreeMap<&'static str, u64>,
-    /// How often a provider failed so often that it was left alone.
+    /// How often a provider's breaker opened.
     failovers: u64,
 }
 
-/// A key of whose mails few were answered by a right code in the last ten minutes.
+/// A key for which few mails of the last ten minutes led to a correct code.
 #[derive(Serialize)]
 struct ConversionStatus {
     key: Box<str>,
@@ -106,7 +106,7 @@ struct CatalogStatus {
 }
 
 impl Figures {
-    /// What needs no more than this process: it runs.
+    /// Liveness: succeeds if the process can answer.
     pub(super) fn health() -> Response<Full<Bytes>> {
         json(200, &Probe { status: "ok", restarting: Vec::new() })
     }

@@ -1,4 +1,4 @@
-//! The admin API's routes: operations of the registry here, bans and catalog in files of their own.
+//! Routes of the admin API. Registry operations are here; bans and catalog have files of their own.
 
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ struct KeyBody {
     native: bool,
     #[serde(default)]
     origins: Vec<String>,
-    /// A span such as `30d`.
+    /// A duration such as `30d`.
     expires: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RotateBody {
-    /// A span such as `24h`.
+    /// A duration such as `24h`.
     grace: String,
 }
 
@@ -55,20 +55,20 @@ struct RuleBody {
     rule: String,
 }
 
-/// What a revocation that the store could not take yet is answered with.
+/// Answer to a revocation that the store could not record yet.
 #[derive(Serialize)]
 struct Unwritten {
     status: &'static str,
     detail: &'static str,
 }
 
-/// How long the request may take: only a catalog is large.
+/// Deadline of the request: only a catalog is large.
 pub(super) fn patience(request: &Request<Incoming>) -> Duration {
     let is_catalog = request.method() == Method::POST && request.uri().path() == "/admin/v1/catalog";
     if is_catalog { CATALOG_DEADLINE } else { ADMIN_DEADLINE }
 }
 
-/// Finds the route and does what it says.
+/// Dispatches the request to its route.
 pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
     let path = request.uri().path().to_owned();
     let rest = path.strip_prefix("/admin/v1/").ok_or(Fault::Route)?;
@@ -100,7 +100,7 @@ pub(super) async fn answer(api: &Api, request: Request<Incoming>) -> Answered {
         }
         (["keys", _, "origins"], _) => Err(Fault::Method("GET, POST, DELETE")),
         (["bans"], _) => bans::answer(api, request).await,
-        // An unescaped network has a slash of its own.
+        // An unescaped network contains a slash.
         (["bans", ..], &Method::DELETE) => bans::remove_named(api, rest).await,
         (["bans", ..], _) => Err(Fault::Method("DELETE")),
         (["catalog"], _) => catalog::answer(api, request).await,
@@ -121,7 +121,7 @@ async fn list_keys(api: &Api, query: &str) -> Answered {
         match &*name {
             "project" => project = Some(value),
             "after" => after = Some(value),
-            _ => return Err(Fault::Body("the query takes project and after")),
+            _ => return Err(Fault::Body("the query may have only project and after")),
         }
     }
     Ok(json(200, &api.registry.keys(project.as_deref(), after.as_deref()).await?))
@@ -129,7 +129,7 @@ async fn list_keys(api: &Api, query: &str) -> Answered {
 
 async fn create_key(api: &Api, asked: KeyBody) -> Answered {
     let class: KeyClass = class_named(&asked.class)
-        .ok_or_else(|| RegistryFault::Invalid("class", "secret or restricted".into()))?;
+        .ok_or_else(|| RegistryFault::Invalid("class", "must be secret or restricted".into()))?;
     let made = api
         .registry
         .create_key(&NewKeyRequest {
@@ -158,14 +158,14 @@ async fn revoke(api: &Api, id: &str) -> Answered {
             202,
             &Unwritten {
                 status: "revoked-in-memory",
-                detail: "the key is refused here from now on; the store does not answer and will be told \
-                         when it does, if this process still runs",
+                detail: "the key is refused here from now on; the store does not answer, and the revocation is \
+                         written once it does, if this process still runs then",
             },
         )),
     }
 }
 
 pub(super) fn span(what: &'static str, text: &str) -> Result<Duration, RegistryFault> {
-    let why = || RegistryFault::Invalid(what, "a span such as 24h or 30d".into());
+    let why = || RegistryFault::Invalid(what, "must be a duration such as 24h or 30d".into());
     humantime::parse_duration(text).map_err(|_| why())
 }

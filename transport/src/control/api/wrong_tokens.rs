@@ -1,14 +1,14 @@
-//! What a wrong admin token costs: its peer waits for the answer, each time twice as long.
+//! Delays the answer to wrong admin tokens, twice as long for each further one of a peer.
 //!
 //! ```text
-//!   token ─▶ compared at once ─ right ─▶ served, whatever else its peer has sent
-//!                        └─ wrong ─┬─ a place to wait ─▶ 0.1 s · 2ⁿ, 30 s at most ─▶ 401
+//!   token ─▶ compared at once ─ right ─▶ served, whatever the peer has sent before
+//!                        └─ wrong ─┬─ a place is free ─▶ 0.1 s · 2ⁿ, 30 s at most ─▶ 401
 //!                                  └─ none is free ────▶ 429 at once
 //! ```
 //!
-//! A guess is hopeless by the token's length (`config/admin_token.rs`). The wait keeps a peer that guesses all the
-//! same from taking this thread's time, and the places keep those who wait from taking all connections. Either
-//! answer closes its connection.
+//! Guessing is hopeless because of the token's length (`config/admin_token.rs`). The delay keeps a
+//! guessing peer from using up this thread's time, and the bounded places keep waiting peers from
+//! using up all connections. Both answers close their connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::limits::{
     WRONG_TOKENS_WAITING,
 };
 
-/// Who sent wrong tokens, and how many wait now. Lives on the control thread.
+/// Peers that sent wrong tokens, and the number of waiting requests. Lives on the control thread.
 #[derive(Default)]
 pub(in crate::control) struct WrongTokens {
     peers: RefCell<HashMap<Prefix, Wrong>>,
@@ -39,7 +39,7 @@ struct Wrong {
     last: Moment,
 }
 
-/// One of the places to wait in; free again when it is dropped, also when the peer has hung up.
+/// A place to wait; released when dropped, also when the peer disconnects.
 struct Place<'a>(&'a Cell<usize>);
 
 impl Drop for Place<'_> {
@@ -49,7 +49,7 @@ impl Drop for Place<'_> {
 }
 
 impl WrongTokens {
-    /// Waits as long as this wrong token costs its peer. Returns the answer.
+    /// Waits as long as this wrong token requires. Returns the answer.
     pub(super) async fn punish(&self, peer: Prefix, now: Moment) -> Fault {
         let wait = self.note(peer, now);
         let Some(_place) = self.place() else { return Fault::TooManyWrongTokens(wait) };
@@ -57,7 +57,7 @@ impl WrongTokens {
         Fault::WrongToken
     }
 
-    /// Whether it is time for a line in the log.
+    /// Whether to log a line now.
     pub(super) fn is_to_be_told(&self, now: Moment) -> bool {
         let is_due = self.told.get().is_none_or(|told| now.since(told) >= WRONG_TOKEN_TOLD_EVERY);
         if is_due {
@@ -74,7 +74,7 @@ impl WrongTokens {
         })
     }
 
-    /// Counts one more, and tells how long it has to wait.
+    /// Counts a wrong token and returns its delay.
     fn note(&self, peer: Prefix, now: Moment) -> Duration {
         let mut peers = self.peers.borrow_mut();
         if peers.len() >= WRONG_TOKEN_PEERS && !peers.contains_key(&peer) {
@@ -91,7 +91,7 @@ impl WrongTokens {
     }
 }
 
-/// Forgets the peer that has been quiet for longest, if there is no room for another.
+/// If there is no room, forgets the peer with the oldest last attempt.
 fn make_room(peers: &mut HashMap<Prefix, Wrong>) {
     if peers.len() < WRONG_TOKEN_PEERS {
         return;

@@ -1,4 +1,4 @@
-//! Keys: made and shown once, listed, rotated, revoked. What is kept of a key is its digest.
+//! API keys: created and shown once, listed, rotated, revoked. Only a key's digest is stored.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::ground::entropy::OsEntropy;
 use crate::ground::hex::hex;
 use crate::limits::{KEY_PAGE, KEY_SPAN_MAX, KEYS, ORIGINS_PER_KEY};
 
-/// What a new key is to be.
+/// Properties of a new key.
 #[derive(Debug)]
 pub struct NewKeyRequest {
-    /// Whose, by name.
+    /// Name of its project.
     pub project: String,
-    /// What it may do.
+    /// Its class.
     pub class: KeyClass,
     /// Whether it sends mail.
     pub mode: Mode,
@@ -30,11 +30,11 @@ pub struct NewKeyRequest {
     pub native: bool,
     /// Where a restricted key may be used.
     pub origins: Vec<String>,
-    /// How long it works; `None`: for good.
+    /// How long it works; `None` means without end.
     pub expires: Option<Duration>,
 }
 
-/// A key that was just made, for the one time it is shown.
+/// A new key, for the one time that it is shown.
 #[derive(Serialize)]
 pub struct NewKey {
     /// The store's name for it.
@@ -53,7 +53,7 @@ fn exposed<S: Serializer>(key: &ApiKey, to: S) -> Result<S::Ok, S::Error> {
 pub struct KeyView {
     /// The store's name for it.
     pub id: String,
-    /// Whose it is.
+    /// Name of its project.
     pub project: String,
     /// `secret` or `restricted`.
     pub class: String,
@@ -65,32 +65,31 @@ pub struct KeyView {
     pub last_four: String,
     /// `active`, `rotating`, `expired` or `revoked`.
     pub state: &'static str,
-    /// When it was made.
+    /// Creation time.
     pub created_at: String,
-    /// From when on it does not work.
+    /// Time of expiry.
     pub expires_at: Option<String>,
     /// When it was revoked.
     pub revoked_at: Option<String>,
-    /// The key that takes its place.
+    /// Id of the key that replaces it.
     pub successor: Option<String>,
     /// Where it may be used.
     pub origins: Vec<String>,
 }
 
-/// Some keys in order of their ids, and where the next page begins.
+/// A page of keys ordered by id, and where the next page begins.
 #[derive(Debug, Serialize)]
 pub struct KeyPage {
     /// The keys.
     pub keys: Vec<KeyView>,
-    /// The last id of this page if there is more.
+    /// Last id of this page, if there are more.
     pub next: Option<String>,
 }
 
 impl Registry {
-    /// Makes a key.
+    /// Creates a key.
     ///
-    /// # Errors
-    /// An unknown project, a rule that is none, origins for a secret key, a full store.
+    /// The project is unknown, a rule is malformed, a secret key has origins, or the store is full.
     pub async fn create_key(&self, request: &NewKeyRequest) -> Result<NewKey, RegistryFault> {
         let origins = check(request)?;
         within(async {
@@ -117,7 +116,7 @@ impl Registry {
         .await
     }
 
-    /// One page of keys, of one project or of all.
+    /// Lists a page of keys, of one project or of all.
     ///
     /// # Errors
     /// The store's.
@@ -142,13 +141,12 @@ impl Registry {
         .await
     }
 
-    /// Makes a successor; the old key works until the grace ends.
+    /// Creates a successor; the old key works until the grace period ends.
     ///
-    /// # Errors
-    /// An unknown key, or one that has ended or was rotated before.
+    /// The key is unknown, has ended, or was already rotated.
     pub async fn rotate_key(&self, id: &str, grace: Duration) -> Result<NewKey, RegistryFault> {
         if grace > KEY_SPAN_MAX {
-            return Err(RegistryFault::Invalid("grace", "at most ten years".into()));
+            return Err(RegistryFault::Invalid("grace", "must be at most ten years".into()));
         }
         within(async {
             let mut change = self.store.begin().await?;
@@ -169,7 +167,7 @@ impl Registry {
         .await
     }
 
-    /// Ends a key for good. Revoking it again changes nothing.
+    /// Revokes a key permanently. Revoking it again changes nothing.
     ///
     /// # Errors
     /// An unknown key.
@@ -203,7 +201,7 @@ pub(super) async fn find(
     gather(&rows, 0)?.pop().ok_or(RegistryFault::Unknown("key"))
 }
 
-/// Draws a key of this kind and keeps `row` of it.
+/// Generates a key of this kind and stores its digest with `row`.
 async fn insert(
     transaction: &mut Transaction<'static, Any>,
     row: KeyRow,
@@ -246,20 +244,20 @@ async fn insert(
     Ok(NewKey { id, key })
 }
 
-/// The rules in the spelling they are kept in, each once.
+/// Validates the request. Returns its origin rules as stored, without duplicates.
 fn check(request: &NewKeyRequest) -> Result<Vec<String>, RegistryFault> {
     let invalid = |what, why: &str| Err(RegistryFault::Invalid(what, why.into()));
     if request.class == KeyClass::Secret && !request.origins.is_empty() {
-        return invalid("origin", "a secret key has no origins: it never leaves a server");
+        return invalid("origin", "a secret key has no origins: it is for servers only");
     }
     if request.class == KeyClass::Secret && request.native {
-        return invalid("native", "only a restricted key ships in apps");
+        return invalid("native", "only a restricted key may be used in apps");
     }
     if request.origins.len() > ORIGINS_PER_KEY {
         return Err(RegistryFault::Full("origins of a key"));
     }
     if request.expires.is_some_and(|span| span.as_secs() == 0 || span > KEY_SPAN_MAX) {
-        return invalid("expires", "a second to ten years");
+        return invalid("expires", "must be between one second and ten years");
     }
     let rule = |text: &String| OriginRule::parse(text).map(|rule| rule.to_string());
     let mut rules: Vec<String> =
@@ -269,7 +267,7 @@ fn check(request: &NewKeyRequest) -> Result<Vec<String>, RegistryFault> {
     Ok(rules)
 }
 
-/// `key_` and 96 random bits. No secret: it names the key, it does not open anything.
+/// `key_` and 96 random bits. Not a secret: it identifies the key and grants nothing.
 fn draw_id(entropy: &mut OsEntropy) -> String {
     let mut bytes = [0_u8; 12];
     entropy.fill(&mut bytes);

@@ -8,17 +8,17 @@ use super::{Registry, RegistryFault};
 use crate::control::store::within;
 use crate::limits::ORIGINS_PER_KEY;
 
-/// A key's rules.
+/// The origin rules of a key.
 #[derive(Debug, Serialize)]
 pub struct Origins {
     /// The key.
     pub id: String,
-    /// Its rules, in the spelling they are kept in.
+    /// Its rules, as stored.
     pub origins: Vec<String>,
 }
 
 impl Registry {
-    /// A key's rules.
+    /// Returns a key's rules.
     ///
     /// # Errors
     /// An unknown key.
@@ -30,10 +30,9 @@ impl Registry {
         Ok(Origins { id: id.into(), origins: page.await?.origins })
     }
 
-    /// Adds a rule. One that is there already changes nothing.
+    /// Adds a rule. Adding an existing rule changes nothing.
     ///
-    /// # Errors
-    /// A rule that is none, a secret key, a full list.
+    /// The rule is malformed, the key is secret, or the list is full.
     pub async fn add_origin(&self, id: &str, rule: &str) -> Result<Origins, RegistryFault> {
         let rule = OriginRule::parse(rule).map_err(RegistryFault::rule)?.to_string();
         self.edit(id, |origins| {
@@ -51,10 +50,10 @@ impl Registry {
 
     /// Removes a rule.
     ///
-    /// # Errors
-    /// A rule the key does not have.
+    /// The key does not have this rule.
     pub async fn remove_origin(&self, id: &str, rule: &str) -> Result<Origins, RegistryFault> {
-        // A rule that an older version kept may not parse any more; it can still be removed as it stands.
+        // A rule stored by an older version may not parse any more; it can still be removed by its
+        // exact text.
         let kept = OriginRule::parse(rule).map_or_else(|_| rule.to_owned(), |rule| rule.to_string());
         self.edit(id, |origins| {
             let at = origins.iter().position(|origin| *origin == kept);
@@ -64,7 +63,8 @@ impl Registry {
         .await
     }
 
-    /// Runs `work` on a key's list; what it returns is the statement that makes the store follow.
+    /// Runs `work` on a key's list. It returns the statement that makes the same change in the
+    /// store.
     async fn edit(
         &self,
         id: &str,
@@ -74,7 +74,7 @@ impl Registry {
             let mut change = self.store.begin().await?;
             let mut key = find(&mut change.transaction, id).await?;
             if key.class != "restricted" {
-                let why = "a secret key has no origins: it never leaves a server";
+                let why = "a secret key has no origins: it is for servers only";
                 return Err(RegistryFault::Invalid("origin", why.into()));
             }
             if let Some((statement, rule)) = work(&mut key.origins)? {

@@ -1,4 +1,4 @@
-//! Projects: tenants by name, each with the addresses its alerts go to.
+//! Projects: named tenants, each with the addresses that its alerts go to.
 
 use authepy_engine::recipient::provider::ProviderTable;
 use authepy_engine::recipient::{Realm, Recipient};
@@ -14,24 +14,23 @@ use crate::limits::{ALERT_ADDRESSES, PROJECT_NAME_BYTES, PROJECTS};
 pub struct ProjectView {
     /// Its name; the `aud` of its receipts.
     pub name: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: String,
-    /// Where its alerts go.
+    /// Addresses that its alerts go to.
     pub alert_to: Vec<String>,
 }
 
-/// All of them.
+/// All projects.
 #[derive(Debug, Serialize)]
 pub struct Projects {
-    /// In order of their names.
+    /// Sorted by name.
     pub projects: Vec<ProjectView>,
 }
 
 impl Registry {
-    /// Makes a project.
+    /// Creates a project.
     ///
-    /// # Errors
-    /// A name that is taken or can't be one, an address that can't be mailed, a full store.
+    /// The name is taken or invalid, an address can't be mailed, or the store is full.
     pub async fn create_project(
         &self,
         name: &str,
@@ -95,12 +94,12 @@ impl Registry {
     }
 }
 
-/// A name is shown in mails and stands in receipts.
+/// A project's name appears in mails and receipts.
 fn check_name(name: &str) -> Result<(), RegistryFault> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
     let fits =
         (1..=PROJECT_NAME_BYTES).contains(&name.len()) && name.chars().all(plain) && name.trim() == name;
-    let why = "1 to 64 bytes of letters, digits, spaces, dots, hyphens and underscores";
+    let why = "must be 1 to 64 bytes of letters, digits, spaces, dots, hyphens and underscores";
     fits.then_some(()).ok_or_else(|| RegistryFault::Invalid("name", why.into()))
 }
 
@@ -112,8 +111,8 @@ fn check_addresses(addresses: &[String]) -> Result<(), RegistryFault> {
     let providers = ProviderTable::built_in();
     let mailable = |address: &String| Recipient::parse(address, Realm::Dev, &providers).is_ok();
     if !addresses.iter().all(mailable) {
-        return fault("not an address that can be mailed");
+        return fault("contains an address that can't be mailed");
     }
     let twice = addresses.iter().enumerate().any(|(at, address)| addresses[..at].contains(address));
-    if twice { fault("an address is there twice") } else { Ok(()) }
+    if twice { fault("contains an address twice") } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! The admin token: drawn here, shown once, kept as a digest.
+//! The admin token: generated here, shown once, stored as a digest.
 
 use authepy_engine::entropy::Entropy as _;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use crate::ground::hex::{hex, unhex};
 const SETTING: &str = "admin_token_digest";
 
 impl Registry {
-    /// Draws a new admin token in place of the old one.
+    /// Generates a new admin token, which replaces the old one.
     ///
     /// # Errors
     /// The store's.
@@ -35,7 +35,7 @@ impl Registry {
         Ok(token)
     }
 
-    /// The digest of the token that was made last, if one was.
+    /// The digest of the latest token, if there is one.
     ///
     /// # Errors
     /// The store's.
@@ -51,7 +51,7 @@ impl Registry {
     }
 }
 
-/// What a token is known by: it is random, so no salt and no slow hash.
+/// The digest that is stored for a token. The token is random, so no salt or slow hash is needed.
 pub fn token_digest(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }

@@ -1,7 +1,8 @@
-//! One change: a transaction that first counts the revision up.
+//! A change: a transaction that first increments the revision.
 //!
-//! The count is its first statement, so that writers queue up there (SQLite would otherwise refuse the
-//! second of two that had read before), and it is what tells the servers that something is new.
+//! The increment is the first statement, so that writers queue up there (SQLite would otherwise
+//! reject the second of two that had read before). Servers see from the revision that something has
+//! changed.
 
 use sqlx::{Any, Transaction};
 
@@ -29,10 +30,10 @@ impl Store {
 }
 
 impl Change {
-    /// Makes it true, all of it.
+    /// Commits the change and notifies other servers.
     pub(in crate::control) async fn commit(mut self) -> Result<(), StoreFault> {
         if self.kind == StoreKind::Postgres {
-            // Sent with the commit, not before.
+            // PostgreSQL delivers it at commit.
             sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.transaction).await?;
         }
         Ok(self.transaction.commit().await?)

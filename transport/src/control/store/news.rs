@@ -1,4 +1,4 @@
-//! Word of a change made elsewhere: PostgreSQL's notification. SQLite has none; there polling is enough.
+//! Notifications of changes by other processes, with PostgreSQL. With SQLite polling is enough.
 
 use std::panic::AssertUnwindSafe;
 
@@ -10,7 +10,7 @@ use super::change::CHANNEL;
 use super::{StoreKind, StoreUrl};
 use crate::limits::{STORE_PATIENCE, STORE_RETRY};
 
-/// Where to listen.
+/// A listener for notifications.
 pub(in crate::control) struct News {
     url: StoreUrl,
     listener: Option<PgListener>,
@@ -21,20 +21,21 @@ impl News {
         Self { url, listener: None }
     }
 
-    /// Waits until something may have changed. A lost connection counts: a word may have been lost with
-    /// it. May be dropped at any await.
+    /// Waits until something may have changed. A lost connection counts as a change, because a
+    /// notification may have been lost. Cancel safe.
     pub(in crate::control) async fn wait(&mut self) {
         if self.url.kind == StoreKind::Sqlite {
             return std::future::pending().await;
         }
-        // Whatever the library makes of what the store says (see `within`): the poll goes on.
-        if AssertUnwindSafe(self.word()).catch_unwind().await.is_err() {
+        // Catches panics of the library on malformed answers (see `within`). Polling continues
+        // meanwhile.
+        if AssertUnwindSafe(self.notification()).catch_unwind().await.is_err() {
             self.listener = None;
             sleep(STORE_RETRY).await;
         }
     }
 
-    async fn word(&mut self) {
+    async fn notification(&mut self) {
         loop {
             match &mut self.listener {
                 Some(listener) => {
@@ -45,7 +46,7 @@ impl News {
                 }
                 None => match timeout(STORE_PATIENCE, listen(&self.url)).await {
                     Ok(Ok(listener)) => self.listener = Some(listener),
-                    // The poll goes on meanwhile.
+                    // Polling continues meanwhile.
                     Ok(Err(_)) | Err(_) => sleep(STORE_RETRY).await,
                 },
             }

@@ -1,14 +1,14 @@
-//! The one question servers ask: is there anything newer than what I know, and if so, what?
+//! The query that servers poll with: is there a newer revision, and if so, what are all keys?
 //!
-//! One statement, so that the answer is one moment's truth, and so that any number of unknown keys costs
-//! one query: if nothing is newer, none of them exists.
+//! It is one statement, so that the answer is a consistent snapshot, and so that any number of
+//! unknown keys costs one query: if nothing is newer, none of them exists.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::{Store, StoreFault, within};
 
-/// A key as it stands in the store, with its project's name and its rules.
+/// A row of the key table, with the project's name and the origin rules.
 #[derive(Debug, Default)]
 pub(in crate::control) struct KeyRow {
     pub(in crate::control) id: String,
@@ -26,16 +26,16 @@ pub(in crate::control) struct KeyRow {
     pub(in crate::control) origins: Vec<String>,
 }
 
-/// What the store said.
+/// The answer.
 #[derive(Debug)]
 pub(in crate::control) enum Answer {
-    /// The revision asked about is the newest.
+    /// The known revision is the newest.
     NothingNew,
     /// All keys as of this revision.
     All(i64, Vec<KeyRow>),
 }
 
-/// The columns of a [`KeyRow`] in the order [`gather`] takes them, and the tables they come from.
+/// The columns of a [`KeyRow`], in the order in which [`gather`] reads them.
 macro_rules! key_columns {
     () => {
         "k.id, k.project_id, p.name, k.class, k.test, k.native, k.digest, k.last_four, k.created_at, \
@@ -44,7 +44,7 @@ macro_rules! key_columns {
 }
 pub(in crate::control) use key_columns;
 
-/// The present revision, and beside it every key with each of its rules unless it is the one known.
+/// Selects the current revision and, unless it equals `$1`, every key with each of its rules.
 const ANYTHING_NEWER: &str = concat!(
     "SELECT r.number, ",
     key_columns!(),
@@ -57,7 +57,7 @@ impl Store {
     pub(in crate::control) async fn keys_since(&self, known: i64) -> Result<Answer, StoreFault> {
         within(async {
             let rows = self.read(sqlx::query(ANYTHING_NEWER).bind(known)).await?;
-            let first = rows.first().ok_or(StoreFault::Down("it has no revision"))?;
+            let first = rows.first().ok_or(StoreFault::Down("its revision is missing"))?;
             let revision: i64 = first.try_get(0)?;
             if revision == known {
                 return Ok(Answer::NothingNew);
@@ -68,14 +68,14 @@ impl Store {
     }
 }
 
-/// An address that a project's alerts go to.
+/// An alert address of a project.
 pub(in crate::control) struct AlertRow {
     pub(in crate::control) project: i64,
     pub(in crate::control) address: String,
 }
 
 impl Store {
-    /// The operators' addresses of all projects.
+    /// The alert addresses of all projects.
     pub(in crate::control) async fn alert_addresses(&self) -> Result<Vec<AlertRow>, StoreFault> {
         within(async {
             let all = "SELECT project_id, address FROM project_alert ORDER BY project_id, address";
@@ -88,7 +88,7 @@ impl Store {
     }
 }
 
-/// Keys from rows that name each key once for each of its rules, neighbours to each other.
+/// Builds keys from joined rows, one per key and rule, in which rows of a key are adjacent.
 pub(in crate::control) fn gather(rows: &[AnyRow], start: usize) -> Result<Vec<KeyRow>, StoreFault> {
     let mut keys: Vec<KeyRow> = Vec::new();
     for row in rows {

@@ -52,7 +52,10 @@ impl Folder {
         let (name, kind) = file.rsplit_once('.').unwrap_or((file, ""));
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         if !(1..=NAME_BYTES).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(TemplateFault::new(file, "the file's name may hold only lower-case letters, digits, - and _"));
+            return Err(TemplateFault::new(
+                file,
+                "the file's name may hold only lower-case letters, digits, - and _",
+            ));
         }
         let text = text(path).map_err(|fault| fault.within(file))?;
         let parts = self.projects.entry(project.to_owned()).or_default().entry(name.to_owned()).or_default();
@@ -74,8 +77,10 @@ fn entries(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, Templat
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(|fault| unreadable("", &fault))? {
         let entry = entry.map_err(|fault| unreadable("", &fault))?;
-        let name =
-            entry.file_name().into_string().map_err(|_| TemplateFault::new("", "a file name is not UTF-8"))?;
+        let name = entry
+            .file_name()
+            .into_string()
+            .map_err(|_| TemplateFault::new("", "a file name is not UTF-8"))?;
         if name.starts_with('.') {
             continue;
         }

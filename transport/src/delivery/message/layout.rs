@@ -1,8 +1,8 @@
-//! The layouts around the phrases: minijinja with nothing in it but what a layout needs.
+//! Layouts around the phrases: minijinja, reduced to what a layout needs.
 //!
-//! There is no include, no import, no filter, no function; an undefined name is an error, HTML is escaped.
-//! Fuel bounds the work, [`Page`] the output. Phrases come from memory that is wiped ([`Spoken`]), and what is
-//! written goes into such; the copy that minijinja makes of each while it writes it is freed as it is.
+//! There are no includes, imports, filters or functions; an undefined name is an error, and HTML is
+//! escaped. Fuel bounds the work, [`Page`] the output. Phrases ([`Spoken`]) and output live in
+//! memory that is wiped; minijinja's intermediate copies are freed without wiping.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,13 @@ use zeroize::Zeroizing;
 
 use super::fault::TemplateFault;
 
-/// Instructions one rendering may take; the embedded layouts take about a hundred.
+/// Instructions that one rendering may take; the built-in layouts take about a hundred.
 const FUEL: u64 = 20_000;
-/// Blocks within blocks; a layout has two or three.
+/// Nesting depth; a layout has two or three levels.
 const DEPTH: usize = 32;
 /// Bytes of a text part: half a page.
 const TEXT_BYTES: usize = 8 * 1024;
-/// Bytes of an HTML part: Gmail cuts mails off at 102 KiB.
+/// Bytes of an HTML part: Gmail clips mails at 102 KiB.
 const HTML_BYTES: usize = 64 * 1024;
 
 const TEXT: &str = "text";
@@ -44,7 +44,7 @@ impl Layouts {
         for (name, source) in [(TEXT, text), (HTML, html)] {
             environment
                 .add_template_owned(name.to_owned(), source.to_owned())
-                .map_err(|fault| told(name, &fault))?;
+                .map_err(|fault| render_fault(name, &fault))?;
         }
         Ok(Self(environment))
     }
@@ -58,16 +58,16 @@ impl Layouts {
     }
 
     fn render(&self, name: &str, values: &Value, most: usize) -> Result<Zeroizing<String>, TemplateFault> {
-        let template = self.0.get_template(name).map_err(|fault| told(name, &fault))?;
+        let template = self.0.get_template(name).map_err(|fault| render_fault(name, &fault))?;
         let mut page = Page { bytes: Zeroizing::new(Vec::with_capacity(most)), most };
-        template.render_captured_to(values.clone(), &mut page).map_err(|fault| told(name, &fault))?;
+        template.render_captured_to(values.clone(), &mut page).map_err(|fault| render_fault(name, &fault))?;
         let bytes = std::mem::take(&mut *page.bytes);
-        let text = String::from_utf8(bytes).map_err(|_| TemplateFault::new(name, "is no UTF-8"))?;
+        let text = String::from_utf8(bytes).map_err(|_| TemplateFault::new(name, "is not UTF-8"))?;
         Ok(Zeroizing::new(text))
     }
 }
 
-/// Filled phrases by their names, as `s` in a layout.
+/// Filled phrases by name; `s` in a layout.
 pub(super) struct Spoken(pub(super) BTreeMap<Box<str>, Zeroizing<String>>);
 
 impl Object for Spoken {
@@ -82,13 +82,14 @@ impl fmt::Debug for Spoken {
     }
 }
 
-/// Only the kind and the line: minijinja's own words may quote values.
-fn told(name: &str, fault: &minijinja::Error) -> TemplateFault {
+/// Reports only the kind and the line, because minijinja's own message may quote values.
+fn render_fault(name: &str, fault: &minijinja::Error) -> TemplateFault {
     let line = fault.line().map_or(String::new(), |line| format!(", line {line}"));
     TemplateFault::new(name, format!("{}{line}", fault.kind()))
 }
 
-/// Where a rendering goes: set aside at once, so that it never moves; full when it is full.
+/// Output buffer of a rendering: allocated once, so that it never moves; writing beyond `most`
+/// fails.
 struct Page {
     bytes: Zeroizing<Vec<u8>>,
     most: usize,

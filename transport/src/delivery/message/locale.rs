@@ -1,17 +1,18 @@
-//! The languages that mails are written in, and which of them a caller's tag means.
+//! The languages of mails, and how a caller's language tag selects one.
 //!
-//! The choice is RFC 4647's look-up: a tag loses its last part until one is known. Where a language is
-//! written in two scripts, the region or the script decides; nobody gets a script that was not asked for.
+//! Selection is RFC 4647 lookup: the tag loses its last subtag until a language matches. Where a
+//! language has two scripts, the script or the region decides, so that no recipient gets another
+//! script than the one asked for.
 
-/// A language that mails are written in.
+/// A language of mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Locale(u8);
 
 struct Language {
-    /// BCP 47, as `Content-Language` and `lang` say it.
+    /// BCP 47 tag, used in `Content-Language` and `lang`.
     tag: &'static str,
     right_to_left: bool,
-    /// Its texts, in TOML.
+    /// Its phrases, as TOML.
     strings: &'static str,
 }
 
@@ -25,13 +26,13 @@ macro_rules! languages {
     };
 }
 
-/// In the order of their numbers; the first is what everybody gets who asks for none of them.
+/// In the order of their numbers. The first is the default.
 const LANGUAGES: [Language; 13] = languages! {
     "en" ltr, "de" ltr, "fr" ltr, "es" ltr, "pt-BR" ltr, "it" ltr, "nl" ltr, "pl" ltr, "tr" ltr,
     "ja" ltr, "zh-CN" ltr, "zh-TW" ltr, "ar" rtl,
 };
 
-/// Ranges that mean a language by another name than its own.
+/// Language ranges that map to another tag.
 const ALSO: [(&str, &str); 8] = [
     ("pt", "pt-BR"),
     ("zh", "zh-CN"),
@@ -44,10 +45,10 @@ const ALSO: [(&str, &str); 8] = [
 ];
 
 impl Locale {
-    /// What everybody gets who asks for no other.
+    /// The default.
     pub(super) const ENGLISH: Self = Self(0);
 
-    /// The language that `range` asks for; `None` if no mail is written in it.
+    /// The language that `range` selects; `None` if mails are not available in it.
     pub fn lookup(range: &str) -> Option<Self> {
         let mut range = range;
         loop {
@@ -55,7 +56,7 @@ impl Locale {
                 return Some(found);
             }
             range = range.rsplit_once('-')?.0;
-            // A single letter only announces what came after it.
+            // RFC 4647 3.4: a single-letter subtag is removed together with what follows it.
             if let Some((shorter, last)) = range.rsplit_once('-')
                 && last.len() == 1
             {
@@ -71,17 +72,17 @@ impl Locale {
         u8::try_from(at).ok().map(Self)
     }
 
-    /// All of them.
+    /// All languages.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..LANGUAGES.len() as u8).map(Self)
     }
 
-    /// The number a slot keeps; zero is no language.
+    /// The number stored in a slot; zero means no language.
     pub(crate) fn number(chosen: Option<Self>) -> u8 {
         chosen.map_or(0, |locale| locale.0 + 1)
     }
 
-    /// The other way.
+    /// Inverse of [`Self::number`].
     pub(crate) fn numbered(number: u8) -> Option<Self> {
         number.checked_sub(1).map(Self).filter(|locale| locale.index() < LANGUAGES.len())
     }
@@ -95,12 +96,12 @@ impl Locale {
         self.language().tag
     }
 
-    /// As HTML's `dir` says it.
+    /// Value of HTML's `dir`.
     pub(super) fn direction(self) -> &'static str {
         if self.language().right_to_left { "rtl" } else { "ltr" }
     }
 
-    /// Its embedded texts.
+    /// Its built-in phrases.
     pub(super) fn strings(self) -> &'static str {
         self.language().strings
     }

@@ -1,4 +1,5 @@
-//! "5 minutes" in the form its number takes: one for English 1, another for Polish 2 to 4, six in Arabic.
+//! "5 minutes" in the plural form of its number: English has a form for 1, Polish another for 2 to
+//! 4, Arabic six in all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,34 +11,34 @@ use super::fault::TemplateFault;
 use super::locale::Locale;
 use super::phrases::PHRASE_BYTES;
 
-/// "5 minutes", by the language's own rules.
+/// Forms and plural rules of one language.
 #[derive(Clone, Debug)]
 pub(super) struct Minutes {
-    /// Less than one.
+    /// Text for less than one minute.
     under: Box<str>,
-    /// For each category of number that the language tells apart; `other` is always there.
+    /// Form for each plural category of the language; `other` is always present.
     forms: BTreeMap<Box<str>, Box<str>>,
     /// The category of each number up to [`MOST_MINUTES`].
     categories: Vec<&'static str>,
 }
 
-/// No code lives longer.
+/// The longest lifetime of a code.
 const MOST_MINUTES: u64 = authepy_engine::limits::CODE_LIFETIME_MAX.as_secs() / 60;
 
 impl Minutes {
-    /// The rules of a language, without any form yet.
+    /// The rules of a language, without forms.
     pub(super) fn of(locale: Locale) -> Result<Self, TemplateFault> {
         Ok(Self { under: "".into(), forms: BTreeMap::new(), categories: categories(locale)? })
     }
 
-    /// Puts the forms of `forms` in the place of these.
+    /// Replaces forms by those in `forms`.
     pub(super) fn overlay(&mut self, forms: &toml::Table) -> Result<(), TemplateFault> {
         for (name, value) in forms {
             let place = || format!("minutes.{name}");
-            let text = value.as_str().ok_or_else(|| TemplateFault::new(place(), "is no text"))?;
+            let text = value.as_str().ok_or_else(|| TemplateFault::new(place(), "must be a string"))?;
             let odd = text.len() > PHRASE_BYTES || text.chars().any(char::is_control);
             if odd || text.replace("{n}", "").contains(['{', '}']) {
-                return Err(TemplateFault::new(place(), "is one line and may hold {n}"));
+                return Err(TemplateFault::new(place(), "must be one line without braces except {n}"));
             }
             match name.as_str() {
                 "under" => self.under = text.into(),
@@ -68,9 +69,9 @@ impl Minutes {
     }
 }
 
-/// The names CLDR gives to what `locale` tells apart, for each number of minutes a code may live.
+/// CLDR plural category of `locale` for each possible number of minutes.
 fn categories(locale: Locale) -> Result<Vec<&'static str>, TemplateFault> {
-    let no_rules = || TemplateFault::new(locale.tag(), "has no rules for numbers");
+    let no_rules = || TemplateFault::new(locale.tag(), "has no plural rules");
     let language: LanguageIdentifier = locale.tag().parse().map_err(|_| no_rules())?;
     let rules = PluralRules::try_new_cardinal((&language).into()).map_err(|_| no_rules())?;
     let name = |minutes: u64| match rules.category_for(minutes) {

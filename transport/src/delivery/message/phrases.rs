@@ -1,7 +1,7 @@
-//! The texts of one language: phrases with places for the code, the project and the minutes.
+//! Texts of one language: phrases with placeholders for the code, the project and the minutes.
 //!
-//! A phrase is no program: `{code}`, `{project}` and `{minutes}` stand for what they say, any other brace is
-//! refused when the phrase is read. Filling one copies each value once, into memory that is wiped.
+//! The placeholders are `{code}`, `{project}` and `{minutes}`; any other brace is an error when the
+//! phrase is parsed. Filling a phrase copies each value once, into memory that is wiped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,15 +16,17 @@ use super::minutes::Minutes;
 pub(super) const PHRASE_BYTES: usize = 1024;
 /// Phrases of one language, beside its minutes.
 const PHRASES: usize = 64;
-/// Bytes set aside for a filled phrase beyond its own: ten digits, 64 characters of a project's name and
-/// the minutes. A phrase that names them twice grows, and leaves a copy behind.
+/// Bytes reserved for a filled phrase beyond its own: ten digits, 64 characters of a project's
+/// name, and the minutes. A phrase that uses them twice may reallocate, which leaves an unwiped
+/// copy.
 const ROOM: usize = 384;
 
-/// What phrases are filled with.
+/// Values for the placeholders.
 pub(super) struct Facts<'a> {
     pub(super) code: &'a str,
     pub(super) project: &'a str,
-    /// Of the code; told in whole minutes, rounded down: a text must not outlive the code.
+    /// Lifetime of the code. Stated in whole minutes, rounded down, so that the text never promises
+    /// too much.
     pub(super) lifetime: Duration,
 }
 
@@ -47,18 +49,18 @@ enum Piece {
 }
 
 impl Phrases {
-    /// The embedded texts.
+    /// The built-in texts.
     pub(super) fn embedded(locale: Locale) -> Result<Self, TemplateFault> {
         let table: toml::Table = locale
             .strings()
             .parse()
-            .map_err(|_| TemplateFault::new(locale.tag(), "the embedded texts are no TOML"))?;
+            .map_err(|_| TemplateFault::new(locale.tag(), "the built-in texts are not TOML"))?;
         let mut phrases = Self { texts: BTreeMap::new(), minutes: Minutes::of(locale)? };
         phrases.overlay(&table).map_err(|fault| fault.within(locale.tag()))?;
         Ok(phrases)
     }
 
-    /// Puts the texts of `table` in the place of these, and beside them.
+    /// Adds the texts of `table`; they replace texts of the same name.
     pub(super) fn overlay(&mut self, table: &toml::Table) -> Result<(), TemplateFault> {
         for (name, value) in table {
             match value {
@@ -67,7 +69,7 @@ impl Phrases {
                     self.texts.insert(name.as_str().into(), phrase);
                 }
                 toml::Value::Table(forms) if name == "minutes" => self.minutes.overlay(forms)?,
-                _ => return Err(TemplateFault::new(name, "is no text")),
+                _ => return Err(TemplateFault::new(name, "must be a string")),
             }
         }
         match self.texts.len() <= PHRASES {
@@ -96,7 +98,7 @@ impl Phrase {
             return Err("is too long");
         }
         if text.chars().any(char::is_control) {
-            return Err("is one line without control characters");
+            return Err("must be one line without control characters");
         }
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some(at) = rest.find(['{', '}']) {

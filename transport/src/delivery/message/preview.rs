@@ -1,4 +1,4 @@
-//! A mail looked at before anybody gets it.
+//! Preview of a mail that is not sent.
 
 use authepy_engine::route::StartKeys;
 use lettre::message::Mailbox;
@@ -15,12 +15,12 @@ pub struct Preview {
     pub text: Zeroizing<String>,
     /// The HTML part.
     pub html: Zeroizing<String>,
-    /// All of it, with CRLF line ends.
+    /// The whole message, with CRLF line ends.
     pub eml: Zeroizing<Vec<u8>>,
 }
 
 impl Preview {
-    /// Of a job that nobody sends. `None` if no mail can be made of it.
+    /// Renders `job` without sending it. `None` if no message can be built.
     pub fn of(job: &MailJob, from: &str, keys: &StartKeys, unix_ms: u64) -> Option<Self> {
         let from: Mailbox = from.parse().ok()?;
         let mail = Mail::new(job, keys, unix_ms).ok()?;

@@ -1,12 +1,12 @@
-//! One template: layouts, and the phrases of every language. Makes the words of a mail.
+//! A template: layouts and the phrases of every language. Renders the words of a mail.
 //!
 //! ```text
-//!   facts ─▶ phrases of the language ─▶ layouts ─▶ law ─┬─ held ─▶ words, with the autofill line last
-//!                                                       └─ not ──▶ the embedded template's words
+//!   facts ─▶ phrases of the language ─▶ layouts ─▶ law ─┬─ kept ─▶ words, with the autofill line last
+//!                                                       └─ not ──▶ the built-in template's words
 //! ```
 //!
-//! A template is tried with samples in every language before it is used; that it breaks the law later all the
-//! same (a layout may branch on the code) costs the recipient nothing.
+//! A template is tested with samples in every language before it is used. If a mail still breaks
+//! the requirements later (a layout may branch on the code), the built-in template is used instead.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,20 +30,20 @@ const DOMAIN_BYTES: usize = 253;
 const TEXT: &str = include_str!("../../../templates/mail.txt");
 const HTML: &str = include_str!("../../../templates/mail.html");
 
-/// How a mail looks and speaks.
+/// Layouts and phrases of mails.
 pub struct Template {
     layouts: Layouts,
-    /// By the number of their language.
+    /// Indexed by language number.
     phrases: Vec<Phrases>,
-    /// For who asks for no language that is known.
+    /// Language of mails whose caller asked for none that is known.
     fallback: Locale,
-    /// Stands in where this one breaks; only the embedded one has none.
+    /// Used when this one fails; `None` only in the built-in template.
     embedded: Option<Arc<Template>>,
-    /// Whether trouble was told of: once is enough.
+    /// Whether a failure was logged: once is enough.
     troubled: AtomicBool,
 }
 
-/// What a template is made of, the nearest first; what one lacks, the next one has.
+/// One layer of a template. A part that one layer lacks comes from the next one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
     pub(super) text: Option<String>,
@@ -58,7 +58,7 @@ impl fmt::Debug for Template {
 }
 
 impl Template {
-    /// The one that is always there.
+    /// The built-in template.
     pub(super) fn embedded() -> Result<Self, TemplateFault> {
         let template = Self {
             layouts: Layouts::compile(TEXT, HTML)?,
@@ -71,7 +71,7 @@ impl Template {
         Ok(template)
     }
 
-    /// What the operator's files make of it.
+    /// The template with the operator's files over the built-in one.
     pub(super) fn over(embedded: &Arc<Self>, layers: &[&Parts]) -> Result<Self, TemplateFault> {
         let text = layers.iter().find_map(|parts| parts.text.as_deref()).unwrap_or(TEXT);
         let html = layers.iter().find_map(|parts| parts.html.as_deref()).unwrap_or(HTML);
@@ -89,25 +89,25 @@ impl Template {
         Ok(template)
     }
 
-    /// Top-level tables are languages; `locale` names the one for who asks for none of them.
+    /// Top-level tables are languages; `locale` names the fallback language.
     fn overlay(&mut self, strings: &toml::Table) -> Result<(), TemplateFault> {
         let exactly = |tag: &str| Locale::lookup(tag).filter(|locale| locale.tag() == tag);
         for (name, value) in strings {
-            let no_language =
-                || TemplateFault::new(name, "is none of the languages that mails are written in");
+            let no_language = || TemplateFault::new(name, "is not one of the supported languages");
             if name == "locale" {
                 self.fallback = value.as_str().and_then(exactly).ok_or_else(no_language)?;
                 continue;
             }
             let locale = exactly(name).ok_or_else(no_language)?;
-            let texts = value.as_table().ok_or_else(|| TemplateFault::new(name, "is no table of texts"))?;
+            let texts =
+                value.as_table().ok_or_else(|| TemplateFault::new(name, "must be a table of texts"))?;
             let phrases = self.phrases.get_mut(locale.index()).ok_or_else(no_language)?;
             phrases.overlay(texts).map_err(|fault| fault.within(name))?;
         }
         Ok(())
     }
 
-    /// The words of one mail. `domain` is whose pages may fill the code in.
+    /// Renders one mail. Pages of `domain` may autofill the code.
     pub(super) fn words(
         &self,
         locale: Option<Locale>,
@@ -118,7 +118,7 @@ impl Template {
         let mut words = self.render(locale, facts).or_else(|fault| match &self.embedded {
             Some(embedded) => {
                 if !self.troubled.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%fault, "a mail template breaks; the embedded one is used");
+                    tracing::warn!(%fault, "a mail template failed; the built-in template is used instead");
                 }
                 embedded.render(locale, facts)
             }
@@ -151,7 +151,7 @@ impl Template {
         Ok(words)
     }
 
-    /// Tries every language with samples, the shortest and the longest there are.
+    /// Renders samples in every language, the shortest and the longest possible.
     fn prove(&self) -> Result<(), TemplateFault> {
         let (long, five) = ("W".repeat(64), Duration::from_secs(300));
         for locale in Locale::all() {
@@ -169,14 +169,15 @@ impl Template {
     }
 }
 
-/// Lower-case A-labels, as rules of origins hold them.
+/// Whether `text` is a domain of lower-case A-labels, as in origin rules.
 fn is_domain(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     (1..=DOMAIN_BYTES).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl Words {
-    /// The last line by which phones know whose code it is (origin-bound one-time codes, WICG).
+    /// Appends the line that binds the code to a domain for autofill (origin-bound one-time codes,
+    /// WICG).
     fn bind(&mut self, domain: &str, code: &str) {
         let body = self.text.trim_end();
         let mut bound = Zeroizing::new(String::with_capacity(body.len() + domain.len() + code.len() + 8));

@@ -1,12 +1,13 @@
-//! All templates at one moment: the embedded one, and what the operator's folder puts over it.
+//! A snapshot of all templates: the built-in one, overlaid by the operator's folder.
 //!
 //! ```text
-//!   DIR/PROJECT/TEMPLATE.txt  ◀ DIR/default/TEMPLATE.txt ◀ DIR/PROJECT/default.txt ◀ DIR/default/default.txt ◀ embedded
+//!   DIR/PROJECT/TEMPLATE.txt  ◀ DIR/default/TEMPLATE.txt ◀ DIR/PROJECT/default.txt ◀ DIR/default/default.txt ◀ built-in
 //! ```
 //!
-//! The same for `.html`; `.toml` files hold texts and lie over one another phrase by phrase. Read whole or
-//! not at all, published with the policy. A request names a template only with a secret key; a slot keeps its
-//! number, so numbers stay what they are for as long as the process lives.
+//! The same holds for `.html`. `.toml` files hold texts, which are overlaid phrase by phrase. The
+//! folder is loaded as a whole or not at all, and published with the policy. Only a request with a
+//! secret key can name a template. Slots store a template's number, so numbers never change while
+//! the process runs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -20,30 +21,30 @@ use super::locale::Locale;
 use super::template::{Parts, Template};
 use crate::config::{Config, ConfigFault};
 
-/// The project whose templates are for all, and the template that is used if none is named.
+/// Name of the folder for all projects, and of the template that is used if none is named.
 const DEFAULT: &str = "default";
-/// Templates of all projects together: each is tried in every language when it is loaded, 1 ms.
+/// Templates of all projects together. Each is tested in every language when loaded, about 1 ms.
 const TEMPLATES: usize = 512;
 
-/// The embedded template, made once.
+/// The built-in template, built once.
 static EMBEDDED: LazyLock<Result<Arc<Template>, TemplateFault>> =
     LazyLock::new(|| Template::embedded().map(Arc::new));
 
-/// Templates by their numbers.
+/// Templates, indexed by number.
 type Set = Vec<Option<Arc<Template>>>;
 
-/// Immutable; a change is a new one.
+/// Immutable; a reload builds a new value.
 #[derive(Debug)]
 pub struct Templates {
     embedded: Arc<Template>,
-    /// A name's place is its number; zero is [`DEFAULT`].
+    /// A name's index is its number; zero is [`DEFAULT`].
     names: Vec<Box<str>>,
     /// For projects without a folder.
     shared: Set,
     projects: HashMap<Box<str>, Set>,
 }
 
-/// How one mail is worded.
+/// Template and language of one mail.
 #[derive(Clone, Debug)]
 pub struct Wording {
     pub(super) template: Arc<Template>,
@@ -51,7 +52,8 @@ pub struct Wording {
 }
 
 impl Templates {
-    /// Those of the folder, if there is one. `before`: what was in use, whose numbers live slots may hold.
+    /// Loads the folder, if there is one. `before`: the templates in use so far, whose numbers live
+    /// slots may hold.
     pub fn load(dir: Option<&Path>, before: Option<&Self>) -> Result<Self, TemplateFault> {
         let folder = dir.map(Folder::read).transpose()?.unwrap_or_default();
         let mut names: Vec<Box<str>> = before.map_or_else(|| vec![DEFAULT.into()], |old| old.names.clone());
@@ -63,7 +65,10 @@ impl Templates {
             }
         }
         if names.len() > usize::from(u8::MAX) {
-            return Err(TemplateFault::new("", "too many names of templates since the start"));
+            return Err(TemplateFault::new(
+                "",
+                "too many template names since the process started; restart it",
+            ));
         }
         let nothing = Named::new();
         let common = folder.projects.get(DEFAULT).unwrap_or(&nothing);
@@ -80,7 +85,7 @@ impl Templates {
         Ok(Self { embedded, names, shared, projects })
     }
 
-    /// [`Templates::load`] of what the settings say.
+    /// [`Templates::load`] from the settings.
     pub fn configured(config: &Config, before: Option<&Self>) -> Result<Self, ConfigFault> {
         Self::load(config.templates.dir.get().map(Path::new), before)
             .map_err(|fault| ConfigFault(format!("templates.dir: {fault}")))
@@ -92,7 +97,8 @@ impl Templates {
         (number == 0 || self.set(project).get(number)?.is_some()).then(|| u8::try_from(number).ok())?
     }
 
-    /// What a slot's numbers mean. A template that has gone since is the project's default one.
+    /// Resolves a slot's numbers. A template that was removed since is replaced by the project's
+    /// default.
     pub fn wording(&self, project: &str, form: MailForm) -> Wording {
         let set = self.set(project);
         let numbered = |number: u8| set.get(usize::from(number)).cloned().flatten();
@@ -106,7 +112,7 @@ impl Templates {
     }
 }
 
-/// The templates of a project with `own` files, where `common` ones are everybody's.
+/// Builds the templates of a project from its `own` files and those `common` to all projects.
 fn set(
     embedded: &Arc<Template>,
     names: &[Box<str>],
@@ -116,11 +122,11 @@ fn set(
     names
         .iter()
         .map(|name| {
-            let is_there = own.contains_key(&**name) || common.contains_key(&**name);
+            let exists = own.contains_key(&**name) || common.contains_key(&**name);
             let layers = [own.get(&**name), common.get(&**name), own.get(DEFAULT), common.get(DEFAULT)];
             let layers: Vec<&Parts> = layers.into_iter().flatten().collect();
             let made = || Template::over(embedded, &layers).map_err(|fault| fault.within(name));
-            is_there.then(made).transpose().map(|made| made.map(Arc::new))
+            exists.then(made).transpose().map(|made| made.map(Arc::new))
         })
         .collect()
 }

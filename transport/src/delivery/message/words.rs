@@ -1,4 +1,4 @@
-//! What a mail says: subject, text, and HTML where there is a code to show.
+//! Content of a mail: subject, text, and HTML if it holds a code.
 
 use zeroize::Zeroizing;
 
@@ -6,9 +6,9 @@ use super::fault::TemplateFault;
 use super::phrases::Facts;
 use crate::delivery::job::{CodeMail, Content, Notice};
 
-/// Longest project name in a mail: longer ones are cut, lines stay readable.
+/// Longest project name in a mail; longer ones are cut to keep lines readable.
 const PROJECT_CHARS: usize = 64;
-/// Longest subject of a notice: RFC 5322 asks for lines of 78.
+/// Longest subject of a notice. It is folded: RFC 5322 recommends lines of at most 78.
 const NOTICE_SUBJECT_CHARS: usize = 150;
 
 /// The parts of one mail, ready to be encoded.
@@ -19,7 +19,7 @@ pub(super) struct Words {
     pub(super) text: Zeroizing<String>,
     /// The same as HTML; a notice has none.
     pub(super) html: Option<Zeroizing<String>>,
-    /// Of both, as a BCP 47 tag; that of a notice is the caller's affair.
+    /// Language of both parts, as a BCP 47 tag; unknown for a notice.
     pub(super) language: Option<&'static str>,
 }
 
@@ -37,7 +37,7 @@ impl Words {
         mail.wording.template.words(mail.wording.locale, &facts, mail.domain.as_deref())
     }
 
-    /// Control characters are what could end a header line, or a terminal's patience.
+    /// Removes control characters: they could end a header line or disturb a terminal.
     fn of_notice(notice: &Notice) -> Self {
         let subject: String = notice
             .subject
@@ -51,7 +51,7 @@ impl Words {
     }
 }
 
-/// What ends a line, turns its direction, or is not seen.
+/// Whether `c` ends a line, changes text direction, or is invisible.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

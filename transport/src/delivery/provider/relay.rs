@@ -1,4 +1,4 @@
-//! The settings of a mail relay: what its URL says, and who logs in there.
+//! Settings of a mail relay: its URL and its login.
 
 use lettre::transport::smtp::authentication::Credentials;
 use url::Url;
@@ -10,9 +10,9 @@ use crate::delivery::roots::unreadable;
 use crate::delivery::smtp::{Encryption, Relay};
 
 impl ProviderConfig {
-    /// Reads the settings of a mail relay, and the files they name.
+    /// Reads the settings of a mail relay and the files that they name.
     pub(super) fn relay(&self) -> Result<Relay, String> {
-        // The parser's own error may quote the URL, and the URL may hold a password.
+        // The parser's own error may quote the URL, which may hold a password.
         let url = Url::parse(self.url.as_str()).map_err(|_| "`url` is not a URL".to_owned())?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
         if host.is_empty()
@@ -34,7 +34,7 @@ impl ProviderConfig {
         let login = self.login(&url)?;
         let in_clear = matches!(encryption, Encryption::None | Encryption::Opportunistic);
         if login.is_some() && in_clear && !loopback {
-            return Err("a password never leaves this host without TLS; use ?tls=required".to_owned());
+            return Err("a password is never sent to another host without TLS; use ?tls=required".to_owned());
         }
         let port = url.port().unwrap_or(port);
         Relay::new(host, port, encryption, login, self.ca_file.as_deref())
@@ -78,17 +78,17 @@ fn tls_option(url: &Url) -> Result<Option<Encryption>, String> {
             ("tls", "none") => Encryption::None,
             ("tls", "opportunistic") => Encryption::Opportunistic,
             ("tls", "required") => Encryption::Required,
-            ("tls", _) => return Err("`?tls=` is none, opportunistic or required".to_owned()),
+            ("tls", _) => return Err("`?tls=` must be none, opportunistic or required".to_owned()),
             _ => return Err("`url` has an unknown option; known: tls".to_owned()),
         };
         if asked.replace(value).is_some() {
-            return Err("`?tls=` is there twice".to_owned());
+            return Err("`?tls=` is given twice".to_owned());
         }
     }
     Ok(asked)
 }
 
-/// Undoes the percent-encoding of a URL's username or password.
+/// Decodes the percent-encoding of a URL's username or password.
 fn decoded(text: &str) -> Result<String, String> {
     let broken = || "the login in `url` is not percent-encoded UTF-8".to_owned();
     let mut out = Vec::with_capacity(text.len());

@@ -1,9 +1,10 @@
-//! The connection below lettre's dialogue: everything up to TLS, and a bound on what a relay may say.
+//! The connection below lettre's dialogue: opens it up to TLS, and bounds what a relay may send.
 //!
-//! lettre 0.11.23 speaks SMTP well but trusts the bytes: it keeps what it has read when STARTTLS
-//! begins, so that words injected in clear become the relay's words inside TLS (A66), and it reads a
-//! line of any length into memory. So greeting, EHLO, STARTTLS and the handshake happen here; then lettre
-//! gets a [`Wire`] that begins with a greeting and ends after [`REPLY_BYTES`] without a question.
+//! lettre 0.11.23 keeps bytes that it has read before STARTTLS, so that replies injected in plain
+//! text count as replies inside TLS (A66), and it reads a line of any length into memory. So the
+//! greeting, EHLO, STARTTLS and the handshake happen here. lettre then gets a [`Wire`] that begins
+//! with a synthetic greeting and fails once the relay has sent [`REPLY_BYTES`] without a new
+//! command.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,24 +23,25 @@ use tokio_rustls::client::TlsStream;
 use super::{Encryption, Relay};
 use crate::delivery::HandOverFault;
 
-/// Most a relay may say between two commands: an EHLO answer has some 500 bytes, a banner less.
+/// Most bytes that a relay may send between two commands: an EHLO answer has about 500, a banner
+/// less.
 const REPLY_BYTES: usize = 16 * 1024;
 
-/// How long one address of a relay may take to accept: a dead one of several must not use up the time
-/// of a send.
+/// Longest connection attempt to one address of a relay: one dead address of several must not use
+/// up the time of a send.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What lettre finds as the greeting when the real one was read here.
+/// Synthetic greeting for lettre when the real one was read here.
 const GREETING: &[u8] = b"220 -\r\n";
 
-/// A connection that is as encrypted as it has to be.
+/// A connection with the encryption that the configuration requires.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: Stream,
-    /// Told before anything from the stream.
+    /// Read by lettre before anything from the stream.
     greeting: &'static [u8],
-    /// Bytes heard since the last one said.
-    heard: usize,
+    /// Bytes received since the last write.
+    received: usize,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Wire {
                 }
             }
         };
-        Ok(Self { stream, greeting, heard: 0 })
+        Ok(Self { stream, greeting, received: 0 })
     }
 
     fn stream(&mut self) -> Pin<&mut dyn Duplex> {
@@ -86,7 +88,8 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, HandOverFault> {
     let addresses = lookup_host((host, port)).await.map_err(|_| HandOverFault::Unreachable)?;
     for address in addresses {
         if let Ok(Ok(tcp)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-            // A command is one small write and waits for its answer: Nagle would only add a delay.
+            // A command is one small write that waits for its answer: Nagle's algorithm would only
+            // delay it.
             let _slower_at_worst = tcp.set_nodelay(true);
             return Ok(tcp);
         }
@@ -94,8 +97,8 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, HandOverFault> {
     Err(HandOverFault::Unreachable)
 }
 
-/// Greeting, EHLO, STARTTLS in clear. False if the relay offers no TLS. Nothing may follow an answer:
-/// what came early would be believed after the handshake.
+/// Greeting, EHLO and STARTTLS in plain text. Returns false if the relay offers no TLS. No byte may
+/// follow an answer: injected bytes would be trusted after the handshake.
 async fn ask_for_starttls(tcp: &mut TcpStream, hello: &ClientId) -> Result<bool, HandOverFault> {
     expect("220", &read_reply(tcp).await?)?;
     let extensions = ask(tcp, Ehlo::new(hello.clone()).to_string()).await?;
@@ -123,29 +126,29 @@ fn expect(code: &str, reply: &str) -> Result<(), HandOverFault> {
     }
 }
 
-/// One reply, to its last line and not a byte further.
+/// Reads one reply; further bytes are an error.
 async fn read_reply(tcp: &mut TcpStream) -> Result<String, HandOverFault> {
-    let mut heard = Vec::with_capacity(512);
+    let mut received = Vec::with_capacity(512);
     loop {
-        if let Some(end) = reply_end(&heard)? {
-            return match end == heard.len() {
-                true => String::from_utf8(heard).map_err(|_| HandOverFault::Garbled),
+        if let Some(end) = reply_end(&received)? {
+            return match end == received.len() {
+                true => String::from_utf8(received).map_err(|_| HandOverFault::Garbled),
                 false => Err(HandOverFault::Garbled),
             };
         }
-        if heard.len() >= REPLY_BYTES {
+        if received.len() >= REPLY_BYTES {
             return Err(HandOverFault::Garbled);
         }
-        if tcp.read_buf(&mut heard).await.map_err(|_| HandOverFault::Lost)? == 0 {
+        if tcp.read_buf(&mut received).await.map_err(|_| HandOverFault::Lost)? == 0 {
             return Err(HandOverFault::Lost);
         }
     }
 }
 
-/// Where the reply ends, once it is complete: after the first line whose code a space follows.
-fn reply_end(heard: &[u8]) -> Result<Option<usize>, HandOverFault> {
+/// The end of the reply, once complete: after the first line whose code is followed by a space.
+fn reply_end(received: &[u8]) -> Result<Option<usize>, HandOverFault> {
     let mut end = 0;
-    for line in heard.split_inclusive(|&byte| byte == b'\n').take_while(|line| line.ends_with(b"\n")) {
+    for line in received.split_inclusive(|&byte| byte == b'\n').take_while(|line| line.ends_with(b"\n")) {
         end += line.len();
         let code = line.len() >= 4 && line[..3].iter().all(u8::is_ascii_digit);
         match line.get(3) {
@@ -168,24 +171,24 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if !this.greeting.is_empty() {
-            let told = this.greeting.len().min(buf.remaining());
-            buf.put_slice(&this.greeting[..told]);
-            this.greeting = &this.greeting[told..];
+            let length = this.greeting.len().min(buf.remaining());
+            buf.put_slice(&this.greeting[..length]);
+            this.greeting = &this.greeting[length..];
             return Poll::Ready(Ok(()));
         }
-        if this.heard >= REPLY_BYTES {
+        if this.received >= REPLY_BYTES {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let before = buf.filled().len();
         let polled = this.stream().poll_read(cx, buf);
-        this.heard += buf.filled().len() - before;
+        this.received += buf.filled().len() - before;
         polled
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.heard = 0;
+        self.received = 0;
         self.stream().poll_write(cx, bytes)
     }
 

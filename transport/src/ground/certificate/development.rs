@@ -1,4 +1,4 @@
-//! A certificate for `authepy dev`, which nobody has to install anything for.
+//! A certificate for `authepy dev`, valid without installing anything.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,8 +7,8 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::Identity;
 
-/// A development CA and a certificate by it for `localhost`, `127.0.0.1` and `::1`. Returns the identity
-/// and the CA in PEM.
+/// Creates a development CA and a certificate signed by it for `localhost`, `127.0.0.1` and `::1`.
+/// Returns the identity, and the CA as PEM.
 pub fn development_identity() -> Result<(Identity, String), rcgen::Error> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::default();

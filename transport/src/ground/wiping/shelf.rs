@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   alloc ◀── shelf of the size's class, newest first ◀── free, wiped     lanes
-//!     ▲   └── nothing there ──▶ system                └── full ──▶ system
+//!     ▲   └── empty ──────────▶ system                └── full ──▶ system
 //!     └────────────────────────── system ◀───────────────── free, wiped   other threads
 //! ```
 //!
-//! glibc keeps seven blocks of a size for each thread, and none above 1,032 bytes. A lane has hundreds of requests
-//! under way, each a task of 3 KiB, and what they allocate comes and goes in waves: every wave went the long way.
+//! glibc caches seven blocks per size and thread, and none above 1,032 bytes. A lane has hundreds
+//! of requests in progress, each a task of 3 KiB, and their allocations come and go in waves, so
+//! most of them would miss glibc's cache.
 //!
-//! All threads round sizes up to their class, since a block may be freed by another thread than it was made by.
-//! The classes are the sizes glibc hands out anyway, up to 1,032 bytes; above it, steps of 256.
+//! All threads round sizes up to the class, because a block may be freed by another thread than the
+//! one that allocated it. Up to 1,032 bytes the classes are the sizes that glibc returns anyway;
+//! above, they are steps of 256.
 
 use std::alloc::Layout;
 use std::cell::Cell;
@@ -27,15 +29,15 @@ const FINE_TOP: usize = SMALLEST + (FINE - 1) * FINE_STEP;
 const COARSE_STEP: usize = 256;
 const COARSE: usize = 12;
 const TOP: usize = FINE_TOP + COARSE * COARSE_STEP;
-/// What glibc aligns to; a block whose alignment is stricter is never kept.
+/// glibc's alignment; a block with a stricter alignment is never kept.
 const ALIGNMENT: usize = 16;
 
-/// Blocks of about the same size.
+/// A size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Class(usize);
 
 impl Class {
-    /// `None`: too large, or aligned too strictly, to be kept.
+    /// `None` if the layout is too large or too strictly aligned to be kept.
     pub(super) const fn of(layout: Layout) -> Option<Self> {
         let size = layout.size();
         if layout.align() > ALIGNMENT || size > TOP {
@@ -49,7 +51,7 @@ impl Class {
         }
     }
 
-    /// What its blocks are made with, whatever was asked for.
+    /// The layout that its blocks are allocated with, whatever was requested.
     pub(super) const fn layout(self) -> Layout {
         let size = if self.0 < FINE {
             SMALLEST + self.0 * FINE_STEP
@@ -58,25 +60,26 @@ impl Class {
         };
         match Layout::from_size_align(size, ALIGNMENT) {
             Ok(layout) => layout,
-            // No class is near the largest size there is.
+            // Unreachable: no class is near the maximum size.
             Err(_) => Layout::new::<[u64; 3]>(),
         }
     }
 
-    /// How many a lane keeps.
+    /// How many blocks a lane keeps.
     const fn most(self) -> usize {
         let bytes = if self.0 < FINE { KEPT_FINE_BYTES } else { KEPT_COARSE_BYTES };
         bytes / self.layout().size()
     }
 }
 
-/// The blocks of one class: the first, each holding the address of the next.
+/// Kept blocks of one class: a linked list in which each block holds the address of the next.
 struct Pile {
     first: Cell<*mut u8>,
     count: Cell<usize>,
 }
 
-/// A thread's own. Without a destructor, so that it can be asked until the thread's very end.
+/// A thread's kept blocks. It has no destructor, so that it can be used until the thread's very
+/// end.
 struct Shelf {
     open: Cell<bool>,
     piles: [Pile; FINE + COARSE],
@@ -91,13 +94,13 @@ thread_local! {
     };
 }
 
-/// From now on this thread keeps what it frees. For threads that end with the process: what is kept is not given
-/// back when the thread ends.
+/// Lets this thread keep what it frees. For threads that end with the process: kept blocks are not
+/// released when the thread ends.
 pub(super) fn open() {
     SHELF.with(|shelf| shelf.open.set(true));
 }
 
-/// A kept block of that class, all of it zeros.
+/// Takes a kept block of that class, all zeros.
 pub(super) fn take(class: Class) -> Option<*mut u8> {
     SHELF.with(|shelf| {
         let pile = shelf.piles.get(class.0)?;
@@ -105,9 +108,9 @@ pub(super) fn take(class: Class) -> Option<*mut u8> {
         if block.is_null() {
             return None;
         }
-        // SAFETY: what is on the pile was put there by `keep`, whose caller gave it up; it is at least as large
-        // and as strictly aligned as an address, and holds the next one.
-        #[allow(unsafe_code, reason = "a list whose links stand in free memory")]
+        // SAFETY: blocks on the pile were put there by `keep`, whose caller gave them up. A block
+        // is at least as large and as strictly aligned as an address, and holds the next one.
+        #[allow(unsafe_code, reason = "a list whose links are stored in free memory")]
         unsafe {
             let link = block.cast::<*mut u8>();
             pile.first.set(link.read());
@@ -118,18 +121,18 @@ pub(super) fn take(class: Class) -> Option<*mut u8> {
     })
 }
 
-/// Keeps a wiped block for [`take`]; false if this thread keeps none, or has enough of them.
+/// Keeps a wiped block for [`take`]. Returns false if this thread keeps no blocks, or enough of
+/// this class.
 ///
-/// # Safety
-/// The block was made with the class's layout, nothing of it is used any more, and all of it is zeros.
-#[allow(unsafe_code, reason = "a list whose links stand in free memory")]
+/// The block was allocated with the class's layout, is no longer used, and is all zeros.
+#[allow(unsafe_code, reason = "a list whose links are stored in free memory")]
 pub(super) unsafe fn keep(class: Class, block: *mut u8) -> bool {
     SHELF.with(|shelf| {
         let Some(pile) = shelf.piles.get(class.0) else { return false };
         if !shelf.open.get() || pile.count.get() >= class.most() {
             return false;
         }
-        // SAFETY: the block is ours by the caller's promise, and large enough for an address.
+        // SAFETY: the caller gave the block up, and it is large enough for an address.
         unsafe { block.cast::<*mut u8>().write(pile.first.get()) };
         pile.first.set(block);
         pile.count.set(pile.count.get() + 1);

@@ -1,4 +1,4 @@
-//! The answer to a batch: what each item's own answer would have been, in the order of the items.
+//! The answer to a batch: for each item, in order, the answer that it would have had by itself.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use super::{Problem, Reply, problem_json, retry_after};
 impl Reply {
     /// 200 with `{"status":…,"verification":{…}}` or `{"status":…,"problem":{…}}` for each item.
     ///
-    /// An item has no header of its own, so its problem says as `retry_after` what the field would have
-    /// said; its `request_id` is the one request's.
+    /// An item has no header fields, so its problem carries `Retry-After` as the member
+    /// `retry_after`; its `request_id` is that of the whole request.
     pub(crate) fn batch(items: &[Result<Self, Problem>], request_id: &str) -> Self {
         let mut body = vec![b'['];
         for (at, item) in items.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Why a request was refused: each problem one row of the contract's error table.
+//! Why a request was refused: each problem is one row of the error table in the contract.
 
 use std::time::Duration;
 
@@ -12,40 +12,41 @@ use serde_json::{Value, json};
 /// Why a request was refused, as the contract names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// Bad JSON, a wrong type, a missing, unknown or duplicate member, a key in the URL. Says which.
+    /// Bad JSON; a wrong type; a missing, unknown or duplicate member; or a key in the URL. Carries
+    /// the detail.
     MalformedRequest(&'static str),
-    /// The HTTP itself contradicts itself.
+    /// The HTTP message contradicts itself.
     MalformedHttp,
-    /// Missing, malformed, unknown, expired, revoked: one text.
+    /// The key is missing, malformed, unknown, expired or revoked: one text for all.
     InvalidKey,
     /// The restricted key is not for this origin.
     OriginNotAllowed,
-    /// The key's class may not do this.
+    /// The class of the key does not permit this operation.
     KeyClassForbidden,
-    /// A secret key came from a browser, and the operator refuses that.
+    /// A secret key was sent by a browser, and the operator refuses that.
     SecretKeyInBrowser,
     /// No such route.
     NotFound,
-    /// The route has other methods: these.
+    /// The route has only these other methods.
     MethodNotAllowed(&'static str),
     /// More than 8 KiB.
     BodyTooLarge,
-    /// Not JSON, or encoded.
+    /// The body is not JSON, or has a content coding.
     UnsupportedMediaType,
     /// More than 16 KiB of fields.
     HeadersTooLarge,
-    /// The address is not one we mail to.
+    /// The recipient is not an address that can be mailed.
     InvalidRecipient,
     /// A disposable domain.
     DisposableDomain,
-    /// What was typed is not a code.
+    /// The text is not a code.
     MalformedCode,
-    /// A restricted key checked a code without saying whose. Its receipt goes to a backend, which must not take the
-    /// page's word for the address.
+    /// A restricted key checked a code without naming the recipient. Its receipt goes to a backend,
+    /// which must not rely on the page for the address.
     RecipientRequired,
-    /// A proxy says that this came in early data.
+    /// A proxy marked the request as early data.
     TooEarly,
-    /// The engine's word.
+    /// The engine refused it.
     Refused(Refusal),
 }
 
@@ -88,7 +89,7 @@ impl From<Denial> for Problem {
 type Row = (u16, &'static str, &'static str, &'static str);
 
 impl Problem {
-    /// The contract's error table.
+    /// The error table of the contract.
     pub(super) fn row(self) -> Row {
         match self {
             Self::MalformedRequest(detail) => (400, "malformed-request", "Malformed request", detail),
@@ -105,13 +106,13 @@ impl Problem {
                 "this key does not list the request's origin",
             ),
             Self::KeyClassForbidden => {
-                (403, "key-class-forbidden", "Key class forbidden", "a restricted key may not do this")
+                (403, "key-class-forbidden", "Key class forbidden", "a restricted key does not permit this")
             }
             Self::SecretKeyInBrowser => (
                 403,
                 "secret-key-in-browser",
                 "Secret key in a browser",
-                "use a restricted key there and rotate this one",
+                "use a restricted key in browsers and rotate this one",
             ),
             Self::NotFound => (404, "not-found", "Not found", "there is no such route"),
             Self::MethodNotAllowed(_) => {
@@ -125,7 +126,7 @@ impl Problem {
                 "send application/json without a content coding",
             ),
             Self::HeadersTooLarge => {
-                (431, "headers-too-large", "Headers too large", "at most 64 fields and 16 KiB")
+                (431, "headers-too-large", "Headers too large", "a head has at most 64 fields and 16 KiB")
             }
             Self::InvalidRecipient => {
                 (422, "invalid-recipient", "Invalid recipient", "not an address that can be mailed")
@@ -134,7 +135,7 @@ impl Problem {
                 (422, "disposable-domain", "Disposable domain", "addresses of this domain are not accepted")
             }
             Self::MalformedCode => {
-                (422, "malformed-code", "Malformed code", "not as many digits as the code has")
+                (422, "malformed-code", "Malformed code", "it must have as many digits as the code")
             }
             Self::RecipientRequired => (
                 422,
@@ -147,19 +148,20 @@ impl Problem {
         }
     }
 
-    /// The contract's name of the problem; in metrics with `_`.
+    /// The name of the problem in the contract; in metrics with `_`.
     pub fn code(self) -> &'static str {
         self.row().1
     }
 
-    /// Whether it counts against its peer: every 4xx but 409, 425 and 429. What a ban refused does not:
-    /// knocking at it neither lengthens it nor leads to the next.
+    /// Whether it counts as a denial against its peer: every 4xx except 409, 425 and 429. A refusal
+    /// because of a ban does not count: requests during a ban neither extend it nor lead to the
+    /// next one.
     pub(crate) fn is_denial(self) -> bool {
         let is_ban = matches!(self, Self::Refused(Refusal::Banned { .. }));
         !is_ban && matches!(self.row().0, 400..=408 | 410..=424 | 426..=428 | 430..=499)
     }
 
-    /// Whether a peer's window or ban has refused.
+    /// Whether it is the refusal of a peer's window or ban.
     pub(crate) fn is_of_peer(self) -> bool {
         matches!(
             self,
@@ -207,28 +209,28 @@ fn refusal_row(refusal: Refusal) -> Row {
         Refusal::RateLimited { .. } => {
             (429, "rate-limited", "Rate limited", "wait as long as Retry-After says")
         }
-        Refusal::Banned { .. } => (403, "banned", "Banned", "this peer broke its limits too often"),
+        Refusal::Banned { .. } => (403, "banned", "Banned", "this peer exceeded its limits too often"),
         Refusal::Overloaded { .. } => (503, "overloaded", "Overloaded", "wait as long as Retry-After says"),
         Refusal::DeliveryUnavailable { .. } => {
-            (503, "delivery-unavailable", "Delivery unavailable", "no mail can be promised now")
+            (503, "delivery-unavailable", "Delivery unavailable", "mail can't be sent at present")
         }
         Refusal::NotReady { .. } => (503, "not-ready", "Not ready", "wait as long as Retry-After says"),
         Refusal::IdempotencyInProgress { .. } => (
             409,
             "idempotency-in-progress",
             "Idempotency key in progress",
-            "the first request under this key still runs",
+            "the first request with this key is still in progress",
         ),
         Refusal::IdempotencyKeyReused => (
             422,
             "idempotency-key-reused",
             "Idempotency key reused",
-            "this key came with another request before",
+            "this key was used for another request before",
         ),
     }
 }
 
-/// RFC 9457.
+/// The body of a problem (RFC 9457).
 pub(super) fn problem_json(problem: Problem, request_id: &str) -> Value {
     let (status, code, title, detail) = problem.row();
     let mut body = json!({
@@ -245,7 +247,8 @@ pub(super) fn problem_json(problem: Problem, request_id: &str) -> Value {
     body
 }
 
-/// A wait as `Retry-After` spells it: waiting that long is enough, and never no wait at all.
+/// The value of `Retry-After`: whole seconds, rounded up, so that waiting that long is enough; at
+/// least 1.
 pub(super) fn retry_after(problem: Problem) -> Option<u64> {
     problem.retry_after().map(|wait| whole_seconds_up(wait).max(1))
 }

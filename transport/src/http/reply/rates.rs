@@ -1,40 +1,41 @@
-//! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): lists of structured fields.
+//! `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): lists of structured
+//! fields.
 //!
 //! ```text
 //!   RateLimit-Policy: "peer";q=20;w=60, "peer-2";q=100;w=3600, "key";q=1000;w=3600
 //!   RateLimit:        "peer";r=19;t=60, "peer-2";r=99;t=3600, "key";r=999;t=3600
 //! ```
 //!
-//! One item for each limit of a policy, the second with `-2` behind its name. There is no place for an
-//! inbox's windows in here: how many mails somebody has had is nobody's business.
+//! One item for each limit of a policy; the second has `-2` after its name. The windows of an inbox
+//! are left out on purpose: how many mails a recipient got is private.
 
 use std::fmt::Write as _;
 
 use authepy_engine::request::Quotas;
 
-/// The windows one request was counted in, as they were afterwards. Empty where it met none.
+/// The windows that counted one request, after it. Empty if none did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rates {
-    /// Its peer's, for what it asked.
+    /// The peer's windows for the operation.
     pub(crate) peer: Quotas,
-    /// Its peer's, for having been refused.
+    /// The peer's window of denials.
     pub(crate) denied: Quotas,
-    /// Its API key's.
+    /// The windows of the API key.
     pub(crate) key: Quotas,
 }
 
-/// Both fields' values.
+/// The values of both fields.
 #[derive(Debug)]
 pub(super) struct RateFields {
     pub(super) policy: String,
     pub(super) limit: String,
 }
 
-/// Room for three items, which is what most answers have.
+/// Capacity for three items, which is what most answers have.
 const USUAL_BYTES: usize = 96;
 
 impl Rates {
-    /// The fields; `None` if there is nothing to tell.
+    /// The fields; `None` if no window counted the request.
     pub(super) fn fields(&self) -> Option<RateFields> {
         let policies = [("peer", &self.peer), ("peer-denied", &self.denied), ("key", &self.key)];
         if policies.iter().all(|(_, quotas)| quotas.as_slice().is_empty()) {

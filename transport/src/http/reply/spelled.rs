@@ -1,14 +1,14 @@
-//! Short texts of an answer, spelled out in place: every answer has some, and memory of its own for each
-//! would cost more than what stands in it.
+//! Short texts of an answer in fixed-size buffers: every answer has several, and a heap allocation
+//! for each would cost more than the text.
 
-/// The name of one request: `req_` and 16 hexadecimal digits.
+/// The id of one request: `req_` and 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestId([u8; RequestId::BYTES]);
 
 impl RequestId {
     const BYTES: usize = 20;
 
-    /// Spells 64 random bits.
+    /// The id with these 64 random bits.
     pub fn of(bits: u64) -> Self {
         let mut text = *b"req_0000000000000000";
         for (nibble, place) in text[4..].iter_mut().rev().enumerate() {

@@ -1,6 +1,6 @@
-//! The routes by the names that metrics and log lines use.
+//! The names of routes in metrics and log lines.
 
-/// What was asked for, as metrics name it.
+/// The route of a request, as metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RouteLabel {
     Issue,
@@ -15,7 +15,7 @@ pub(crate) enum RouteLabel {
     Healthz,
     Readyz,
     Preflight,
-    /// No route of ours, a method the route does not have, or a head that could not be read.
+    /// An unknown route, a method that the route does not have, or a head that could not be read.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ impl RouteLabel {
         (Self::Unknown, "unknown"),
     ];
 
-    /// As metrics and log lines spell it.
+    /// The name in metrics and log lines.
     pub(crate) const fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }

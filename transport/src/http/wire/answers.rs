@@ -1,4 +1,4 @@
-//! Bodies out.
+//! Bodies of answers.
 
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,7 +8,7 @@ use authepy_engine::request::Standing;
 
 use super::Members;
 
-/// Room for an answer without texts of the caller's choice. One that is longer grows.
+/// Capacity for an answer without texts that the caller chose. Longer answers grow it.
 const USUAL_BODY_BYTES: usize = 192;
 
 /// Describes a live verification: the answer to issue, resend and status.
@@ -31,7 +31,7 @@ pub(crate) fn standing(id: &str, standing: &Standing, hint: Option<&str>, metada
         .end()
 }
 
-/// The code was right; with a receipt if one was wanted.
+/// The code was right. With a receipt if one was requested.
 pub(crate) fn approved(id: &str, unix_ms: u64, receipt: Option<&str>) -> Vec<u8> {
     Members::with_room(USUAL_BODY_BYTES + receipt.map_or(0, str::len))
         .plain("id", id)
@@ -42,12 +42,12 @@ pub(crate) fn approved(id: &str, unix_ms: u64, receipt: Option<&str>) -> Vec<u8>
         .end()
 }
 
-/// The code was wrong and tries are left.
+/// The code was wrong and attempts remain.
 pub(crate) fn incorrect(id: &str, attempts_remaining: u8) -> Vec<u8> {
     wrong(id, "pending", "incorrect", attempts_remaining)
 }
 
-/// The code was wrong and no try is left.
+/// The code was wrong and no attempt remains.
 pub(crate) fn exhausted(id: &str) -> Vec<u8> {
     wrong(id, "failed", "exhausted", 0)
 }
@@ -69,7 +69,7 @@ impl Timestamp {
     fn of(unix_ms: u64) -> Self {
         let time = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)).unwrap_or(UNIX_EPOCH);
         let mut text = [b' '; 20];
-        // Twenty bytes until the year 9999, which no clock of ours is past.
+        // Twenty bytes until the year 9999.
         let _fits = write!(&mut text[..], "{}", humantime::format_rfc3339_seconds(time));
         Self(text)
     }

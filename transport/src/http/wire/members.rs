@@ -1,20 +1,20 @@
-//! A JSON object as it is written, member by member.
+//! Writes a JSON object member by member.
 //!
-//! By hand, because serde looks through each name and each id for characters to escape, which takes longer than writing
-//! the answer; what a caller chose still goes through it.
+//! Hand-written, because serde searches each name and id for characters to escape, which takes
+//! longer than writing the answer. Texts that a caller chose still go through serde.
 
 /// An object that is not closed yet.
 pub(crate) struct Members(Vec<u8>);
 
 impl Members {
-    /// None so far, with room for so many bytes.
+    /// An empty object with capacity for this many bytes.
     pub(crate) fn with_room(bytes: usize) -> Self {
         let mut out = Vec::with_capacity(bytes);
         out.push(b'{');
         Self(out)
     }
 
-    /// A text of ours, which JSON takes as it is.
+    /// A text of ours, which needs no escapes.
     pub(crate) fn plain(mut self, name: &'static str, text: &str) -> Self {
         debug_assert!(text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\'));
         self.name(name);
@@ -33,14 +33,14 @@ impl Members {
         self.value(name, &number)
     }
 
-    /// What is JSON already.
+    /// A value that is JSON already.
     pub(crate) fn json(mut self, name: &'static str, json: &str) -> Self {
         self.name(name);
         self.0.extend_from_slice(json.as_bytes());
         self
     }
 
-    /// With what `add` adds, if there is something to add.
+    /// Adds what `add` adds if `some` has a value.
     pub(crate) fn with<T>(self, some: Option<T>, add: impl FnOnce(Self, T) -> Self) -> Self {
         match some {
             Some(value) => add(self, value),
@@ -48,7 +48,7 @@ impl Members {
         }
     }
 
-    /// The object.
+    /// The complete object.
     pub(crate) fn end(mut self) -> Vec<u8> {
         self.0.push(b'}');
         self.0
@@ -56,7 +56,7 @@ impl Members {
 
     fn value(mut self, name: &'static str, value: &(impl serde::Serialize + ?Sized)) -> Self {
         self.name(name);
-        // Strings and numbers always serialise, and memory takes them.
+        // Strings and numbers always serialise, and a `Vec` accepts every write.
         let _written = serde_json::to_writer(&mut self.0, value);
         self
     }

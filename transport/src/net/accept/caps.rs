@@ -16,11 +16,11 @@
 //! sixteen times that. TCP connections take a file descriptor each, and have a separate cap for it
 //! ([`crate::process::descriptors`]).
 //!
-//! All lanes share the counts without a lock. The count of a network is kept in two cells, one in
-//! each row, selected by a keyed hash. Other networks may share one of them, but hardly ever both,
-//! so the smaller of the two counts. Each newcomer adds itself before it checks, so of several that
-//! race for the last places the last one sees them all: a cap is never exceeded, though a race may
-//! leave a place empty.
+//! All lanes share the counts without a lock. A network is counted in two cells, one in each row,
+//! selected by a keyed hash. Other networks may share one of the cells, but hardly ever both, so
+//! its count is the smaller of the two. Each newcomer adds itself before it checks, so of several
+//! that race for the last places the last one sees them all: a cap is never exceeded, though a race
+//! may leave a place empty.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

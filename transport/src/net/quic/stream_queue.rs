@@ -1,10 +1,10 @@
 //! The streams of a connection without a secret key, waiting for the connection's turn.
 //!
 //! ```text
-//!   streams of one connection ─▶ [ oldest … newest ] ─ its turn ─▶ the newest that is still wanted begins
-//!                                 │                                cancelled ones end unread
-//!                                 └─ the client is shed (`shedding.rs`), and more waits than the lane can
-//!                                    begin in a tick ─▶ 503 `overloaded`, the oldest first
+//!   streams ─▶ [ oldest … newest ] ─ the connection's turn ─▶ the newest wanted one begins,
+//!               │                                             cancelled ones end unread
+//!               └─ the client is shed (`shedding.rs`), and more waits than the lane can
+//!                  begin in a tick ─▶ 503 `overloaded`, the oldest first
 //! ```
 //!
 //! A connection waits in the lane's line once for all its streams. When its turn comes, the newest

@@ -1,16 +1,17 @@
-//! A classic BPF program that drops what comes from some networks, before it is queued on a socket.
+//! A classic BPF program that drops datagrams from certain networks before they are queued on a
+//! socket.
 //!
 //! ```text
 //!   version ─┬─ 4 ─▶ source (32 bits) ────────────▶ search ─▶ drop │ pass
-//!            ├─ 6 ─▶ stands for an IPv4 address? ─▶ pass
+//!            ├─ 6 ─▶ an IPv4-mapped address? ─────▶ pass
 //!            │       bits 0..32 of the source ────▶ search ─▶ bits 32..64 ─▶ search ─▶ drop │ pass
 //!            └─ else ─────────────────────────────▶ pass
 //! ```
 //!
-//! A search is a tree of `A >= k` over sorted ranges, with leaves of [`LEAF`] that are gone through in order:
-//! a dozen comparisons for 256 networks. The version is read from the network header, as a socket on `[::]`
-//! gets the packets of both families as they are. Every load lies within the shortest header there is: one
-//! that failed would drop the packet.
+//! A search is a tree of `A >= k` over sorted ranges whose leaves, of up to [`LEAF`] ranges, are
+//! searched linearly: a dozen comparisons for 256 networks. The IP version is read from the network
+//! header, because a socket on `[::]` gets the packets of both families. Every load is within the
+//! shortest possible header, because a load that fails would drop the packet.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +21,8 @@ use libc::sock_filter;
 type Code = Vec<sock_filter>;
 type Range = RangeInclusive<u32>;
 
-/// Ranges that are gone through one by one: two instructions each, so that every jump fits its byte.
+/// Ranges that are searched linearly: two instructions each, so that every jump offset fits into a
+/// byte.
 const LEAF: usize = 8;
 
 const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
@@ -37,7 +39,8 @@ const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 const DROP: sock_filter = step(RETURN, 0);
 const PASS: sock_filter = step(RETURN, u32::MAX);
 
-/// Drops what comes from any of these networks, and nothing else. 9 instructions each at most, and 16.
+/// Drops datagrams from any of these networks, and no others. At most 9 instructions per network,
+/// plus 16.
 pub(super) fn program(networks: &[Prefix]) -> Code {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for network in networks {
@@ -68,10 +71,10 @@ fn by_v4(mut addresses: Vec<Range>) -> Code {
     code
 }
 
-/// The lower half of `::ffff:a.b.c.d` makes it another address than its upper half says.
+/// Checks for `::ffff:a.b.c.d` first: its upper half is that of another network.
 fn by_v6(mut halves: Vec<(u64, u64)>) -> Code {
     halves.sort_unstable();
-    // Networks are nested or apart: what lies in the one before is covered.
+    // Networks are nested or disjoint, so one that lies in its predecessor is covered.
     halves.dedup_by(|inner, outer| inner.1 <= outer.1);
     let mut code = vec![
         load(LOAD_WORD, 16),
@@ -91,7 +94,7 @@ fn by_v6(mut halves: Vec<(u64, u64)>) -> Code {
     code
 }
 
-/// Networks that have their first 32 bits in common.
+/// Networks that share their first 32 bits.
 fn by_v6_rest(group: &[(u64, u64)]) -> Code {
     let mut code = vec![branch(IF_EQUAL, (group[0].0 >> 32) as u32, 1, 0), PASS, step(TAKE_FROM_X, 0)];
     let ranges: Vec<Range> = group.iter().map(|&(first, last)| first as u32..=last as u32).collect();
@@ -122,7 +125,7 @@ fn in_order(ranges: &[Range]) -> Code {
     let length: usize = ranges.iter().map(|range| if is_single(range) { 1 } else { 2 }).sum();
     let mut code = Code::with_capacity(length + 2);
     for range in ranges {
-        // From behind the next instruction to PASS; DROP stands behind it.
+        // Counted from the next instruction to PASS, which DROP follows.
         let to_pass = |at: usize| (length - at - 1) as u8;
         let at = code.len();
         if is_single(range) {
@@ -144,7 +147,7 @@ const fn branch(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
 }
 
-/// Loads from the network header; a plain offset would count from the UDP header.
+/// Loads from the network header; a plain offset counts from the UDP header.
 const fn load(code: u32, offset: u32) -> sock_filter {
     step(code, (libc::SKF_NET_OFF as u32).wrapping_add(offset))
 }

@@ -1,4 +1,5 @@
-//! A UDP socket that hears neither banned peers nor, on a lane that is behind, everybody else ([`Shedding`]).
+//! A UDP socket that drops datagrams of banned peers and, on an overloaded lane, of clients that
+//! are shed ([`Shedding`]).
 //!
 //! ```text
 //!   recvmmsg ─▶ batch of up to 32 ─▶ keep() ─┬─ something left ─▶ quinn
@@ -6,17 +7,19 @@
 //!                 └──────────────────────────────────────────── then the lane's other tasks first
 //! ```
 //!
-//! Dropped here, a datagram has cost its copy out of the kernel and at most one look into the lane's ban
-//! table: no connection is looked up, no key derived, nothing answered. The kernel joins datagrams (GRO) only of
-//! one source and port, so one [`RecvMeta`] is one source, however many datagrams it stands for; the next one
-//! of the same source has the same verdict, and a whole batch is judged by one reading of the clock. Where the lane sheds, there is a second look.
+//! A datagram that is dropped here costs its copy out of the kernel and at most one look-up in the
+//! lane's ban table: no connection is looked up, no key derived, nothing answered. The kernel joins
+//! datagrams (GRO) only from one source and port, so one [`RecvMeta`] has one source, however many
+//! datagrams it stands for. Consecutive ones of the same source share a verdict, and a whole batch
+//! is judged at one clock reading. While the lane sheds, there is a second look-up.
 //!
-//! What the bans cover that began or were met last does not even come this far ([`KernelDrop`], which is told of
-//! one source in each batch); this is what decides.
+//! Most datagrams of banned peers don't even get here: the kernel drops those of the bans that most
+//! recently began or dropped a datagram ([`KernelDrop`], which is told one banned source per
+//! batch). This socket is authoritative.
 //!
-//! quinn wants a socket that may change threads, and a lane's bans live and die on theirs. An endpoint's
-//! driver runs where it was spawned, on its lane's thread, so the socket finds the lane there; anywhere
-//! else it would hear everybody.
+//! quinn requires a socket that may move between threads, while a lane's bans stay on the lane's
+//! thread. The driver of an endpoint runs where it was spawned, on the lane's thread, so the socket
+//! finds the lane there. On any other thread it would drop nothing.
 
 use std::cell::{Cell, OnceCell};
 use std::io::{self, IoSliceMut};
@@ -42,7 +45,7 @@ thread_local! {
     static LANE: OnceCell<FilterParts> = const { OnceCell::new() };
 }
 
-/// Whom a lane's sockets ask, and tell.
+/// What a lane's sockets consult and report to.
 #[derive(Clone)]
 pub(crate) struct FilterParts {
     pub(crate) lane: Lane,
@@ -51,16 +54,17 @@ pub(crate) struct FilterParts {
     pub(crate) admission_queue: Rc<AdmissionQueue>,
 }
 
-/// See the module's doc.
+/// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct FilteringSocket {
     socket: Arc<dyn AsyncUdpSocket>,
-    /// Since when there has been more to read, in ms since the start; 0: there is not.
+    /// Since when the socket has had more to read, in ms since the start; 0: it has not.
     busy_since: AtomicU64,
 }
 
 impl FilteringSocket {
-    /// Puts the bans of `lane`, and whom it sheds, in front of a socket. Called on the lane's thread.
+    /// Puts the bans and the load shedding of a lane in front of a socket. Called on the lane's
+    /// thread.
     pub(crate) fn new(filter: &FilterParts, socket: Arc<dyn AsyncUdpSocket>) -> Arc<Self> {
         LANE.with(|of_thread| {
             of_thread.get_or_init(|| filter.clone());
@@ -72,7 +76,7 @@ impl FilteringSocket {
         Self { socket, busy_since: AtomicU64::new(0) }
     }
 
-    /// Whether it has had more to read for a whole tick.
+    /// Whether the socket has had more to read for a whole tick.
     fn is_full(&self, now: Moment) -> bool {
         let now = now.as_millis().max(1);
         let since = match self.busy_since.load(Ordering::Relaxed) {
@@ -115,7 +119,7 @@ impl AsyncUdpSocket for FilteringSocket {
                 return Poll::Ready(Ok(kept));
             }
         }
-        // There may be more, but a flood must not hold the lane.
+        // There may be more to read, but a flood must not monopolise the lane.
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -129,8 +133,8 @@ impl AsyncUdpSocket for FilteringSocket {
     }
 
     fn max_receive_segments(&self) -> usize {
-        // quinn makes room for so many datagrams of the size that we ask for, and there are clients that begin
-        // with larger ones: where a receipt is one datagram, it has room for two.
+        // quinn allocates room for this many datagrams of the size that we ask for, but some
+        // clients begin with larger ones. So even without GRO, there is room for two.
         self.socket.max_receive_segments().max(2)
     }
 
@@ -153,7 +157,7 @@ impl FilteringSocket {
             Some(bans) => keep_unbanned(&bans, kernel, buffers, metas, received),
             None => received,
         };
-        // It has one worker: the thread.
+        // The runtime has one worker, this thread.
         let busy = || tokio::runtime::Handle::current().metrics().worker_total_busy_duration(0);
         if !shedding.look(now, self.is_full(now), received - kept, busy) {
             return kept;
@@ -182,7 +186,7 @@ fn keep_unbanned(
     kept
 }
 
-/// Asks about a source once for as long as it goes on.
+/// Judges consecutive datagrams of one source once.
 fn judged_once(is_heard: impl Fn(IpAddr) -> bool) -> impl FnMut(&RecvMeta) -> bool {
     let mut last = None;
     move |meta| {
@@ -194,8 +198,8 @@ fn judged_once(is_heard: impl Fn(IpAddr) -> bool) -> impl FnMut(&RecvMeta) -> bo
     }
 }
 
-/// Moves what is heard to the front, in its order, and returns how much that is. Buffers change places with
-/// their metas; no byte is copied.
+/// Moves what `is_heard` accepts to the front, in order, and returns how much that is. Buffers are
+/// swapped together with their metas; no byte is copied.
 fn keep(
     buffers: &mut [IoSliceMut<'_>],
     metas: &mut [RecvMeta],

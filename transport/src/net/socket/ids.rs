@@ -1,14 +1,16 @@
-//! Connection ids that lead to their lane, and that we know again.
+//! Connection ids that map to their lane, and that we recognise as ours.
 //!
 //! ```text
 //!   id = five random bytes | mark: three bytes, a keyed hash of the five
 //! ```
 //!
-//! Drawn until [`Steering`] leads back to the lane that wants it: as many times as there are lanes, on average.
+//! Ids are drawn until [`Steering`] maps one to the lane that wants it: on average as many draws as
+//! there are lanes.
 //!
-//! The mark is for new connections. A client that opens one with an id of ours, which it had from another connection,
-//! would choose the lane by that; it is refused. An honest client's random id is taken for one of ours once in 17
-//! million times, and refused as well, which is a fault that it can see and try again.
+//! The mark protects new connections. A client could open one with an id of ours, known from an
+//! earlier connection, in order to choose its lane; such a connection is refused. An honest
+//! client's random id is mistaken for one of ours once in 17 million times and refused as well; the
+//! client sees the error and can try again.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use quinn_proto::InvalidCid;
 
 use super::steering::{OUR_ID_BYTES, Steering};
 
-/// Bytes of the mark.
+/// Length of the mark.
 const MARK_BYTES: usize = 3;
 const RANDOM_BYTES: usize = OUR_ID_BYTES - MARK_BYTES;
 
@@ -46,7 +48,7 @@ pub(crate) struct LaneConnectionIds {
 }
 
 impl LaneConnectionIds {
-    /// Ids that lead to `lane`.
+    /// Ids that map to `lane`.
     pub(crate) fn new(lane: usize, steering: Steering, mark: IdMark) -> Self {
         Self { lane, steering, mark }
     }
@@ -60,7 +62,7 @@ impl ConnectionIdGenerator for LaneConnectionIds {
     fn generate_cid(&mut self) -> ConnectionId {
         let mut drawn = [0; 8];
         if getrandom::fill(&mut drawn).is_err() {
-            // Guessable connection ids let strangers disturb connections.
+            // With guessable connection ids, others could disturb connections.
             std::process::abort();
         }
         let mut random = u64::from_le_bytes(drawn);
@@ -75,10 +77,10 @@ impl ConnectionIdGenerator for LaneConnectionIds {
         }
     }
 
-    /// A datagram that was steered here by its id is for an id that leads here; whatever else comes (while sockets
-    /// of the group are opened or closed) may be for a live connection of another lane, and a stateless reset for
-    /// it would tell the true token (RFC 9000, 21.11). Ids of the process before this one have other marks, and
-    /// are answered all the same.
+    /// Accepts ids that map to this lane. Datagrams with other ids arrive only while sockets of the
+    /// group are opened or closed. They may belong to a live connection of another lane, and a
+    /// stateless reset for it would reveal the true token (RFC 9000, 21.11). Ids of a previous
+    /// process have other marks, and get a stateless reset all the same.
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
         if self.leads_here(id) { Ok(()) } else { Err(InvalidCid) }
     }

@@ -1,18 +1,20 @@
-//! The newest and busiest bans, dropped by the kernel.
+//! The newest and busiest bans, enforced by the kernel.
 //!
 //! ```text
-//!   FilteringSocket ──── met one that is not dropped ──┐
-//!   lane's bans ─┬─ begins ───────────────────────┴▶ recent (256) ── every 50 ms at most ──▶ program on every
-//!                │                                                                    UDP socket of the lane
-//!                └─ lifted, shortened, ended ──▶ still holds all that is dropped? ── no ──▶ filters off, at once
+//!   FilteringSocket ── read from a banned network ─┐
+//!   lane's bans ─┬─ begins ────────────────────────┴▶ recent (256) ── every 50 ms at most ──▶ program
+//!                │                                              on every UDP socket of the lane
+//!                └─ lifted, shortened, ended ─▶ still covers all that is dropped? ─ no ─▶ filters off
 //! ```
 //!
-//! What a socket filter drops is never queued: it costs the lane neither a wake-up nor a copy, and takes no
-//! room from others. [`FilteringSocket`](super::FilteringSocket) stays the truth. The filter may only drop what that would
-//! drop as well, so it closes late and opens early: a ban stands in it only until [`MARGIN`] before its end,
-//! and a table that has eased takes it off in the same turn, before the lane hears another datagram. What finds
-//! no place, and a kernel that takes no filter, is left to userland. Who has a ban pushed out by others', to
-//! flood in their shadow, is met there, and 50 ms later the kernel drops him again.
+//! A datagram that a socket filter drops is never queued: it costs the lane neither a wake-up nor a
+//! copy, and takes no buffer space from others. [`FilteringSocket`](super::FilteringSocket) remains
+//! authoritative. The filter may drop only what that would drop too, so bans enter it late and
+//! leave it early: a ban leaves the filter [`MARGIN`] before it ends, and when a ban is lifted or
+//! shortened, the filters come off in the same turn, before the lane reads another datagram. Bans
+//! that don't fit, and kernels that accept no filter, are left to user space. If an attacker gets
+//! its ban displaced by newer ones in order to flood, user space drops its datagrams, and within 50
+//! ms the kernel does again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,7 +32,7 @@ use tokio::sync::Notify;
 use super::filter::program;
 use crate::limits::{KERNEL_BANS, KERNEL_BANS_PAUSE};
 
-/// How long before its end a ban leaves the filter: far more than a lane may be late.
+/// How long before its end a ban leaves the filter: far longer than a lane may lag.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The filters of one lane's sockets. Lives on its thread.
@@ -38,16 +40,16 @@ pub struct KernelDrop {
     lane: Lane,
     /// Second descriptors of the sockets that the endpoints read.
     sockets: Vec<UdpSocket>,
-    /// The bans that began or were met last, the latest at the back.
+    /// The bans that most recently began or dropped a datagram, the latest at the back.
     recent: RefCell<VecDeque<Prefix>>,
-    /// What the filters may drop, and until when the table said so.
+    /// The networks that the filters drop, and the ends of their bans when the filters were set.
     dropped: RefCell<Vec<(Prefix, Moment)>>,
     changed: Notify,
     is_told: Cell<bool>,
 }
 
 impl KernelDrop {
-    /// Follows the bans of `lane`. [`KernelDrop::run`] does the rest.
+    /// Follows the bans of `lane`. [`KernelDrop::run`] must run, too.
     pub fn new(lane: &Lane, sockets: Vec<UdpSocket>) -> Rc<Self> {
         let (recent, dropped, changed, is_told) = Default::default();
         let this = Rc::new(Self { lane: lane.clone(), sockets, recent, dropped, changed, is_told });
@@ -70,7 +72,7 @@ impl KernelDrop {
         loop {
             let leaves = self.renew();
             tokio::time::sleep(KERNEL_BANS_PAUSE).await;
-            // A change during the pause has left its word.
+            // A change during the pause has left a permit, so this returns at once.
             let change = self.changed.notified();
             match leaves {
                 Some(leaves) => {
@@ -81,9 +83,9 @@ impl KernelDrop {
         }
     }
 
-    /// A datagram of a banned network came through.
+    /// A datagram of a banned network reached user space.
     pub(super) fn met(&self, network: Prefix) {
-        // A kernel that takes no filter is asked again only when bans begin.
+        // If the kernel accepted no filter, the next attempt is made only when a ban begins.
         if !self.is_told.get() && self.dropped.borrow().iter().all(|(known, _)| *known != network) {
             self.note(network);
             self.changed.notify_one();
@@ -109,7 +111,7 @@ impl KernelDrop {
         self.changed.notify_one();
     }
 
-    /// Puts the filters on that the bans of this moment call for. Returns when the first of them must leave.
+    /// Sets the filters to the bans of this moment. Returns when the first of them must leave.
     fn renew(&self) -> Option<Moment> {
         let now = self.lane.now().at;
         let mut wanted = Vec::new();
@@ -118,7 +120,7 @@ impl KernelDrop {
             wanted.extend(until.filter(|until| *until > now.after(MARGIN)).map(|until| (network, until)));
             until.is_some()
         });
-        // The newest first, for a kernel that does not take all.
+        // The newest first, in case the kernel does not accept all.
         wanted.reverse();
         if wanted.is_empty() {
             self.open();
@@ -136,13 +138,14 @@ impl KernelDrop {
             if let Err(fault) = attach(socket, &networks) {
                 detach(socket);
                 if !self.is_told.replace(true) {
-                    tracing::warn!(kind = ?fault.kind(), "the kernel takes no filter: bans are kept without it");
+                    let why = "the kernel accepts no socket filter: bans are enforced in user space";
+                    tracing::warn!(kind = ?fault.kind(), "{why}");
                 }
             }
         }
     }
 
-    /// Lets the sockets hear everybody.
+    /// Removes the filters.
     fn open(&self) {
         if !self.dropped.take().is_empty() {
             self.sockets.iter().for_each(detach);
@@ -150,8 +153,9 @@ impl KernelDrop {
     }
 }
 
-/// Has the kernel drop these networks, or the first half of them, or a quarter: older kernels grant a socket
-/// 20 KiB for its options, programs included. What was dropped before is heard again, if no other.
+/// Makes the kernel drop these networks, or if it refuses the first half of them, or a quarter, and
+/// so on: older kernels limit a socket's options, programs included, to 20 KiB. Replaces the
+/// previous filter.
 fn attach(socket: &UdpSocket, networks: &[Prefix]) -> io::Result<()> {
     let mut count = networks.len();
     loop {
@@ -167,7 +171,7 @@ fn attach(socket: &UdpSocket, networks: &[Prefix]) -> io::Result<()> {
 }
 
 fn detach(socket: &UdpSocket) {
-    // There may be none.
+    // It fails if there is no filter.
     let _had_none = SockRef::from(socket).detach_filter();
 }
 

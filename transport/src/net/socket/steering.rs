@@ -1,4 +1,5 @@
-//! Which lane a datagram is for: a keyed mix of the connection id it carries, modulo the number of lanes.
+//! Maps a datagram to a lane: a keyed hash of its destination connection id, modulo the number of
+//! lanes.
 //!
 //! ```text
 //!   short header   0xxxxxxx | id (8 bytes, ours) …
@@ -6,47 +7,52 @@
 //!   lane = mix(id) mod lanes
 //! ```
 //!
-//! Ids of ours and ids that clients choose are steered by the same rule. [`super::ids`] draws ours until one leads to
-//! the lane that wants it, so the program need not tell them apart, and everything that one client sends comes to one
-//! lane: its first Initials have one id, and all that follows carries ours, after a Retry too.
+//! The same rule applies to our ids and to ids that clients choose. [`super::ids`] draws ours until
+//! one maps to the lane that wants it, so the program need not distinguish them, and everything
+//! from one client reaches one lane: its first Initials have one id, and all later packets carry
+//! ours, also after a Retry.
 //!
-//! The mix has constants that are drawn at each start, and every byte of the id goes into it. A client that chooses
-//! its first id cannot choose a lane: any one byte, or all but one, may be fixed, and the others still spread evenly.
-//! What remains is to use again what has led to some lane. An id that *we* made is recognised and refused for a new
-//! connection ([`super::ids::IdMark`]); with an id of his own a client reaches the same lane again, one connection
-//! after the other, without knowing which lane that is.
+//! The constants of the hash are drawn at each start, and every byte of the id goes into it. So a
+//! client that chooses its first id can't choose a lane: if it fixes any one byte, or all but two,
+//! the ids still spread evenly. It can only reuse an id that reached some lane before. An id that
+//! *we* made is recognised and refused for a new connection ([`super::ids::IdMark`]). With an id of
+//! its own a client reaches the same lane again, one connection after the other, without knowing
+//! which lane that is.
 //!
-//! A datagram too short to have an id, or with an id of a length that no version of QUIC spoken here has, is nobody's:
-//! the program names a lane that does not exist, and the kernel then spreads by source address and port.
+//! A datagram that is too short for an id, or has an id of a length that no QUIC version spoken
+//! here allows, belongs to no lane: the program returns a lane that does not exist, and the kernel
+//! then spreads by source address and port.
 
 use libc::sock_filter;
 
-/// Bytes of our connection ids.
+/// Length of our connection ids.
 pub(super) const OUR_ID_BYTES: usize = 8;
-/// Bytes of the longest connection id (RFC 9000, 17.2).
+/// Length of the longest connection id (RFC 9000, 17.2).
 const LONGEST_ID_BYTES: usize = 20;
-/// An id of more bytes than this has one that is neither among its first eight nor among its last eight.
+/// In an id longer than this, some bytes are neither among the first eight nor among the last
+/// eight.
 const WITHOUT_MIDDLE_BYTES: usize = 16;
-/// Where the id begins behind a short header, and behind a long one.
+/// Offset of the id in a packet with a short header, and with a long one.
 const SHORT_AT: u32 = 1;
 const LONG_AT: u32 = 6;
-/// The byte of a long header that has the id's length.
+/// Offset of the id's length in a long header.
 const LENGTH_AT: u32 = 5;
-/// Five words of an id at most go into the mix; each step has a multiplier of its own, and the last one another.
+/// At most five words of an id are hashed; each step has its own multiplier, and the final step
+/// another.
 const STEPS: usize = 5;
-/// No lane: the kernel spreads as it would without a program.
+/// No lane: the kernel selects the socket as it would without a program.
 const NO_LANE: u32 = u32::MAX;
 
-/// How far a step shifts: half a word, so that every bit of a product gets into its lower half, which the next
-/// product carries up.
+/// How far a step shifts: half a word, so that every bit of a product reaches its lower half, which
+/// the next product carries up.
 const SHIFT: u32 = 16;
 
-/// The constants of the mix. The same for all sockets of a process.
+/// The constants of the hash. The same for all sockets of a process.
 #[derive(Clone)]
 pub(crate) struct Steering {
     lanes: u32,
     first: u32,
-    /// Odd, so that no step loses anything.
+    /// Odd, so that each step is a bijection.
     multipliers: [u32; STEPS + 1],
 }
 
@@ -55,7 +61,7 @@ impl Steering {
     pub(crate) fn draw(lanes: usize) -> Self {
         let mut drawn = [0; 4 * (STEPS + 2)];
         if getrandom::fill(&mut drawn).is_err() {
-            // Known constants would let strangers choose lanes.
+            // With known constants, clients could choose lanes.
             std::process::abort();
         }
         let word = |at: usize| {
@@ -69,7 +75,7 @@ impl Steering {
         self.lanes as usize
     }
 
-    /// The lane that this id leads to; `None` if none does.
+    /// The lane that this id maps to; `None` if its length is invalid.
     pub(super) fn lane(&self, id: &[u8]) -> Option<usize> {
         if !(OUR_ID_BYTES..=LONGEST_ID_BYTES).contains(&id.len()) {
             return None;
@@ -91,13 +97,13 @@ impl Steering {
         Some((hash % self.lanes) as usize)
     }
 
-    /// The same as a program: some 70 instructions, half of which run for a datagram.
+    /// The same function as a BPF program: about 70 instructions, half of which run per datagram.
     pub(super) fn program(&self) -> Vec<sock_filter> {
         let ours = [self.begin(), self.step(&[load(SHORT_AT)], 0), self.step(&[load(SHORT_AT + 4)], 1)];
         let short = [ours.concat(), self.end()].concat();
         let long = self.long();
         [
-            // Nothing may be loaded that is not there: a load that fails names lane 0.
+            // Every load must be within the packet: a load that fails returns lane 0.
             vec![step(LENGTH, 0), branch(IF_AT_LEAST, SHORT_AT + OUR_ID_BYTES as u32, 1, 0), NOBODY],
             vec![step(LOAD_BYTE, 0), branch(IF_SET, 0x80, 0, 1), jump(short.len())],
             short,
@@ -124,7 +130,7 @@ impl Steering {
                 branch(IF_ABOVE, LONGEST_ID_BYTES as u32, 0, 1),
                 NOBODY,
                 step(STORE, LENGTH_SLOT),
-                // All of the id must be there.
+                // The packet must contain the whole id.
                 step(KEEP_IN_X, 0),
                 step(LENGTH, 0),
                 step(SUBTRACT, LONG_AT),
@@ -134,7 +140,7 @@ impl Steering {
             first,
             vec![step(LOAD_SCRATCH, LENGTH_SLOT), branch(IF_ABOVE, OUR_ID_BYTES as u32, 1, 0)],
             vec![jump(2 + ends.len() + 3 + middle.len())],
-            // Where its last eight bytes begin.
+            // The offset of its last eight bytes.
             vec![step(SUBTRACT, OUR_ID_BYTES as u32 - LONG_AT), step(STORE, LAST_SLOT)],
             ends,
             vec![step(LOAD_SCRATCH, LENGTH_SLOT), branch(IF_ABOVE, WITHOUT_MIDDLE_BYTES as u32, 1, 0)],
@@ -149,7 +155,7 @@ impl Steering {
         vec![step(LOAD_NUMBER, self.first), step(STORE, HASH_SLOT)]
     }
 
-    /// One word more into the hash.
+    /// Adds one word to the hash.
     fn step(&self, load: &[sock_filter], at: usize) -> Vec<sock_filter> {
         [load, &[step(LOAD_SCRATCH_X, HASH_SLOT), step(XOR_X, 0)], &self.product(at)].concat()
     }

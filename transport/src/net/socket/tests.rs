@@ -12,7 +12,7 @@ fn a_second_server_does_not_join_a_port_in_use() {
     assert_eq!(bind_lanes(address, &steering).unwrap_err().kind(), io::ErrorKind::AddrInUse);
 }
 
-/// Every lane's socket, waiting for datagrams.
+/// The sockets of all lanes, bound.
 fn listening(steering: &Steering) -> (Vec<UdpSocket>, SocketAddr) {
     let sockets = bind_lanes("127.0.0.1:0".parse().unwrap(), steering).unwrap();
     let address = sockets[0].local_addr().unwrap();
@@ -41,7 +41,7 @@ fn datagrams_are_steered_by_the_connection_id_not_by_their_source() {
     }
 }
 
-/// How many datagrams came to each lane.
+/// How many datagrams each lane received.
 fn counts(sockets: &[UdpSocket]) -> Vec<usize> {
     let taken = |socket: &UdpSocket| std::iter::from_fn(|| socket.recv(&mut [0; 64]).ok()).count();
     sockets.iter().map(taken).collect()

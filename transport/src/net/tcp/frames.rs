@@ -1,13 +1,14 @@
-//! The frame headers of HTTP/2 as they pass by: what h2 takes without limit has one here.
+//! Watches HTTP/2 frame headers as they pass, and limits what h2 accepts without limit.
 //!
 //! ```text
 //!   preface ──▶ header (9 bytes) ──▶ payload (skipped) ──▶ header …
 //! ```
 //!
-//! h2 bounds CONTINUATION frames, the resets it has to send (MadeYouReset) and those that overtake their
-//! request (rapid reset). It answers PING and SETTINGS for ever, skips empty DATA and unknown frames for
-//! ever, and lets a stream be reset after its request was handed over. Nothing is decoded here: a frame
-//! that is wrong in another way is h2's to refuse.
+//! h2 limits CONTINUATION frames, the resets that it has to send (MadeYouReset), and resets that
+//! arrive before their request was accepted (rapid reset). It answers PING and SETTINGS without
+//! limit, skips empty DATA and unknown frames without limit, and allows resets of streams whose
+//! request was handed over. Nothing is decoded here; frames that are wrong in other ways are h2's
+//! to refuse.
 
 use super::watch::Watch;
 
@@ -22,20 +23,20 @@ const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 
-/// Where in the frames of one connection we are.
+/// The position in the frames of one connection.
 pub(super) struct Frames {
-    /// Bytes to pass unseen: the preface, then payloads.
+    /// Bytes to skip: the preface, then payloads.
     skip: u64,
     header: [u8; HEADER_BYTES],
-    /// Bytes of `header` that are there.
+    /// Bytes of `header` that have arrived.
     have: usize,
-    /// A header block has begun whose last frame has not come.
+    /// A header block has begun and its last frame has not.
     in_block: bool,
-    /// Resets the peer may still send.
+    /// Resets that the peer may still send.
     resets: u32,
 }
 
-/// The peer sent more of something than is good for anybody.
+/// The peer exceeded a limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flood;
 
@@ -44,7 +45,7 @@ impl Frames {
         Self { skip: PREFACE_BYTES, header: [0; HEADER_BYTES], have: 0, in_block: false, resets }
     }
 
-    /// Looks at what was just read.
+    /// Inspects bytes that were just read.
     pub(super) fn pass(&mut self, mut bytes: &[u8], watch: &Watch) -> Result<(), Flood> {
         while !bytes.is_empty() {
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
@@ -59,7 +60,7 @@ impl Frames {
                 self.frame(watch)?;
             }
         }
-        // A block whose last frame is announced is still on its way while its payload is.
+        // A block is still arriving while the payload of its last frame is.
         let ends_inside = self.in_block || (self.skip > 0 && self.is_block());
         watch.head_arriving(ends_inside);
         Ok(())
@@ -82,7 +83,7 @@ impl Frames {
                 self.resets = self.resets.checked_sub(1).ok_or(Flood)?;
                 false
             }
-            // A body's last frame may be empty; padding is a way to send nothing at length.
+            // The last frame of a body may be empty; padding can carry many bytes of nothing.
             DATA => flags & PADDED != 0 || (self.skip == 0 && flags & END_STREAM == 0),
             _ => true,
         };
@@ -114,7 +115,7 @@ mod tests {
         Watch::new(Duration::from_secs(1), Duration::from_secs(1))
     }
 
-    /// Passes frames in pieces of `size` after a preface.
+    /// Passes a preface and these frames in pieces of `size`.
     fn pass(frames: &[Vec<u8>], size: usize, resets: u32) -> Result<(), Flood> {
         let (mut seen, watch) = (Frames::new(resets), watch());
         let wire = [PREFACE, &frames.concat()].concat();

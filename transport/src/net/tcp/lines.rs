@@ -1,4 +1,4 @@
-//! The framing of HTTP/1.1 as it passes by: where each message ends has to be beyond doubt.
+//! Checks the framing of HTTP/1.1 as it passes: the end of each message must be unambiguous.
 //!
 //! ```text
 //!   request line ─▶ field* ─▶ empty line ─┬─ content-length ─▶ body ───────────────┐
@@ -7,33 +7,33 @@
 //!        └───────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! hyper takes a bare LF for a line's end, lets `transfer-encoding` overrule `content-length`, and skips
-//! chunk extensions of any kind. A proxy before us may read the same bytes otherwise, and what one takes
-//! for a body the other takes for a request (RFC 9112 section 11.2). So what can be read in two ways is
-//! not read at all. Everything else is hyper's to judge.
+//! hyper accepts a bare LF as a line end, lets `transfer-encoding` override `content-length`, and
+//! skips chunk extensions of any kind. A proxy in front of us may read the same bytes differently,
+//! so that one of the two takes for a request what the other takes for a body (request smuggling,
+//! RFC 9112 section 11.2). So ambiguous bytes are refused. Everything else is left to hyper.
 
-/// How much of a line is looked at: the names and values that frame a message are shorter.
+/// How many bytes of a line are inspected: the names and values that frame a message are shorter.
 const KEPT_BYTES: usize = 64;
-/// Digits of the longest chunk size taken for a number.
+/// Digits of the longest accepted chunk size.
 const CHUNK_SIZE_DIGITS: usize = 8;
 
-/// Where in the messages of one connection we are.
+/// The position in the messages of one connection.
 #[derive(Default)]
 pub(super) struct Lines {
     part: Part,
     kept: Vec<u8>,
-    /// Bytes of the line so far, those not kept included.
+    /// Bytes of the line so far, including those not kept.
     length: usize,
     after_cr: bool,
     content_length: Option<u64>,
     chunked: bool,
-    /// Heads that began.
+    /// Heads that have begun.
     heads: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
-    /// Before a request line; empty lines may stand here (RFC 9112 section 2.2).
+    /// Before a request line; empty lines are allowed here (RFC 9112 section 2.2).
     #[default]
     Between,
     RequestLine,
@@ -45,12 +45,12 @@ enum Part {
     Trailer,
 }
 
-/// Two readers could disagree about these bytes.
+/// Two implementations could read these bytes differently.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ambiguous;
 
 impl Lines {
-    /// Looks at what was just read. True if it ends inside a head.
+    /// Inspects bytes that were just read. True if they end inside a head.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) -> Result<bool, Ambiguous> {
         while let [first, rest @ ..] = bytes {
             bytes = match self.part {
@@ -73,7 +73,7 @@ impl Lines {
         Ok(matches!(self.part, Part::RequestLine | Part::Field))
     }
 
-    /// Heads that began so far.
+    /// Heads that have begun so far.
     pub(super) fn heads(&self) -> u64 {
         self.heads
     }
@@ -102,7 +102,7 @@ impl Lines {
         Ok(())
     }
 
-    /// One line is whole.
+    /// Handles a complete line.
     fn line(&mut self) -> Result<(), Ambiguous> {
         let folded = matches!(self.kept.first(), Some(b' ' | b'\t'));
         self.part = match self.part {
@@ -124,10 +124,11 @@ impl Lines {
 
     fn field(&mut self) -> Result<Part, Ambiguous> {
         let colon = self.kept.iter().position(|byte| *byte == b':');
-        // A name longer than what is kept is none of ours.
+        // A name longer than what is kept is not one that frames messages.
         let Some(colon) = colon else { return Ok(Part::Field) };
         let (name, value) = (&self.kept[..colon], self.kept[colon + 1..].trim_ascii());
-        // White space before the colon hides a name from one reader and not from the other.
+        // With white space before the colon, some implementations recognise the name and others do
+        // not.
         let name_only = name.trim_ascii();
         let is_length = name_only.eq_ignore_ascii_case(b"content-length");
         let is_coding = name_only.eq_ignore_ascii_case(b"transfer-encoding");
@@ -159,7 +160,7 @@ impl Lines {
         }
     }
 
-    /// Hexadecimal digits, and perhaps an extension of visible characters that nobody reads.
+    /// Hexadecimal digits, and optionally an extension of visible characters, which is ignored.
     fn chunk_size(&self) -> Result<u64, Ambiguous> {
         let end = self.kept.iter().position(|byte| *byte == b';').unwrap_or(self.kept.len());
         let (size, extension) = self.kept.split_at(end);
@@ -176,7 +177,7 @@ fn skip(bytes: &[u8], left: u64) -> (&[u8], u64) {
     (&bytes[skipped..], left - skipped as u64)
 }
 
-/// Digits and nothing else; `+5` and `0x5` are numbers to some readers.
+/// Digits only; some implementations read `+5` and `0x5` as numbers.
 fn number(text: &[u8], radix: u32) -> Option<u64> {
     let digits = !text.is_empty() && text.iter().all(|byte| char::from(*byte).is_digit(radix));
     digits.then(|| u64::from_str_radix(std::str::from_utf8(text).ok()?, radix).ok()).flatten()
@@ -188,7 +189,7 @@ mod tests {
 
     const HEAD: &str = "POST / HTTP/1.1\r\nHost: x\r\n";
 
-    /// The heads seen, however the text is cut; `Err` if any cut is refused.
+    /// The heads seen, the same for every split of the text; `Err` if it is refused.
     fn heads(text: &str) -> Result<u64, Ambiguous> {
         let mut counts = [1, 2, 3, 7, text.len()].into_iter().map(|size| {
             let mut lines = Lines::default();

@@ -1,8 +1,8 @@
-//! What hyper reads from and writes to: the TLS stream, watched from both sides.
+//! The stream that hyper reads from and writes to: TLS over TCP, observed above and below TLS.
 //!
 //! ```text
 //!   hyper ──▶ Lent ──▶ TLS ──▶ Pulse ──▶ TCP
-//!              │                 └─ does the peer take what we write?
+//!              │                 └─ does the peer accept what we write?
 //!              └─ where do heads, messages and frames begin and end?
 //! ```
 
@@ -22,7 +22,7 @@ use super::lines::Lines;
 use super::watch::Watch;
 use crate::limits;
 
-/// The bytes below TLS.
+/// The TCP stream below TLS; reports to the watch whether writes make progress.
 pub(super) struct Pulse {
     tcp: TcpStream,
     watch: Rc<Watch>,
@@ -80,13 +80,14 @@ impl AsyncWrite for Pulse {
     }
 }
 
-/// Which protocol's messages pass by.
+/// The protocol whose messages are inspected.
 pub(super) enum Seen {
     Http1(Lines),
     Http2(Frames),
 }
 
-/// A TLS stream that is lent to hyper and comes back when hyper is done: for the last word on it.
+/// A TLS stream that is lent to hyper and comes back when hyper is done, so that we can send the
+/// last bytes on it.
 #[derive(Clone)]
 pub(super) struct Lent(Rc<RefCell<Inner>>);
 
@@ -94,7 +95,7 @@ struct Inner {
     tls: TlsStream<Pulse>,
     seen: Seen,
     watch: Rc<Watch>,
-    /// Something passed that is not for hyper's eyes; nothing more is read.
+    /// Bytes were refused; nothing more is read.
     refused: bool,
 }
 
@@ -103,7 +104,7 @@ impl Lent {
         Self(Rc::new(RefCell::new(Inner { tls, seen, watch, refused: false })))
     }
 
-    /// Whether an HTTP/1.1 message was refused here that nobody has answered yet.
+    /// Whether an HTTP/1.1 message was refused here and not answered yet.
     pub(super) fn owes_refusal(&self) -> bool {
         let inner = self.0.borrow();
         match &inner.seen {
@@ -112,8 +113,8 @@ impl Lent {
         }
     }
 
-    /// Sends the last words and closes our side, then throws away what the peer still sends, until it
-    /// closes too. Closing at once would reset the connection under a peer that has yet to read.
+    /// Sends `last_words` and closes our side, then discards what the peer still sends, until it
+    /// closes too. Closing at once would reset the connection before the peer has read the answer.
     pub(super) async fn close(&self, last_words: &[u8]) -> io::Result<()> {
         let mut rest = last_words;
         while !rest.is_empty() {
@@ -179,7 +180,7 @@ impl AsyncWrite for Lent {
         Pin::new(&mut self.0.borrow_mut().tls).poll_flush(cx)
     }
 
-    /// hyper is done, we are not: see [`Lent::close`].
+    /// hyper is done, but the stream stays open: see [`Lent::close`].
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

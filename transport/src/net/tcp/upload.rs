@@ -1,13 +1,14 @@
-//! The body of a request over TCP: read, or read and dropped.
+//! The body of a request over TCP: read, or received and discarded.
 //!
 //! ```text
-//!   head ─┬─ let in ──▶ read ──▶ whole ──▶ answer
-//!         └─ refused ─▶ answer ──▶ discard, if it is small: to its end, within its deadline
+//!   head ─┬─ admitted ─▶ read ──▶ complete ─▶ answer
+//!         └─ refused ──▶ answer ─▶ discard, if it is small: to its end, within its deadline
 //! ```
 //!
-//! hyper ends a stream of HTTP/2 whose body nobody reads with RST_STREAM behind the answer. That is allowed (RFC 9113,
-//! 8.1), but several clients, curl among them, then forget the answer that they have and report a broken stream. So
-//! what a client may have sent before it could hear of the answer is taken from it and thrown away.
+//! If nobody reads the body of an HTTP/2 request, hyper ends the stream with RST_STREAM after the
+//! answer. That is allowed (RFC 9113, 8.1), but several clients, curl among them, then drop the
+//! answer that they have received and report a broken stream. So what a client may have sent before
+//! the answer could reach it is received and discarded.
 
 use authepy_engine::stack::LeavingNothing;
 use authepy_http3::error::{Code, Fault, Refused};
@@ -22,13 +23,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::limits::DISCARDED_BODY_BYTES;
 
-/// A body on its way.
+/// A body that is arriving.
 pub(super) struct Upload {
     incoming: Option<Incoming>,
     body: Wiped,
-    /// When all of it has to be there.
+    /// When it must have arrived completely.
     deadline: Instant,
-    /// Whether it is worth throwing away.
+    /// Whether the rest is to be received and discarded after an early answer.
     is_discardable: bool,
 }
 
@@ -37,12 +38,13 @@ impl Upload {
         let announced =
             parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let is_small = announced.unwrap_or(0) <= DISCARDED_BODY_BYTES as u64;
-        // A client that waits for leave to send has sent nothing, and must not be given it.
+        // A client that sent `expect: 100-continue` has sent no body yet, and reading it would send
+        // the 100.
         let is_discardable = is_small && !parts.headers.contains_key(EXPECT) && !incoming.is_end_stream();
         Self { incoming: Some(incoming), body: Wiped::new(), deadline, is_discardable }
     }
 
-    /// Reads to its end. Callable again; it is the same body.
+    /// Reads the body to its end. Callable again; it returns the same body.
     pub(super) async fn read(&mut self) -> Result<&[u8], Fault> {
         while let Some(incoming) = &mut self.incoming {
             match next(incoming, self.deadline).await {
@@ -60,8 +62,8 @@ impl Upload {
         Ok(self.body.as_slice())
     }
 
-    /// Lets the client send the rest of a small body, and keeps nothing of it. Costs no more than reading one would
-    /// have: as much time and memory, and one of the connection's streams.
+    /// Lets the client send the rest of a small body, and keeps nothing of it. Costs no more than
+    /// reading the body would: the same time and memory, and one of the connection's streams.
     pub(super) fn discard(self) {
         if !self.is_discardable {
             return;
@@ -77,10 +79,10 @@ impl Upload {
     }
 }
 
-/// The body broke off, or did not come in time.
+/// The body ended early, or did not arrive in time.
 struct Broken;
 
-/// What comes next: data, a frame without any, or the end.
+/// The next frame: data, a frame without any, or the end.
 async fn next(incoming: &mut Incoming, deadline: Instant) -> Option<Result<Option<Bytes>, Broken>> {
     match timeout_at(deadline, incoming.frame()).await {
         Ok(Some(Ok(frame))) => Some(Ok(frame.into_data().ok())),

@@ -1,15 +1,17 @@
-//! What one TCP connection is doing, and when it has done nothing for too long.
+//! Tracks what one TCP connection is doing, and when it has been idle or stalled for too long.
 //!
 //! ```text
-//!   quiet ──first byte of a head──▶ arriving ──head whole──▶ under way ──answer taken──▶ quiet
-//!     │                                │                        │
-//!     └─ idle                          └─ deadline              └─ deadline: nobody takes the answers
+//!   quiet ──first byte of a head──▶ arriving ──head complete──▶ in progress ──answer sent──▶ quiet
+//!     │                                │                            │
+//!     └─ idle                          └─ deadline                  └─ deadline: the peer does not
+//!                                                                      read the answers
 //! ```
 //!
-//! hyper bounds only an HTTP/1.1 head, and not an idle connection. So the stream says which bytes pass,
-//! the door which requests begin and end, and this says when the connection is overdue. Bytes that begin
-//! no request (a PING, a header block in a thousand pieces) keep nothing alive. Besides: a socket that
-//! takes nothing we write for a whole deadline is overdue, whatever else happens.
+//! hyper limits only the time of an HTTP/1.1 head, and does not close idle connections. So the
+//! stream reports the bytes that pass, the connection reports which requests begin and end, and
+//! this module computes when the connection is overdue. Bytes that begin no request (a PING, a
+//! header block in a thousand pieces) don't keep it alive. Independently of that, a socket that
+//! accepts none of our bytes for a whole deadline is overdue.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,34 +20,35 @@ use std::time::Duration;
 use authepy_http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, HOUSEKEEPING_PER_REQUEST_FRAMES};
 use tokio::time::Instant;
 
-/// One connection's clockwork. Shared by its stream, its door and its requests, on one thread.
+/// The timers of one connection. Shared by its stream, its `Door` and its requests, on one thread.
 pub(super) struct Watch {
     idle: Duration,
     deadline: Duration,
-    /// Requests from their head to the moment their answer is taken.
+    /// Requests in progress: from their complete head until their answer is sent.
     under_way: Cell<usize>,
-    /// Those of them that were answered.
+    /// Those of them that are answered, but not sent completely.
     answers: Cell<usize>,
-    /// When a request last began, was answered, or its answer was taken.
+    /// When a request last began, was answered, or its answer was sent.
     moved: Cell<Instant>,
-    /// Since when a head is arriving.
+    /// When the head that is arriving began.
     arriving: Cell<Option<Instant>>,
-    /// When the head that was just read began to arrive; none if it came at once.
+    /// When the head that was just completed began to arrive; `None` if it came in one read.
     arrived: Cell<Option<Instant>>,
-    /// Since when the socket takes nothing.
+    /// Since when the socket accepts no bytes.
     blocked: Cell<Option<Instant>>,
     /// Answers given.
     answered: Cell<u64>,
-    /// Frames without a request in them that the peer may still send (HTTP/2).
+    /// Frames without a request that the peer may still send (HTTP/2).
     housekeeping: Cell<u32>,
 }
 
-/// What a connection is overdue with.
+/// Why a connection is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     /// No request for `connections.idle`: it is closed politely.
     Idle,
-    /// A head that does not arrive, or answers that nobody takes, for `connections.deadline`.
+    /// A head that does not complete, or answers that the peer does not read, for
+    /// `connections.deadline`.
     Stalled,
 }
 
@@ -65,7 +68,7 @@ impl Watch {
         })
     }
 
-    /// The stream: whether what was read last ends inside a head.
+    /// Called by the stream: whether the last read ends inside a head.
     pub(super) fn head_arriving(&self, inside: bool) {
         if inside {
             self.arriving.set(Some(self.arriving.get().unwrap_or_else(Instant::now)));
@@ -74,26 +77,27 @@ impl Watch {
         }
     }
 
-    /// The socket took something, or had nothing to take.
+    /// The socket accepted bytes, or there was nothing to write.
     pub(super) fn flows(&self) {
         self.blocked.set(None);
     }
 
-    /// The socket took nothing.
+    /// The socket accepted no bytes.
     pub(super) fn blocks(&self) {
         if self.blocked.get().is_none() {
             self.blocked.set(Some(Instant::now()));
         }
     }
 
-    /// One frame without a request in it. False once there were too many.
+    /// Counts a frame without a request. False once the budget is used up.
     pub(super) fn keeps_house(&self) -> bool {
         let left = self.housekeeping.get().checked_sub(1);
         self.housekeeping.set(left.unwrap_or(0));
         left.is_some()
     }
 
-    /// A request's head is whole. Returns the request's share in the watch, and when it has to be there.
+    /// A request's head is complete. Returns a guard for the request, and the deadline for its
+    /// body.
     pub(super) fn begin(self: &Rc<Self>) -> (UnderWay, Instant) {
         let now = Instant::now();
         self.under_way.set(self.under_way.get() + 1);
@@ -111,7 +115,7 @@ impl Watch {
 
     /// Waits until the connection is overdue.
     pub(super) async fn overdue(&self) -> Overdue {
-        // Whatever starts meanwhile is due no sooner than this after it started.
+        // Anything that starts while this sleeps becomes due no sooner than this.
         let soonest = self.idle.min(self.deadline);
         loop {
             let now = Instant::now();
@@ -123,7 +127,7 @@ impl Watch {
         }
     }
 
-    /// Whether no request is under way.
+    /// Whether no request is in progress.
     pub(super) fn is_quiet(&self) -> bool {
         self.under_way.get() == 0
     }
@@ -138,14 +142,14 @@ impl Watch {
     }
 }
 
-/// One request's share in the watch, until its answer was taken or given up.
+/// The guard of one request, until its answer is sent or given up.
 pub(super) struct UnderWay {
     watch: Rc<Watch>,
     answered: bool,
 }
 
 impl UnderWay {
-    /// There is an answer; now it has to be taken.
+    /// The request is answered; the answer must now be sent.
     pub(super) fn answered(&mut self) {
         self.answered = true;
         let watch = &self.watch;
@@ -196,7 +200,7 @@ mod tests {
         assert_eq!(watch.next(), Some((first + DEADLINE, Overdue::Stalled)));
         watch.head_arriving(false);
         let (_request, due) = watch.begin();
-        assert_eq!(due, first + DEADLINE, "the body has what the head left");
+        assert_eq!(due, first + DEADLINE, "the body gets the rest of the head's time");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Commands that talk to a running server: over its admin listener, with the admin token.
+//! Requests to a running server's admin listener, with the admin token.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use super::Failure;
 use super::print::say;
 use crate::limits::CATALOG_DEADLINE;
 
-/// Longest a command waits for the server.
+/// Longest time that a command waits for the server.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Which server, and how to speak.
+/// Which server, and the output format.
 #[derive(Args)]
 pub(super) struct AdminArgs {
-    /// The admin listener
+    /// URL of the admin listener
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:9443")]
     admin: String,
     /// Print JSON.
@@ -33,17 +33,17 @@ pub(super) struct AdminArgs {
 }
 
 impl AdminArgs {
-    /// Asks a question without a body.
+    /// Sends a request without a body.
     pub(super) async fn ask(&self, method: Method, path: &str) -> Result<Value, Failure> {
         self.request(method, path, Vec::new(), PATIENCE).await
     }
 
-    /// Asks a question with a JSON body.
+    /// Sends a request with a JSON body.
     pub(super) async fn ask_json(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
         self.request(method, path, body.to_string().into_bytes(), PATIENCE).await
     }
 
-    /// Hands over a text, which may be large.
+    /// Sends a text, which may be large.
     pub(super) async fn send_text(
         &self,
         method: Method,
@@ -53,7 +53,7 @@ impl AdminArgs {
         self.request(method, path, text, PATIENCE + CATALOG_DEADLINE).await
     }
 
-    /// Says what was told: JSON for scripts, `text` for people.
+    /// Prints the answer: JSON for scripts, `text` for people.
     pub(super) fn tell(&self, told: &Value, text: &str) {
         if self.json { say(&told.to_string()) } else { text.lines().for_each(say) }
     }
@@ -85,7 +85,7 @@ impl AdminArgs {
         token: &str,
     ) -> Result<(u16, Value), Failure> {
         let url = Url::parse(&self.admin).ok().filter(|url| url.scheme() == "http");
-        let url = url.ok_or_else(|| Failure::Usage("--admin: http://ADDRESS:PORT".into()))?;
+        let url = url.ok_or_else(|| Failure::Usage("--admin: must be http://ADDRESS:PORT".into()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let port = url.port_or_known_default().unwrap_or(80);
         let address = (host.trim_start_matches('[').trim_end_matches(']'), port);
@@ -111,5 +111,5 @@ fn silent() -> Failure {
 }
 
 fn detail(problem: &Value) -> String {
-    problem["detail"].as_str().unwrap_or("the server's answer makes no sense").to_owned()
+    problem["detail"].as_str().unwrap_or("the server's answer is malformed").to_owned()
 }

@@ -1,4 +1,4 @@
-//! `authepy admin-token create`: the token that opens the admin API.
+//! `authepy admin-token create`: creates the token for the admin API.
 
 use clap::{Args, Subcommand};
 
@@ -16,7 +16,7 @@ pub(super) struct AdminToken {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a token in place of the one before, and show it, once.
+    /// Create a new token, which replaces the old one, and show it once
     Create,
 }
 

@@ -1,4 +1,4 @@
-//! `authepy ban`: who a running server does not listen to.
+//! `authepy ban`: lists, adds and lifts bans of a running server.
 
 use std::time::Duration;
 
@@ -23,13 +23,14 @@ pub(super) struct Ban {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the bans that hold, the longest first.
+    /// List active bans, the longest first
     List,
-    /// Ban a peer; one that is banned already is banned until the new end.
+    /// Ban a peer; an existing ban gets the new end
     Add {
         /// An IPv4 address, an IPv6 address (its /64), or an IPv6 /64, /56 or /48.
         peer: Prefix,
-        /// How long, such as 3h [default: as long as strikes would ban it now, from bans.first]
+        /// How long, such as 3h [default: as long as an automatic ban would last now, from
+        /// bans.first]
         #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
         span: Option<Duration>,
     },
@@ -62,7 +63,7 @@ pub(super) async fn run(ban: Ban) -> Result<(), Failure> {
         Action::Remove { peer } => {
             let peer = peer.to_string();
             admin.ask_json(Method::DELETE, PATH, &json!({"peer": peer})).await?;
-            admin.tell(&json!({"peer": peer, "state": "lifted"}), &format!("{peer} is not banned any more"));
+            admin.tell(&json!({"peer": peer, "state": "lifted"}), &format!("{peer} is no longer banned"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `authepy catalog`: the disposable domains of a running server.
+//! `authepy catalog`: the catalog of disposable domains of a running server.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -24,16 +24,16 @@ pub(super) struct Catalog {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Say what the server thinks of a domain.
+    /// Show how the server classifies a domain
     Lookup {
-        /// As it stands behind the @.
+        /// The part of an address after the @
         domain: String,
     },
-    /// Replace the base list, whole or not at all; it lasts until the server's end.
+    /// Replace the base list, as a whole or not at all; lasts until the server ends
     Load {
-        /// UTF-8 text, one domain a line, # begins a comment.
+        /// UTF-8 text, one domain per line, comments begin with #
         file: PathBuf,
-        /// Also if it has fewer than half the entries of the list in use.
+        /// Accept a list with fewer than half the entries of the current one
         #[arg(long)]
         force: bool,
     },
@@ -84,7 +84,7 @@ fn report(told: &Value) -> String {
         text.push_str(&format!("\nand {unnamed} more"));
     }
     if told["bad_lines"] != 0 {
-        text.push_str(&format!("\nlines that are no domain: {}", told["bad_lines"]));
+        text.push_str(&format!("\nlines that are not a domain: {}", told["bad_lines"]));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! `authepy config check` and `authepy config print`, and where every command's settings come from.
+//! `authepy config check` and `authepy config print`, and the sources of every command's settings.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{Failure, Settings};
 use crate::config::{Config, ConfigFault, Layers};
 use crate::process::check;
 
-/// Read when no other file is named, if it is there.
+/// Read if it exists and no other file is named.
 const DEFAULT_FILE: &str = "authepy.toml";
 
 /// The file, the environment and `--set`.
@@ -25,9 +25,9 @@ pub(super) struct Source {
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check everything a start would trip over; says `ok`, or which setting is wrong.
+    /// Check everything that a start would check; prints `ok`, or which setting is wrong
     Check(Asked),
-    /// Print the settings as they act, secrets masked.
+    /// Print the effective settings, secrets masked
     Print(Asked),
 }
 
@@ -70,12 +70,12 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
 }
 
 impl Source {
-    /// Without `--set`.
+    /// A source without `--set`.
     pub(super) fn of(config: Option<PathBuf>) -> Self {
         Self { config, settings: Settings { set: Vec::new() } }
     }
 
-    /// All four layers. A file that was named has to be there; the default one need not.
+    /// Merges all four layers. A file named explicitly must exist; the default one need not.
     pub(super) fn layers(&self) -> Result<Layers, ConfigFault> {
         let layers = Layers::new()?;
         self.settings.over(match self.text()? {
@@ -102,8 +102,8 @@ impl Source {
         Ok(self.warnings(&config))
     }
 
-    /// What works and should not stay so: secrets in files or arguments that others can read, and
-    /// variables that miss being a key by an underscore.
+    /// Warnings about settings that work but should be changed: secrets that other users can read,
+    /// and variables that lack the second underscore.
     pub(super) fn warnings(&self, config: &Config) -> Vec<String> {
         let mut warnings = check::warnings(config);
         let holds_secret = |layers: Result<Layers, ConfigFault>| layers.is_ok_and(|l| l.hold_secret());

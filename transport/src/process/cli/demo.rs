@@ -1,7 +1,7 @@
-//! `authepy demo`: a server in this process, and a phone that talks to it over real UDP and TLS.
+//! `authepy demo`: a server in this process, and a client that talks to it over real UDP and TLS.
 //!
-//! The phone is the `h3` crate on quinn: an HTTP/3 client that is not ours. Each step prints one line;
-//! the first that does not hold ends the demo with an error.
+//! The client is the `h3` crate on quinn, an HTTP/3 implementation other than ours. Each step
+//! prints one line; the first step that fails ends the demo with an error.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ mod phone;
 use phone::{Heard, Phone};
 
 const INBOX: &str = "Ada.Lovelace@gmail.com";
-/// Other ways to write the same inbox.
+/// Other spellings of the same inbox.
 const ALIASES: [&str; 5] = [
     "adalovelace@gmail.com",
     "ada.lovelace+shop@gmail.com",
@@ -36,14 +36,14 @@ pub(super) async fn run() -> Result<(), Failure> {
     story.unwrap_or_else(|_| Err(broken("the demo took more than a minute")))
 }
 
-/// What a phone, a person and a backend do.
+/// The steps of a phone, a person and a backend.
 async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
     let mut phone = Phone::connect(ready).await.ok_or_else(|| broken("the phone could not connect"))?;
     say("connect   a phone connects over HTTP/3 (QUIC, TLS 1.3)");
 
     let issued = phone.post("/v1/verifications", &json!({"recipient": INBOX, "purpose": "login"})).await?;
     let id = text(&issued, 202, "id")?;
-    say(&format!("issue     202: a code is on its way to {}", text(&issued, 202, "recipient_hint")?));
+    say(&format!("issue     202: a code is being sent to {}", text(&issued, 202, "recipient_hint")?));
     let code = outbox::newest_code(&ready.outbox).await.ok_or_else(|| broken("no mail arrived"))?;
     say(&format!("mail      the outbox holds it: \"Your code is {code}\""));
 
@@ -51,11 +51,14 @@ async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
     let wrong = if code == "111111" { "222222" } else { "111111" };
     let heard = phone.post(&check, &json!({"code": wrong, "recipient": INBOX})).await?;
     expect(heard.status == 200 && heard.body["valid"] == false, "a wrong code is refused")?;
-    say(&format!("guess     a wrong code is refused, {} tries are left", heard.body["attempts_remaining"]));
+    say(&format!(
+        "guess     a wrong code is refused, {} attempts are left",
+        heard.body["attempts_remaining"]
+    ));
     let heard = phone.post(&check, &json!({"code": code, "recipient": INBOX})).await?;
     let receipt = text(&heard, 200, "receipt")?;
     expect(heard.body["valid"] == true, "the right code is accepted")?;
-    say("check     the right code is accepted, and its slot purged in the same step");
+    say("check     the right code is accepted, and wiped in the same step");
 
     let jwks = phone.get("/.well-known/jwks.json").await?;
     let claims = receipt::public_key(&jwks.body).and_then(|key| receipt::verify(&receipt, &key));
@@ -63,8 +66,8 @@ async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
         let of_this = claims["sub"] == *id && claims["email"] == INBOX && claims["aud"] == "dev";
         of_this && claims["mode"] == "live"
     });
-    expect(holds, "the receipt's signature and claims hold")?;
-    say("receipt   any backend can check it offline: Ed25519 signature and claims hold");
+    expect(holds, "the receipt's signature and claims are valid")?;
+    say("receipt   any backend can check it offline: Ed25519 signature and claims are valid");
 
     let heard = phone.post(&check, &json!({"code": code, "recipient": INBOX})).await?;
     expect(heard.refused(404, "verification-not-found"), "the code works only once")?;
@@ -72,7 +75,7 @@ async fn tell(ready: &dev::Ready) -> Result<(), Failure> {
     refusals(&mut phone).await
 }
 
-/// What an attacker would try.
+/// Requests that an attacker would try.
 async fn refusals(phone: &mut Phone) -> Result<(), Failure> {
     let mut refused = None;
     for alias in ALIASES {
@@ -93,7 +96,7 @@ async fn refusals(phone: &mut Phone) -> Result<(), Failure> {
     let heard = phone.post("/v1/verifications", &json!({"recipient": "eve@gmail.com"})).await?;
     expect(heard.refused(403, "origin-not-allowed"), "a foreign origin is refused")?;
     say("origin    https://mybrand.com.evil.example: 403, before its body was read");
-    say("done      every step held");
+    say("done      every step succeeded");
     Ok(())
 }
 

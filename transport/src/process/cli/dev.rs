@@ -1,4 +1,4 @@
-//! `authepy dev`: everything embedded, nothing to install, nothing to configure.
+//! `authepy dev`: a development server that needs no installation or configuration.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::process::server::{Plan, Server};
 const PROJECT: &str = "dev";
 const ORIGINS: [&str; 3] = ["localhost", "mybrand.com", "*.mybrand.com"];
 
-/// What a caller needs to know of a development server.
+/// What the user of a development server needs to know.
 #[derive(Serialize)]
 pub(super) struct Ready {
     pub(super) h3: SocketAddr,
@@ -38,7 +38,7 @@ pub(super) struct Ready {
     pub(super) outbox: PathBuf,
 }
 
-/// A development server with its folder; the folder goes with it unless it was given.
+/// A development server with its folder. A temporary folder is removed on drop.
 pub(super) struct DevServer {
     pub(super) server: Server,
     pub(super) ready: Ready,
@@ -50,7 +50,7 @@ pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
     let json = dev.json;
     let start = start(dev, (!json).then_some(complain as Show));
     let Some(dev_server) = stop.unless_asked(start).await? else { return Ok(()) };
-    // Not for the demo, which is over in a second and whose reader has just met us.
+    // Not done in the demo, where a warning would only distract and which ends within seconds.
     memory::lock();
     if !stop.is_asked() {
         tell_ready(&dev_server.ready, json)?;
@@ -60,7 +60,8 @@ pub(super) async fn run(dev: Dev) -> Result<(), Failure> {
 
 fn tell_ready(ready: &Ready, json: bool) -> Result<(), Failure> {
     if json {
-        let line = serde_json::to_string(ready).map_err(|_| Failure::Internal("the ready line".into()))?;
+        let line = serde_json::to_string(ready)
+            .map_err(|_| Failure::Internal("the ready line can't be encoded".into()))?;
         say(&line);
     } else {
         introduce(ready);
@@ -68,7 +69,7 @@ fn tell_ready(ready: &Ready, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts a development server. `show_mail`: on the terminal, too.
+/// Starts a development server. `show_mail` also shows mails on the terminal.
 pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer, Failure> {
     let config = Config::from_layers(layers(&dev)?)?;
     log::start(&config);
@@ -83,8 +84,8 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
     };
     std::fs::create_dir_all(&dir).map_err(|_| folder_fault())?;
     let dir = dir.canonicalize().map_err(|_| folder_fault())?;
-    let (identity, ca) =
-        development_identity().map_err(|_| Failure::Internal("no certificate could be made".into()))?;
+    let (identity, ca) = development_identity()
+        .map_err(|_| Failure::Internal("the development certificate can't be created".into()))?;
     let (ca_file, outbox) = (dir.join("ca.pem"), dir.join("outbox"));
     std::fs::write(&ca_file, ca).map_err(|_| folder_fault())?;
     let store = StoreUrl::file(&dir.join("authepy.db"));
@@ -123,7 +124,7 @@ pub(super) async fn start(dev: Dev, show_mail: Option<Show>) -> Result<DevServer
     Ok(DevServer { server, ready, _folder: folder })
 }
 
-/// The command's own defaults lie below everything the caller says.
+/// The command's own defaults are overridden by everything that the user sets.
 fn layers(dev: &Dev) -> Result<Layers, Failure> {
     let listen = match dev.listen.is_empty() {
         true => vec!["127.0.0.1:8443".to_owned(), "[::1]:8443".to_owned()],
@@ -149,7 +150,7 @@ struct Keys {
 }
 
 impl Keys {
-    /// Makes them new at each start: those of earlier starts still work, but nobody can show them again.
+    /// Creates new keys at each start: earlier keys still work, but can't be shown again.
     async fn create(registry: &Registry) -> Result<Self, RegistryFault> {
         match registry.create_project(PROJECT, &[]).await {
             Ok(_) | Err(RegistryFault::Taken) => {}
@@ -200,9 +201,9 @@ fn introduce(ready: &Ready) {
     say(&format!("  console         {admin}/   (admin token: {admin_token})"));
     say(&format!("  metrics         {admin}/metrics"));
     say(&format!("  status          AUTHEPY_ADMIN_TOKEN={admin_token} authepy status --admin {admin}"));
-    say("Issue a code (curl takes --http3-only where it was built with HTTP/3):");
+    say("Issue a code (add --http3-only if your curl supports HTTP/3):");
     say(&format!("  curl --cacert {} https://localhost:{}/v1/verifications \\", ca.display(), h3.port()));
     say(&format!("    -H 'Authorization: Bearer {secret_key}' -H 'Content-Type: application/json' \\"));
     say("    -d '{\"recipient\":\"ada@example.com\",\"purpose\":\"login\"}'");
-    complain("Ctrl-C ends it.");
+    complain("Press Ctrl-C to stop.");
 }

@@ -1,4 +1,4 @@
-//! `authepy key`: API keys, each shown once.
+//! `authepy key`: creates, lists, rotates and revokes API keys.
 
 use std::time::Duration;
 
@@ -21,23 +21,23 @@ pub(super) struct Key {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a key and show it, once.
+    /// Create a key and show it once
     Create(Create),
-    /// List keys: their last four characters, states and dates.
+    /// List keys: last four characters, states and dates
     List {
-        /// Only this project's.
+        /// Only keys of this project
         #[arg(long)]
         project: Option<String>,
     },
-    /// Make a successor; the old key works until the grace ends.
+    /// Create a successor; the old key works until the grace period ends
     Rotate {
         /// The key, `key_…`.
         id: String,
-        /// How long both work, such as 24h.
+        /// How long both keys work, such as 24h
         #[arg(long, value_parser = humantime::parse_duration)]
         grace: Duration,
     },
-    /// End a key for good.
+    /// Revoke a key permanently
     Revoke {
         /// The key, `key_…`.
         id: String,
@@ -49,28 +49,29 @@ struct Create {
     /// The project's name.
     #[arg(long)]
     project: String,
-    /// What the key may do.
+    /// The key's class
     #[arg(long)]
     class: Class,
-    /// Where a restricted key may be used, such as mybrand.com or *.mybrand.com; repeatable.
+    /// An origin where a restricted key may be used, such as mybrand.com or *.mybrand.com;
+    /// repeatable
     #[arg(long, value_name = "RULE")]
     origin: Vec<String>,
-    /// No mail, code 000000, own counters.
+    /// A test key: sends no mail, the code is 000000, separate counters
     #[arg(long)]
     test: bool,
     /// A restricted key for apps that send no Origin.
     #[arg(long)]
     native: bool,
-    /// How long it works, such as 90d [default: for good]
+    /// How long it works, such as 90d [default: without end]
     #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
     expires: Option<Duration>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Class {
-    /// Stays on a server
+    /// For servers only
     Secret,
-    /// Ships in browsers and apps
+    /// For browsers and apps
     Restricted,
 }
 

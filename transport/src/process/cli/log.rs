@@ -1,12 +1,12 @@
-//! The log: lines to standard error, written by a thread of its own. Whose lines: `config/log_filter.rs`. What
-//! libraries tell by the `log` crate has no way here, as nothing takes it up.
+//! The log: lines on standard error, written by a thread of its own. `config/log_filter.rs` decides
+//! which lines. Messages that libraries send through the `log` crate are not collected.
 //!
-//! Whoever reads standard error may stop reading, or go. Then lines are lost, and counted; nobody waits for
-//! him: a lane that did would serve nobody.
+//! The reader of standard error may stop reading or exit. Lines are then dropped and counted; no
+//! thread waits for the reader, because a lane that did would serve nobody.
 //!
 //! ```text
 //!   lanes, delivery, control ── line, if there is room ─▶ flume(4,096) ─▶ log thread ─▶ standard error
-//!                                    └─ none: counted, told with the next line
+//!                                    └─ else: counted, logged with the next line
 //! ```
 
 use std::io::{self, IsTerminal as _, Write};
@@ -23,14 +23,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Config, LogFilter};
 use crate::process::check;
 
-/// Lines that wait for the reader: 1 MiB of the usual ones, some seconds of a start at level `trace`.
+/// Lines that may wait: about 1 MiB, some seconds of a start at level `trace`.
 const LINES_WAITING: usize = 4_096;
-/// Longest the end of the process waits for them.
+/// Longest time that the exiting process waits for them.
 const FLUSH: Duration = Duration::from_millis(100);
 
 static LOG: OnceLock<Lines> = OnceLock::new();
 
-/// The way to the log thread.
+/// Handle of the log thread.
 struct Lines {
     waiting: flume::Sender<Line>,
     lost: AtomicU64,
@@ -42,24 +42,25 @@ enum Line {
     Mark(flume::Sender<()>),
 }
 
-/// Starts the log: text on a terminal, JSON elsewhere, unless the config says.
+/// Starts the log: text on a terminal, else JSON, unless the config says otherwise.
 pub(super) fn start(config: &Config) {
     let (sender, lines) = flume::bounded(LINES_WAITING);
     let log = LOG.get_or_init(|| Lines { waiting: sender, lost: AtomicU64::new(0) });
-    // Without a thread nothing is written, as with nobody to read it.
+    // Without a thread nothing is written, as when nobody reads.
     let _thread = std::thread::Builder::new().name("log".into()).spawn(move || write(&lines, log));
     let (filter, warning) = filter(&config.log.level);
     let json = config.log.format.get().map_or(!io::stderr().is_terminal(), |format| format == "json");
     let lines = tracing_subscriber::fmt::layer().with_ansi(!json).with_writer(log);
     let lines = if json { lines.json().boxed() } else { lines.boxed() };
-    // An error means that there is a log already.
+    // An error means that a log is already installed.
     let _installed = tracing_subscriber::registry().with(filter).with(lines).try_init();
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
 }
 
-/// `RUST_LOG` where it is a filter that says something of us, else the config's; and what to tell of it.
+/// `RUST_LOG` if it is a filter that concerns this program, else the config's level; and a warning,
+/// if there is one.
 fn filter(level: &str) -> (Targets, Option<String>) {
     const VARIABLE: &str = "RUST_LOG";
     let of_config = || LogFilter::parse(level).map(|filter| filter.targets).unwrap_or_default();
@@ -74,12 +75,12 @@ fn filter(level: &str) -> (Targets, Option<String>) {
         // Not quoted: it may be anything.
         None => (
             of_config(),
-            Some(format!("{VARIABLE} says nothing of this program's log; log.level is in force")),
+            Some(format!("{VARIABLE} is not a filter of this program's log; log.level is used")),
         ),
     }
 }
 
-/// Waits a moment until what was said is written.
+/// Waits up to [`FLUSH`] until all earlier lines are written.
 pub(super) fn flush() {
     let Some(log) = LOG.get() else { return };
     let (mark, written) = flume::bounded(1);
@@ -92,9 +93,9 @@ fn write(lines: &flume::Receiver<Line>, log: &Lines) {
     for line in lines {
         let lost = log.lost.swap(0, Ordering::Relaxed);
         let mut error = io::stderr();
-        // An error means that nobody reads; what is said later may be read again.
+        // An error means that nobody reads; later lines may be read again.
         if lost > 0 {
-            let _gone = writeln!(
+            let _unread = writeln!(
                 error,
                 "{{\"level\":\"WARN\",\"fields\":{{\"message\":\"log lines were lost\",\"lines\":{lost}}}}}"
             );
@@ -115,8 +116,8 @@ impl<'a> MakeWriter<'a> for &'static Lines {
 }
 
 impl Write for &Lines {
-    /// One call for each line, never an error: the subscriber would write *that* to standard error, and panic
-    /// where nobody reads it.
+    /// One call per line. Never returns an error: the subscriber would print it to standard error,
+    /// and panic if nobody reads that.
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         if self.waiting.try_send(Line::Text(text.to_vec())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);

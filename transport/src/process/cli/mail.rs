@@ -1,4 +1,4 @@
-//! `authepy mail`: the mails as recipients will see them, before anybody gets one.
+//! `authepy mail`: previews of mails with sample values.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,18 +17,18 @@ use crate::delivery::{Awaited, CodeMail, Content, Locale, MailJob, Preview, Temp
 use crate::ground::clock;
 use crate::ground::entropy::OsEntropy;
 
-/// What samples are sent from where the config names no provider.
+/// Sender of samples if the config names no provider.
 const FROM: &str = "Authepy <no-reply@authepy.example>";
 const CODE: &str = "482913";
 const LIFETIME: Duration = Duration::from_secs(300);
 
 #[derive(Subcommand)]
 pub(super) enum MailCommand {
-    /// Show one mail with sample values: its subject and text, unless another part is asked for.
+    /// Show one mail with sample values: its subject and text, unless another part is selected
     Preview(PreviewArgs),
-    /// Write the mail of every language: LOCALE.txt, LOCALE.html and LOCALE.eml.
+    /// Write the mail in every language: LOCALE.txt, LOCALE.html and LOCALE.eml
     Gallery {
-        /// Where to; made if it is not there.
+        /// Output folder; created if missing
         #[arg(long)]
         dir: PathBuf,
         #[command(flatten)]
@@ -54,16 +54,16 @@ pub(super) struct PreviewArgs {
     sample: Sample,
 }
 
-/// What is sampled.
+/// Values of the sample.
 #[derive(Args)]
 pub(super) struct Sample {
-    /// Whose mail.
+    /// The project's name
     #[arg(long, value_name = "NAME", default_value = "Acme")]
     project: String,
     /// A template of the configured folder.
     #[arg(long, value_name = "NAME", default_value = "default")]
     template: String,
-    /// As if a page of this domain had asked: adds the line by which phones fill the code in.
+    /// As if requested by a page of this domain: adds the line for autofill on phones
     #[arg(long, value_name = "HOST")]
     domain: Option<String>,
     #[command(flatten)]
@@ -117,7 +117,7 @@ impl Sample {
     }
 }
 
-/// Where samples are made.
+/// Templates and settings that samples are made with.
 struct Studio<'a> {
     sample: &'a Sample,
     templates: Templates,
@@ -128,7 +128,7 @@ struct Studio<'a> {
 
 impl Studio<'_> {
     fn mail(&self, locale: Option<Locale>) -> Result<Preview, Failure> {
-        let unmakable = || Failure::Internal("no mail can be made".into());
+        let unmakable = || Failure::Internal("the mail can't be built".into());
         let form = MailForm { locale: Locale::number(locale), template: self.template };
         let id = self.keys.fingerprint("sample", Mode::Live);
         let now = clock::now();

@@ -1,19 +1,20 @@
-//! Memory that stays memory.
+//! Locks memory, so that it is not swapped to disk.
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-/// Keeps all memory, present and future, out of swap; warns if that may not be. Codes are there as MACs only,
-/// but mails under way, ids and the keys of this process are there as they are.
+/// Locks all current and future memory; warns if that is not permitted. Codes are stored only as
+/// MACs, but mails in progress, ids and this process's keys are in plain form.
 pub(super) fn lock() {
-    // Under a limit the lock would hold today, and tomorrow memory would be refused: that ends a process.
+    // With a limit, locking would succeed now, but allocations beyond the limit would fail later
+    // and abort the process.
     let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
-    // Page by page as they are used: stacks and tables are reserved far beyond what they ever hold.
+    // Lock pages when they are first used: stacks and tables reserve far more than they use.
     let pages = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
     let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | pages;
     if !(unlimited || has_lock_capability()) || mlockall(all).is_err() {
         tracing::warn!(
-            "memory is not locked, so swap may put it on a disk: turn swap off, or grant CAP_IPC_LOCK or an \
+            "memory is not locked and may be swapped to disk: turn swap off, or grant CAP_IPC_LOCK or an \
              unlimited RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity)"
         );
     }

@@ -1,4 +1,4 @@
-//! `authepy origin`: where a restricted key may be used.
+//! `authepy origin`: adds, removes and lists the origin rules of a restricted key.
 
 use clap::{Args, Subcommand};
 
@@ -19,7 +19,7 @@ enum Action {
     Add {
         /// The key, `key_…`.
         key: String,
-        /// A raw domain, `*.` and one, localhost, or an extension's id.
+        /// A domain, `*.` and a domain, localhost, or a browser extension's id
         rule: String,
     },
     /// Remove a rule.

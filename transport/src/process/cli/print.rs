@@ -1,14 +1,14 @@
-//! Standard output and standard error: the only place that writes to them directly.
+//! Writes to standard output and standard error; the only code that does so directly.
 
 use std::io::Write as _;
 
-/// Says one line on standard output.
+/// Prints one line to standard output.
 pub(super) fn say(line: &str) {
-    // Whoever stopped reading has seen enough.
-    let _gone = writeln!(std::io::stdout(), "{line}");
+    // An error means that nobody reads.
+    let _unread = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Says one line on standard error.
+/// Prints one line to standard error.
 pub(super) fn complain(line: &str) {
-    let _gone = writeln!(std::io::stderr(), "{line}");
+    let _unread = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,25 +1,25 @@
-//! The process as a whole: no core dumps, a log, and what ends it.
+//! Process-wide setup: no core dumps, the panic hook, and bounded exits.
 //!
-//! # What becomes of a panic
+//! # What a panic does
 //!
-//! A panic is a bug of unknown damage. How much may go on is decided by where it happened:
+//! A panic is a bug of unknown damage. Where it happened decides what goes on:
 //!
-//! | where | what follows |
+//! | where | consequence |
 //! |---|---|
-//! | the task of one connection or request | it ends without an answer; it held nothing that others use |
+//! | the task of one connection or request | the task ends without an answer; it held no shared state |
 //! | a shard, in the middle of a decision | the shard answers `not-ready` from then on, **failed** |
-//! | what a lane does not work without ([`Vital`]); the thread of delivery | **failed** |
-//! | a task of the control plane | it begins anew; lanes go on with the last snapshot (`control/supervise.rs`) |
+//! | a task that a lane can't work without ([`Vital`]); the delivery thread | **failed** |
+//! | a task of the control plane | it is restarted; lanes continue with the last snapshot (`control/supervise.rs`) |
 //! | the hand-over of one mail | it may have been sent, and is not sent again |
-//! | the store's library, over what the store says | the store is down as long as it says that |
+//! | the store's library, on a malformed answer | the store counts as down until it answers correctly |
 //!
-//! *Failed*: nobody is ready any more, at once; the other shards serve on for half a second, in which
-//! balancers and phones turn away; then a short drain, and the process ends with 70, all within a second.
-//! Nothing is rebuilt in place: a fresh shard would know no ban and no guess while its neighbours count on
-//! theirs. State is for minutes, and a supervisor has the whole process back in a quarter of a second; old
-//! codes then answer like unknown ones.
+//! *Failed*: the server is not ready at once. The other shards serve for another half a second, in
+//! which load balancers and clients turn away. Then, after a short drain, the process exits with
+//! 70, all within a second. Nothing is rebuilt in place: a new shard would have no bans and no
+//! guess counts, while the other shards keep theirs. State lives for minutes, and a supervisor
+//! restarts the process within a quarter of a second; old codes then count as unknown.
 //!
-//! The log has the place of a panic and never its message, which may quote what a caller sent.
+//! The log has the location of a panic and never its message, which may quote a caller's input.
 //!
 //! [`Vital`]: authepy_engine::actor::Vital
 
@@ -35,15 +35,15 @@ mod signals;
 
 pub(super) use signals::{Stop, hold_stops, on_hangup, release_stops};
 
-/// A core file, or another process of the same user, would hold every live code's other half.
+/// Prevents core dumps and debuggers: memory holds the secrets that make stored digests usable.
 pub(super) fn harden() {
-    // Neither can fail for a reason that a start should depend on.
+    // A failure of either must not prevent a start.
     let _kept = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let _kept = nix::sys::prctl::set_dumpable(false);
     std::panic::set_hook(Box::new(tell_panic));
 }
 
-/// Where it happened. What it says may be a caller's words.
+/// Logs only the location: the message may quote a caller's input.
 fn tell_panic(info: &PanicHookInfo<'_>) {
     let at = info.location().map(ToString::to_string).unwrap_or_default();
     if tracing::dispatcher::has_been_set() {
@@ -54,14 +54,14 @@ fn tell_panic(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// Ends the process with 70 if it is still there then: a thread that hangs must not keep it.
+/// Exits with 70 after `time` if the process still runs: a hanging thread must not block the exit.
 pub(super) fn end_within(time: Duration) {
     let ender = std::thread::Builder::new().name("ender".into()).spawn(move || {
         std::thread::sleep(time);
-        tracing::error!("the end was late; what was under way is lost");
+        tracing::error!("the process did not stop in time; requests and mails in progress are lost");
         log::flush();
         std::process::exit(70);
     });
-    // Without a thread to be had, the end has no bound but those of its parts.
+    // If no thread can be created, only the parts' own deadlines bound the exit.
     drop(ender);
 }

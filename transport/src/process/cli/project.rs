@@ -1,4 +1,4 @@
-//! `authepy project`: tenants.
+//! `authepy project`: creates and lists projects (tenants).
 
 use clap::{Args, Subcommand};
 
@@ -15,15 +15,15 @@ pub(super) struct Project {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a project.
+    /// Create a project
     Create {
-        /// Its name; the audience of its receipts.
+        /// Its name; also the audience of its receipts
         name: String,
-        /// Where its alerts go; repeatable.
+        /// An address for its alerts; repeatable
         #[arg(long, value_name = "ADDRESS")]
         alert_to: Vec<String>,
     },
-    /// List the projects.
+    /// List all projects
     List,
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn run(project: Project) -> Result<(), Failure> {
     match project.action {
         Action::Create { name, alert_to } => {
             let made = registry.create_project(&name, &alert_to).await?;
-            project.store.tell(&made, &format!("project {} is there", made.name))
+            project.store.tell(&made, &format!("project {} created", made.name))
         }
         Action::List => {
             let all = registry.projects().await?;

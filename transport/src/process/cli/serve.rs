@@ -1,4 +1,4 @@
-//! `authepy serve`: the real thing, from a config file.
+//! `authepy serve`: a server from a config file.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::process::check;
 use crate::process::server::{Plan, Server};
 
 pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
-    // Before anything is opened, and long before anybody is told that this server is ready.
+    // Before anything is opened, and before the server is announced as ready.
     let mut stop = Stop::catch()?;
     let json = serve.json;
     let Some(server) = stop.unless_asked(start(serve)).await? else { return Ok(()) };

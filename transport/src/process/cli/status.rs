@@ -1,4 +1,4 @@
-//! `authepy status`: how a running server is.
+//! `authepy status`: shows the status of a running server.
 
 use clap::Args;
 use http::Method;

@@ -1,4 +1,4 @@
-//! What the operators' commands have in common: which store, and how they speak.
+//! Shared by the operators' commands: which store, and the output format.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub(super) struct StoreArgs {
     /// The store: sqlite://FILE or postgres://… [default: the config's]
     #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
-    /// The config file to take the store from [default: authepy.toml, if it is there]
+    /// The config file that names the store [default: authepy.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON.
@@ -40,13 +40,14 @@ impl StoreArgs {
         Ok(Zeroizing::new(config.store.url))
     }
 
-    /// Says what was done: JSON for scripts, `text` for people.
+    /// Prints the result: JSON for scripts, `text` for people.
     pub(super) fn tell(&self, done: &impl Serialize, text: &str) -> Result<(), Failure> {
         if !self.json {
             text.lines().for_each(say);
             return Ok(());
         }
-        let line = serde_json::to_string(done).map_err(|_| Failure::Internal("the answer".into()))?;
+        let line = serde_json::to_string(done)
+            .map_err(|_| Failure::Internal("the result can't be encoded".into()))?;
         say(&line);
         Ok(())
     }

@@ -84,6 +84,21 @@ async fn floods_end_their_connection_and_nothing_else() {
     assert!(after <= before + ROOM_KIB, "{before} KiB before, {after} KiB after");
 }
 
+/// h2 refuses them by itself, before any window hears of them; so a connection has a bounded number of them.
+#[tokio::test]
+async fn heads_that_h2_refuses_end_their_connection() {
+    let server = DevServer::start(&NO_LIMITS);
+    let bomb = [block(&head("GET", "/healthz")), vec![0x90; 12_000]].concat();
+    let mut refused = 0;
+    flood(&server, "heads too large to decode", |n| {
+        refused = n;
+        frame(HEADERS, END_STREAM | END_HEADERS, stream(n), &bomb)
+    })
+    .await;
+    assert!(refused < 1_000, "{refused}");
+    canary(&server, "heads").await;
+}
+
 #[tokio::test]
 async fn header_bombs_are_refused() {
     let server = DevServer::start(&NO_LIMITS);

@@ -132,6 +132,28 @@ async fn no_request_hides_in_another() {
     assert!(heard.contains("HTTP/1.1 200 ") && heard.contains("HTTP/1.1 202 "), "{heard}");
 }
 
+/// hyper answers them by itself; the peer's window counts them all the same.
+#[tokio::test]
+async fn heads_that_hyper_refuses_count_against_their_peer() {
+    let server = DevServer::start(&["limits.peer.denied=3/1h", "bans.strikes=1/1h"]);
+    // Not from 127.0.0.1, which is never banned.
+    let from_afar = async |bytes: &str| {
+        let mut tls = try_connect(&server, &["http/1.1"], Ipv4Addr::new(127, 0, 81, 1)).await.unwrap();
+        tls.write_all(bytes.as_bytes()).await.unwrap();
+        String::from_utf8(until_closed(&mut tls).await).unwrap()
+    };
+    for head in
+        ["GET / HTTP/1.1\r\nHost: localhost\r\nX : a\r\n\r\n", "PROXY TCP4 a b 1 2\r\n\r\n", "get\r\n\r\n"]
+    {
+        let heard = from_afar(head).await;
+        assert!(heard.starts_with("HTTP/1.1 400 "), "{head:?}: {heard}");
+    }
+    assert_eq!(server.metric("authepy_refusals_total{reason=\"malformed_http\"}"), 3);
+    assert_eq!(server.metric("authepy_bans_active"), 0);
+    let _one_more = from_afar("get\r\n\r\n").await;
+    assert_eq!(server.metric("authepy_bans_active"), 1);
+}
+
 #[tokio::test]
 async fn too_long_a_head_ends_the_connection() {
     let server = DevServer::start(&[&NO_LIMITS[..], &["connections.idle=1s"]].concat());

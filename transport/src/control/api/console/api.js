@@ -1,10 +1,10 @@
-// The admin API, asked with a token that lives here and nowhere else.
+// Client of the admin API. The token is kept here and nowhere else.
 
-/** Longer than the server itself takes for any answer: ten seconds, a minute for a catalog. */
+/** Longer than the server's own limits: ten seconds, or a minute for a catalog. */
 const PATIENCE_MS = 15_000;
 const CATALOG_PATIENCE_MS = 70_000;
 
-/** What the API, or the way to it, has against a request. */
+/** A problem that the API reported, or a failed connection. */
 export class Problem extends Error {
   constructor(status, title, detail) {
     super(detail ? `${title}: ${detail}` : title);
@@ -12,26 +12,26 @@ export class Problem extends Error {
   }
 }
 
-/** The answer came after the operator had signed out: nobody waits for it. */
+/** The operator has signed out; the answer no longer matters. */
 export class SignedOut extends Error {}
 
 export class Session {
   #token;
   #end = new AbortController();
-  /** Called once, when the server no longer takes the token. */
+  /** Called when the server refuses the token. */
   onrefused = () => {};
 
   constructor(token) {
     this.#token = token;
   }
 
-  /** Forgets the token and lets go of every question that is under way. */
+  /** Forgets the token and aborts all requests in progress. */
   end() {
     this.#token = "";
     this.#end.abort();
   }
 
-  /** Asks; returns what the answer's JSON says, or null. A `File` as the body goes as it is. */
+  /** Sends a request; returns the answer's JSON, or null. A `File` is sent unchanged. */
   async ask(method, path, body) {
     const isFile = body instanceof Blob;
     const patience = AbortSignal.timeout(isFile ? CATALOG_PATIENCE_MS : PATIENCE_MS);

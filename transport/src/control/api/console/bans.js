@@ -1,4 +1,4 @@
-// Bans: who gets no answer, and the operator's word on it.
+// Bans: list, add and lift them.
 import { attempt, button, count, date, fill, find, note, onsubmit, row, span } from "/console/dom.js";
 
 export function bansView({ section, session, say }) {

@@ -1,4 +1,4 @@
-// The catalog of disposable domains: what it says of a domain, and another base list.
+// The catalog of disposable domains: look up a domain, replace the base list.
 import { count, facts, find, onsubmit } from "/console/dom.js";
 
 const VERDICTS = {
@@ -32,7 +32,7 @@ export function catalogView({ section, session, say }) {
       const taken = await session.ask("POST", `catalog${force}`, find(form, "#list").files[0]);
       form.reset();
       say(`The catalog has ${count(taken.entries)} domains now; ${count(taken.skipped_total)} entries were skipped, `
-        + `${count(taken.bad_lines)} lines were no domain.`);
+        + `${count(taken.bad_lines)} lines were invalid.`);
     } finally {
       find(form, "#loaded").textContent = "";
     }

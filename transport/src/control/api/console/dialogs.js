@@ -1,7 +1,7 @@
 // Dialogs: the browser keeps the focus in them and gives it back; Escape closes them.
 import { find, onsubmit, refocus } from "/console/dom.js";
 
-/** The form of a dialog; it begins anew each time, and its way back works. */
+/** Returns the form of a dialog; wires its cancel button, and resets the form when the dialog closes. */
 export function opened(dialog) {
   const form = find(dialog, "form");
   find(form, ".back").addEventListener("click", () => dialog.close());
@@ -13,7 +13,7 @@ export function opened(dialog) {
   return form;
 }
 
-/** Asks before something that can't be undone; stays open and says why if it fails. */
+/** Asks for confirmation of something that can't be undone; on failure it stays open and shows why. */
 export function confirmed(workspace, { title, text, deed, work }) {
   const template = find(workspace, "#confirm");
   const dialog = template.cloneNode(true);

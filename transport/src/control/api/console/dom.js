@@ -1,7 +1,7 @@
-// Small words for the page. Whatever comes from the API becomes text here, never markup.
+// DOM helpers. Values from the API become text, never markup.
 import { SignedOut } from "/console/api.js";
 
-/** The one element that this selector names, below `root`. */
+/** The first element below `root` that matches `selector`. */
 export const find = (root, selector) => root.querySelector(selector);
 
 /** An element with attributes, listeners (`onclick`) and children; strings become text. */
@@ -20,14 +20,14 @@ export const button = (text, about, onclick, kind) => element(
 
 export const chip = (text, kind) => element("span", { class: `chip ${kind ?? ""}` }, text);
 
-/** A table's row of [heading, content…]; the headings are read beside the cells where it is narrow. */
+/** A table row of [heading, content…]; narrow screens show each heading beside its cell. */
 export function row(...cells) {
   const made = cells.map(([heading, ...content]) =>
     element("td", { role: "cell", "data-heading": heading }, ...content.filter((part) => part !== null)));
   return element("tr", { role: "row" }, ...made);
 }
 
-/** Puts rows into the table of a section, or says why there is none. */
+/** Shows rows in the table of a section, or the text `otherwise` if there are none. */
 export function fill(section, rows, otherwise) {
   const table = find(section, "table");
   find(table, "tbody").replaceChildren(...rows);
@@ -36,16 +36,16 @@ export function fill(section, rows, otherwise) {
   note(section, rows.length === 0 ? otherwise : "");
 }
 
-/** The button that had the focus may be gone with its row: whoever uses the keyboard goes on from the heading. */
+/** If the focused button was removed with its row, moves the focus to the heading for keyboard users. */
 export function refocus() {
   const isLost = document.activeElement === document.body || !document.activeElement;
   if (isLost) document.querySelector("section:not([hidden]) > h2")?.focus({ preventScroll: true });
 }
 
-/** Says why there is nothing to see yet. */
+/** Shows why the section is empty. */
 export const note = (section, text) => { find(section, ".empty").textContent = text; };
 
-/** Names and values. */
+/** Shows pairs of names and values in a list. */
 export function facts(list, pairs) {
   const shown = pairs.filter((pair) => pair);
   if (list.childElementCount !== shown.length) {
@@ -59,10 +59,10 @@ export function facts(list, pairs) {
   });
 }
 
-/** What runs for each form or section now. */
+/** The work in progress of each form or section. */
 const running = new WeakMap();
 
-/** Does `work` for a form or section, after what runs for it already; shows there what went wrong. */
+/** Runs `work` for a form or section after its work in progress; shows errors there. */
 export function attempt(place, work) {
   const turn = (running.get(place) ?? Promise.resolve()).then(() => one(place, work)).finally(() => {
     if (running.get(place) === turn) running.delete(place);
@@ -72,7 +72,7 @@ export function attempt(place, work) {
 }
 
 async function one(place, work) {
-  // A section's own line, not that of a form within it.
+  // The section's own error line, not that of a form within it.
   const fault = find(place, ":scope > .fault");
   place.setAttribute("aria-busy", "true");
   try {
@@ -90,7 +90,7 @@ async function one(place, work) {
 
 export const isBusy = (place) => running.has(place);
 
-/** Does `work` when the form is submitted, once at a time; the browser itself never submits it. */
+/** Runs `work` when the form is submitted, one at a time; the browser itself never submits it. */
 export const onsubmit = (form, work) => form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!isBusy(form)) attempt(form, work);
@@ -98,12 +98,12 @@ export const onsubmit = (form, work) => form.addEventListener("submit", (event) 
 
 export const lines = (text) => text.split("\n").map((line) => line.trim()).filter((line) => line);
 
-/** `2026-11-26T21:14:23Z` as people read it. */
+/** Shows `2026-11-26T21:14:23Z` in a readable form. */
 export const date = (text) => element("time", { datetime: text }, `${text.slice(0, 16).replace("T", " ")} UTC`);
 
 export const count = (number) => number.toLocaleString("en");
 
-/** Seconds in their two largest units. */
+/** A duration in its two largest units. */
 export function span(seconds) {
   const units = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
   const first = units.findIndex(([, length]) => seconds >= length);

@@ -1,4 +1,4 @@
-// What is done to one key, each in a dialog: shown once, rotated, revoked, its origins changed.
+// Actions on one key, each in a dialog: show it once, rotate it, revoke it, change its origins.
 import { attempt, button, element, find, note, onsubmit, refocus } from "/console/dom.js";
 import { confirmed, opened } from "/console/dialogs.js";
 
@@ -7,7 +7,7 @@ export function keyDeeds({ workspace, session, say, changed }) {
   const of = (key) => `keys/${encodeURIComponent(key.id)}`;
   let key = null;
 
-  /** Shows a new key until the operator says that he has it, then forgets it. */
+  /** Shows a new key until the operator confirms having copied it, then forgets it. */
   function show(fresh) {
     const text = find(made, "#made-key");
     text.value = fresh.key;
@@ -19,7 +19,7 @@ export function keyDeeds({ workspace, session, say, changed }) {
     const text = find(made, "#made-key");
     text.select();
     const byHand = "It could not be copied: select it and copy it by hand.";
-    // Only secure contexts have a clipboard; over plain HTTP from another host the old way still works.
+    // Only secure contexts have `navigator.clipboard`; `execCommand` also works over plain HTTP.
     const written = navigator.clipboard?.writeText(text.value).then(() => true, () => false);
     const isCopied = await written || document.execCommand("copy");
     find(made, "#made-hint").textContent = isCopied ? "Copied." : byHand;
@@ -29,8 +29,8 @@ export function keyDeeds({ workspace, session, say, changed }) {
     forget();
     made.close();
   });
-  // Escape is pressed too easily for something that is never shown again. `closedby` says so to browsers that
-  // know it; the others ask here.
+  // The key is never shown again, so Escape must not close the dialog. `closedby` does this in browsers that
+  // support it; this handler in the others.
   made.addEventListener("cancel", (event) => event.preventDefault());
   made.addEventListener("close", () => {
     forget();
@@ -41,7 +41,7 @@ export function keyDeeds({ workspace, session, say, changed }) {
   onsubmit(rotation, async () => {
     const fresh = await session.ask("POST", `${of(key)}/rotate`, { grace: find(rotation, "#grace").value.trim() });
     rotate.close();
-    say(`Key ${fresh.id} takes the place of ${key.id}.`);
+    say(`Key ${fresh.id} replaces ${key.id}.`);
     show(fresh);
     changed();
   });
@@ -78,7 +78,7 @@ export function keyDeeds({ workspace, session, say, changed }) {
     },
     revoke: (chosen, name) => confirmed(workspace, {
       title: "Revoke this key?",
-      text: `The ${name} of ${chosen.project} stops working at once and for good. Whoever uses it gets 401.`,
+      text: `The ${name} of ${chosen.project} stops working at once and permanently. Requests with it get 401.`,
       deed: "Revoke",
       work: async () => {
         const unwritten = await session.ask("DELETE", of(chosen));

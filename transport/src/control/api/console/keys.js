@@ -1,16 +1,16 @@
-// Keys: a list, and making new ones. What is done to one of them is in key_deeds.js.
+// Keys: list and create them. Actions on one key are in key_deeds.js.
 import { attempt, button, chip, date, element, fill, find, lines, note, onsubmit, row } from "/console/dom.js";
 import { keyDeeds } from "/console/key_deeds.js";
 
 const KINDS = { active: "good", rotating: "warning", expired: "", revoked: "bad" };
 
-/** Those that work first, the youngest of them first. */
+/** By state, working keys first; then newest first. */
 const ORDER = Object.keys(KINDS);
 const before = (a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.created_at.localeCompare(a.created_at);
 
 const kind = (key) => `${key.class} ${key.test ? "test" : "live"}`;
 
-/** A key as people tell it from others. */
+/** A readable name of a key. */
 const named = (key) => `${kind(key)} key …${key.last_four}`;
 
 export function keysView({ section, workspace, session, say }) {
@@ -86,7 +86,7 @@ export function keysView({ section, workspace, session, say }) {
     await list();
   });
 
-  // A secret key has no origins: it never leaves a server.
+  // A secret key has no origins: it is for servers only.
   const fit = () => { find(form, "#key-places").hidden = new FormData(form).get("class") !== "restricted"; };
   form.addEventListener("change", fit);
   filter.addEventListener("change", () => { location.hash = `keys/${encodeURIComponent(filter.value)}`; });

@@ -1,4 +1,4 @@
-// Signing in and out, and which section is seen.
+// Signing in and out, and switching sections.
 import { Problem, Session } from "/console/api.js";
 import { attempt, find, onsubmit } from "/console/dom.js";
 import { statusView } from "/console/status.js";
@@ -12,13 +12,13 @@ const VIEWS = { status: statusView, projects: projectsView, keys: keysView, bans
 const door = document.getElementById("door");
 const token = document.getElementById("token");
 const parting = document.getElementById("parting");
-/** Lets go of the workspace, if there is one. */
+/** Signs out, if signed in. */
 let leave = () => {};
 
 onsubmit(document.getElementById("sign-in"), async () => {
   const typed = token.value.trim();
   token.select();
-  // Nothing else can stand in a header field.
+  // Other characters can't be sent in a header field.
   if (!/^[\x21-\x7e]+$/.test(typed)) throw new Problem(0, "Invalid admin token", "a token is plain letters and digits");
   const session = new Session(typed);
   await session.ask("GET", "status");
@@ -26,7 +26,7 @@ onsubmit(document.getElementById("sign-in"), async () => {
   enter(session);
 });
 
-/** The workspace is made at each entry and thrown away as a whole, with all that it shows. */
+/** Creates the workspace at sign-in; sign-out removes it with everything it shows. */
 function enter(session) {
   const workspace = document.getElementById("workspace").content.cloneNode(true).firstElementChild;
   const over = new AbortController();
@@ -63,7 +63,7 @@ function enter(session) {
     token.value = "";
     token.focus();
   };
-  session.onrefused = () => leave("Signed out: the token is not valid any more.");
+  session.onrefused = () => leave("Signed out: the token is no longer valid.");
   find(workspace, "#sign-out").addEventListener("click", () => leave("Signed out. The token is forgotten."));
   window.addEventListener("hashchange", look, { signal: over.signal });
   parting.textContent = "";
@@ -72,6 +72,6 @@ function enter(session) {
   look();
 }
 
-// A page that comes back from the browser's memory must not come back signed in.
+// A page restored from the back/forward cache must not be signed in.
 window.addEventListener("pagehide", () => leave(""));
 token.focus();

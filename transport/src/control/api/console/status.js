@@ -1,8 +1,8 @@
-// How the server is, asked again while somebody may be looking.
+// Status of the server, refreshed while the page is visible.
 import { attempt, bytes, count, facts, find, isBusy, span } from "/console/dom.js";
 
 const EVERY_MS = 5_000;
-/** Shares of the memory ceiling: past it new issues are refused. */
+/** Warning levels, as shares of the memory ceiling; at the ceiling new issues are refused. */
 const FILLING = 0.7;
 const NEARLY_FULL = 0.9;
 
@@ -27,7 +27,7 @@ export function statusView({ section, session, over }) {
       ["Keys", count(now.keys)],
       [`Memory, of ${bytes(memory.ceiling_bytes)}`, bytes(memory.bytes), fullness],
       ["Exposed secret keys", count(now.keys_exposed), now.keys_exposed ? "bad" : ""],
-      ["Keys whose mails go unanswered", now.low_conversion.map((low) => low.key).join(", ") || "0",
+      ["Keys with few answered mails", now.low_conversion.map((low) => low.key).join(", ") || "0",
         now.low_conversion.length ? "bad" : ""],
     ]);
     facts(find(section, "#mail"), [
@@ -35,8 +35,8 @@ export function statusView({ section, session, over }) {
       ["Sent", count(mail.sent)],
       ["Maybe sent", count(mail.maybe_sent)],
       ["Failed", count(mail.failed), mail.failed ? "warning" : ""],
-      ["Expired before it was sent", count(mail.expired), mail.expired ? "warning" : ""],
-      ["Providers given up for a while", count(mail.failovers), mail.failovers ? "warning" : ""],
+      ["Expired before being sent", count(mail.expired), mail.expired ? "warning" : ""],
+      ["Provider failovers", count(mail.failovers), mail.failovers ? "warning" : ""],
     ]);
     facts(find(section, "#store"), [
       ["Store", store.kind === "postgres" ? "PostgreSQL" : "SQLite"],
@@ -46,7 +46,7 @@ export function statusView({ section, session, over }) {
       ["Disposable domains", count(catalog.entries)],
     ]);
     find(section, "#updated").textContent =
-      `As of ${new Date().toLocaleTimeString("en-GB")}; asked again every ${EVERY_MS / 1_000} seconds.`;
+      `As of ${new Date().toLocaleTimeString("en-GB")}; refreshed every ${EVERY_MS / 1_000} seconds.`;
   }
 
   const isSeen = () => !section.hidden && document.visibilityState === "visible";

@@ -7,7 +7,7 @@ use authepy_engine::testing::Seeded;
 use super::*;
 use crate::limits::KERNEL_BANS;
 
-/// What the kernel does with a program: `None` where it would refuse it, or a load failed.
+/// Runs a program as the kernel does: `None` if the kernel would refuse it, or a load failed.
 fn verdict(program: &[sock_filter], packet: &[u8]) -> Option<u32> {
     let (mut a, mut x, mut at) = (0u32, 0u32, 0usize);
     loop {
@@ -31,7 +31,7 @@ fn verdict(program: &[sock_filter], packet: &[u8]) -> Option<u32> {
     }
 }
 
-/// The shortest packet that can come from there: a header, and a UDP header of nothing.
+/// The shortest packet from this address: an IP header and an empty UDP datagram.
 fn packet(from: IpAddr) -> Vec<u8> {
     match from {
         IpAddr::V4(v4) => {
@@ -57,7 +57,7 @@ fn drops(program: &[sock_filter], from: IpAddr) -> bool {
     }
 }
 
-/// Addresses from few enough bits that they meet: neighbours, nested networks, both families.
+/// Addresses from few enough bits that they collide: neighbours, nested networks, both families.
 fn address(random: &mut Seeded) -> IpAddr {
     let (kind, bits) = (random.below(8), random.draw());
     let few = |bits: u64| (bits & 0x8000_0003_0001_0301) as u128;
@@ -81,7 +81,7 @@ fn network(random: &mut Seeded) -> Prefix {
     }
 }
 
-/// Whether the filter may leave it to the table: an address that might stand for one of IPv4.
+/// Whether the filter may leave this address to the ban table: it looks IPv4-mapped.
 fn is_left_to_the_table(from: IpAddr) -> bool {
     matches!(from, IpAddr::V6(v6) if v6.segments()[..2] == [0, 0] && v6.segments()[4..6] == [0, 0xffff])
 }
@@ -138,14 +138,15 @@ fn a_header_that_is_of_no_family_or_cut_short_behind_the_source_is_let_through()
     for version in (0..16).filter(|version| ![4, 6].contains(version)) {
         assert_eq!(verdict(&program, &[version << 4 | 5]), Some(u32::MAX), "version {version}");
     }
-    // No load lies behind these: an option or extension may follow, or nothing.
+    // No load is beyond these bytes, whatever follows: an option, an extension, or nothing.
     assert!(verdict(&program, &packet(IpAddr::from([0; 4]))[..16]) == Some(0));
     assert!(verdict(&program, &packet(IpAddr::from([0; 16]))[..20]) == Some(0));
 }
 
 #[test]
 fn the_greatest_program_stays_within_what_the_kernel_takes() {
-    // Each in a /32 of its own is the dearest; wide ones cost one more than narrow ones.
+    // Networks in separate /32s need the most instructions; wide ones need one more than narrow
+    // ones.
     let apart: Vec<Prefix> =
         (0..KERNEL_BANS).map(|n| format!("{:x}:1::/48", 0x2000 + n).parse().unwrap()).collect();
     let together: Vec<Prefix> =

@@ -59,7 +59,7 @@ fn a_source_is_judged_once_for_as_long_as_it_goes_on() {
     assert!(metas[..3].iter().all(|kept| kept.addr == meta(1, 1, 1).addr));
 }
 
-/// A socket that always has another batch, of a source that nobody hears.
+/// A socket that always has another batch, all of it dropped.
 #[derive(Debug, Default)]
 struct Flood {
     batches: AtomicUsize,
@@ -100,5 +100,5 @@ fn a_flood_of_dropped_datagrams_gives_the_lane_back() {
     let polled = socket.poll_recv(&mut Context::from_waker(&waker), &mut [], &mut []);
     assert!(polled.is_pending());
     assert_eq!(flood.batches.load(Ordering::Relaxed), DROPPED_BATCHES_PER_TURN);
-    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it comes back by itself");
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it has itself polled again");
 }

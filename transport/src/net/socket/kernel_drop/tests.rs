@@ -1,4 +1,5 @@
-//! Against the kernel: what is read here was not dropped by anybody else.
+//! Against the real kernel, without user-space filtering: what is not received was dropped by the
+//! kernel.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ const ADA: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
 const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 2));
 
 thread_local! {
-    /// What a test has put this lane's clock forward by.
+    /// By how much a test has advanced the clock of this lane.
     static PASSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
@@ -27,11 +28,11 @@ fn clock() -> Now {
 }
 
 thread_local! {
-    /// Which lane an id leads to, for the lane that runs on this thread.
+    /// Maps ids to lanes, for the lane that runs on this thread.
     static STEERING: RefCell<Option<Steering>> = const { RefCell::new(None) };
 }
 
-/// Runs `story` on every one of some lanes; each gets its number, its lane and its sockets.
+/// Runs `story` on each of these lanes, with its number and the filters of its sockets.
 fn on_lanes<F: Future<Output = ()> + 'static>(
     listen: &[&str],
     lanes: usize,
@@ -74,7 +75,8 @@ fn on_lanes<F: Future<Output = ()> + 'static>(
     });
 }
 
-/// A socket of this peer's. This host has one IPv6 address, which is never banned; others are bound all the same.
+/// A socket with this source address. The host has one IPv6 address, which is never banned; others
+/// are bound with freebind.
 fn sender(from: IpAddr) -> UdpSocket {
     let family = if from.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
     let socket = socket2::Socket::new(family, socket2::Type::DGRAM, None).unwrap();
@@ -98,7 +100,7 @@ impl KernelDrop {
         assert!(matches!(self.lane.ask(route, Command::Unban(prefix)).await, Outcome::Unbanned { .. }));
     }
 
-    /// Sends one datagram, steered to this lane, to a socket of it; returns what it says.
+    /// Sends one datagram, steered to this lane, to one of its sockets; returns its content.
     fn send(&self, from: IpAddr, socket: usize) -> [u8; 9] {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let leads_here = |id: &[u8; 8]| {
@@ -123,7 +125,7 @@ impl KernelDrop {
         while self.sockets[socket].recv(&mut datagram).expect("it comes") != 9 || datagram[..9] != words {}
     }
 
-    /// Whether it is not there when what was sent later is.
+    /// Whether a datagram is missing when one that was sent later has arrived.
     fn is_dropped(&self, from: IpAddr, socket: usize) -> bool {
         let (words, later) = (self.send(from, socket), self.send(BOB, socket));
         let mut datagram = [0; 16];
@@ -153,7 +155,7 @@ fn the_datagrams_of_a_banned_peer_never_reach_the_socket_and_those_of_others_do(
                 kernel.arrives(IpAddr::from([127, 0, 9, neighbour]), socket);
             }
         }
-        // Nothing after it is lost: a thousand of others among ten thousand of hers.
+        // Datagrams of others are not lost: a thousand of them among ten thousand of a banned peer.
         for n in 0..1_000u16 {
             for _ in 0..10 {
                 kernel.send(ADA, 0);
@@ -189,12 +191,12 @@ fn a_lifted_or_shortened_ban_is_heard_in_the_same_turn_on_every_lane() {
         let (peer, foreign) =
             (format!("127.0.9.{}", 10 + index), IpAddr::from([127, 0, 9, 11 - index as u8]));
         let own: IpAddr = peer.parse().unwrap();
-        // If one of them fails, the other ends as well.
+        // If one lane fails, the other ends too.
         let both = async || {
             tokio::time::timeout(PATIENCE, in_step.wait()).await.expect("both");
         };
         both().await;
-        // Either ban may be another lane's: what this one has heard is what counts.
+        // Either ban may belong to the other lane; what matters is when this lane learns of it.
         let heard = async |peer: IpAddr, is_long: bool| {
             let network = peer.to_string().parse().unwrap();
             let lasts = || kernel.lane.ban_of(network).is_some_and(|ban| ban.until > later(60));
@@ -278,10 +280,10 @@ fn a_ban_that_newer_ones_pushed_out_comes_back_when_it_is_met() {
         kernel.met("127.0.9.1".parse().unwrap());
         kernel.renew();
         assert!(kernel.is_dropped(ADA, 0));
-        // The one that began first has made room, until it is met itself.
+        // The oldest ban has left the filter, until a datagram of it arrives.
         kernel.arrives("127.1.0.1".parse().unwrap(), 0);
         assert!(kernel.is_dropped("127.1.0.2".parse().unwrap(), 0));
-        // Nobody is dropped for having been met once his ban is over.
+        // A network whose ban is over is not dropped, even if a datagram of it was reported.
         kernel.lift("127.0.9.1").await;
         kernel.met("127.0.9.1".parse().unwrap());
         kernel.renew();
@@ -302,7 +304,7 @@ fn the_filters_follow_the_bans_by_themselves() {
         }
         kernel.lift("127.0.9.20").await;
         kernel.arrives(IpAddr::from([127, 0, 9, 20]), 1);
-        // The others come back into it.
+        // The other bans return to the filter.
         while !kernel.is_dropped(IpAddr::from([127, 0, 9, 21]), 0) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -3,7 +3,7 @@ use authepy_engine::testing::Seeded;
 
 use super::*;
 
-/// What the kernel does with a program: `None` where it would refuse it, or a load failed.
+/// Runs a program as the kernel does: `None` if the kernel would refuse it, or a load failed.
 fn verdict(program: &[sock_filter], packet: &[u8]) -> Option<u32> {
     let (mut a, mut x, mut at, mut scratch) = (0u32, 0u32, 0usize, [0u32; 16]);
     let word = |at: usize| Some(u32::from_be_bytes(packet.get(at..at + 4)?.try_into().ok()?));
@@ -89,8 +89,8 @@ fn what_has_no_whole_id_is_nobodys() {
     assert_eq!(verdict(&program, &[0xc0; 5]), Some(NO_LANE));
 }
 
-/// How unevenly so many ids spread over eight lanes, as chi square with seven degrees of freedom: above 40 once in a
-/// million times if they spread like dice.
+/// How unevenly these ids spread over eight lanes, as chi-squared with seven degrees of freedom:
+/// for a uniform distribution it exceeds 40 once in a million times.
 fn unevenness(steering: &Steering, ids: impl Iterator<Item = Vec<u8>>) -> f64 {
     let mut counts = [0u32; 8];
     ids.for_each(|id| counts[steering.lane(&id).unwrap()] += 1);
@@ -127,7 +127,7 @@ fn whoever_fixes_all_bytes_but_two_still_reaches_every_lane() {
             });
             let mut counts = [0u32; 8];
             ids.for_each(|id| counts[steering.lane(&id).unwrap()] += 1);
-            // A few thousand: not quite dice, but nobody loads one lane.
+            // A few thousand: not quite uniform, but no lane gets most of it.
             assert!(
                 counts.iter().all(|count| (800..1_600).contains(count)),
                 "{free} of {length}: {counts:?}"

@@ -1,4 +1,4 @@
-//! The person: looks into the inbox and reads the code.
+//! The person: reads the code from the outbox.
 
 use std::path::Path;
 use std::time::Duration;

@@ -49,7 +49,7 @@ impl Phone {
         let connection = endpoint.connect(ready.h3, "localhost").ok()?.await.ok()?;
         let (mut driver, requests) = h3::client::new(h3_quinn::Connection::new(connection)).await.ok()?;
         tokio::task::spawn_local(async move {
-            // How the connection ends is the server's to say, and the demo's steps to notice.
+            // If the connection ends early, the demo's steps fail.
             let _ended = std::future::poll_fn(|context| driver.poll_close(context)).await;
         });
         Some(Self {

@@ -1,14 +1,14 @@
-//! SIGTERM, SIGINT and SIGHUP, heard from the first moment on.
+//! SIGTERM, SIGINT and SIGHUP, handled from the first moment on.
 //!
 //! ```text
 //!   main begins ─ hold_stops ─▶ SIGTERM and SIGINT wait in the kernel
-//!   dev, serve ── Stop::catch ─▶ handlers stand; what waited is heard ─▶ start ─▶ ready line ─▶ serve ─▶ stop
-//!   other commands ─ release_stops ─▶ a signal ends them, as it ends any program
+//!   dev, serve ── Stop::catch ─▶ handlers installed; pending signals handled ─▶ start ─▶ ready line ─▶ serve ─▶ stop
+//!   other commands ─ release_stops ─▶ a signal ends them by default
 //! ```
 //!
-//! A stop that comes during the start lets the start finish what it has begun, so that no half store, folder or
-//! socket is left behind, and says nothing on standard output. A start that waits for a store which does not
-//! answer is given up after [`START_GIVEN_UP`].
+//! If a stop arrives during the start, the start finishes what it has begun, so that no
+//! half-created store, folder or socket is left behind, and nothing is printed to standard output.
+//! A start that waits for an unresponsive store is abandoned after [`START_GIVEN_UP`].
 
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -22,18 +22,18 @@ fn stops() -> SigSet {
     [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
 }
 
-/// Keeps SIGTERM and SIGINT waiting until somebody is there who knows what to do. Called before any thread is made.
+/// Blocks SIGTERM and SIGINT until handlers are installed. Called before any thread is created.
 pub(in crate::process::cli) fn hold_stops() {
-    // It fails for a set of signals that does not exist only.
+    // Fails only for an invalid set of signals.
     let _held = stops().thread_block();
 }
 
-/// Lets them act as they do by default: for commands that have nothing to put in order.
+/// Restores their default action: for commands that need no cleanup.
 pub(in crate::process::cli) fn release_stops() {
     let _released = stops().thread_unblock();
 }
 
-/// SIGTERM and SIGINT of this process. Made before anything is opened.
+/// Handlers of SIGTERM and SIGINT. Created before anything is opened.
 pub(in crate::process::cli) struct Stop {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -41,7 +41,7 @@ pub(in crate::process::cli) struct Stop {
 }
 
 impl Stop {
-    /// Catches both from here on, and what was held until now.
+    /// Installs the handlers, and unblocks the signals.
     pub(in crate::process::cli) fn catch() -> Result<Self, Failure> {
         let caught = |kind| signal(kind).map_err(|_| Failure::Internal("signals can't be caught".into()));
         let (terminate, interrupt) = (caught(SignalKind::terminate())?, caught(SignalKind::interrupt())?);
@@ -49,7 +49,7 @@ impl Stop {
         Ok(Self { terminate, interrupt, asked: false })
     }
 
-    /// Whether the end was asked for.
+    /// Whether a stop was requested.
     pub(in crate::process::cli) fn is_asked(&self) -> bool {
         self.asked
     }
@@ -64,8 +64,8 @@ impl Stop {
         }
     }
 
-    /// Runs a start. `None`: the end was asked for meanwhile, and nothing was started that has to be stopped. With
-    /// `Some`, look whether [`Stop::is_asked`] before telling anybody.
+    /// Runs a start. `None` means that a stop was requested meanwhile and nothing is left to stop.
+    /// After `Some`, check [`Stop::is_asked`] before announcing the server.
     pub(in crate::process::cli) async fn unless_asked<T>(
         &mut self,
         start: impl Future<Output = Result<T, Failure>>,
@@ -78,12 +78,12 @@ impl Stop {
         }
         match timeout(START_GIVEN_UP, start).await {
             Ok(Ok(started)) => Ok(Some(started)),
-            // It failed, or waits for somebody else: nobody wants it any more.
+            // It failed or did not finish in time; it is no longer needed.
             Ok(Err(_)) | Err(_) => Ok(None),
         }
     }
 
-    /// Waits for the end to be asked for (true), or for a failed part (false).
+    /// Waits for a stop request (true) or a failed part (false).
     pub(in crate::process::cli) async fn or_failure(&mut self, server: &Server) -> bool {
         loop {
             tokio::select! {
@@ -96,7 +96,7 @@ impl Stop {
     }
 }
 
-/// Has `act` called for each SIGHUP; from here on none ends the process.
+/// Calls `act` for each SIGHUP; SIGHUP no longer ends the process.
 pub(in crate::process::cli) fn on_hangup(act: impl Fn() + 'static) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::task::spawn_local(async move {
