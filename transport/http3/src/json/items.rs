@@ -12,7 +12,7 @@ use super::Malformed;
 ///
 /// # Errors
 /// The body is no JSON array, or has none or too many items.
-pub fn items<'a>(body: &'a [u8], most: usize, too_many: Malformed) -> Result<Vec<&'a RawValue>, Malformed> {
+pub fn items(body: &[u8], most: usize, too_many: Malformed) -> Result<Vec<&RawValue>, Malformed> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'[') {
         return Err(Malformed("the body is not a JSON array"));

@@ -135,7 +135,7 @@ impl Problem {
                 (422, "disposable-domain", "Disposable domain", "addresses of this domain are not accepted")
             }
             Self::MalformedCode => {
-                (422, "malformed-code", "Malformed code", "it must have as many digits as the code")
+                (422, "malformed-code", "Malformed code", "the text must have as many digits as the code")
             }
             Self::RecipientRequired => (
                 422,

@@ -18,7 +18,10 @@ use crate::serve::Exchange;
 /// One request stream being read.
 pub(super) struct RequestStream<'a> {
     recv: RecvStream,
-    reading: Reading,
+    /// `None` once the stream has ended.
+    reader: Option<RequestReader>,
+    /// `None` until the stream has ended in the right place.
+    body: Option<Wiped>,
     session: &'a Session,
     /// Until when the request must have arrived; set at its first wait.
     deadline: Option<Instant>,
@@ -27,17 +30,10 @@ pub(super) struct RequestStream<'a> {
     method: Option<Method>,
 }
 
-enum Reading {
-    Partial(RequestReader),
-    Whole(Wiped),
-    /// Only while one of the above becomes the other.
-    Broken,
-}
-
 impl<'a> RequestStream<'a> {
     pub(super) fn new(recv: RecvStream, session: &'a Session) -> Self {
-        let reading = Reading::Partial(RequestReader::default());
-        Self { recv, reading, session, deadline: None, fault: None, method: None }
+        let reader = Some(RequestReader::default());
+        Self { recv, reader, body: None, session, deadline: None, fault: None, method: None }
     }
 
     /// Reads until the head is complete.
@@ -65,14 +61,14 @@ impl<'a> RequestStream<'a> {
 
     /// Tells the peer that the rest of its request is not wanted, if there is a rest.
     pub(super) fn stop(&mut self, code: Code) {
-        if !matches!(self.reading, Reading::Whole(_)) {
+        if self.body.is_none() {
             // An error means that the stream has ended by itself.
             let _ended = self.recv.stop(number(code));
         }
     }
 
     fn take_head(&mut self) -> Option<Head> {
-        let Reading::Partial(reader) = &mut self.reading else { return None };
+        let reader = self.reader.as_mut()?;
         self.method = reader.method();
         reader.take_head()
     }
@@ -81,28 +77,23 @@ impl<'a> RequestStream<'a> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        while let Reading::Partial(_) = self.reading {
+        while self.reader.is_some() {
             self.read_some().await?;
         }
-        match &self.reading {
-            Reading::Whole(body) => Ok(body.as_slice()),
-            _ => Err(Fault::Stream(Code::RequestIncomplete)),
-        }
+        self.body.as_ref().map(Wiped::as_slice).ok_or(Fault::Stream(Code::RequestIncomplete))
     }
 
     async fn read_some(&mut self) -> Result<(), Fault> {
         let read = self.recv.read_chunk(limits::READ_CHUNK_BYTES, true);
         let span = self.session.admission.deadline();
         let read = by(|| *self.deadline.get_or_insert_with(|| Instant::now() + span), read).await;
-        let Reading::Partial(reader) = &mut self.reading else { return Ok(()) };
+        let Some(reader) = &mut self.reader else { return Ok(()) };
         match read {
             Ok(Ok(Some(chunk))) => {
                 self.session.context.with_scratch(|scratch| reader.push(&chunk.bytes, scratch))
             }
             Ok(Ok(None)) => {
-                if let Reading::Partial(reader) = std::mem::replace(&mut self.reading, Reading::Broken) {
-                    self.reading = Reading::Whole(reader.fin_body()?);
-                }
+                self.body = self.reader.take().map(RequestReader::fin_body).transpose()?;
                 Ok(())
             }
             Ok(Err(ReadError::Reset(_))) => Err(Fault::Stream(Code::RequestCancelled)),

@@ -1,10 +1,12 @@
 //! HTTP/1.1 bytes that two readers could take for different messages: one answer at most, then the end,
 //! and the request hidden in them never reaches a shard.
 
+use std::net::Ipv4Addr;
+
 use tokio::io::AsyncWriteExt;
 
 use super::{canary, until_closed};
-use authepy_testkit::tcp::connect;
+use authepy_testkit::tcp::{connect, try_connect};
 use authepy_testkit::{DevServer, NO_LIMITS};
 
 /// How the server has to take some bytes.
