@@ -46,19 +46,19 @@ use crate::settings::Settings;
 use crate::shard::{Census, Shard};
 
 mod bans;
-mod doors;
-mod inbox;
+mod channel;
+mod channels;
 mod operator;
 mod pending;
 mod seat;
 mod shard_actor;
 pub use bans::BansNow;
 use bans::LaneBans;
-use doors::{Answers, Asks, Doors, Inboxes, Post, Word};
-pub use doors::{Readiness, Vital};
+use channels::{AllLanes, Answers, CommandBatch, DeliveryReport, Incoming, LaneReceivers};
+pub use channels::{Readiness, Vital};
 pub use operator::Operator;
 pub use pending::Answer;
-use pending::PendingAsks;
+use pending::PendingCommands;
 pub use seat::{LaneEntropy, LaneThread, Seat, Teller, run, seats};
 
 type ExpiredWatcher = Rc<dyn Fn(&[Expired])>;
@@ -74,11 +74,11 @@ struct Inner {
     entropy: RefCell<LaneEntropy>,
     keys: StartKeys,
     clock: Clock,
-    doors: Arc<Doors>,
+    senders: Arc<AllLanes>,
     /// Commands that are sent at the end of this turn, per target lane.
     outboxes: RefCell<Vec<Vec<(u32, Command)>>>,
     flusher: Cell<Option<Waker>>,
-    pending: Rc<RefCell<PendingAsks>>,
+    pending: Rc<RefCell<PendingCommands>>,
     /// This lane's copy of all bans.
     bans: LaneBans,
     expired: RefCell<Option<ExpiredWatcher>>,
@@ -88,15 +88,15 @@ struct Inner {
 
 impl Lane {
     /// Builds the lane of a seat, and the stream that its actor reads.
-    fn seated(seat: Seat) -> (Self, Inboxes) {
-        let lanes = seat.doors.len();
+    fn seated(seat: Seat) -> (Self, LaneReceivers) {
+        let lanes = seat.senders.len();
         let lane = Self(Rc::new(Inner {
             index: seat.index,
             shard: RefCell::new(seat.shard),
             entropy: RefCell::new(seat.entropy),
             keys: seat.keys,
             clock: seat.clock,
-            doors: seat.doors,
+            senders: seat.senders,
             outboxes: RefCell::new((0..lanes).map(|_| Vec::new()).collect()),
             flusher: Cell::new(None),
             pending: Rc::default(),
@@ -105,7 +105,7 @@ impl Lane {
             failed: Cell::new(false),
             readiness: seat.readiness,
         }));
-        (lane, seat.inboxes)
+        (lane, seat.receivers)
     }
 
     /// This lane's number.
@@ -203,7 +203,7 @@ impl Lane {
 
     /// The ban of exactly this network, if this lane's shard is the one that owns it.
     pub fn own_ban(&self, prefix: &Prefix) -> Option<BanEntry> {
-        let owner = self.0.keys.prefix_route(prefix).shard(self.0.doors.len());
+        let owner = self.0.keys.prefix_route(prefix).shard(self.0.senders.len());
         if owner == self.0.index { self.0.bans.entry(*prefix) } else { None }
     }
 
@@ -243,7 +243,7 @@ impl Lane {
     /// Sends `command` to the shard at `route`: a direct call if it is this lane's shard, otherwise
     /// part of this turn's batch.
     pub fn ask(&self, route: Route, command: Command) -> Answer {
-        let target = route.shard(self.0.doors.len());
+        let target = route.shard(self.0.senders.len());
         if target == self.0.index {
             return Answer::ready(self.decide(command));
         }
@@ -306,7 +306,7 @@ impl Lane {
     /// that are ready now.
     async fn flush_each_turn(self) {
         poll_fn(|context| {
-            for target in 0..self.0.doors.len() {
+            for target in 0..self.0.senders.len() {
                 self.flush(target);
                 self.tell_bans(target);
             }
@@ -321,8 +321,8 @@ impl Lane {
         if list.is_empty() {
             return;
         }
-        let batch = Asks { from: self.0.index, list };
-        if let Err(refused) = self.0.doors[target].asks.try_send(batch) {
+        let batch = CommandBatch { from: self.0.index, list };
+        if let Err(refused) = self.0.senders[target].asks.try_send(batch) {
             let mut pending = self.0.pending.borrow_mut();
             for (ticket, _) in refused.into_inner().list {
                 pending.settle(ticket, overloaded());
@@ -334,26 +334,26 @@ impl Lane {
 impl Lane {
     /// In a stack frame of its own, so that the caller can wipe it.
     #[inline(never)]
-    fn receive(&self, post: Post) {
+    fn receive(&self, post: Incoming) {
         match post {
-            Post::Visit(visit) => self.admit(visit),
-            Post::Bans(news) => self.0.bans.learn(&news, &self.0.keys, self.now().at),
-            Post::Answers(answers) => self.settle(answers),
-            Post::Word(Word(command)) => {
+            Incoming::Visit(visit) => self.admit(visit),
+            Incoming::Bans(news) => self.0.bans.learn(&news, &self.0.keys, self.now().at),
+            Incoming::Answers(answers) => self.settle(answers),
+            Incoming::DeliveryReport(DeliveryReport(command)) => {
                 let _nobody_waits = self.decide(command);
             }
-            Post::Asks(asks) => self.answer(asks),
+            Incoming::CommandBatch(asks) => self.answer(asks),
         }
     }
 
     /// Decides a batch, and sends its outcomes back as one batch.
-    fn answer(&self, asks: Asks) {
+    fn answer(&self, asks: CommandBatch) {
         // A failed shard answers `NotReady` to each command below.
         let _failed = self.with_shard(|shard, _| shard.touch(asks.list.iter().map(|(_, command)| command)));
         let answers: Answers =
             asks.list.into_iter().map(|(ticket, command)| (ticket, self.decide(command))).collect();
         // Never full (see the module doc); if the lane has ended, nobody awaits the answers.
-        let _ended = self.0.doors[asks.from].answers.try_send(answers);
+        let _ended = self.0.senders[asks.from].answers.try_send(answers);
     }
 
     fn settle(&self, answers: Answers) {
@@ -367,7 +367,7 @@ impl Lane {
     /// into its channel now is sent in a later turn.
     fn tell_bans(&self, target: usize) {
         let all = || self.with_shard(|shard, now| shard.bans(now.at)).unwrap_or_default();
-        self.0.bans.tell(target, all, |news| match self.0.doors[target].bans.try_send(news) {
+        self.0.bans.tell(target, all, |news| match self.0.senders[target].bans.try_send(news) {
             Err(flume::TrySendError::Full(news)) => Err(news),
             // A lane that has ended needs no bans.
             Ok(()) | Err(flume::TrySendError::Disconnected(_)) => Ok(()),

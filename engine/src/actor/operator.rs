@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::{Doors, Lane};
+use super::{AllLanes, Lane};
 use crate::peer::Prefix;
 use crate::perimeter::ban::BanEntry;
 use crate::request::{Ban, Command, Outcome, Refusal};
@@ -26,13 +26,13 @@ pub(super) enum Visit {
 /// Bans and lifts bans from outside the lanes. May wait; lanes never do.
 #[derive(Clone)]
 pub struct Operator {
-    doors: Arc<Doors>,
+    senders: Arc<AllLanes>,
     keys: StartKeys,
 }
 
 impl Operator {
-    pub(super) fn new(doors: Arc<Doors>, keys: StartKeys) -> Self {
-        Self { doors, keys }
+    pub(super) fn new(senders: Arc<AllLanes>, keys: StartKeys) -> Self {
+        Self { senders, keys }
     }
 
     /// Bans a network; `None` if it is exempt. Returns once its shard has decided; the other lanes
@@ -60,7 +60,7 @@ impl Operator {
     /// A shard can't answer.
     pub async fn bans(&self) -> Result<Vec<BanEntry>, Refusal> {
         let mut all = Vec::new();
-        for shard in 0..self.doors.len() {
+        for shard in 0..self.senders.len() {
             all.extend(self.visit(shard, Visit::Bans).await?);
         }
         Ok(all)
@@ -72,7 +72,7 @@ impl Operator {
     }
 
     fn owner(&self, prefix: &Prefix) -> usize {
-        self.keys.prefix_route(prefix).shard(self.doors.len())
+        self.keys.prefix_route(prefix).shard(self.senders.len())
     }
 
     async fn visit<T>(
@@ -82,7 +82,7 @@ impl Operator {
     ) -> Result<T, Refusal> {
         let (answer, answered) = flume::bounded(1);
         // A lane that has ended drops the visit, and its answer's channel with it.
-        let _ended = self.doors[shard].visits.send(visit(answer)).await;
+        let _ended = self.senders[shard].visits.send(visit(answer)).await;
         answered.recv_async().await.unwrap_or(Err(super::not_ready()))
     }
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use crate::limits::PENDING_ASKS_PER_LANE;
 use crate::request::Outcome;
 
-enum Place {
+enum Pending {
     Free,
     Waiting(Option<Waker>),
     /// Boxed, so that the outcome is wiped when it is freed. A place is reused, and the bytes of an
@@ -23,42 +23,42 @@ enum Place {
 
 /// The commands one lane awaits. Owned by the lane.
 #[derive(Default)]
-pub(super) struct PendingAsks {
-    places: Vec<Place>,
+pub(super) struct PendingCommands {
+    places: Vec<Pending>,
     free: Vec<u32>,
 }
 
-impl PendingAsks {
+impl PendingCommands {
     /// A ticket for one more command; `None` at the bound.
     pub(super) fn open(&mut self) -> Option<u32> {
         if let Some(ticket) = self.free.pop() {
-            self.places[ticket as usize] = Place::Waiting(None);
+            self.places[ticket as usize] = Pending::Waiting(None);
             return Some(ticket);
         }
         (self.places.len() < PENDING_ASKS_PER_LANE).then(|| {
-            self.places.push(Place::Waiting(None));
+            self.places.push(Pending::Waiting(None));
             (self.places.len() - 1) as u32
         })
     }
 
     pub(super) fn settle(&mut self, ticket: u32, outcome: Outcome) {
         let Some(place) = self.places.get_mut(ticket as usize) else { return };
-        match std::mem::replace(place, Place::Done(Box::new(outcome))) {
-            Place::Waiting(Some(waker)) => waker.wake(),
-            Place::Waiting(None) => {}
-            Place::Abandoned | Place::Free | Place::Done(_) => self.release(ticket),
+        match std::mem::replace(place, Pending::Done(Box::new(outcome))) {
+            Pending::Waiting(Some(waker)) => waker.wake(),
+            Pending::Waiting(None) => {}
+            Pending::Abandoned | Pending::Free | Pending::Done(_) => self.release(ticket),
         }
     }
 
     fn release(&mut self, ticket: u32) {
-        self.places[ticket as usize] = Place::Free;
+        self.places[ticket as usize] = Pending::Free;
         self.free.push(ticket);
     }
 
     fn poll(&mut self, ticket: u32, waker: &Waker) -> Poll<Outcome> {
         let place = &mut self.places[ticket as usize];
-        match std::mem::replace(place, Place::Waiting(Some(waker.clone()))) {
-            Place::Done(outcome) => {
+        match std::mem::replace(place, Pending::Waiting(Some(waker.clone()))) {
+            Pending::Done(outcome) => {
                 self.release(ticket);
                 Poll::Ready(*outcome)
             }
@@ -68,8 +68,8 @@ impl PendingAsks {
 
     fn abandon(&mut self, ticket: u32) {
         match self.places[ticket as usize] {
-            Place::Done(_) => self.release(ticket),
-            _ => self.places[ticket as usize] = Place::Abandoned,
+            Pending::Done(_) => self.release(ticket),
+            _ => self.places[ticket as usize] = Pending::Abandoned,
         }
     }
 }
@@ -79,7 +79,7 @@ pub struct Answer(State);
 
 enum State {
     Ready(Option<Outcome>),
-    Waiting(Rc<RefCell<PendingAsks>>, u32),
+    Waiting(Rc<RefCell<PendingCommands>>, u32),
 }
 
 impl Answer {
@@ -87,7 +87,7 @@ impl Answer {
         Self(State::Ready(Some(outcome)))
     }
 
-    pub(super) fn waiting(pending: Rc<RefCell<PendingAsks>>, ticket: u32) -> Self {
+    pub(super) fn waiting(pending: Rc<RefCell<PendingCommands>>, ticket: u32) -> Self {
         Self(State::Waiting(pending, ticket))
     }
 }

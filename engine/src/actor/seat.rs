@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, Arbiter, AsyncContext};
 
 use super::Lane;
-use super::doors::{Doors, Inboxes, Readiness, Word, ways};
+use super::channels::{AllLanes, DeliveryReport, LaneReceivers, Readiness, channels};
 use super::operator::Operator;
 use super::shard_actor::ShardActor;
 use crate::clock::Clock;
@@ -25,22 +25,22 @@ pub struct Seat {
     pub(super) keys: StartKeys,
     pub(super) entropy: LaneEntropy,
     pub(super) clock: Clock,
-    pub(super) inboxes: Inboxes,
-    pub(super) doors: Arc<Doors>,
+    pub(super) receivers: LaneReceivers,
+    pub(super) senders: Arc<AllLanes>,
     pub(super) readiness: Readiness,
 }
 
 /// Sends commands to shards from outside the lanes (the delivery runtime). May wait; lanes never
 /// do.
 #[derive(Clone)]
-pub struct Teller(Arc<Doors>);
+pub struct Teller(Arc<AllLanes>);
 
 impl Teller {
     /// Sends a command whose outcome nobody awaits. Waits for room.
     pub async fn tell(&self, route: Route, command: Command) {
-        let door = &self.0[route.shard(self.0.len())].words;
+        let sender = &self.0[route.shard(self.0.len())].reports;
         // An error means that the lane has ended, and its codes with it.
-        let _ended = door.send(Word(command)).await;
+        let _ended = sender.send(DeliveryReport(command)).await;
     }
 
     /// The operator's access to the shards. `keys` are those the seats were made with.
@@ -57,20 +57,20 @@ pub fn seats(
     clock: Clock,
     mut entropy: impl FnMut() -> LaneEntropy,
 ) -> (Vec<Seat>, Teller, Readiness) {
-    let (doors, inboxes): (Vec<_>, Vec<_>) = (0..lanes).map(|_| ways()).unzip();
-    let doors: Arc<Doors> = doors.into();
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| channels()).unzip();
+    let senders: Arc<AllLanes> = senders.into();
     let readiness = Readiness::ready();
-    let seats = inboxes.into_iter().enumerate().map(|(index, inboxes)| Seat {
+    let seats = receivers.into_iter().enumerate().map(|(index, receivers)| Seat {
         index,
         shard: Shard::new(keys.clone(), settings.clone()),
         keys: keys.clone(),
         entropy: entropy(),
         clock,
-        inboxes,
-        doors: doors.clone(),
+        receivers,
+        senders: senders.clone(),
         readiness: readiness.clone(),
     });
-    (seats.collect(), Teller(doors.clone()), readiness)
+    (seats.collect(), Teller(senders.clone()), readiness)
 }
 
 /// Runs `main` on this thread as the actix system that the lanes belong to.
@@ -98,9 +98,9 @@ impl Seat {
     {
         let arbiter = Arbiter::new();
         arbiter.spawn_fn(move || {
-            let (lane, inboxes) = Lane::seated(self);
+            let (lane, receivers) = Lane::seated(self);
             ShardActor::create(|context| {
-                context.add_stream(inboxes);
+                context.add_stream(receivers);
                 ShardActor { lane: lane.clone(), _vital: lane.vital() }
             });
             actix::spawn(lane.vital().run(lane.clone().flush_each_turn()));

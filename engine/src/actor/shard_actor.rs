@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::Lane;
-use super::doors::{Post, Vital};
+use super::channels::{Incoming, Vital};
 use crate::stack::wipe_stack;
 
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -42,8 +42,8 @@ impl ShardActor {
     }
 }
 
-impl StreamHandler<Post> for ShardActor {
-    fn handle(&mut self, post: Post, _: &mut Self::Context) {
+impl StreamHandler<Incoming> for ShardActor {
+    fn handle(&mut self, post: Incoming, _: &mut Self::Context) {
         self.lane.receive(post);
         wipe_stack();
     }

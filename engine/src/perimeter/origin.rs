@@ -25,12 +25,12 @@ pub const MAX_ORIGIN: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
     text: &'a str,
-    place: Place<'a>,
+    place: OriginHost<'a>,
 }
 
 /// The part of an origin that rules are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+pub(crate) enum OriginHost<'a> {
     /// Lower-case A-labels without a trailing dot.
     Host(Cow<'a, str>),
     /// The id of a browser extension, lower case.
@@ -120,7 +120,7 @@ impl<'a> Origin<'a> {
         let text = std::str::from_utf8(value).map_err(|_| OriginFault::Octet)?;
         // Fast path: what browsers send needs no URL parser.
         if let Some(host) = plain_host(text) {
-            return Ok(Self { text, place: Place::Host(Cow::Borrowed(host)) });
+            return Ok(Self { text, place: OriginHost::Host(Cow::Borrowed(host)) });
         }
         Self::parse_whatwg(text)
     }
@@ -146,7 +146,7 @@ impl<'a> Origin<'a> {
         self.text
     }
 
-    pub(crate) const fn place(&self) -> &Place<'a> {
+    pub(crate) const fn place(&self) -> &OriginHost<'a> {
         &self.place
     }
 }

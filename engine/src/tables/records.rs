@@ -39,14 +39,14 @@ struct Link {
 
 const UNLINKED: Link = Link { prev: NONE, next: NONE, due: 0, list: UNLISTED };
 
-struct Place<T> {
+struct Entry<T> {
     value: Option<T>,
     link: Link,
 }
 
 /// Records by place. Owned by the table that indexes their names.
 pub(crate) struct Records<T> {
-    chunks: Vec<Vec<Place<T>>>,
+    chunks: Vec<Vec<Entry<T>>>,
     /// First record of each list of each slot; 32 KiB.
     heads: Box<[u32]>,
     /// The slot being emptied, counted from the start of time.
@@ -80,7 +80,7 @@ impl<T> Records<T> {
 
     /// Bytes of the places, in use or empty. Empty places are reused, never freed.
     pub(crate) fn bytes(&self) -> usize {
-        self.places() as usize * size_of::<Place<T>>() + self.free.capacity() * size_of::<u32>()
+        self.places() as usize * size_of::<Entry<T>>() + self.free.capacity() * size_of::<u32>()
     }
 
     pub(crate) fn get(&self, at: u32) -> Option<&T> {
@@ -103,7 +103,7 @@ impl<T> Records<T> {
 
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;
-        let place = Place { value: Some(value), link: UNLINKED };
+        let place = Entry { value: Some(value), link: UNLINKED };
         if let Some(at) = self.free.pop()
             && let Some(free) = self.place_mut(at)
         {
@@ -215,11 +215,11 @@ impl<T> Records<T> {
         }
     }
 
-    fn place(&self, at: u32) -> Option<&Place<T>> {
+    fn place(&self, at: u32) -> Option<&Entry<T>> {
         self.chunks.get(at as usize / CHUNK)?.get(at as usize % CHUNK)
     }
 
-    fn place_mut(&mut self, at: u32) -> Option<&mut Place<T>> {
+    fn place_mut(&mut self, at: u32) -> Option<&mut Entry<T>> {
         self.chunks.get_mut(at as usize / CHUNK)?.get_mut(at as usize % CHUNK)
     }
 }

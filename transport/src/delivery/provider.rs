@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(provider(&format!("{secret}\nurl = 'http://127.0.0.1:1/a'")).check(), Ok(()));
         assert!(check("kind = 'smtp'\nurl = 'smtps://x.example'\nsecret = 'x'").contains("only a webhook"));
         assert!(check("kind = 'smtp'\nurl = 'smtps://x.example'\nca_file = '/nowhere'").contains("ca_file"));
-        assert!(check("kind = 'outbox'\nurl = ''").contains("no folder"));
+        assert!(check("kind = 'outbox'\nurl = ''").contains("must name a folder"));
         let mut from = provider("kind = 'outbox'\nurl = '/tmp/x'");
         assert_eq!(from.check(), Ok(()));
         for wrong in ["", "nobody", "a@b@c", "codes@bücher.example", "A\r\nBcc: x <codes@mail.example>"] {

@@ -194,7 +194,7 @@ impl MailQueue {
             self.0.pace.begin(now);
         }
         let taken = self.0.places(held.kind).take(held.holder, held.places);
-        taken.then(|| Permit { place: Place { queue: self.clone(), held } })
+        taken.then(|| Permit { place: QueueSlot { queue: self.clone(), held } })
     }
 
     fn wait(&self, now: Moment) -> Duration {
@@ -220,7 +220,7 @@ impl MailQueue {
     /// Takes the oldest job out. It keeps its place until its outcome is known.
     pub(super) fn pop(&self) -> Option<Queued> {
         let Waiting { job, held } = self.0.ring.pop()?;
-        Some(Queued { job, passes: 0, place: Place { queue: self.clone(), held }, is_settled: false })
+        Some(Queued { job, passes: 0, place: QueueSlot { queue: self.clone(), held }, is_settled: false })
     }
 
     /// Whether a mail waits in the ring.
@@ -269,12 +269,12 @@ impl fmt::Debug for MailQueue {
 
 /// Taken places; dropping them releases them.
 #[derive(Debug)]
-struct Place {
+struct QueueSlot {
     queue: MailQueue,
     held: Held,
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let Held { kind, holder, places } = self.held;
         if places > 0 {
@@ -291,7 +291,7 @@ pub(super) struct Queued {
     pub(super) job: Box<MailJob>,
     /// Number of passes over all providers.
     pub(super) passes: u8,
-    place: Place,
+    place: QueueSlot,
     is_settled: bool,
 }
 
@@ -321,7 +321,7 @@ impl Drop for Queued {
 #[derive(Debug)]
 #[must_use = "dropping a permit releases its place"]
 pub struct Permit {
-    place: Place,
+    place: QueueSlot,
 }
 
 impl Permit {

@@ -46,7 +46,7 @@ mod registry;
 mod retries;
 mod unserved;
 use caps::crowded_from;
-pub(crate) use caps::{Caps, Place};
+pub(crate) use caps::{Caps, ConnectionSlot};
 use registry::ConnectionRegistry;
 pub(crate) use registry::{Listed, ShowOut};
 use retries::Retries;
@@ -73,7 +73,7 @@ struct Inner {
 
 /// A connection that has a place, from its first packet on.
 pub(crate) struct Newcomer {
-    pub(crate) place: Place,
+    pub(crate) place: ConnectionSlot,
     pub(crate) listing: Listing,
     /// Signals that the connection has to end.
     pub(crate) way_out: Rc<WayOut>,
@@ -130,7 +130,7 @@ impl Admission {
         Some(self.listed(place, peer, Protocol::Tcp))
     }
 
-    fn listed(&self, place: Place, peer: Option<Peer>, protocol: Protocol) -> Newcomer {
+    fn listed(&self, place: ConnectionSlot, peer: Option<Peer>, protocol: Protocol) -> Newcomer {
         let way_out = Rc::<WayOut>::default();
         let listing = self.0.unserved.enter(self.0.lane.now().at, protocol, peer, way_out.clone());
         Newcomer { place, listing, way_out }
@@ -191,7 +191,7 @@ impl Admission {
     pub(crate) async fn welcome(
         &self,
         context: &LaneContext,
-        place: &mut Place,
+        place: &mut ConnectionSlot,
         address: IpAddr,
         show_out: ShowOut,
     ) -> Option<Listed> {

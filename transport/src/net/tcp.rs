@@ -31,7 +31,7 @@ use crate::ground::log_throttle::LogThrottle;
 use crate::http::reply::Problem;
 use crate::limits;
 use crate::metrics::Protocol;
-use crate::net::accept::{Admission, Listing, Newcomer, Place, WayOut};
+use crate::net::accept::{Admission, ConnectionSlot, Listing, Newcomer, WayOut};
 use crate::serve::lane_context::LaneContext;
 use crate::serve::refuse_at_once;
 
@@ -122,7 +122,7 @@ enum End {
 
 impl Door {
     /// Sees one connection through.
-    async fn drive(self: Rc<Self>, stream: TcpStream, acceptor: TlsAcceptor, mut place: Place) {
+    async fn drive(self: Rc<Self>, stream: TcpStream, acceptor: TlsAcceptor, mut place: ConnectionSlot) {
         // An error only costs some latency.
         let _delayed = stream.set_nodelay(true);
         let patience = limits::HANDSHAKE_DEADLINE.min(self.admission.deadline());

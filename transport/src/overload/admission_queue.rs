@@ -70,7 +70,7 @@ use crate::limits::{
 
 mod line;
 use line::Line;
-pub(crate) use line::{Full, Place};
+pub(crate) use line::{Full, Ticket};
 
 /// The lines of one lane. Lives on its thread.
 pub(crate) struct AdmissionQueue {
@@ -169,7 +169,7 @@ impl AdmissionQueue {
 
     /// Asks to read one more head, for a connection that has shown no secret key. Returns its place
     /// in the line, or `None` if it need not wait.
-    pub(crate) fn arrive_stranger(&self) -> Option<Place<'_>> {
+    pub(crate) fn arrive_stranger(&self) -> Option<Ticket<'_>> {
         // The line has a place for each connection, so it is never full.
         self.arrive(&self.strangers).ok().flatten()
     }
@@ -220,7 +220,7 @@ impl AdmissionQueue {
     }
 
     /// `None`: passed. Otherwise a place to wait in.
-    fn arrive<'a>(&self, line: &'a RefCell<Line>) -> Result<Option<Place<'a>>, Full> {
+    fn arrive<'a>(&self, line: &'a RefCell<Line>) -> Result<Option<Ticket<'a>>, Full> {
         if self.has_looked.get() {
             self.turn();
         }

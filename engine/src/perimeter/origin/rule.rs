@@ -1,7 +1,7 @@
 //! One entry of a key's origin list: a raw domain, a wildcard, `localhost`, or an extension id.
 
 use super::whatwg::{is_chrome_id, is_moz_id, parse_host};
-use super::{Origin, OriginFault, Place};
+use super::{Origin, OriginFault, OriginHost};
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -105,15 +105,14 @@ impl OriginRule {
     #[must_use]
     pub fn allows(&self, origin: &Origin<'_>) -> bool {
         match (self, origin.place()) {
-            (Self::Host(rule), Place::Host(host)) => **rule == **host,
-            (Self::Below(base), Place::Host(host)) => host
+            (Self::Host(rule), OriginHost::Host(host)) => **rule == **host,
+            (Self::Below(base), OriginHost::Host(host)) => host
                 .strip_suffix(&**base)
                 .and_then(|labels| labels.strip_suffix('.'))
                 .is_some_and(|labels| !labels.is_empty()),
-            (Self::Extension(rule), Place::Extension(id)) => **rule == **id,
-            (Self::Host(_) | Self::Below(_), Place::Extension(_)) | (Self::Extension(_), Place::Host(_)) => {
-                false
-            }
+            (Self::Extension(rule), OriginHost::Extension(id)) => **rule == **id,
+            (Self::Host(_) | Self::Below(_), OriginHost::Extension(_))
+            | (Self::Extension(_), OriginHost::Host(_)) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A key's whole origin list, sorted for look-up: O(labels · log rules).
 
-use super::{Origin, OriginRule, Place, RuleFault};
+use super::{Origin, OriginHost, OriginRule, RuleFault};
 
 /// The origins a restricted key may be used from; none if empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl OriginRules {
     #[must_use]
     pub fn allows(&self, origin: &Origin<'_>) -> bool {
         match origin.place() {
-            Place::Extension(id) => holds(&self.extensions, id),
-            Place::Host(host) => {
+            OriginHost::Extension(id) => holds(&self.extensions, id),
+            OriginHost::Host(host) => {
                 holds(&self.hosts, host) || parents(host).any(|parent| holds(&self.bases, parent))
             }
         }
@@ -49,7 +49,7 @@ impl OriginRules {
     /// Always a text of the list's owner, never of the sender of the origin.
     #[must_use]
     pub fn domain_of(&self, origin: &Origin<'_>) -> Option<&str> {
-        let Place::Host(host) = origin.place() else { return None };
+        let OriginHost::Host(host) = origin.place() else { return None };
         find(&self.hosts, host).or_else(|| parents(host).find_map(|parent| find(&self.bases, parent)))
     }
 

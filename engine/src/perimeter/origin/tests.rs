@@ -39,7 +39,7 @@ proptest! {
             let long = Origin::parse_whatwg(&text);
             prop_assert_eq!(
                 long.map(|origin| origin.place),
-                Ok(Place::Host(Cow::Borrowed(host))),
+                Ok(OriginHost::Host(Cow::Borrowed(host))),
                 "{}", text
             );
         }

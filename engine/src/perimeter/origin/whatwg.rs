@@ -1,6 +1,6 @@
 //! The general parser for origins: the WHATWG URL parser, then this service's own requirements.
 
-use super::{OriginFault, Place};
+use super::{OriginFault, OriginHost};
 use std::borrow::Cow;
 use url::{Host, ParseError, Url};
 
@@ -25,7 +25,7 @@ fn scheme(name: &str) -> Option<Scheme> {
 }
 
 /// The host or extension an origin names. Userinfo, port, path, query and fragment are discarded.
-pub(super) fn place(text: &str) -> Result<Place<'static>, OriginFault> {
+pub(super) fn place(text: &str) -> Result<OriginHost<'static>, OriginFault> {
     let url = Url::parse(text).map_err(|error| match error {
         ParseError::EmptyHost => OriginFault::NoHost,
         ParseError::RelativeUrlWithoutBase => OriginFault::Scheme,
@@ -41,11 +41,11 @@ pub(super) fn place(text: &str) -> Result<Place<'static>, OriginFault> {
         Host::Ipv4(_) | Host::Ipv6(_) => return Err(OriginFault::Address),
     };
     match scheme {
-        Scheme::Web => host_name(&host).map(Place::Host),
+        Scheme::Web => host_name(&host).map(OriginHost::Host),
         // An opaque host can be anything; parsing it as a web host refuses addresses and escapes.
         Scheme::App if host.contains('%') => Err(OriginFault::HostName),
-        Scheme::App => parse_host(&host).map(|host| Place::Host(Cow::Owned(host))),
-        Scheme::Extension(is_id) if is_id(&host) => Ok(Place::Extension(Cow::Owned(host))),
+        Scheme::App => parse_host(&host).map(|host| OriginHost::Host(Cow::Owned(host))),
+        Scheme::Extension(is_id) if is_id(&host) => Ok(OriginHost::Extension(Cow::Owned(host))),
         Scheme::Extension(_) => Err(OriginFault::ExtensionId),
     }
 }

@@ -40,9 +40,9 @@ struct Wrong {
 }
 
 /// A place to wait; released when dropped, also when the peer disconnects.
-struct Place<'a>(&'a Cell<usize>);
+struct RunningTry<'a>(&'a Cell<usize>);
 
-impl Drop for Place<'_> {
+impl Drop for RunningTry<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
@@ -66,11 +66,11 @@ impl WrongTokens {
         is_due
     }
 
-    fn place(&self) -> Option<Place<'_>> {
+    fn place(&self) -> Option<RunningTry<'_>> {
         let taken = self.waiting.get();
         (taken < WRONG_TOKENS_WAITING).then(|| {
             self.waiting.set(taken + 1);
-            Place(&self.waiting)
+            RunningTry(&self.waiting)
         })
     }
 

@@ -102,14 +102,14 @@ impl Caps {
 
     /// A place for a peer with a validated address; `None` as peer for an address that stands for
     /// many.
-    pub(super) fn enter(self: &Arc<Self>, peer: Option<Peer>, protocol: Protocol) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, peer: Option<Peer>, protocol: Protocol) -> Option<ConnectionSlot> {
         let mut place = self.place(protocol)?;
         place.count_for(peer).then_some(place)
     }
 
     /// A place for a connection with an unvalidated address. It counts against no peer until the
     /// address is validated.
-    pub(super) fn enter_unvalidated(self: &Arc<Self>, claimed: Option<Peer>) -> Option<Place> {
+    pub(super) fn enter_unvalidated(self: &Arc<Self>, claimed: Option<Peer>) -> Option<ConnectionSlot> {
         let is_full = |network| self.least(self.cells(network)) >= self.share_of(network);
         if claimed.is_some_and(|peer| peer.prefixes().any(is_full)) {
             return None;
@@ -120,9 +120,9 @@ impl Caps {
         Some(place)
     }
 
-    fn place(self: &Arc<Self>, protocol: Protocol) -> Option<Place> {
+    fn place(self: &Arc<Self>, protocol: Protocol) -> Option<ConnectionSlot> {
         // Its drop gives it back if it exceeds a cap.
-        let place = Place {
+        let place = ConnectionSlot {
             caps: self.clone(),
             protocol,
             cells: Default::default(),
@@ -168,7 +168,7 @@ pub(super) const fn crowded_from(cap: usize) -> usize {
 
 /// One connection's place in the counts; dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     caps: Arc<Caps>,
     protocol: Protocol,
     /// The cells that count it for its peer; the first `networks` are in use.
@@ -177,7 +177,7 @@ pub(crate) struct Place {
     is_unvalidated: bool,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Completes the handshake: from now on the place counts against the peer. False if the peer
     /// has too many.
     pub(super) fn validated(&mut self, peer: Option<Peer>) -> bool {
@@ -203,7 +203,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if self.is_unvalidated {
             self.caps.unvalidated.fetch_sub(1, Ordering::SeqCst);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     /// The places that these addresses get.
-    fn let_in(caps: &Arc<Caps>, addresses: impl Iterator<Item = String>) -> Vec<Place> {
+    fn let_in(caps: &Arc<Caps>, addresses: impl Iterator<Item = String>) -> Vec<ConnectionSlot> {
         let enter = |address: String| caps.enter(Some(Peer::from(address.parse::<IpAddr>().unwrap())), Quic);
         addresses.filter_map(enter).collect()
     }

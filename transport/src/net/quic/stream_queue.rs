@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use quinn::{RecvStream, SendStream};
 
 use super::Session;
-use crate::overload::admission_queue::Place;
+use crate::overload::admission_queue::Ticket;
 
 pub(super) type Stream = (SendStream, RecvStream);
 
@@ -27,7 +27,7 @@ pub(super) type Stream = (SendStream, RecvStream);
 pub(super) struct StreamQueue<'a> {
     session: &'a Rc<Session>,
     waiting: Vec<Stream>,
-    place: Option<Place<'a>>,
+    place: Option<Ticket<'a>>,
 }
 
 impl<'a> StreamQueue<'a> {

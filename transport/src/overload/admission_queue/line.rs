@@ -48,7 +48,7 @@ impl Line {
     }
 
     /// `None`: passed. Nobody waits while some share is left, so no one is overtaken.
-    pub(super) fn arrive(this: &RefCell<Self>) -> Result<Option<Place<'_>>, Full> {
+    pub(super) fn arrive(this: &RefCell<Self>) -> Result<Option<Ticket<'_>>, Full> {
         let mut line = this.borrow_mut();
         if line.left > 0 {
             line.left -= 1;
@@ -60,7 +60,7 @@ impl Line {
         let serial = line.next_serial;
         line.next_serial += 1;
         line.waiting.push_back(Waiting { serial, waker: None });
-        Ok(Some(Place { line: this, serial }))
+        Ok(Some(Ticket { line: this, serial }))
     }
 
     pub(super) fn take(&mut self, more: u32) {
@@ -121,12 +121,12 @@ impl Line {
 }
 
 /// A place in a line: a future that is ready once let through. Dropping it gives the place up.
-pub(crate) struct Place<'a> {
+pub(crate) struct Ticket<'a> {
     line: &'a RefCell<Line>,
     serial: u64,
 }
 
-impl Future for Place<'_> {
+impl Future for Ticket<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -134,7 +134,7 @@ impl Future for Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.line.borrow_mut().leave(self.serial);
     }

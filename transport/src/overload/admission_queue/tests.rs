@@ -27,12 +27,12 @@ fn admission_queue(places: [usize; 2], per_turn: [u32; 2]) -> AdmissionQueue {
 }
 
 /// Passes at once (`None`), or returns the place it waits in.
-fn ask<'a>(gate: &'a AdmissionQueue, class: KeyClass) -> Option<Place<'a>> {
+fn ask<'a>(gate: &'a AdmissionQueue, class: KeyClass) -> Option<Ticket<'a>> {
     gate.appears(class);
     gate.arrive(gate.line(class)).unwrap()
 }
 
-fn waits(place: &mut Place<'_>) -> bool {
+fn waits(place: &mut Ticket<'_>) -> bool {
     Pin::new(place).poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
@@ -287,7 +287,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// A waiter as the model expects it: its place, and within how many turns it must be let through.
 struct Expected<'a> {
-    place: Place<'a>,
+    place: Ticket<'a>,
     turns: usize,
 }
 

@@ -1,9 +1,9 @@
 //! A lane's incoming channels: bounded, of several kinds, with one waker and one reader.
 //!
 //! ```text
-//!   Door::try_send ──▶ flume ──┬─▶ Slot::take ─▶ the lane's actor, in its turn
+//!   LaneSender::try_send ──▶ flume ──┬─▶ LaneReceiver::take ─▶ the lane's actor, in its turn
 //!          ├─ then news = true ┘
-//!          └─ then wake ──▶ bell ──▶ the lane's thread, if it sleeps
+//!          └─ then wake ──▶ waker ──▶ the lane's thread, if it sleeps
 //! ```
 //!
 //! flume's own streams allocate an `Arc` with room for a message whenever they begin to wait, and
@@ -18,32 +18,32 @@ use std::task::{Context, Poll};
 use flume::{Receiver, SendError, Sender, TrySendError};
 use futures_util::task::AtomicWaker;
 
-/// Wakes the reader. Shared by all of its doors.
+/// Wakes the reader. Shared by all of its senders.
 #[derive(Clone, Default)]
-pub(super) struct Bell(Arc<AtomicWaker>);
+pub(super) struct LaneWaker(Arc<AtomicWaker>);
 
 /// The sending end.
-pub(super) struct Door<T> {
+pub(super) struct LaneSender<T> {
     room: Sender<T>,
     news: Arc<AtomicBool>,
-    bell: Bell,
+    waker: LaneWaker,
 }
 
-/// The receiving end. Disconnection wakes nobody: every lane holds the doors to all lanes.
-pub(super) struct Slot<T> {
+/// The receiving end. Disconnection wakes nobody: every lane holds the senders to all lanes.
+pub(super) struct LaneReceiver<T> {
     waiting: Receiver<T>,
     news: Arc<AtomicBool>,
 }
 
-impl Bell {
-    /// A new channel for this bell's reader, with room for `messages`.
-    pub(super) fn slot<T>(&self, messages: usize) -> (Door<T>, Slot<T>) {
+impl LaneWaker {
+    /// A new channel for this waker's reader, with room for `messages`.
+    pub(super) fn channel<T>(&self, messages: usize) -> (LaneSender<T>, LaneReceiver<T>) {
         let (room, waiting) = flume::bounded(messages);
         let news = Arc::new(AtomicBool::new(false));
-        (Door { room, news: news.clone(), bell: self.clone() }, Slot { waiting, news })
+        (LaneSender { room, news: news.clone(), waker: self.clone() }, LaneReceiver { waiting, news })
     }
 
-    /// Returns what `look` finds; otherwise waits for the bell and looks again.
+    /// Returns what `look` finds; otherwise waits for the waker and looks again.
     pub(super) fn poll<T>(&self, context: &Context<'_>, look: impl Fn() -> Option<T>) -> Poll<T> {
         if let Some(found) = look() {
             return Poll::Ready(found);
@@ -54,7 +54,7 @@ impl Bell {
     }
 }
 
-impl<T> Door<T> {
+impl<T> LaneSender<T> {
     /// Sends if there is room.
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         self.room.try_send(message)?;
@@ -62,7 +62,7 @@ impl<T> Door<T> {
         Ok(())
     }
 
-    /// Waits for room. The bell has already been rung for the messages that fill the channel.
+    /// Waits for room. The waker has already been rung for the messages that fill the channel.
     pub(super) async fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.room.send_async(message).await?;
         self.ring();
@@ -72,11 +72,11 @@ impl<T> Door<T> {
     fn ring(&self) {
         // After the message, so that a reader that sees the flag finds the message.
         self.news.store(true, Ordering::Release);
-        self.bell.0.wake();
+        self.waker.0.wake();
     }
 }
 
-impl<T> Slot<T> {
+impl<T> LaneReceiver<T> {
     /// The next message, if there is one.
     pub(super) fn take(&self) -> Option<T> {
         if !self.news.load(Ordering::Acquire) {
@@ -114,30 +114,30 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_once_by_messages_of_either_kind() {
-        let bell = Bell::default();
-        let ((numbers, first), (words, second)) = (bell.slot(2), bell.slot(2));
+        let lane = LaneWaker::default();
+        let ((numbers, first), (reports, second)) = (lane.channel(2), lane.channel(2));
         let rung = Arc::new(Rung::default());
         let ringing = waker(rung.clone());
         let context = Context::from_waker(&ringing);
-        let poll = || bell.poll(&context, || first.take().map(Ok).or_else(|| second.take().map(Err)));
+        let poll = || lane.poll(&context, || first.take().map(Ok).or_else(|| second.take().map(Err)));
         assert!(poll().is_pending());
-        words.try_send("a").unwrap();
+        reports.try_send("a").unwrap();
         numbers.try_send(1).unwrap();
         numbers.try_send(2).unwrap();
         assert_eq!(rung.0.load(Ordering::Relaxed), 1);
         assert_eq!([poll(), poll(), poll()], [Ok(1), Ok(2), Err("a")].map(Poll::Ready));
         assert!(poll().is_pending());
-        words.try_send("b").unwrap();
+        reports.try_send("b").unwrap();
         assert_eq!(rung.0.load(Ordering::Relaxed), 2);
         assert_eq!(poll(), Poll::Ready(Err("b")));
     }
 
     #[test]
     fn who_waits_for_room_has_it_when_a_message_was_read() {
-        let (door, slot) = Bell::default().slot(1);
-        door.try_send(1).unwrap();
-        assert!(matches!(door.try_send(2), Err(TrySendError::Full(2))));
-        let mut sending = std::pin::pin!(door.send(3));
+        let (sender, slot) = LaneWaker::default().channel(1);
+        sender.try_send(1).unwrap();
+        assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
+        let mut sending = std::pin::pin!(sender.send(3));
         let mut context = Context::from_waker(Waker::noop());
         assert!(sending.poll_unpin(&mut context).is_pending());
         assert_eq!(slot.take(), Some(1));
@@ -148,12 +148,12 @@ mod tests {
     #[test]
     fn nothing_is_lost_between_two_threads() {
         const MESSAGES: usize = 20_000;
-        let bell = Bell::default();
-        let (door, slot) = bell.slot(8);
+        let lane = LaneWaker::default();
+        let (sender, slot) = lane.channel(8);
         let sending = std::thread::spawn(move || {
-            (0..MESSAGES).for_each(|n| while door.try_send(n).is_err() {});
+            (0..MESSAGES).for_each(|n| while sender.try_send(n).is_err() {});
         });
-        let reading = std::future::poll_fn(|context| bell.poll(context, || slot.take()));
+        let reading = std::future::poll_fn(|context| lane.poll(context, || slot.take()));
         let mut reading = std::pin::pin!(reading);
         let reader = waker(Arc::new(Parked(std::thread::current())));
         let mut context = Context::from_waker(&reader);

@@ -9,82 +9,88 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 
 use super::bans::BanNews;
-use super::inbox::{Bell, Door, Slot};
+use super::channel::{LaneReceiver, LaneSender, LaneWaker};
 use super::operator::Visit;
 use crate::limits::{BAN_NEWS_BATCHES, INBOX_BATCHES, INBOX_WORDS, OPERATOR_VISITS, PENDING_ASKS_PER_LANE};
 use crate::request::{Command, Outcome};
 
 /// A batch of commands from one lane to one shard.
-pub(super) struct Asks {
+pub(super) struct CommandBatch {
     /// The lane that waits for the answers.
     pub(super) from: usize,
     pub(super) list: Vec<(u32, Command)>,
 }
 
 /// A command from outside the lanes; nobody awaits the outcome.
-pub(super) struct Word(pub(super) Command);
+pub(super) struct DeliveryReport(pub(super) Command);
 
 pub(super) type Answers = Vec<(u32, Outcome)>;
 
 /// The sending ends of one lane's channels.
-pub(super) struct WaysIn {
-    pub(super) asks: Door<Asks>,
+pub(super) struct LaneSenders {
+    pub(super) asks: LaneSender<CommandBatch>,
     /// Separate from `asks`, so that delivery reports don't take the room of requests.
-    pub(super) words: Door<Word>,
-    pub(super) answers: Door<Answers>,
-    pub(super) bans: Door<BanNews>,
-    pub(super) visits: Door<Visit>,
+    pub(super) reports: LaneSender<DeliveryReport>,
+    pub(super) answers: LaneSender<Answers>,
+    pub(super) bans: LaneSender<BanNews>,
+    pub(super) visits: LaneSender<Visit>,
 }
 
 /// The sending ends of every lane's channels. Immutable and shared.
-pub(super) type Doors = [WaysIn];
+pub(super) type AllLanes = [LaneSenders];
 
 /// The receiving ends, held by the lane's actor.
-pub(super) struct Inboxes {
-    bell: Bell,
-    visits: Slot<Visit>,
-    bans: Slot<BanNews>,
-    answers: Slot<Answers>,
-    words: Slot<Word>,
-    asks: Slot<Asks>,
+pub(super) struct LaneReceivers {
+    waker: LaneWaker,
+    visits: LaneReceiver<Visit>,
+    bans: LaneReceiver<BanNews>,
+    answers: LaneReceiver<Answers>,
+    reports: LaneReceiver<DeliveryReport>,
+    asks: LaneReceiver<CommandBatch>,
 }
 
 /// A message to a lane from another thread.
-pub(super) enum Post {
+pub(super) enum Incoming {
     Visit(Visit),
     Bans(BanNews),
     Answers(Answers),
-    Word(Word),
-    Asks(Asks),
+    DeliveryReport(DeliveryReport),
+    CommandBatch(CommandBatch),
 }
 
-pub(super) fn ways() -> (WaysIn, Inboxes) {
-    let bell = Bell::default();
-    let (to_asks, asks) = bell.slot(INBOX_BATCHES);
-    let (to_words, words) = bell.slot(INBOX_WORDS);
-    let (to_answers, answers) = bell.slot(PENDING_ASKS_PER_LANE);
-    let (to_bans, bans) = bell.slot(BAN_NEWS_BATCHES);
-    let (to_visits, visits) = bell.slot(OPERATOR_VISITS);
-    let doors =
-        WaysIn { asks: to_asks, words: to_words, answers: to_answers, bans: to_bans, visits: to_visits };
-    (doors, Inboxes { bell, visits, bans, answers, words, asks })
+pub(super) fn channels() -> (LaneSenders, LaneReceivers) {
+    let waker = LaneWaker::default();
+    let (to_asks, asks) = waker.channel(INBOX_BATCHES);
+    let (to_words, reports) = waker.channel(INBOX_WORDS);
+    let (to_answers, answers) = waker.channel(PENDING_ASKS_PER_LANE);
+    let (to_bans, bans) = waker.channel(BAN_NEWS_BATCHES);
+    let (to_visits, visits) = waker.channel(OPERATOR_VISITS);
+    let senders = LaneSenders {
+        asks: to_asks,
+        reports: to_words,
+        answers: to_answers,
+        bans: to_bans,
+        visits: to_visits,
+    };
+    (senders, LaneReceivers { waker, visits, bans, answers, reports, asks })
 }
 
-impl Inboxes {
+impl LaneReceivers {
     /// Takes from the rarest kind first, so that a flood of commands delays nothing else.
-    fn take(&self) -> Option<Post> {
-        let rare = || self.visits.take().map(Post::Visit).or_else(|| self.bans.take().map(Post::Bans));
-        let answers = || self.answers.take().map(Post::Answers);
-        let words = || self.words.take().map(Post::Word);
-        rare().or_else(answers).or_else(words).or_else(|| self.asks.take().map(Post::Asks))
+    fn take(&self) -> Option<Incoming> {
+        let rare =
+            || self.visits.take().map(Incoming::Visit).or_else(|| self.bans.take().map(Incoming::Bans));
+        let answers = || self.answers.take().map(Incoming::Answers);
+        let reports = || self.reports.take().map(Incoming::DeliveryReport);
+        rare().or_else(answers).or_else(reports).or_else(|| self.asks.take().map(Incoming::CommandBatch))
     }
 }
 
-impl Stream for Inboxes {
-    type Item = Post;
+impl Stream for LaneReceivers {
+    type Item = Incoming;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Post>> {
-        self.bell.poll(context, || self.take()).map(Some)
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.waker.poll(context, || self.take()).map(Some)
     }
 }
 
