@@ -13,7 +13,7 @@ pub(super) fn hold(words: &Words, code: &str) -> Result<(), TemplateFault> {
     let is_forbidden = |c: char| c.is_control() && c != '\n' && c != '\t';
     let broken = [
         (!subject.ends_with(code), "subject", "does not end with the code"),
-        (subject.chars().any(char::is_control), "subject", "is one line"),
+        (subject.chars().any(char::is_control), "subject", "must be one line"),
         (subject.len() > SUBJECT_BYTES, "subject", "is too long"),
         (
             !text.lines().next().is_some_and(|line| line.contains(code)),
