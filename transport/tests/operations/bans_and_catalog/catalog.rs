@@ -129,7 +129,7 @@ fn what_is_no_list_is_refused_and_the_old_one_kept() {
         ("empty", &b""[..], "no domain"),
         ("comments", b"# nothing\n\n", "no domain"),
         ("only suffixes and mail hosts", b"com\nco.uk\ngmail.com\n", "no domain"),
-        ("a page", b"<!doctype html>\n<title>502 Bad Gateway</title>\n", "no domain"),
+        ("a page", b"<!doctype html>\n<title>502 Bad Gateway</title>\n", "2 of 2 lines"),
         ("bad lines", half_bad.as_bytes(), "3 of 103 lines"),
         ("not UTF-8", b"a.com\n\xff\xfeb.com\n", "UTF-8"),
         ("compressed", b"\x1f\x8b\x08\0\0\0\0\0", "UTF-8"),
