@@ -78,7 +78,7 @@ pub struct Row {
 impl Counts {
     /// Holds `now` against these, the kept ones: first all questions of now, then what only the file names.
     #[must_use]
-    pub fn judge(&self, now: &Counts) -> Vec<Row> {
+    pub fn judge(&self, now: &Self) -> Vec<Row> {
         let asked = now.rows.iter().map(|(name, count)| {
             let kept = self.get(name);
             let finding = kept.map_or(Finding::NotKept, |kept| self.compare(kept, *count, now));
@@ -94,7 +94,7 @@ impl Counts {
 
     /// How far `now` may be off, in per cent; `None` where nothing can be said.
     #[must_use]
-    pub fn band(&self, now: &Counts) -> Option<u64> {
+    pub fn band(&self, now: &Self) -> Option<u64> {
         let is_same = self.tools == now.tools;
         (self.architecture == now.architecture).then_some(if is_same {
             BAND_PERCENT
@@ -103,7 +103,7 @@ impl Counts {
         })
     }
 
-    fn compare(&self, kept: u64, count: u64, now: &Counts) -> Finding {
+    fn compare(&self, kept: u64, count: u64, now: &Self) -> Finding {
         let Some(band) = self.band(now) else { return Finding::Incomparable };
         // Rounded to the file's favour by nothing: of 100 instructions three are three.
         if count * 100 > kept * (100 + band) {

@@ -27,7 +27,7 @@ impl Moment {
     }
 
     /// The time elapsed since `earlier`; zero if it is in the future.
-    pub fn since(self, earlier: Moment) -> Duration {
+    pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
@@ -44,7 +44,7 @@ impl Moment {
     }
 
     /// The time until `then`; `None` if it has passed.
-    pub(crate) fn until(self, then: Moment) -> Option<Span> {
+    pub(crate) fn until(self, then: Self) -> Option<Span> {
         (then > self).then(|| Span(then.0 - self.0))
     }
 }

@@ -112,7 +112,7 @@ impl CodeMac {
     }
 
     /// Whether both are of the same code, in constant time.
-    pub fn matches(&self, other: &CodeMac) -> bool {
+    pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }

@@ -105,7 +105,7 @@ fn a_receipt_for_another_verification_is_wrong() {
 
 #[test]
 fn a_receipt_that_says_something_else_is_wrong() {
-    let receipt = super::answers::claims(approval()["receipt"].as_str().unwrap());
+    let receipt = answers::claims(approval()["receipt"].as_str().unwrap());
     for name in ["sub", "purpose", "email", "email_verified", "mode", "amr"] {
         let other = approval_with(&with(receipt.clone(), name, json!("other")));
         assert_eq!(wrong(&APPROVED, &answer(200, &other)), [format!("receipt claim {name}")]);

@@ -18,7 +18,7 @@ use crate::http::target::RouteLabel;
 mod openmetrics;
 mod sheet;
 
-pub use sheet::{Beside, StoreFigures, render};
+pub(crate) use sheet::{Beside, StoreFigures, render};
 
 /// Problem codes as metric reasons; the index is the counter's position.
 const REASONS: [&str; 26] = [

@@ -13,4 +13,4 @@ pub(crate) mod quic;
 pub(crate) mod socket;
 pub(crate) mod tcp;
 pub(crate) mod tcp_socket;
-pub mod tls;
+pub(crate) mod tls;

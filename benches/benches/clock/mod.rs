@@ -9,7 +9,7 @@ use authepy_benches::micro::Question;
 use criterion::Criterion;
 
 /// Times these, by turns of one.
-pub fn time(questions: Vec<Question>) {
+pub(crate) fn time(questions: Vec<Question>) {
     let mut criterion = Criterion::default().configure_from_args();
     for question in questions {
         criterion.bench_function(question.name, |bencher| {

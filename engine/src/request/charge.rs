@@ -117,7 +117,7 @@ impl Quotas {
     }
 
     /// Lowers the remaining quota to what a wider network has left.
-    pub(crate) fn lower_to(&mut self, wider: &Quotas) {
+    pub(crate) fn lower_to(&mut self, wider: &Self) {
         for (own, wider) in self.list.iter_mut().zip(wider.as_slice()) {
             if (wider.remaining, own.reset_seconds) < (own.remaining, wider.reset_seconds) {
                 (own.remaining, own.reset_seconds) = (wider.remaining, wider.reset_seconds);

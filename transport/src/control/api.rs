@@ -128,7 +128,7 @@ fn is_this_host(request: &Request<Incoming>) -> bool {
         if port.bytes().all(|digit| digit.is_ascii_digit()) { name } else { host }
     });
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
+    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 /// Parses a JSON body: bounded, unknown or duplicate members are errors.

@@ -9,7 +9,7 @@ use authepy_engine::clock::{Moment, Now};
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Reads the monotonic and the wall clock.
-pub fn now() -> Now {
+pub(crate) fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now {
         at: Moment::from_millis(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)),

@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 const BLOCK_BYTES: usize = 1_024;
 
 /// A block of randomness; each byte is used once and wiped.
-pub struct OsEntropy {
+pub(crate) struct OsEntropy {
     block: Box<[u8; BLOCK_BYTES]>,
     used: usize,
 }

@@ -14,12 +14,12 @@ mod batch;
 mod problem;
 mod rates;
 mod spelled;
-pub use problem::Problem;
+pub(crate) use problem::Problem;
 use problem::{problem_json, retry_after};
 use rates::RateFields;
-pub use rates::Rates;
+pub(crate) use rates::Rates;
 use spelled::Decimal;
-pub use spelled::RequestId;
+pub(crate) use spelled::RequestId;
 
 /// One answer, before it is encoded for a protocol.
 #[derive(Debug)]

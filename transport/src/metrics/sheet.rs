@@ -13,7 +13,7 @@ type Table = fn(&Counters) -> &Requests;
 
 /// Values that are not lane counters.
 #[derive(Default)]
-pub struct Beside {
+pub(crate) struct Beside {
     /// Mails by outcome.
     pub mails: [(&'static str, u64); 4],
     /// Mails accepted into the queue.
@@ -46,7 +46,7 @@ pub struct StoreFigures {
 }
 
 /// Renders the counters of all lanes, and the other values.
-pub fn render(lanes: &[Arc<Counters>], beside: &Beside) -> String {
+pub(crate) fn render(lanes: &[Arc<Counters>], beside: &Beside) -> String {
     let mut out = Exposition::default();
     requests(&mut out, lanes);
     shards(&mut out, lanes, beside.mail_bytes);

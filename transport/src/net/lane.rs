@@ -30,7 +30,7 @@ const COUNT_CONVERSIONS_EVERY: Duration = Duration::from_secs(5);
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
 
 /// The sockets of one lane, and the configuration of what listens on them.
-pub struct Doors {
+pub(crate) struct Doors {
     /// One UDP socket for each address.
     pub udp: Vec<UdpSocket>,
     /// One TCP listener for each address.
@@ -52,7 +52,7 @@ pub struct Doors {
 }
 
 /// Starts a lane on a thread of its own. `started` receives the result of opening its endpoints.
-pub fn start(
+pub(crate) fn start(
     seat: Seat,
     doors: Doors,
     lanes: LanesShared,

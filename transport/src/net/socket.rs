@@ -22,7 +22,7 @@ mod kernel_drop;
 mod steering;
 pub(crate) use filtering::{FilterParts, FilteringSocket};
 pub(crate) use ids::{IdMark, LaneConnectionIds};
-pub use kernel_drop::KernelDrop;
+pub(crate) use kernel_drop::KernelDrop;
 pub(crate) use steering::Steering;
 
 /// Receive buffer of a lane's socket; the kernel doubles it for its own overhead. Holds about 1,300

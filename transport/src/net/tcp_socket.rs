@@ -12,7 +12,7 @@ use crate::limits;
 /// As with UDP, the first listener is bound exclusively and shares its port only afterwards: if
 /// another process listens there, even one of the same user with `SO_REUSEPORT`, this fails instead
 /// of silently joining.
-pub fn bind_lanes(address: SocketAddr, lanes: usize) -> io::Result<Vec<TcpListener>> {
+pub(crate) fn bind_lanes(address: SocketAddr, lanes: usize) -> io::Result<Vec<TcpListener>> {
     (0..lanes).map(|lane| listen(address, lane == 0)).collect()
 }
 

@@ -16,10 +16,10 @@ use crate::ground::certificate::Certificate;
 use crate::limits;
 
 mod tickets;
-pub use tickets::Tickets;
+pub(crate) use tickets::Tickets;
 
 /// Makes aws-lc-rs the TLS provider of the process. Must run before any TLS is configured.
-pub fn install_provider() {
+pub(crate) fn install_provider() {
     // An error means that a provider is already installed.
     let _installed = aws_lc_rs::default_provider().install_default();
 }
@@ -50,7 +50,7 @@ fn rustls_config(
 }
 
 /// TLS for TCP: HTTP/2 is preferred to HTTP/1.1.
-pub fn tcp_config(
+pub(crate) fn tcp_config(
     certificate: &Certificate,
     tickets: &Tickets,
 ) -> Result<Arc<rustls::ServerConfig>, ConfigFault> {
@@ -58,7 +58,7 @@ pub fn tcp_config(
 }
 
 /// QUIC for the lanes: HTTP/3, every buffer bounded.
-pub fn quic_config(
+pub(crate) fn quic_config(
     certificate: &Certificate,
     tickets: &Tickets,
     connections: &Connections,

@@ -15,7 +15,7 @@ use crate::serve::receipt::ReceiptKeys;
 const OTHERS: u32 = 0o007;
 
 /// Checks what the settings name. Returns the first error, by its key.
-pub fn start(config: &Config) -> Result<(), ConfigFault> {
+pub(crate) fn start(config: &Config) -> Result<(), ConfigFault> {
     let (chain, key) = config.tls_files()?;
     identity_from_files(&chain, &key)?.certified()?;
     StoreUrl::parse(&config.store.url)?;
@@ -39,7 +39,7 @@ pub fn start(config: &Config) -> Result<(), ConfigFault> {
 
 /// Warnings about files with a secret that every user of this machine may read, and about log
 /// filters that have no effect.
-pub fn warnings(config: &Config) -> Vec<String> {
+pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let text = |text: &Text| text.get().map(PathBuf::from);
     let own = [
         ("tls.key".to_owned(), text(&config.tls.key)),
@@ -65,7 +65,7 @@ pub(crate) fn unheard(key: &str, filter: &LogFilter) -> Option<String> {
 }
 
 /// The warning about one file, if other users may open it.
-pub fn open_to_others(what: &str, path: &Path) -> Option<String> {
+pub(crate) fn open_to_others(what: &str, path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     (mode & OTHERS != 0)
         .then(|| format!("{what}: holds a secret and is open to every user of this machine; chmod o= it"))

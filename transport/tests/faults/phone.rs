@@ -21,20 +21,20 @@ const GOAWAY: u64 = 7;
 
 /// Where a server is and how to believe it.
 #[derive(Clone)]
-pub struct Target {
+pub(crate) struct Target {
     address: SocketAddr,
     trust: quinn::ClientConfig,
     key: String,
 }
 
 impl Target {
-    pub fn of(server: &DevServer, key: &str) -> Self {
+    pub(crate) fn of(server: &DevServer, key: &str) -> Self {
         Self { address: server.h3(), trust: client_config(server), key: key.to_owned() }
     }
 }
 
 /// One connection, and what the server said of its end.
-pub struct Line {
+pub(crate) struct Line {
     connection: Connection,
     key: String,
     /// The newest GOAWAY.
@@ -44,7 +44,7 @@ pub struct Line {
 
 /// What became of one request.
 #[derive(Debug)]
-pub enum Fate {
+pub(crate) enum Fate {
     Answered(Value),
     /// It may be sent again elsewhere: at or above the GOAWAY, or never on its way.
     Unserved,
@@ -54,7 +54,7 @@ pub enum Fate {
 
 impl Line {
     /// Connects, and listens for GOAWAY from the first byte on. `None`: refused, nothing was sent.
-    pub async fn open(target: &Target) -> Option<Self> {
+    pub(crate) async fn open(target: &Target) -> Option<Self> {
         let mut endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         endpoint.set_default_client_config(target.trust.clone());
         let connecting = endpoint.connect(target.address, "localhost").unwrap();
@@ -74,17 +74,17 @@ impl Line {
     }
 
     /// The newest GOAWAY, if one came.
-    pub fn goaway(&self) -> Option<u64> {
+    pub(crate) fn goaway(&self) -> Option<u64> {
         *self.goaway.borrow()
     }
 
     /// Whether no new request belongs on it.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.goaway().is_some() || self.connection.close_reason().is_some()
     }
 
     /// Waits until it is closed and everything the server said is read.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.connection.closed().await;
         let mut goaway = self.goaway.clone();
         // An error means that the reader has come to the end.
@@ -92,7 +92,7 @@ impl Line {
     }
 
     /// Issues a code for this address; the body comes that much later than the head.
-    pub async fn issue(&self, address: &str, pause: Duration) -> Fate {
+    pub(crate) async fn issue(&self, address: &str, pause: Duration) -> Fate {
         let Ok((mut send, recv)) = self.connection.open_bi().await else { return Fate::Unserved };
         let id = u64::from(VarInt::from(send.id()));
         let key = format!("Bearer {}", self.key);
@@ -180,4 +180,4 @@ async fn listen(mut stream: RecvStream, tell: &watch::Sender<Option<u64>>) {
 }
 
 /// Shared by all tasks that use it.
-pub type SharedLine = Arc<Line>;
+pub(crate) type SharedLine = Arc<Line>;

@@ -249,7 +249,7 @@ async fn a_full_disk_takes_no_key_and_no_mail_and_checks_go_on() {
 }
 
 /// Holds the database's write lock, as a backup that hangs would.
-pub fn lock(database: &Path) -> std::process::Child {
+pub(crate) fn lock(database: &Path) -> std::process::Child {
     let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); \
                   c.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()";
     let mut held = Command::new("python3")

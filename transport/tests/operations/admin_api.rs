@@ -185,15 +185,15 @@ async fn a_token_made_at_the_command_line_opens_a_running_server() {
     assert_eq!(admin(&server, "GET", "/admin/v1/status", None).0, 200, "the one in the settings");
     let made = told(&["admin-token", "create", "--store", &store]);
     server.ready["admin_token"] = made["admin_token"].clone();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while admin(&server, "GET", "/admin/v1/status", None).0 != 200 {
         assert!(tokio::time::Instant::now() < deadline, "a change acts within five seconds");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     told(&["admin-token", "create", "--store", &store]);
     while admin(&server, "GET", "/admin/v1/status", None).0 != 401 {
         assert!(tokio::time::Instant::now() < deadline, "the one before no longer works");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use authepy_benches::micro::{COUNTED, Question};
 ///
 /// # Errors
 /// Valgrind is missing.
-pub fn tools() -> Result<String, String> {
+pub(crate) fn tools() -> Result<String, String> {
     let said = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().ok()?;
         let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -34,7 +34,7 @@ const STEADY_ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_c
 ///
 /// # Errors
 /// It can't be counted, or did not do what it should.
-pub fn count(question: &Question) -> Result<u64, String> {
+pub(crate) fn count(question: &Question) -> Result<u64, String> {
     let own = std::env::current_exe().map_err(|error| format!("where am I: {error}"))?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

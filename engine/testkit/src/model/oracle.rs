@@ -112,7 +112,7 @@ pub(crate) enum Expected {
     Exactly(Outcome),
     Issued(Issue, u8),
     /// Whether the last record that stands in the way has been swept already is not ours to know.
-    OverloadedOr(Share, Box<Expected>),
+    OverloadedOr(Share, Box<Self>),
     Overloaded(Share),
     Resent(usize, u8, Resend),
     Reserved(Reserve),

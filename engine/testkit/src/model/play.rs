@@ -35,11 +35,11 @@ pub trait Subject {
 
 impl Subject for Shard {
     fn handle(&mut self, now: Now, command: Command, entropy: &mut Seeded) -> Outcome {
-        Shard::handle(self, now, command, entropy)
+        Self::handle(self, now, command, entropy)
     }
 
     fn sweep(&mut self, now: Moment) -> bool {
-        Shard::sweep(self, now)
+        Self::sweep(self, now)
     }
 
     fn population(&self) -> [usize; 2] {
@@ -47,7 +47,7 @@ impl Subject for Shard {
     }
 
     fn holdings(&self) -> [usize; 4] {
-        let holdings = Shard::census(self);
+        let holdings = Self::census(self);
         [holdings.inbox_bytes, holdings.peers, holdings.peer_log_bytes, holdings.bans]
     }
 }

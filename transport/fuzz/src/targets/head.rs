@@ -9,7 +9,7 @@ use authepy_http3::limits::MAX_FIELDS;
 
 type Pair<'a> = (&'a [u8], &'a [u8]);
 
-pub fn check(input: &[u8], canary: bool) {
+pub(crate) fn check(input: &[u8], canary: bool) {
     let Some((&wire, rest)) = input.split_first() else { return };
     let wire = if wire % 2 == 0 { Wire::Multiplexed } else { Wire::Serial };
     let fields = pairs(rest);

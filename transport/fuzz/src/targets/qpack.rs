@@ -15,7 +15,7 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 const TOO_LARGE: Fault = Fault::Answer(Refused::HeadersTooLarge);
 const FAILED: Fault = Fault::Connection(Code::QpackDecompressionFailed);
 
-pub fn check(section: &[u8], canary: bool) {
+pub(crate) fn check(section: &[u8], canary: bool) {
     let read = decoded(section, canary);
     match slow(section) {
         Some(fields) if fits(&fields) => assert_eq!(read.as_ref(), Ok(&fields)),

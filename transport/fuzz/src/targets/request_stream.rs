@@ -22,7 +22,7 @@ struct Said {
     body: Vec<u8>,
 }
 
-pub fn check(input: &[u8], canary: bool) {
+pub(crate) fn check(input: &[u8], canary: bool) {
     let Some((&cuts, rest)) = input.split_first() else { return };
     let Some((cuts, stream)) = rest.split_at_checked(2 * usize::from(cuts % 8)) else { return };
     let whole = read([stream].into_iter(), false);

@@ -8,7 +8,7 @@ use authepy_http3::limits::{HOUSEKEEPING_BUDGET_FRAMES, MAX_CONTROL_FRAME_BYTES,
 use authepy_http3::uni::{PeerStreams, UniReader, Verdict};
 use authepy_http3::varint;
 
-pub fn check(input: &[u8], canary: bool) {
+pub(crate) fn check(input: &[u8], canary: bool) {
     let Some((&size, stream)) = input.split_first() else { return };
     let whole = read(stream, usize::MAX, canary);
     assert_eq!(read(stream, 1 + usize::from(size), canary), whole);

@@ -27,9 +27,9 @@ enum Node {
     /// `true`, `false`, or an integer, as JSON spells it.
     Literal(String),
     Text(Zeroizing<String>),
-    Array(Vec<Node>),
+    Array(Vec<Self>),
     /// Sorted by UTF-16 code units, which differs from UTF-8 order above U+FFFF (3.2.3).
-    Object(Vec<(Zeroizing<String>, Node)>),
+    Object(Vec<(Zeroizing<String>, Self)>),
 }
 
 fn write(node: &Node, out: &mut String) -> Option<()> {

@@ -167,7 +167,7 @@ pub(super) fn fixed(content_type: &'static str, text: &'static str) -> Response<
 /// 204.
 pub(super) fn empty() -> Response<Full<Bytes>> {
     let mut answer = body(204, "application/json", Vec::new());
-    answer.headers_mut().remove(http::header::CONTENT_TYPE);
+    answer.headers_mut().remove(header::CONTENT_TYPE);
     answer
 }
 
@@ -180,8 +180,8 @@ fn body(status: u16, content_type: &'static str, bytes: impl Into<Bytes>) -> Res
     let mut answer = Response::new(Full::new(bytes.into()));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     let headers = answer.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     answer
 }

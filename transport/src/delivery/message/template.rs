@@ -31,14 +31,14 @@ const TEXT: &str = include_str!("../../../templates/mail.txt");
 const HTML: &str = include_str!("../../../templates/mail.html");
 
 /// Layouts and phrases of mails.
-pub struct Template {
+pub(super) struct Template {
     layouts: Layouts,
     /// Indexed by language number.
     phrases: Vec<Phrases>,
     /// Language of mails whose caller asked for none that is known.
     fallback: Locale,
     /// Used when this one fails; `None` only in the built-in template.
-    embedded: Option<Arc<Template>>,
+    embedded: Option<Arc<Self>>,
     /// Whether a failure was logged: once is enough.
     troubled: AtomicBool,
 }

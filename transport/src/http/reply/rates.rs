@@ -15,7 +15,7 @@ use authepy_engine::request::Quotas;
 
 /// The windows that counted one request, after it. Empty if none did.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// The peer's windows for the operation.
     pub(crate) peer: Quotas,
     /// The peer's window of denials.

@@ -3,7 +3,7 @@
 
 /// The id of one request: `req_` and 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RequestId([u8; RequestId::BYTES]);
+pub struct RequestId([u8; Self::BYTES]);
 
 impl RequestId {
     const BYTES: usize = 20;
@@ -26,7 +26,7 @@ impl RequestId {
 /// A number in decimal digits.
 pub(super) struct Decimal {
     /// Right-aligned.
-    digits: [u8; Decimal::MOST],
+    digits: [u8; Self::MOST],
     start: usize,
 }
 

@@ -37,7 +37,7 @@ const NETWORKS: usize = 3;
 
 /// The counts. One for all lanes.
 #[derive(Debug)]
-pub struct Caps {
+pub(crate) struct Caps {
     max: usize,
     tcp_max: usize,
     per_peer: u32,
@@ -51,7 +51,7 @@ pub struct Caps {
 
 impl Caps {
     /// No connection is open. At most `tcp_max` may be TCP connections.
-    pub fn new(bounds: &Connections, tcp_max: usize) -> Arc<Self> {
+    pub(crate) fn new(bounds: &Connections, tcp_max: usize) -> Arc<Self> {
         Self::with(bounds.max as usize, tcp_max, bounds.per_peer, bounds.retry_above as usize)
     }
 

@@ -36,7 +36,7 @@ use crate::limits::{KERNEL_BANS, KERNEL_BANS_PAUSE};
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The filters of one lane's sockets. Lives on its thread.
-pub struct KernelDrop {
+pub(crate) struct KernelDrop {
     lane: Lane,
     /// Second descriptors of the sockets that the endpoints read.
     sockets: Vec<UdpSocket>,
@@ -50,7 +50,7 @@ pub struct KernelDrop {
 
 impl KernelDrop {
     /// Follows the bans of `lane`. [`KernelDrop::run`] must run, too.
-    pub fn new(lane: &Lane, sockets: Vec<UdpSocket>) -> Rc<Self> {
+    pub(crate) fn new(lane: &Lane, sockets: Vec<UdpSocket>) -> Rc<Self> {
         let (recent, dropped, changed, is_told) = Default::default();
         let this = Rc::new(Self { lane: lane.clone(), sockets, recent, dropped, changed, is_told });
         let (of_begun, of_changes) = (Rc::downgrade(&this), Rc::downgrade(&this));
@@ -68,7 +68,7 @@ impl KernelDrop {
     }
 
     /// Keeps the filters up to date, for as long as the lane runs.
-    pub async fn run(self: Rc<Self>) {
+    pub(crate) async fn run(self: Rc<Self>) {
         loop {
             let leaves = self.renew();
             tokio::time::sleep(KERNEL_BANS_PAUSE).await;

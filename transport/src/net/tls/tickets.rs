@@ -30,7 +30,7 @@ const LONGEST_TICKET_BYTES: usize = 4 << 10;
 
 /// The keys in use. Clones share them.
 #[derive(Clone)]
-pub struct Tickets(Published<Keys>);
+pub(crate) struct Tickets(Published<Keys>);
 
 struct Keys {
     present: Arc<Key>,
@@ -44,12 +44,12 @@ struct Key {
 
 impl Tickets {
     /// Draws the first key. `None` if the system has no randomness or the library lacks the cipher.
-    pub fn draw() -> Option<Self> {
+    pub(crate) fn draw() -> Option<Self> {
         Some(Self(Published::new(Keys { present: Arc::new(Key::draw()?), previous: None })))
     }
 
     /// Draws a new key to seal with. Returns false, and keeps the present one, if that fails.
-    pub fn rotate(&self) -> bool {
+    pub(crate) fn rotate(&self) -> bool {
         let Some(next) = Key::draw() else { return false };
         let previous = Some(self.0.hold().present.clone());
         self.0.replace(Keys { present: Arc::new(next), previous });
@@ -57,7 +57,7 @@ impl Tickets {
     }
 
     /// Rotates for as long as the process runs.
-    pub async fn keep_rotating(self) {
+    pub(crate) async fn keep_rotating(self) {
         loop {
             tokio::time::sleep(TICKET_KEY_LIFE).await;
             if !self.rotate() {

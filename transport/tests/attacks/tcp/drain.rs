@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::frames::{self, *};
+use super::frames::*;
 use super::{PATIENCE, until_closed};
 use authepy_testkit::tcp::connect;
 use authepy_testkit::{DevServer, NO_LIMITS};
@@ -49,7 +49,7 @@ async fn a_request_under_way_is_answered_with_connection_close() {
 async fn an_h2_connection_hears_goaway_and_its_request_is_answered() {
     let server = DevServer::start(&NO_LIMITS);
     let key = format!("Bearer {}", server.text("secret_test_key"));
-    let mut tls = frames::open(&server, &[]).await;
+    let mut tls = open(&server, &[]).await;
     // An answered request proves that the other one, sent before it, is under way.
     let fields = [("authorization", &*key), ("content-type", "application/json")];
     tls.write_all(&[post(1, &fields), get(3, "/healthz")].concat()).await.unwrap();
@@ -68,7 +68,7 @@ async fn an_h2_connection_hears_goaway_and_its_request_is_answered() {
 async fn idle_connections_do_not_hold_up_the_end() {
     let server = DevServer::start(&NO_LIMITS);
     let mut silent = connect(&server, &["http/1.1"]).await;
-    let mut mute = frames::open(&server, &[]).await;
+    let mut mute = open(&server, &[]).await;
     mute.write_all(&get(1, "/healthz")).await.unwrap();
     assert!(read_kind(&mut mute, HEADERS).await.is_some());
     begin_drain(&server).await;

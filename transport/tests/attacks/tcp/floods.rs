@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::frames::{self, *};
+use super::frames::*;
 use super::{PATIENCE, canary, until_closed};
 use authepy_testkit::{DevServer, NO_LIMITS};
 
@@ -13,7 +13,7 @@ const ENOUGH: u32 = 1_000_000;
 
 /// Sends `next(n)` for n = 0, 1, … and reads whatever comes, until the server ends the connection.
 async fn flood(server: &DevServer, name: &str, mut next: impl FnMut(u32) -> Vec<u8>) {
-    let (mut read, mut write) = tokio::io::split(frames::open(server, &[]).await);
+    let (mut read, mut write) = tokio::io::split(open(server, &[]).await);
     let send = async {
         for batch in 0..ENOUGH / 100 {
             let frames: Vec<u8> = (0..100).flat_map(|n| next(100 * batch + n)).collect();
@@ -111,7 +111,7 @@ async fn header_bombs_are_refused() {
     referred.extend_from_slice(&[b'a'; 4000]);
     referred.extend_from_slice(&[0xbe; 10_000]);
     for bomb in [indexed, referred] {
-        let mut tls = frames::open(&server, &[]).await;
+        let mut tls = open(&server, &[]).await;
         tls.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &bomb)).await.unwrap();
         let answer = loop {
             match read(&mut tls).await {

@@ -7,21 +7,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use authepy_testkit::DevServer;
 use authepy_testkit::tcp::{self, Tls};
 
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const PRIORITY: u8 = 2;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PING: u8 = 6;
-pub const GOAWAY: u8 = 7;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const PRIORITY: u8 = 2;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
-pub const END_STREAM: u8 = 0x1;
-pub const END_HEADERS: u8 = 0x4;
-pub const PADDED: u8 = 0x8;
+pub(super) const END_STREAM: u8 = 0x1;
+pub(super) const END_HEADERS: u8 = 0x4;
+pub(super) const PADDED: u8 = 0x8;
 
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     out.extend_from_slice(&[kind, flags]);
     out.extend_from_slice(&stream.to_be_bytes());
@@ -30,7 +30,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A field block: literals without indexing, no Huffman.
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         assert!(name.len() < 127 && value.len() < 127);
@@ -43,23 +43,23 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-pub fn head<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str); 4] {
+pub(super) fn head<'a>(method: &'a str, path: &'a str) -> [(&'a str, &'a str); 4] {
     [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
 }
 
 /// One whole request without a body.
-pub fn get(stream: u32, path: &str) -> Vec<u8> {
+pub(super) fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(&head("GET", path)))
 }
 
 /// The beginning of a request with a body to come.
-pub fn post(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn post(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     let fields = [&head("POST", "/v1/verifications"), fields].concat();
     frame(HEADERS, END_HEADERS, stream, &block(&fields))
 }
 
 /// A connection whose preface is written, with these settings.
-pub async fn open(server: &DevServer, settings: &[u8]) -> Tls {
+pub(super) async fn open(server: &DevServer, settings: &[u8]) -> Tls {
     let mut tls = tcp::connect(server, &["h2"]).await;
     tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
     tls.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
@@ -67,7 +67,7 @@ pub async fn open(server: &DevServer, settings: &[u8]) -> Tls {
 }
 
 /// One frame from the server: kind, flags, stream, payload.
-pub async fn read(tls: &mut Tls) -> Option<(u8, u8, u32, Vec<u8>)> {
+pub(super) async fn read(tls: &mut Tls) -> Option<(u8, u8, u32, Vec<u8>)> {
     let read = async {
         let mut header = [0; 9];
         tls.read_exact(&mut header).await.ok()?;
@@ -80,7 +80,7 @@ pub async fn read(tls: &mut Tls) -> Option<(u8, u8, u32, Vec<u8>)> {
 }
 
 /// The first frame of this kind; `None` if the connection ends before.
-pub async fn read_kind(tls: &mut Tls, wanted: u8) -> Option<(u8, u8, u32, Vec<u8>)> {
+pub(super) async fn read_kind(tls: &mut Tls, wanted: u8) -> Option<(u8, u8, u32, Vec<u8>)> {
     loop {
         match read(tls).await? {
             found if found.0 == wanted => return Some(found),

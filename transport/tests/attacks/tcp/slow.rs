@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::frames::{self, *};
+use super::frames::*;
 use super::{PATIENCE, canary, until_closed};
 use authepy_testkit::tcp;
 use authepy_testkit::{DevServer, NO_LIMITS};
@@ -73,7 +73,7 @@ async fn a_body_that_drips_ends_at_the_deadline() {
 async fn an_h2_body_that_drips_ends_its_stream_and_not_the_connection() {
     let server = server(&DEADLINE);
     let key = format!("Bearer {}", server.text("secret_key"));
-    let mut tls = frames::open(&server, &[]).await;
+    let mut tls = open(&server, &[]).await;
     let fields = [("authorization", &*key), ("content-type", "application/json")];
     tls.write_all(&post(1, &fields)).await.unwrap();
     tls.write_all(&frame(DATA, 0, 1, b"{")).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_served_connection_without_a_further_request_ends_after_idle() {
     let heard = String::from_utf8(until_closed(&mut tls).await).unwrap();
     assert!(heard.starts_with("HTTP/1.1 200 OK"), "{heard}");
 
-    let mut tls = frames::open(&server, &[]).await;
+    let mut tls = open(&server, &[]).await;
     tls.write_all(&get(1, "/healthz")).await.unwrap();
     assert!(read_kind(&mut tls, HEADERS).await.is_some());
     assert!(read_kind(&mut tls, GOAWAY).await.is_some(), "told before it is closed");
@@ -144,7 +144,7 @@ async fn a_peer_that_takes_no_answers_is_cut_off() {
     tokio::time::timeout(PATIENCE, ask).await.expect("writing fails once the server has closed");
 
     // SETTINGS_INITIAL_WINDOW_SIZE = 0: an answer's body never has room.
-    let mut tls = frames::open(&server, &[0, 4, 0, 0, 0, 0]).await;
+    let mut tls = open(&server, &[0, 4, 0, 0, 0, 0]).await;
     tls.write_all(&get(1, "/healthz")).await.unwrap();
     until_closed(&mut tls).await;
     canary(&server, "answers").await;

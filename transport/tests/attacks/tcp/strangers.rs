@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::frames::{self, *};
+use super::frames::*;
 use super::{canary, until_closed};
 use authepy_testkit::tcp::{connect, try_connect};
 use authepy_testkit::{DevServer, NO_LIMITS};
@@ -95,7 +95,7 @@ async fn malformed_h2_heads_never_reach_a_route() {
         vec![(":method", "CONNECT"), authority, (":protocol", "websocket"), scheme, path],
     ];
     for fields in &malformed {
-        let mut tls = frames::open(&server, &[]).await;
+        let mut tls = open(&server, &[]).await;
         tls.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(fields))).await.unwrap();
         let served = loop {
             match read(&mut tls).await {

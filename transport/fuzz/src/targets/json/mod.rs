@@ -14,7 +14,7 @@ use authepy_http3::json::bodies::{AlertBody, CheckBody, IntrospectBody, IssueBod
 use authepy_http3::json::{self, Malformed, Metadata, canonical};
 use tree::Tree;
 
-pub fn check(body: &[u8], canary: bool) {
+pub(crate) fn check(body: &[u8], canary: bool) {
     let tree = serde_json::from_slice::<Tree>(body).ok();
     let has = |members: &'static [&'static str]| {
         let fits = |(name, value): &(String, Tree)| members.contains(&&**name) && value.is_text_or_null();

@@ -11,16 +11,16 @@ pub(super) enum Tree {
     Bool(bool),
     Number(Number),
     Text(String),
-    Array(Vec<Tree>),
-    Object(Vec<(String, Tree)>),
+    Array(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 impl Tree {
     /// The members of an object that says none twice.
-    pub(super) fn members(&self) -> Option<&[(String, Tree)]> {
+    pub(super) fn members(&self) -> Option<&[(String, Self)]> {
         let Self::Object(members) = self else { return None };
         let is_once =
-            |(at, (name, _)): (usize, &(String, Tree))| members[..at].iter().all(|(n, _)| n != name);
+            |(at, (name, _)): (usize, &(String, Self))| members[..at].iter().all(|(n, _)| n != name);
         members.iter().enumerate().all(is_once).then_some(members)
     }
 
