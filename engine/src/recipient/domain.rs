@@ -22,7 +22,8 @@ pub struct RegistrableDomain<'a>(&'a str);
 impl<'a> RegistrableDomain<'a> {
     /// From a domain in lower-case A-labels. A public suffix that receives mail itself is its own
     /// registrable domain.
-    pub(crate) fn of(domain: &'a str) -> Self {
+    #[must_use]
+    pub fn of(domain: &'a str) -> Self {
         Self(psl::domain_str(domain).unwrap_or(domain))
     }
 

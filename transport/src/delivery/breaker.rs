@@ -15,6 +15,10 @@ use std::time::Duration;
 
 use authepy_engine::clock::Moment;
 
+mod suspicion;
+pub(super) use suspicion::Recipient;
+use suspicion::Suspicion;
+
 /// Consecutive failures that open the breaker. One lost connection may be the network's fault; five
 /// in a row are the relay's.
 pub(super) const TROUBLES_TO_OPEN: u32 = 5;
@@ -33,6 +37,9 @@ pub(super) enum Verdict {
     Works,
     /// It is failing.
     Trouble,
+    /// It stalled after it was given the recipient. Strangers choose recipients, so that alone says
+    /// nothing: see [`Suspicion`].
+    Suspect,
     /// Nothing: the mail was at fault.
     Unclear,
 }
@@ -55,26 +62,29 @@ enum State {
 
 /// One provider's breaker. Owned by the courier.
 #[derive(Debug)]
-pub(super) struct Breaker(State);
+pub(super) struct Breaker {
+    state: State,
+    suspicion: Suspicion,
+}
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self(State::Closed { troubles: 0 })
+        Self { state: State::Closed { troubles: 0 }, suspicion: Suspicion::default() }
     }
 }
 
 impl Breaker {
     /// Whether a mail may be tried now. After `true` the caller must call [`Breaker::note`].
     pub(super) fn admit(&mut self, now: Moment) -> bool {
-        match self.0 {
+        match self.state {
             State::Closed { .. } => true,
             State::Open { until, span } if until <= now => {
-                self.0 = State::HalfOpen { since: now, span };
+                self.state = State::HalfOpen { since: now, span };
                 true
             }
             // That probe's result never arrived.
             State::HalfOpen { since, span } if now.since(since) >= PROBE_MAX => {
-                self.0 = State::HalfOpen { since: now, span };
+                self.state = State::HalfOpen { since: now, span };
                 true
             }
             State::Open { .. } | State::HalfOpen { .. } => false,
@@ -83,7 +93,7 @@ impl Breaker {
 
     /// When to ask again; `None` while closed.
     pub(super) fn blocked_until(&self, now: Moment) -> Option<Moment> {
-        match self.0 {
+        match self.state {
             State::Closed { .. } => None,
             State::Open { until, .. } => Some(until),
             // The end of a probe wakes no waiter, so waiters poll.
@@ -91,9 +101,23 @@ impl Breaker {
         }
     }
 
-    /// Records how an admitted mail ended.
-    pub(super) fn note(&mut self, now: Moment, verdict: Verdict) -> Option<Change> {
-        let (next, change) = match (self.0, verdict) {
+    /// Records how an admitted mail to this recipient ended.
+    pub(super) fn note(&mut self, now: Moment, verdict: Verdict, recipient: Recipient) -> Option<Change> {
+        self.suspicion.met(now, recipient.project);
+        if verdict == Verdict::Works {
+            self.suspicion.clear();
+        }
+        match (verdict, self.suspicion.blames(now, verdict, recipient)) {
+            // The stalls before it were the provider's fault, too.
+            (Verdict::Suspect, suspects @ 1..) => {
+                (0..suspects).filter_map(|_| self.judge(now, Verdict::Trouble)).last()
+            }
+            (verdict, _) => self.judge(now, verdict),
+        }
+    }
+
+    fn judge(&mut self, now: Moment, verdict: Verdict) -> Option<Change> {
+        let (next, change) = match (self.state, verdict) {
             (State::Closed { .. }, Verdict::Works) => (State::Closed { troubles: 0 }, None),
             (State::Closed { troubles }, Verdict::Trouble) if troubles + 1 >= TROUBLES_TO_OPEN => {
                 (State::Open { until: now.after(OPEN_FIRST), span: OPEN_FIRST }, Some(Change::Opened))
@@ -108,10 +132,14 @@ impl Breaker {
                 let span = (span * 2).min(OPEN_MAX);
                 (State::Open { until: now.after(span), span }, None)
             }
+            // A probe that stalled on its recipient decides nothing; another is sent soon.
+            (State::HalfOpen { span, .. }, Verdict::Suspect) => {
+                (State::Open { until: now.after(OPEN_FIRST), span }, None)
+            }
             // Results of mails that were in progress when the breaker opened.
             (state, _) => (state, None),
         };
-        self.0 = next;
+        self.state = next;
         change
     }
 }
@@ -120,6 +148,8 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const ADA: Recipient = Recipient { domain: 1, project: Some(1) };
+
     fn at(millis: u64) -> Moment {
         Moment::from_millis(millis)
     }
@@ -127,7 +157,7 @@ mod tests {
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
         let changes: Vec<_> =
-            (0..TROUBLES_TO_OPEN).filter_map(|_| breaker.note(at(0), Verdict::Trouble)).collect();
+            (0..TROUBLES_TO_OPEN).filter_map(|_| breaker.note(at(0), Verdict::Trouble, ADA)).collect();
         assert_eq!(changes, [Change::Opened], "told once");
         breaker
     }
@@ -137,10 +167,10 @@ mod tests {
         let mut breaker = Breaker::default();
         for _ in 0..10 {
             for _ in 1..TROUBLES_TO_OPEN {
-                assert_eq!(breaker.note(at(0), Verdict::Trouble), None);
-                assert_eq!(breaker.note(at(0), Verdict::Unclear), None);
+                assert_eq!(breaker.note(at(0), Verdict::Trouble, ADA), None);
+                assert_eq!(breaker.note(at(0), Verdict::Unclear, ADA), None);
             }
-            assert_eq!(breaker.note(at(0), Verdict::Works), None);
+            assert_eq!(breaker.note(at(0), Verdict::Works, ADA), None);
         }
         assert!(breaker.admit(at(0)));
         assert!(!opened().admit(at(1_999)));
@@ -157,12 +187,12 @@ mod tests {
             now = until;
             assert!(breaker.admit(now));
             assert!(!breaker.admit(now), "one probe at a time");
-            assert_eq!(breaker.note(now, Verdict::Trouble), None);
+            assert_eq!(breaker.note(now, Verdict::Trouble, ADA), None);
         }
         assert_eq!(spans, [2, 4, 8, 16, 30, 30]);
         now = breaker.blocked_until(now).unwrap();
         assert!(breaker.admit(now));
-        assert_eq!(breaker.note(now, Verdict::Works), Some(Change::Closed));
+        assert_eq!(breaker.note(now, Verdict::Works, ADA), Some(Change::Closed));
         assert!(breaker.admit(now) && breaker.blocked_until(now).is_none());
     }
 
@@ -177,17 +207,67 @@ mod tests {
     fn a_refused_mail_proves_that_somebody_is_there() {
         let mut breaker = opened();
         assert!(breaker.admit(at(2_000)));
-        assert_eq!(breaker.note(at(2_000), Verdict::Unclear), Some(Change::Closed));
+        assert_eq!(breaker.note(at(2_000), Verdict::Unclear, ADA), Some(Change::Closed));
     }
 
     #[test]
     fn mails_that_were_under_way_do_not_prolong_it() {
         let mut breaker = opened();
         for _ in 0..20 {
-            breaker.note(at(1_000), Verdict::Trouble);
+            breaker.note(at(1_000), Verdict::Trouble, ADA);
         }
         assert!(breaker.admit(at(2_000)));
         let mut breaker = opened();
-        assert_eq!(breaker.note(at(1_000), Verdict::Works), Some(Change::Closed));
+        assert_eq!(breaker.note(at(1_000), Verdict::Works, ADA), Some(Change::Closed));
+    }
+
+    fn stalled(domain: u64, project: u64) -> Recipient {
+        Recipient { domain, project: Some(project) }
+    }
+
+    #[test]
+    fn stalls_of_one_project_of_two_open_nothing() {
+        let mut breaker = Breaker::default();
+        breaker.note(at(0), Verdict::Works, stalled(9, 9));
+        for n in 0..1_000 {
+            assert_eq!(breaker.note(at(n), Verdict::Suspect, stalled(n, 1)), None);
+        }
+        assert!(breaker.admit(at(1_000)));
+    }
+
+    #[test]
+    fn stalls_of_two_domains_open_nothing_and_of_three_they_do() {
+        let mut breaker = Breaker::default();
+        for n in 0..100 {
+            assert_eq!(breaker.note(at(n), Verdict::Suspect, stalled(n % 2, n % 3)), None);
+        }
+        assert_eq!(breaker.note(at(100), Verdict::Suspect, stalled(2, 1)), Some(Change::Opened));
+    }
+
+    #[test]
+    fn one_project_alone_needs_no_second() {
+        let mut breaker = Breaker::default();
+        let opened = (0..5).find_map(|n| breaker.note(at(n), Verdict::Suspect, stalled(n, 1)));
+        assert_eq!(opened, Some(Change::Opened));
+    }
+
+    #[test]
+    fn a_mail_that_is_taken_in_between_clears_the_provider() {
+        let mut breaker = Breaker::default();
+        for n in 0..100 {
+            for domain in 0..4 {
+                assert_eq!(breaker.note(at(n), Verdict::Suspect, stalled(domain, domain)), None);
+            }
+            assert_eq!(breaker.note(at(n), Verdict::Works, stalled(7, 7)), None);
+        }
+    }
+
+    #[test]
+    fn a_probe_that_stalls_on_its_recipient_decides_nothing() {
+        let mut breaker = opened();
+        assert!(breaker.admit(at(2_000)));
+        breaker.note(at(2_000), Verdict::Suspect, ADA);
+        assert!(!breaker.admit(at(3_999)) && breaker.admit(at(4_000)));
+        assert_eq!(breaker.note(at(4_000), Verdict::Works, ADA), Some(Change::Closed));
     }
 }

@@ -22,7 +22,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::breaker::{Breaker, Change};
+use super::breaker::{Breaker, Change, Recipient};
 use super::fate::{Fate, HandOverFault, verdict};
 use super::later::{Later, Waiting};
 use super::lines::{Lines, Turn};
@@ -259,7 +259,11 @@ impl Courier {
             Provider::Outbox(outbox) => outbox.hand_over(mail, unix_ms).map(|()| Fate::Sent),
         };
         drop(flight);
-        self.note(at, ended);
+        let project = match &mail.job().content {
+            Content::Code(code) => Some(&*code.project),
+            Content::Notice(_) => None,
+        };
+        self.note(at, ended, Recipient::of(mail.to().domain(), project));
         if ended == Err(HandOverFault::NoSuchRecipient) {
             self.memory().undeliverable.note(address, (self.clock)().at);
         }
@@ -320,9 +324,9 @@ impl Courier {
 
     /// Updates the provider's breaker. Only changes are logged: a line per mail would fill the disk
     /// in an outage.
-    fn note(&self, at: usize, ended: Result<Fate, HandOverFault>) {
+    fn note(&self, at: usize, ended: Result<Fate, HandOverFault>, recipient: Recipient) {
         let (mut memory, now) = (self.memory(), (self.clock)());
-        let change = memory.breakers[at].note(now.at, verdict(ended));
+        let change = memory.breakers[at].note(now.at, verdict(ended), recipient);
         let blocked: Option<Vec<Moment>> =
             memory.breakers.iter().map(|breaker| breaker.blocked_until(now.at)).collect();
         self.queue.suspend_until(blocked.and_then(|until| until.into_iter().min()));

@@ -34,8 +34,10 @@ pub(super) enum HandOverFault {
     NoSuchRecipient,
     /// The address needs SMTPUTF8, which the relay does not support.
     NeedsUtf8,
-    /// The send took too long.
+    /// The send took too long before the relay was given the recipient.
     TimedOut,
+    /// The send took too long after it. A relay may ask the recipient's own host before it answers.
+    Stalled,
     /// The code expired before the hand-over ended.
     Expired,
     /// The outbox can't be written.
@@ -60,8 +62,8 @@ impl HandOverFault {
 pub(super) fn verdict(ended: Result<Fate, HandOverFault>) -> Verdict {
     match ended {
         Ok(Fate::Sent) => Verdict::Works,
+        Ok(Fate::MaybeSent) | Err(HandOverFault::Stalled) => Verdict::Suspect,
         Err(fault) if fault.is_of_the_mail() => Verdict::Unclear,
-        // A failing relay may go silent after the last byte.
-        Ok(Fate::MaybeSent) | Err(_) => Verdict::Trouble,
+        Err(_) => Verdict::Trouble,
     }
 }

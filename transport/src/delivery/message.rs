@@ -82,6 +82,11 @@ impl<'a> Mail<'a> {
         Ok(Self { job, to, token, date, words })
     }
 
+    /// What is mailed.
+    pub(super) fn job(&self) -> &MailJob {
+        self.job
+    }
+
     /// The address as typed.
     pub(super) fn address(&self) -> &str {
         self.job.to.as_str()

@@ -90,6 +90,15 @@ impl fmt::Debug for Relay {
     }
 }
 
+/// How far one attempt has come.
+#[derive(Default)]
+struct Reached {
+    /// The relay was given the recipient, whose host it may ask before it answers.
+    recipient: AtomicBool,
+    /// The final dot was written: the relay may have the mail.
+    dot: AtomicBool,
+}
+
 /// A connection that is reused for several mails.
 struct Session {
     connection: AsyncSmtpConnection,
@@ -119,39 +128,42 @@ impl Smtp {
         budget: Duration,
         clock: Clock,
     ) -> Result<Fate, HandOverFault> {
-        let dot = AtomicBool::new(false);
-        let ended = tokio::time::timeout(budget, self.attempt(mail, &dot, clock)).await;
+        let reached = Reached::default();
+        let ended = tokio::time::timeout(budget, self.attempt(mail, &reached, clock)).await;
         match ended.unwrap_or(Err(HandOverFault::TimedOut)) {
             Err(HandOverFault::Lost | HandOverFault::Garbled | HandOverFault::TimedOut)
-                if dot.load(Ordering::Relaxed) =>
+                if reached.dot.load(Ordering::Relaxed) =>
             {
                 Ok(Fate::MaybeSent)
+            }
+            Err(HandOverFault::TimedOut) if reached.recipient.load(Ordering::Relaxed) => {
+                Err(HandOverFault::Stalled)
             }
             other => other.map(|()| Fate::Sent),
         }
     }
 
-    async fn attempt(&self, mail: &Mail<'_>, dot: &AtomicBool, clock: Clock) -> Result<(), HandOverFault> {
+    async fn attempt(&self, mail: &Mail<'_>, reached: &Reached, clock: Clock) -> Result<(), HandOverFault> {
         let kept = self.take_idle(clock().at);
         let mut session = match kept {
-            Some(mut kept) => match self.open_envelope(&mut kept, mail).await {
+            Some(mut kept) => match self.open_envelope(&mut kept, mail, reached).await {
                 // The relay closed the idle connection; nothing was sent yet.
                 Err(HandOverFault::Lost | HandOverFault::Garbled | HandOverFault::HangsUp) => {
-                    self.fresh(mail).await?
+                    self.fresh(mail, reached).await?
                 }
                 opened => opened.map(|()| kept)?,
             },
-            None => self.fresh(mail).await?,
+            None => self.fresh(mail, reached).await?,
         };
         let spelling = if speaks_utf8(&session.connection) { Spelling::AsTyped } else { Spelling::Ascii };
         let message = mail.compose(&self.from, spelling)?;
-        send_body(&mut session.connection, &message, dot).await?;
+        send_body(&mut session.connection, &message, &reached.dot).await?;
         self.keep(session, clock().at);
         Ok(())
     }
 
     /// A new connection with an open envelope.
-    async fn fresh(&self, mail: &Mail<'_>) -> Result<Session, HandOverFault> {
+    async fn fresh(&self, mail: &Mail<'_>, reached: &Reached) -> Result<Session, HandOverFault> {
         let wire = Wire::open(&self.relay, &self.hello).await?;
         let opened = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &self.hello).await;
         let mut connection = opened.map_err(fault)?;
@@ -168,13 +180,18 @@ impl Smtp {
             completed(&answer)?;
         }
         let mut session = Session { connection, pipelining };
-        self.open_envelope(&mut session, mail).await?;
+        self.open_envelope(&mut session, mail, reached).await?;
         Ok(session)
     }
 
     /// Sends MAIL, RCPT and DATA, pipelined if the relay supports it. After a refusal the
     /// connection is dropped, so no state is left on it.
-    async fn open_envelope(&self, session: &mut Session, mail: &Mail<'_>) -> Result<(), HandOverFault> {
+    async fn open_envelope(
+        &self,
+        session: &mut Session,
+        mail: &Mail<'_>,
+        reached: &Reached,
+    ) -> Result<(), HandOverFault> {
         let Session { connection, pipelining } = session;
         let parameters = match speaks_utf8(connection) && mail.is_international() {
             true => vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)],
@@ -188,11 +205,13 @@ impl Smtp {
             let commands = Zeroizing::new(format!("{from}{to}{Data}"));
             let sender = connection.command(&**commands).await;
             completed(&sender.map_err(fault)?)?;
+            reached.recipient.store(true, Ordering::Relaxed);
             let recipient = connection.read_response().await;
             completed(&recipient.map_err(recipient_fault)?)?;
             connection.read_response().await
         } else {
             completed(&connection.command(from).await.map_err(fault)?)?;
+            reached.recipient.store(true, Ordering::Relaxed);
             completed(&connection.command(to).await.map_err(recipient_fault)?)?;
             connection.command(Data).await
         };

@@ -3,7 +3,7 @@
     smtp_server.py MODE [--cert FILE --key FILE]
 
 Polite modes run on aiosmtpd, an implementation that is not ours: ok, utf8, refuse-rcpt, defer-rcpt,
-refuse-data, starttls, implicit, login, slow:SECONDS (before it answers to a mail). Hostile ones are spoken by hand below: see HOSTILE.
+refuse-data, stall-tarpits, starttls, implicit, login, slow:SECONDS (before it answers to a mail). Hostile ones are spoken by hand below: see HOSTILE.
 Every mail is reported as {"mail": …} with what Python's `email` package finds in it.
 """
 import argparse
@@ -40,6 +40,10 @@ class Handler:
         if self.mode == "refuse-rcpt":
             tell(refused=True)
             return "550 5.1.1 no such user " + address
+        if self.mode == "stall-tarpits" and "@tarpit" in address:
+            # As a relay does that asks the recipient's host before it answers.
+            tell(stalled=True)
+            await asyncio.sleep(3600)
         if self.mode == "defer-rcpt":
             return "451 4.7.1 greylisted " + address
         envelope.rcpt_tos.append(address)
@@ -193,7 +197,9 @@ async def main():
     await server.serve_forever()
 
 
-POLITE = {"ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "starttls", "implicit", "login", "slow"}
+POLITE = {
+    "ok", "utf8", "refuse-rcpt", "defer-rcpt", "refuse-data", "stall-tarpits", "starttls", "implicit", "login", "slow",
+}
 HOSTILE = {
     "silent", "banner-flood", "not-smtp", "inject", "no-starttls", "trickle", "close-at-data", "close-mid-data",
     "stall-mid-data", "close-after-dot", "silent-after-dot", "garbage-after-dot", "defer-after-dot", "hang-up-idle",

@@ -177,3 +177,30 @@ async fn a_slow_provider_does_not_keep_the_next_one_waiting() {
     assert!(first.keys().all(|to| !second.contains_key(to)), "nobody got two");
     assert!(first.len() <= 24, "half of the sends, at a relay that holds each for twelve seconds");
 }
+
+/// A relay may ask a recipient's host before it answers, and the attacker's host never does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recipients_that_stall_the_relay_stop_nobody_elses_mail() {
+    let town = Town::of(&["stall-tarpits"], "").await;
+    town.sign_up(1).await;
+    let items: Vec<Value> = (0..15).map(|n| json!({"recipient": format!("eve{n}@tarpit{n}.org")})).collect();
+    let heard = town.crowded.post(BATCH, &Value::from(items)).await;
+    assert!(heard.body.as_array().unwrap().iter().all(|item| item["status"] == 202), "{:?}", heard.body);
+    // Longer than a send may take, so that all of them time out.
+    let (began, mut guests, mut events) = (Instant::now(), 1, Vec::new());
+    while began.elapsed() < Duration::from_secs(25) {
+        let body = json!({"recipient": format!("guest{guests}@gmail.com")});
+        assert_eq!(town.other.post(ISSUE, &body).await.status, 202, "{guests} at {:?}", began.elapsed());
+        guests += 1;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        events.extend(town.relays[0].events());
+    }
+    let count = |events: &[Value], kind: &str| events.iter().filter(|event| !event[kind].is_null()).count();
+    while count(&events, "mail") < guests {
+        assert!(began.elapsed() < Duration::from_secs(40), "{} of {guests}", count(&events, "mail"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        events.extend(town.relays[0].events());
+    }
+    assert!(count(&events, "stalled") >= 15, "{}", count(&events, "stalled"));
+    assert!(!town.server.log().contains("keeps failing"), "{}", town.server.log());
+}
