@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn one_projects_stalls_hide_nobody_elses() {
+        let mut breaker = Breaker::default();
+        breaker.note(at(0), Verdict::Works, stalled(9, 9));
+        for n in 0..1_000 {
+            assert_eq!(breaker.note(at(n), Verdict::Suspect, stalled(n, 1)), None);
+        }
+        assert_eq!(breaker.note(at(1_000), Verdict::Suspect, stalled(9, 9)), Some(Change::Opened));
+    }
+
+    #[test]
     fn one_project_alone_needs_no_second() {
         let mut breaker = Breaker::default();
         let opened = (0..5).find_map(|n| breaker.note(at(n), Verdict::Suspect, stalled(n, 1)));

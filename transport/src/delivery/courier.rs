@@ -325,8 +325,9 @@ impl Courier {
     /// Updates the provider's breaker. Only changes are logged: a line per mail would fill the disk
     /// in an outage.
     fn note(&self, at: usize, ended: Result<Fate, HandOverFault>, recipient: Recipient) {
+        let asks_hosts = matches!(self.outlets[at].provider, Provider::Smtp(_));
         let (mut memory, now) = (self.memory(), (self.clock)());
-        let change = memory.breakers[at].note(now.at, verdict(ended), recipient);
+        let change = memory.breakers[at].note(now.at, verdict(ended, asks_hosts), recipient);
         let blocked: Option<Vec<Moment>> =
             memory.breakers.iter().map(|breaker| breaker.blocked_until(now.at)).collect();
         self.queue.suspend_until(blocked.and_then(|until| until.into_iter().min()));

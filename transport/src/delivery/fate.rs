@@ -58,12 +58,13 @@ impl HandOverFault {
     }
 }
 
-/// What a result says about the provider.
-pub(super) fn verdict(ended: Result<Fate, HandOverFault>) -> Verdict {
+/// What a result says about the provider. `asks_hosts`: it may have asked the recipient's host before
+/// it answered, as mail relays do.
+pub(super) fn verdict(ended: Result<Fate, HandOverFault>, asks_hosts: bool) -> Verdict {
     match ended {
         Ok(Fate::Sent) => Verdict::Works,
-        Ok(Fate::MaybeSent) | Err(HandOverFault::Stalled) => Verdict::Suspect,
+        Ok(Fate::MaybeSent) | Err(HandOverFault::Stalled) if asks_hosts => Verdict::Suspect,
         Err(fault) if fault.is_of_the_mail() => Verdict::Unclear,
-        Err(_) => Verdict::Trouble,
+        Ok(Fate::MaybeSent) | Err(_) => Verdict::Trouble,
     }
 }

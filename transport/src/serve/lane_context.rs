@@ -171,7 +171,7 @@ impl LaneContext {
     }
 
     /// Reports a secret key that was sent by what looks like a browser. It is counted every time
-    /// but told only once in a while, because whoever found the key decides how often it is used.
+    /// but told only once in a while, because the finder of the key decides how often it is used.
     /// Lanes can't change keys, so revoking it is up to the control plane.
     pub(crate) fn key_exposed(&self, key: &KeyRecord) {
         self.0.counters.key_exposed();

@@ -14,8 +14,8 @@ use super::Verdict;
 
 /// Domains that have to meet a stall.
 const DOMAINS_MIN: usize = 3;
-/// Stalls that are remembered: enough to find three domains and two projects among them. 24 B each.
-const REMEMBERED: usize = 64;
+/// Projects that have to meet a stall, where as many send.
+const PROJECTS_MIN: usize = 2;
 /// How long a project counts as sending.
 const SENDS_FOR: Duration = Duration::from_secs(600);
 
@@ -47,8 +47,9 @@ fn digest(text: &str) -> u64 {
 pub(super) struct Suspicion {
     /// How many mails did, since the provider was last blamed.
     suspects: u32,
-    /// The first of each domain and project, a bounded number of them.
-    stalled: Vec<Recipient>,
+    /// Their domains and projects: as many as it takes, so that one project can't fill them for all.
+    domains: Vec<u64>,
+    projects: Vec<u64>,
     /// The two projects whose mails ended last, and when.
     senders: [Option<(u64, Moment)>; 2],
 }
@@ -66,7 +67,8 @@ impl Suspicion {
     /// A mail was taken.
     pub(super) fn clear(&mut self) {
         self.suspects = 0;
-        self.stalled.clear();
+        self.domains.clear();
+        self.projects.clear();
     }
 
     /// Remembers a stall. Returns how many stalls the provider is to blame for from now on, 0 if for none.
@@ -75,12 +77,10 @@ impl Suspicion {
             return 0;
         }
         self.suspects = self.suspects.saturating_add(1);
-        if self.stalled.len() < REMEMBERED && !self.stalled.contains(&recipient) {
-            self.stalled.push(recipient);
-        }
-        let domains = distinct(self.stalled.iter().map(|stalled| Some(stalled.domain)), DOMAINS_MIN);
-        let projects = distinct(self.stalled.iter().map(|stalled| stalled.project), 2);
-        let is_enough = domains == DOMAINS_MIN && (projects == 2 || !self.two_send(now));
+        add(&mut self.domains, recipient.domain, DOMAINS_MIN);
+        recipient.project.into_iter().for_each(|project| add(&mut self.projects, project, PROJECTS_MIN));
+        let is_enough =
+            self.domains.len() == DOMAINS_MIN && (self.projects.len() == PROJECTS_MIN || !self.two_send(now));
         if is_enough { std::mem::take(&mut self.suspects) } else { 0 }
     }
 
@@ -89,13 +89,9 @@ impl Suspicion {
     }
 }
 
-/// How many different values there are, counted up to `most`.
-fn distinct(values: impl Iterator<Item = Option<u64>>, most: usize) -> usize {
-    let mut seen = Vec::with_capacity(most);
-    for value in values.flatten() {
-        if seen.len() < most && !seen.contains(&value) {
-            seen.push(value);
-        }
+/// Adds a value that is not in `seen` yet, up to `most` of them.
+fn add(seen: &mut Vec<u64>, value: u64, most: usize) {
+    if seen.len() < most && !seen.contains(&value) {
+        seen.push(value);
     }
-    seen.len()
 }
